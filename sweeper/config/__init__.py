@@ -1,0 +1,1 @@
+"""From files and overrides to a frozen Sweep: the only package that knows Hydra."""

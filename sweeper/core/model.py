@@ -1,0 +1,145 @@
+"""The nouns as values: Sweep, Trial, Scope and the settings they carry. Nothing here touches the world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from sweeper.ports import StopRule
+
+
+class EngineKind(str, Enum):
+    """What answers the API."""
+
+    LOCAL = "local"
+    AWS = "aws"
+
+
+class BackendKind(str, Enum):
+    """Where machines come from."""
+
+    WARM_POOL = "warm_pool"
+    ON_DEMAND = "on_demand"
+    SPOT = "spot"
+    BATCH = "batch"
+
+
+class Goal(str, Enum):
+    """Which way the objective is better."""
+
+    MAXIMIZE = "maximize"
+    MINIMIZE = "minimize"
+
+
+class Launch(str, Enum):
+    """How the script starts in the container."""
+
+    DRIVER = "driver"
+    TOOLKIT = "toolkit"
+    IMAGE = "image"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where a sweep happens. Belongs to the folder and the job names, never to a trial's identity."""
+
+    engine: EngineKind
+    account: str
+    region: str
+
+    def folder(self, name: str) -> str:
+        """The folder of a sweep below `runs/`."""
+        return name if self.engine is EngineKind.LOCAL else f"{name}@{self.account}.{self.region}"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One assignment of the free values. `id` is the identity by value: 16 hexadecimal characters."""
+
+    index: int
+    id: str
+    name: str
+    values: Mapping[str, Any]
+
+
+class Trials(Protocol):
+    """The declared trials in order, made when asked for: a grid of a million costs nothing until walked."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Trial: ...
+
+    def __iter__(self) -> Iterator[Trial]: ...
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The free parameters (dotted keys) in order of first appearance."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The metric a sweep is after."""
+
+    metric: str
+    goal: Goal
+
+
+@dataclass(frozen=True)
+class MetricDefinition:
+    """A name and the regular expression whose first group is its value in a log line."""
+
+    name: str
+    regex: str
+
+
+@dataclass(frozen=True)
+class PoolSettings:
+    """How the warm pool is kept: seconds of keep-alive, and what happens without a quota for it."""
+
+    keep_alive_s: int = 300
+    last_job_releases: bool = True
+    on_no_quota: str = "cold"
+    watchdog_grace_s: float = 30.0
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """How often to look and how long to wait, in seconds; differs between the local engine and AWS."""
+
+    poll_s: float = 10.0
+    settle_s: float = 120.0  # R4: the longest wait for a pool to show its status after a job
+    metrics_wait_s: float = 60.0  # how long a Completed job's final metrics may be late
+    not_found_s: float = 60.0  # how long NotFound after a Create may be mere lag
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The composed, validated, frozen declaration.
+
+    `resolve(trial)` gives the complete configuration of one trial with every interpolation resolved: a plain mapping
+    with the keys `locked`, `job`, `hyperparameters` and `environment`.
+    """
+
+    name: str
+    locked: Mapping[str, Any]
+    locked_digest: str
+    digest: str
+    source_digest: str
+    trials: Trials
+    resolve: Callable[[Trial], Mapping[str, Any]]
+    engine: EngineKind = EngineKind.LOCAL
+    backend: BackendKind = BackendKind.WARM_POOL
+    engine_options: Mapping[str, Any] = field(default_factory=dict)
+    engine_settings: EngineSettings = field(default_factory=EngineSettings)
+    owner: str | None = None
+    metrics: tuple[MetricDefinition, ...] = ()
+    objective: Objective | None = None
+    stop: tuple[StopRule, ...] = ()
+    pool: PoolSettings = field(default_factory=PoolSettings)
+    on_failure: Mapping[str, Any] = field(default_factory=dict)
+    composed: Mapping[str, Any] = field(default_factory=dict)
+    project: str = "."
+    """The folder that holds `experiments/`, `runs/` and `.sweeper/`."""

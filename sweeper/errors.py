@@ -1,0 +1,82 @@
+"""Every error of sweeper, in one file: one root, and the exit code each ends with (design: exit codes by precedence)."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NoReturn
+
+
+class SweeperError(Exception):
+    """An error with a message for a person: the command line prints the message and no traceback."""
+
+    exit_code = 2
+
+
+class UsageError(SweeperError):
+    """Something the user wrote is wrong. The message holds one line per problem: `where: what is wrong; what to do`."""
+
+
+class LockHeldError(SweeperError):
+    """Another runner holds this sweep or this pool."""
+
+    exit_code = 4
+
+
+class JournalError(SweeperError):
+    """The journal cannot be read or written. It is never taken for an empty one."""
+
+
+class EngineError(SweeperError):
+    """The local engine did not start or does not answer."""
+
+
+class ForeignNameError(SweeperError):
+    """A training job of our name exists that is not ours. Nothing of it is touched."""
+
+
+class LockedChangedError(SweeperError):
+    """A request would leave the pool: its locked fields differ from the frozen ones. Always our bug."""
+
+    exit_code = 70
+
+
+class ApiErrorKind(Enum):
+    """What an API failure means for us; `aws.errors` maps botocore's exceptions to these, once."""
+
+    THROTTLED = "throttled"  # nothing happened; ask again later
+    UNAVAILABLE = "unavailable"  # 5xx or no connection; a mutation may or may not have happened
+    LOST = "lost"  # sent, no answer: the outcome is unknown
+    EXPIRED = "expired"  # credentials ran out; they may be renewed while we wait
+    DENIED = "denied"
+    IN_USE = "in_use"  # the name exists already
+    NOT_FOUND = "not_found"
+    LIMIT = "limit"  # ResourceLimitExceeded: a quota is full or zero
+    PROPAGATION = "propagation"  # a role, bucket or repository that is too new: true again in minutes
+    INVALID = "invalid"  # the request itself is refused
+    UNKNOWN = "unknown"
+
+    @property
+    def outcome_unknown(self) -> bool:
+        """True when a mutation that failed so may have happened all the same."""
+        return self in (ApiErrorKind.LOST, ApiErrorKind.UNAVAILABLE, ApiErrorKind.UNKNOWN)
+
+    @property
+    def passing(self) -> bool:
+        """True when waiting may help without anyone changing anything but the network or the credentials."""
+        return self in (ApiErrorKind.THROTTLED, ApiErrorKind.UNAVAILABLE, ApiErrorKind.LOST, ApiErrorKind.EXPIRED)
+
+
+class ApiError(SweeperError):
+    """An API call failed. `kind` says what that means; `code` and the text are the service's own."""
+
+    def __init__(self, kind: ApiErrorKind, operation: str, code: str, message: str) -> None:
+        super().__init__(f"{operation}: {code}: {message}")
+        self.kind = kind
+        self.operation = operation
+        self.code = code
+        self.message = message
+
+
+def assert_never(value: NoReturn) -> NoReturn:
+    """Mark an arm that mypy proves unreachable (typing.assert_never exists from Python 3.11 only)."""
+    raise AssertionError(f"unhandled: {value!r}")

@@ -1,0 +1,98 @@
+"""The seams between the pure core and the world: protocols of at most five methods, in the wire's own words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sweeper.core.chain import Chain
+    from sweeper.core.events import Event
+    from sweeper.core.model import Sweep, Trial
+
+Request = dict[str, Any]
+"""A boto3 request: `CreateTrainingJob` in PascalCase."""
+
+Description = dict[str, Any]
+"""What `DescribeTrainingJob` answers, as boto3 gives it (timestamps are datetimes with a time zone)."""
+
+
+class TrainingApi(Protocol):
+    """SageMaker's training operations: one wire attempt for a mutation, `ApiError` for every failure."""
+
+    def create_training_job(self, request: Request) -> str:
+        """Send CreateTrainingJob once; returns the ARN."""
+
+    def describe_training_job(self, name: str) -> Description:
+        """DescribeTrainingJob; `ApiErrorKind.NOT_FOUND` when there is none."""
+
+    def stop_training_job(self, name: str) -> None:
+        """Send StopTrainingJob once."""
+
+    def update_training_job(self, name: str, keep_alive_s: int) -> None:
+        """Send UpdateTrainingJob once with this KeepAlivePeriodInSeconds (seconds); 0 releases the pool."""
+
+    def list_training_jobs(self, **filters: Any) -> Iterable[Description]:
+        """ListTrainingJobs, all pages, as summaries."""
+
+
+class Clock(Protocol):
+    """Time as an argument; the one place that sleeps."""
+
+    def now(self) -> float:
+        """Wall clock, UTC seconds since the epoch: for display and for the journal."""
+
+    def monotonic(self) -> float:
+        """Seconds that never jump: for durations."""
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep at most so long; a signal ends it early."""
+
+
+class Journal(Protocol):
+    """The append-only record. What `append` returned from is durable."""
+
+    def append(self, *events: Event) -> None:
+        """Make these events durable, all or none, in order. Raises JournalError."""
+
+    def events(self) -> Sequence[Event]:
+        """Every event, oldest first, proved unaltered. Raises JournalError."""
+
+
+class Search(Protocol):
+    """Proposes the next trial."""
+
+    def propose(self, chain: Chain) -> Trial | None:
+        """The next trial to run given what has happened and what is pending; None when there is nothing more."""
+
+
+class StopRule(Protocol):
+    """A reason to end the chain."""
+
+    def why(self, sweep: Sweep, chain: Chain, now: float) -> str | None:
+        """The reason in words, or None to go on."""
+
+
+class Backend(Protocol):
+    """Where machines come from."""
+
+    @property
+    def capacity(self) -> int:
+        """How many jobs of one sweep may be unfinished at once."""
+
+    def shape(self, request: Request, keep_alive_s: int) -> Request:
+        """The request as this backend sends it, with this keep-alive in seconds; pure."""
+
+
+class Progress(Protocol):
+    """Tells a person what happens; never decides anything."""
+
+    def event(self, event: Event, chain: Chain) -> None:
+        """Something was journaled."""
+
+    def watching(self, name: str, description: Mapping[str, Any]) -> None:
+        """A job was looked at."""
+
+    def say(self, line: str) -> None:
+        """A line that is not an event: a warning, a nag."""

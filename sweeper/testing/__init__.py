@@ -1,0 +1,1 @@
+"""Doubles that behave and contract suites, shipped for everyone who builds on sweeper."""
