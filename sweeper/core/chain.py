@@ -1,0 +1,199 @@
+"""The Chain: what has happened in a sweep, as a pure fold over its events (`apply`, `fold`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sweeper.core import events as ev
+from sweeper.core.events import Closed, Event, JobStatus, PoolStatus, TrialStatus
+from sweeper.errors import assert_never
+
+
+@dataclass
+class Job:
+    """One attempt at a trial, as far as the journal knows it."""
+
+    intent: ev.Intent
+    acknowledged: bool = False
+    status: JobStatus = JobStatus.UNKNOWN
+    secondary: str = ""
+    pool: PoolStatus = PoolStatus.ABSENT
+    stop_reason: str = ""
+    settled: bool = False
+    outcome: ev.Outcome | None = None
+    closed: Closed | None = None
+    retained_s: float | None = None
+    reused_pool: bool = False
+
+    @property
+    def name(self) -> str:
+        """The training job's name."""
+        return self.intent.name
+
+    @property
+    def ended(self) -> bool:
+        """True once its outcome is durable: it will never run again."""
+        return self.outcome is not None
+
+    @property
+    def in_debt(self) -> bool:
+        """True while the job may run or hold a pool that nobody has seen closed."""
+        return self.closed is None
+
+    @property
+    def pool_word(self) -> str:
+        """The `pool` column of results.csv: cold, reused or none."""
+        if self.reused_pool:
+            return "reused"
+        return "none" if not self.acknowledged else "cold"
+
+
+@dataclass
+class TrialHistory:
+    """Every attempt at one trial, oldest first."""
+
+    id: str
+    jobs: list[Job] = field(default_factory=list)
+    reopened: bool = False
+
+    @property
+    def last(self) -> Job:
+        """The latest attempt."""
+        return self.jobs[-1]
+
+    @property
+    def status(self) -> TrialStatus:
+        """What the trial has come to: the latest attempt decides."""
+        if not self.jobs:
+            return TrialStatus.PLANNED
+        outcome = self.last.outcome
+        return TrialStatus(outcome.trial_status) if outcome else TrialStatus.RUNNING
+
+    @property
+    def finished(self) -> bool:
+        """True when the search must not propose it again."""
+        return self.status.finished and not self.reopened
+
+
+@dataclass
+class Chain:
+    """The order of jobs and what has happened in it. Ask it questions; only `apply` changes it."""
+
+    jobs: dict[str, Job] = field(default_factory=dict)
+    trials: dict[str, TrialHistory] = field(default_factory=dict)
+    debts: dict[str, Job] = field(default_factory=dict)
+    unfinished: dict[str, Job] = field(default_factory=dict)
+    outcomes: list[Job] = field(default_factory=list)
+    opened: ev.Opened | None = None
+    stopping: ev.Stopping | None = None
+    decided: ev.Decided | None = None
+    finished: ev.Finished | None = None
+    pool_never_retained: bool = False
+
+    def __str__(self) -> str:
+        done = sum(1 for t in self.trials.values() if t.finished)
+        return f"{done} finished, {len(self.unfinished)} running, {len(self.debts)} open pools"
+
+    def is_finished(self, trial: str) -> bool:
+        """True when the trial with this id is not to be proposed again."""
+        history = self.trials.get(trial)
+        return history is not None and history.finished
+
+    def next_attempt(self, trial: str) -> int:
+        """The number of the attempt after the last one (from 1)."""
+        history = self.trials.get(trial)
+        return history.last.intent.attempt + 1 if history and history.jobs else 1
+
+    @property
+    def finished_count(self) -> int:
+        """How many trials have finished."""
+        return sum(1 for t in self.trials.values() if t.finished)
+
+    @property
+    def debts_newest_first(self) -> list[Job]:
+        """Jobs whose pool has not been observed closed, in the order they must be closed (R7)."""
+        return list(reversed(self.debts.values()))
+
+    @property
+    def last_ended(self) -> Job | None:
+        """The job whose outcome came last."""
+        return self.outcomes[-1] if self.outcomes else None
+
+
+def fold(events: Iterable[Event]) -> Chain:
+    """The chain that these events tell of, from the beginning."""
+    chain = Chain()
+    for event in events:
+        apply(chain, event)
+    return chain
+
+
+def apply(chain: Chain, event: Event) -> Chain:
+    """Take one event into the chain (changed in place and returned); an event of an unknown job raises KeyError."""
+    match event:
+        case ev.Opened():
+            chain.opened, chain.stopping, chain.decided, chain.finished = event, None, None, None
+        case ev.Intent():
+            _intend(chain, event)
+        case ev.Created() | ev.Adopted():
+            chain.jobs[event.name].acknowledged = True
+        case ev.Observed():
+            _observe(chain.jobs[event.name], event)
+        case ev.Settled():
+            job = chain.jobs[event.name]
+            job.settled = True
+            chain.pool_never_retained |= PoolStatus.of(event.pool) is PoolStatus.ABSENT
+        case ev.Outcome():
+            job = chain.jobs[event.name]
+            job.outcome, job.status = event, JobStatus.of(event.status)
+            chain.unfinished.pop(event.name, None)
+            chain.outcomes.append(job)
+        case ev.StopSent():
+            chain.jobs[event.name].stop_reason = event.reason
+        case ev.PoolClosed():
+            _close(chain, event)
+        case ev.Decided():
+            chain.decided = event
+        case ev.Stopping():
+            chain.stopping = event
+        case ev.Reopened():
+            chain.trials.setdefault(event.trial, TrialHistory(event.trial)).reopened = True
+        case ev.Finished():
+            chain.finished = event
+        case _:
+            assert_never(event)
+    return chain
+
+
+def _intend(chain: Chain, event: ev.Intent) -> None:
+    job = Job(event)
+    chain.jobs[event.name] = chain.debts[event.name] = chain.unfinished[event.name] = job
+    history = chain.trials.setdefault(event.trial, TrialHistory(event.trial))
+    history.jobs.append(job)
+    history.reopened = False
+
+
+def _observe(job: Job, event: ev.Observed) -> None:
+    # Describe may lag behind: a job that was seen ended never runs again (a monotone merge).
+    status = JobStatus.of(event.status)
+    if not job.status.terminal or status.terminal:
+        job.status, job.secondary = status, event.secondary
+    job.pool = PoolStatus.of(event.pool)
+    job.settled |= job.status.terminal and job.pool.settled
+
+
+def _close(chain: Chain, event: ev.PoolClosed) -> None:
+    job = chain.jobs[event.name]
+    job.closed, job.retained_s, job.settled = Closed(event.how), event.retained_s, True
+    chain.debts.pop(event.name, None)
+    chain.unfinished.pop(event.name, None)
+    if job.closed is Closed.REUSED_BY_OWN and event.by in chain.jobs:
+        chain.jobs[event.by].reused_pool = True
+
+
+def metric_of(job: Job, name: str) -> float | None:
+    """The last value of a metric of an ended job; None when there is none."""
+    values: Mapping[str, Any] = job.outcome.metrics if job.outcome else {}
+    return values.get(name)

@@ -1,0 +1,273 @@
+"""What can happen in a sweep, as values. The journal holds these and nothing else; the Chain is a fold over them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import Enum
+from typing import Any, ClassVar, Union
+
+
+class JobStatus(str, Enum):
+    """TrainingJobStatus in SageMaker's own words. A word we do not know is UNKNOWN and never terminal."""
+
+    IN_PROGRESS = "InProgress"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    STOPPING = "Stopping"
+    STOPPED = "Stopped"
+    DELETING = "Deleting"
+    UNKNOWN = "Unknown"
+
+    @property
+    def terminal(self) -> bool:
+        """True when the job will never run again."""
+        return self in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.STOPPED)
+
+    @classmethod
+    def of(cls, word: str | None) -> JobStatus:
+        """The status with this name, UNKNOWN for any other word."""
+        return cls(word) if word in cls._value2member_map_ else cls.UNKNOWN
+
+
+class PoolStatus(str, Enum):
+    """WarmPoolStatus in SageMaker's own words; ABSENT when Describe does not show one."""
+
+    ABSENT = "Absent"
+    IN_USE = "InUse"
+    AVAILABLE = "Available"
+    REUSED = "Reused"
+    TERMINATED = "Terminated"
+
+    @property
+    def settled(self) -> bool:
+        """True when the service has made up its mind about the pool of an ended job."""
+        return self in (PoolStatus.AVAILABLE, PoolStatus.REUSED, PoolStatus.TERMINATED)
+
+    @classmethod
+    def of(cls, word: str | None) -> PoolStatus:
+        """The status with this name, ABSENT for none or any other word."""
+        return cls(word) if word in cls._value2member_map_ else cls.ABSENT
+
+
+class TrialStatus(str, Enum):
+    """The status column of results.csv."""
+
+    PLANNED = "planned"
+    RUNNING = "running"
+    INTERRUPTED = "interrupted"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    PRUNED = "pruned"
+    METRIC_MISSING = "metric_missing"
+
+    @property
+    def finished(self) -> bool:
+        """True when the trial is not run again unless someone asks for it."""
+        return self not in (TrialStatus.PLANNED, TrialStatus.RUNNING, TrialStatus.INTERRUPTED)
+
+
+class Closed(str, Enum):
+    """How a job's pool was observed to be closed (R8)."""
+
+    TERMINATED = "terminated"
+    REUSED_BY_OWN = "reused_by_own"
+    REUSED_BY_FOREIGN = "reused_by_foreign"
+    NEVER_HAD_POOL = "never_had_pool"
+    EXPIRED_BY_BOUND = "expired_by_bound"
+    ENGINE_GONE = "engine_gone"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A runner began: which declaration, which source, where, which versions."""
+
+    kind: ClassVar[str] = "opened"
+    digest: str
+    source_digest: str
+    locked_digest: str
+    scope: str
+    owner: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Intent:
+    """A job will be sent, with every value that was decided for it. Durable before the first byte leaves (R1)."""
+
+    kind: ClassVar[str] = "intent"
+    name: str
+    trial: str
+    index: int
+    label: str
+    values: Mapping[str, Any]
+    attempt: int
+    fingerprint: str
+    keep_alive_s: int
+    max_runtime_s: int
+    source: str
+
+
+@dataclass(frozen=True)
+class Created:
+    """The service acknowledged the job. Its name is never created again."""
+
+    kind: ClassVar[str] = "created"
+    name: str
+    arn: str
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """The job was found to exist with our fingerprint."""
+
+    kind: ClassVar[str] = "adopted"
+    name: str
+    arn: str
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Describe showed something new about a job."""
+
+    kind: ClassVar[str] = "observed"
+    name: str
+    status: str
+    secondary: str = ""
+    pool: str = PoolStatus.ABSENT.value
+    reused_by: str = ""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """We stopped waiting for an ended job's pool to show itself (R4)."""
+
+    kind: ClassVar[str] = "settled"
+    name: str
+    pool: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job. Durable before anything is decided from it (R6).
+
+    Times are UTC seconds since the epoch, durations are seconds; None is unknown.
+    """
+
+    kind: ClassVar[str] = "outcome"
+    name: str
+    status: str
+    trial_status: str
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    metrics_from: str = ""
+    failure: str = ""
+    message: str = ""
+    started_at: float | None = None
+    ended_at: float | None = None
+    train_seconds: float | None = None
+    billable_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A rule decided something: which one, and why, in words."""
+
+    kind: ClassVar[str] = "decision"
+    rule: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """The chain is to end: by a signal, a request or an exception. `now` also stops the running job."""
+
+    kind: ClassVar[str] = "stopping"
+    reason: str
+    now: bool = True
+    signal: int = 0
+
+
+@dataclass(frozen=True)
+class StopSent:
+    """StopTrainingJob was asked for by us."""
+
+    kind: ClassVar[str] = "stop_sent"
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class PoolClosed:
+    """A job's pool was observed closed. `retained_s`: billable seconds it was kept, None when unknown."""
+
+    kind: ClassVar[str] = "pool_closed"
+    name: str
+    how: str
+    by: str = ""
+    retained_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Reopened:
+    """Someone asked for this trial to be run again."""
+
+    kind: ClassVar[str] = "reopened"
+    trial: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """This invocation ended with every pool observed closed."""
+
+    kind: ClassVar[str] = "finished"
+    why: str
+
+
+Event = Union[  # noqa: UP007 - a runtime alias on Python 3.10
+    Opened,
+    Intent,
+    Created,
+    Adopted,
+    Observed,
+    Settled,
+    Outcome,
+    Decided,
+    Stopping,
+    StopSent,
+    PoolClosed,
+    Reopened,
+    Finished,
+]
+
+KINDS: Mapping[str, type[Any]] = {
+    cls.kind: cls
+    for cls in (
+        Opened,
+        Intent,
+        Created,
+        Adopted,
+        Observed,
+        Settled,
+        Outcome,
+        Decided,
+        Stopping,
+        StopSent,
+        PoolClosed,
+        Reopened,
+        Finished,
+    )
+}
+
+
+def to_dict(event: Event) -> dict[str, Any]:
+    """The fields of an event as plain values, `kind` apart."""
+    return {f.name: getattr(event, f.name) for f in fields(event)}
+
+
+def from_dict(kind: str, data: Mapping[str, Any]) -> Event:
+    """The event of this kind. Fields that a newer version wrote are left out; an unknown kind is a KeyError."""
+    cls = KINDS[kind]
+    known = {f.name for f in fields(cls)}
+    event: Event = cls(**{k: v for k, v in data.items() if k in known})
+    return event
