@@ -1,4 +1,4 @@
-"""Every error of sweeper, in one file: one root, and the exit code each ends with (design: exit codes by precedence)."""
+"""Every error of sweeper, in one file: one root, and the exit code each of them ends with."""
 
 from __future__ import annotations
 

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
 
     from sweeper.core.chain import Chain
     from sweeper.core.events import Event
-    from sweeper.core.model import Sweep, Trial
+    from sweeper.core.model import Sweep
+    from sweeper.core.search import Proposal
 
 Request = dict[str, Any]
 """A boto3 request: `CreateTrainingJob` in PascalCase."""
@@ -63,7 +64,7 @@ class Journal(Protocol):
 class Search(Protocol):
     """Proposes the next trial."""
 
-    def propose(self, chain: Chain) -> Trial | None:
+    def propose(self, chain: Chain) -> Proposal | None:
         """The next trial to run given what has happened and what is pending; None when there is nothing more."""
 
 

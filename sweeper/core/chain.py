@@ -68,8 +68,10 @@ class TrialHistory:
         """What the trial has come to: the latest attempt decides."""
         if not self.jobs:
             return TrialStatus.PLANNED
-        outcome = self.last.outcome
-        return TrialStatus(outcome.trial_status) if outcome else TrialStatus.RUNNING
+        if self.last.outcome:
+            return TrialStatus(self.last.outcome.trial_status)
+        # Closed without an outcome: it never came to be, or nobody wanted its result any more.
+        return TrialStatus.RUNNING if self.last.in_debt else TrialStatus.INTERRUPTED
 
     @property
     def finished(self) -> bool:
@@ -86,6 +88,8 @@ class Chain:
     debts: dict[str, Job] = field(default_factory=dict)
     unfinished: dict[str, Job] = field(default_factory=dict)
     outcomes: list[Job] = field(default_factory=list)
+    outcomes_before: int = 0
+    """How many of the outcomes belong to earlier invocations."""
     opened: ev.Opened | None = None
     stopping: ev.Stopping | None = None
     decided: ev.Decided | None = None
@@ -135,6 +139,7 @@ def apply(chain: Chain, event: Event) -> Chain:
     match event:
         case ev.Opened():
             chain.opened, chain.stopping, chain.decided, chain.finished = event, None, None, None
+            chain.outcomes_before = len(chain.outcomes)
         case ev.Intent():
             _intend(chain, event)
         case ev.Created() | ev.Adopted():

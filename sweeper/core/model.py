@@ -74,6 +74,9 @@ class Trials(Protocol):
 
     def __iter__(self) -> Iterator[Trial]: ...
 
+    def find(self, id: str, index: int) -> Trial | None:  # noqa: A002
+        """The declared trial with this id, None when there is none. `index` is where it once stood: a hint."""
+
     @property
     def keys(self) -> tuple[str, ...]:
         """The free parameters (dotted keys) in order of first appearance."""

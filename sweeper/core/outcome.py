@@ -1,0 +1,113 @@
+"""From what DescribeTrainingJob says to data: the status, the metrics and the outcome of a job. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from sweeper.core import events as ev
+from sweeper.core.chain import Job
+from sweeper.core.events import JobStatus, PoolStatus, TrialStatus
+from sweeper.core.failures import Failure, classify, root_cause
+
+_TIMED_OUT = ("MaxRuntimeExceeded", "MaxWaitTimeExceeded")
+
+
+def observation(name: str, description: Mapping[str, Any]) -> ev.Observed:
+    """The part of a description that the chain keeps."""
+    pool = description.get("WarmPoolStatus") or {}
+    return ev.Observed(
+        name=name,
+        status=str(description.get("TrainingJobStatus", "")),
+        secondary=str(description.get("SecondaryStatus", "")),
+        pool=PoolStatus.of(pool.get("Status")).value,
+        reused_by=str(pool.get("ReusedByJob", "")),
+    )
+
+
+def final_metrics(description: Mapping[str, Any]) -> dict[str, float]:
+    """The last value of each metric that the service computed (FinalMetricDataList)."""
+    return {m["MetricName"]: float(m["Value"]) for m in description.get("FinalMetricDataList") or []}
+
+
+def fingerprint_of(description: Mapping[str, Any]) -> str:
+    """Whose job it is: the fingerprint in its environment, empty when it has none."""
+    return str((description.get("Environment") or {}).get("SWEEPER_FINGERPRINT", ""))
+
+
+def retained_seconds(description: Mapping[str, Any]) -> float | None:
+    """Billable seconds the pool was kept after this job; None while the service does not say."""
+    value = (description.get("WarmPoolStatus") or {}).get("ResourceRetainedBillableTimeInSeconds")
+    return None if value is None else float(value)
+
+
+def outcome(
+    job: Job,
+    description: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    metrics_from: str,
+    required: Collection[str],
+) -> ev.Outcome:
+    """The outcome of a job whose description is terminal; `required` are the metrics that something is decided by."""
+    status = JobStatus.of(description.get("TrainingJobStatus"))
+    reason = str(description.get("FailureReason") or "")
+    trial_status, failure, message = _verdict(job, status, str(description.get("SecondaryStatus") or ""), reason)
+    missing = sorted(set(required) - set(metrics))
+    if trial_status is TrialStatus.COMPLETED and missing:
+        trial_status = TrialStatus.METRIC_MISSING
+        message = f"{', '.join(missing)} not found in the job's log; check job.metrics' regex"
+    return ev.Outcome(
+        name=job.name,
+        status=status.value,
+        trial_status=trial_status.value,
+        metrics=dict(metrics),
+        metrics_from=metrics_from,
+        failure=failure.value if failure else "",
+        message=message,
+        started_at=_seconds(description.get("TrainingStartTime") or description.get("CreationTime")),
+        ended_at=_seconds(description.get("TrainingEndTime") or description.get("LastModifiedTime")),
+        train_seconds=_number(description.get("TrainingTimeInSeconds")),
+        billable_seconds=_number(description.get("BillableTimeInSeconds")),
+    )
+
+
+def _verdict(job: Job, status: JobStatus, secondary: str, reason: str) -> tuple[TrialStatus, Failure | None, str]:
+    if status is JobStatus.COMPLETED:
+        return TrialStatus.COMPLETED, None, ""
+    if status is JobStatus.FAILED:
+        return TrialStatus.FAILED, classify(reason), root_cause(reason)
+    if secondary in _TIMED_OUT:
+        return TrialStatus.FAILED, Failure.TIMEOUT, f"stopped by SageMaker: {secondary}"
+    if job.stop_reason:
+        return TrialStatus.INTERRUPTED, None, job.stop_reason
+    return TrialStatus.STOPPED, Failure.STOPPED_EXTERNAL, "stopped by someone else (console, CLI or another tool)"
+
+
+def lost(job: Job, why: str) -> ev.Outcome:
+    """The outcome of a job that was acknowledged and is gone: its result cannot be had any more."""
+    return ev.Outcome(
+        name=job.name,
+        status=JobStatus.UNKNOWN.value,
+        trial_status=TrialStatus.FAILED.value,
+        failure=Failure.LOST_REMOTE.value,
+        message=why,
+    )
+
+
+def refused(job: Job, failure: Failure, why: str) -> ev.Outcome:
+    """The outcome of a job that the service refused to create."""
+    return ev.Outcome(
+        name=job.name,
+        status=JobStatus.FAILED.value,
+        trial_status=TrialStatus.FAILED.value,
+        failure=failure.value,
+        message=why,
+    )
+
+
+def _seconds(when: Any) -> float | None:
+    return None if when is None else float(when.timestamp())
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)

@@ -1,0 +1,191 @@
+"""Building the CreateTrainingJob request, and the PoolKey that tells whether two requests share a warm pool. Pure.
+
+Field names and limits: botocore's model of SageMaker; matching fields: the developer guide's page on warm pools.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sweeper.core.model import Launch, Scope
+from sweeper.ports import Request
+
+FINGERPRINT = "SWEEPER_FINGERPRINT"
+CHANNEL = "sweeper"
+"""The input channel that carries the driver, the source and launch.json."""
+
+# An image may have only one of the two names; exec, so that SIGTERM reaches the driver itself.
+_DRIVER = f'exec "$(command -v python3 || command -v python)" /opt/ml/input/data/{CHANNEL}/driver.py'
+
+_LOCKED_RESOURCES = {
+    "instance_type": "InstanceType",
+    "instance_count": "InstanceCount",
+    "volume_size_in_gb": "VolumeSizeInGB",
+    "volume_kms_key_id": "VolumeKmsKeyId",
+}
+_LOCKED_FLAGS = {
+    "enable_network_isolation": "EnableNetworkIsolation",
+    "enable_inter_container_traffic_encryption": "EnableInterContainerTrafficEncryption",
+}
+MAX_ATTEMPTS = 99  # two digits, so that no job name is a prefix of another (log streams are found by prefix)
+
+
+def canonical(value: Any) -> str:
+    """The one JSON text of a value: sorted keys, no blanks."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+
+
+def digest(value: Any) -> str:
+    """sha256 of the canonical JSON, as hexadecimal."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def job_name(owner: str, scope: Scope, sweep: str, trial: str, attempt: int) -> str:
+    """The name of an attempt: no time, no chance, at most 63 characters (R2). Raises ValueError past 99 attempts."""
+    if not 1 <= attempt <= MAX_ATTEMPTS:
+        raise ValueError(f"attempt {attempt} of trial {trial}: at most {MAX_ATTEMPTS} attempts have a name")
+    slug = re.sub(r"[^a-zA-Z0-9]+", "-", sweep).strip("-")[:20].strip("-") or "sweep"
+    return f"{slug}-{digest([owner, scope.account, scope.region, sweep, trial])[:16]}-a{attempt:02d}"
+
+
+def fingerprint(owner: str, sweep: str, trial: str, attempt: int) -> str:
+    """What marks a job as ours, in its environment and its tags."""
+    return f"{owner}/{sweep}/{trial}/{attempt}"
+
+
+def encode_hyperparameters(values: Mapping[str, Any]) -> dict[str, str]:
+    """Hyperparameters as SageMaker carries them: str verbatim, None left out, everything else as JSON."""
+    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items() if v is not None}
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Where a job's code and data lie: S3 prefixes. `source` is empty when the image brings its own code."""
+
+    source: str
+    inputs: Mapping[str, str]
+    output: str
+
+
+def build(
+    config: Mapping[str, Any], *, name: str, mark: str, sweep: str, max_runtime_s: int, staged: Staged, region: str
+) -> Request:
+    """The request for one job, without what the backend adds. `config` is a resolved trial (model.Sweep.resolve)."""
+    locked, job = config["locked"], config["job"]
+    launch = Launch(job["launch"])
+    request: Request = {
+        "TrainingJobName": name,
+        "RoleArn": locked["role_arn"],
+        "AlgorithmSpecification": _algorithm(job, launch),
+        "HyperParameters": _hyperparameters(config["hyperparameters"], job, launch, staged, name, region),
+        "InputDataConfig": _channels(launch, staged),
+        "OutputDataConfig": {"S3OutputPath": staged.output},
+        "ResourceConfig": _present(locked, _LOCKED_RESOURCES),
+        "StoppingCondition": {"MaxRuntimeInSeconds": max_runtime_s},
+        "Environment": {**config["environment"], FINGERPRINT: mark},
+        "Tags": [{"Key": "sweeper:sweep", "Value": sweep}, {"Key": "sweeper:fingerprint", "Value": mark}],
+        **_present(locked, _LOCKED_FLAGS),
+    }
+    if locked.get("subnets"):
+        # Sorted: it is not known whether the service compares them as a list or as a set.
+        request["VpcConfig"] = {
+            "SecurityGroupIds": sorted(locked.get("security_group_ids") or []),
+            "Subnets": sorted(locked["subnets"]),
+        }
+    if locked.get("enable_session_tag_chaining"):
+        request["SessionChainingConfig"] = {"EnableSessionTagChaining": True}
+    if job.get("checkpoint_s3_uri"):
+        local = job.get("checkpoint_local_path")
+        request["CheckpointConfig"] = {"S3Uri": job["checkpoint_s3_uri"], **({"LocalPath": local} if local else {})}
+    return {key: value for key, value in request.items() if value not in ({}, [])}
+
+
+def _present(source: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {wire: source[ours] for ours, wire in names.items() if source.get(ours) is not None}
+
+
+def _algorithm(job: Mapping[str, Any], launch: Launch) -> dict[str, Any]:
+    algorithm: dict[str, Any] = {"TrainingImage": job["image_uri"], "TrainingInputMode": "File"}
+    if launch is Launch.DRIVER:
+        algorithm["ContainerEntrypoint"] = ["/bin/sh", "-c", _DRIVER]
+    if job.get("metrics"):
+        algorithm["MetricDefinitions"] = [{"Name": m["name"], "Regex": m["regex"]} for m in job["metrics"]]
+    return algorithm
+
+
+def _hyperparameters(
+    values: Mapping[str, Any], job: Mapping[str, Any], launch: Launch, staged: Staged, name: str, region: str
+) -> dict[str, str]:
+    if launch is not Launch.TOOLKIT:
+        return encode_hyperparameters(values)
+    # The sagemaker-training toolkit reads every value as JSON, strings included.
+    toolkit = {
+        "sagemaker_program": job["entry_script"],
+        "sagemaker_submit_directory": f"{staged.source}/source.tar.gz",
+        "sagemaker_container_log_level": 20,
+        "sagemaker_job_name": name,
+        "sagemaker_region": region,
+    }
+    return {k: json.dumps(v) for k, v in {**values, **toolkit}.items() if v is not None}
+
+
+def _channels(launch: Launch, staged: Staged) -> list[dict[str, Any]]:
+    channels = dict(staged.inputs)
+    if launch is Launch.DRIVER:
+        channels[CHANNEL] = staged.source + "/"
+    return [
+        {
+            "ChannelName": channel,
+            "DataSource": {
+                "S3DataSource": {
+                    "S3DataType": "S3Prefix",
+                    "S3Uri": uri,
+                    "S3DataDistributionType": "FullyReplicated",
+                }
+            },
+        }
+        for channel, uri in channels.items()
+    ]
+
+
+@dataclass(frozen=True)
+class PoolKey:
+    """The fields of a request that a warm pool matches on, as one comparable value."""
+
+    text: str
+
+    @classmethod
+    def of(cls, request: Mapping[str, Any]) -> PoolKey:
+        """The key of this request. A superset of the documented fields: what is undocumented must match too."""
+        resources = {k: v for k, v in request.get("ResourceConfig", {}).items() if k != "KeepAlivePeriodInSeconds"}
+        vpc = {k: sorted(v) for k, v in (request.get("VpcConfig") or {}).items()}
+        fields = (
+            "RoleArn",
+            "EnableNetworkIsolation",
+            "EnableInterContainerTrafficEncryption",
+            "EnableManagedSpotTraining",
+            "SessionChainingConfig",
+        )
+        return cls(canonical([resources, vpc, [request.get(field) or None for field in fields]]))
+
+    @property
+    def short(self) -> str:
+        """Twelve characters that name the key in a lock file."""
+        return digest(self.text)[:12]
+
+
+def locked_key(locked: Mapping[str, Any]) -> PoolKey:
+    """The pool key of every request that is built from this `locked` section."""
+    config = {
+        "locked": locked,
+        "job": {"launch": Launch.IMAGE.value, "image_uri": "-"},
+        "hyperparameters": {},
+        "environment": {},
+    }
+    staged = Staged(source="", inputs={}, output="-")
+    return PoolKey.of(build(config, name="-", mark="-", sweep="-", max_runtime_s=1, staged=staged, region="-"))

@@ -1,0 +1,51 @@
+"""Searches propose the next trial. A grid walks the declared trials in order and passes over the finished ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sweeper.core.chain import Chain
+from sweeper.core.model import Trial, Trials
+
+if TYPE_CHECKING:
+    from sweeper.core.model import Sweep
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """The next trial; `last` when nothing can follow it unless it has to be run again."""
+
+    trial: Trial
+    last: bool
+
+
+class InOrder:
+    """Every declared trial, in declaration order."""
+
+    def __init__(self, trials: Trials) -> None:
+        self._trials = trials
+        self._passed = 0  # every trial before this index is finished; only a shortcut, never a decision
+
+    def propose(self, chain: Chain) -> Proposal | None:
+        """The first trial that is neither finished nor running; None when there is none."""
+        pending = {job.intent.trial for job in chain.unfinished.values()}
+        first = self._next(chain, pending, self._passed, move=True)
+        if first is None:
+            return None
+        return Proposal(self._trials[first], last=self._next(chain, pending, first + 1, move=False) is None)
+
+    def _next(self, chain: Chain, pending: set[str], start: int, *, move: bool) -> int | None:
+        for index in range(start, len(self._trials)):
+            trial = self._trials[index].id
+            if chain.is_finished(trial):
+                if move and index == self._passed:
+                    self._passed += 1
+            elif trial not in pending:
+                return index
+        return None
+
+
+def search_for(sweep: Sweep) -> InOrder:
+    """The search that a sweep declares."""
+    return InOrder(sweep.trials)
