@@ -1,0 +1,119 @@
+"""Boto3 clients as the protocol needs them: one wire attempt for a mutation, botocore's retries for a question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from sweeper.aws.errors import mapped
+from sweeper.ports import Description, Request
+
+if TYPE_CHECKING:
+    import boto3
+    from botocore.config import Config
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where the API is and who asks. All None: boto3's own configuration decides."""
+
+    url: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    access_key: str | None = field(default=None, repr=False)
+    secret_key: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def local(cls, url: str, region: str) -> Endpoint:
+        """The local engine: explicit dummy credentials, so that the user's AWS configuration is never touched."""
+        return cls(url=url, region=region, access_key="local", secret_key="local")
+
+
+class Clients:
+    """The clients of one endpoint, made when first used."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    @cached_property
+    def session(self) -> boto3.Session:
+        """The boto3 session."""
+        import boto3  # importing it costs 0.2 s: commands that never call AWS do not pay for it
+
+        with mapped("Session"):
+            return boto3.Session(
+                region_name=self._endpoint.region,
+                profile_name=self._endpoint.profile,
+                aws_access_key_id=self._endpoint.access_key,
+                aws_secret_access_key=self._endpoint.secret_key,
+            )
+
+    @cached_property
+    def once(self) -> Any:
+        """SageMaker with one wire attempt: a blind retry of a mutation hides whether it happened."""
+        return self.client("sagemaker", attempts=1)
+
+    @cached_property
+    def asking(self) -> Any:
+        """SageMaker for questions, which may be asked again."""
+        return self.client("sagemaker", attempts=5)
+
+    def client(self, service: str, attempts: int = 5) -> Any:
+        """A client of any service of this endpoint."""
+        make: Callable[..., Any] = self.session.client
+        with mapped(service):
+            return make(service, endpoint_url=self._endpoint.url, config=_config(attempts, self._endpoint))
+
+
+def _config(attempts: int, endpoint: Endpoint) -> Config:
+    from botocore.config import Config
+
+    return Config(
+        # The default number and mode of retries change between versions of botocore: pinned here.
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        connect_timeout=5,
+        read_timeout=60,
+        tcp_keepalive=True,
+        s3={"addressing_style": "path"} if endpoint.url else None,
+    )
+
+
+class SageMakerApi:
+    """The TrainingApi port over boto3. The client is made at the first call."""
+
+    def __init__(self, clients: Callable[[], Clients]) -> None:
+        self._make = clients
+
+    @cached_property
+    def _clients(self) -> Clients:
+        return self._make()
+
+    def create_training_job(self, request: Request) -> str:
+        """Send CreateTrainingJob once; returns the ARN."""
+        with mapped("CreateTrainingJob"):
+            return str(self._clients.once.create_training_job(**request)["TrainingJobArn"])
+
+    def describe_training_job(self, name: str) -> Description:
+        """DescribeTrainingJob."""
+        with mapped("DescribeTrainingJob"):
+            return dict(self._clients.asking.describe_training_job(TrainingJobName=name))
+
+    def stop_training_job(self, name: str) -> None:
+        """Send StopTrainingJob once."""
+        with mapped("StopTrainingJob"):
+            self._clients.once.stop_training_job(TrainingJobName=name)
+
+    def update_training_job(self, name: str, keep_alive_s: int) -> None:
+        """Send UpdateTrainingJob once."""
+        with mapped("UpdateTrainingJob"):
+            self._clients.once.update_training_job(
+                TrainingJobName=name, ResourceConfig={"KeepAlivePeriodInSeconds": keep_alive_s}
+            )
+
+    def list_training_jobs(self, **filters: Any) -> Iterable[Description]:
+        """ListTrainingJobs, page by page."""
+        with mapped("ListTrainingJobs"):
+            for page in self._clients.asking.get_paginator("list_training_jobs").paginate(**filters):
+                yield from page["TrainingJobSummaries"]

@@ -1,0 +1,163 @@
+"""The journal: an append-only SQLite event store, its rows chained by hash. The chain's only state.
+
+Only the runner writes events. Readers fetch everything and close, because an open cursor blocks the writer's commit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sweeper.core.events import Event, from_dict, to_dict
+from sweeper.errors import JournalError
+
+FORMAT = 1
+_BUSY_S = 10.0
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS events (
+    seq  INTEGER PRIMARY KEY,
+    time REAL NOT NULL,
+    kind TEXT NOT NULL,
+    data TEXT NOT NULL,
+    hash TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS requests (
+    id   INTEGER PRIMARY KEY AUTOINCREMENT,
+    time REAL NOT NULL,
+    kind TEXT NOT NULL,
+    data TEXT NOT NULL
+);
+"""
+
+
+def row_hash(previous: str, seq: int, time: float, kind: str, data: str) -> str:
+    """The hash that chains a row to the one before it."""
+    return hashlib.sha256(f"{previous}\n{seq}\n{time!r}\n{kind}\n{data}".encode()).hexdigest()
+
+
+class SqliteJournal:
+    """The journal of one sweep in a file that only its owner can read.
+
+    `redact` is applied to every text before it is written: secrets never reach the file.
+    """
+
+    def __init__(self, path: Path, now: Callable[[], float], redact: Callable[[str], str] = lambda text: text) -> None:
+        self.path = path
+        self._now = now
+        self._redact = redact
+        with self._mapped("open"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+            self._db = _connect(path)
+            self._db.executescript(_SCHEMA)
+            self._db.execute(f"PRAGMA user_version = {FORMAT}")
+        self._seq, self._hash = self._tail()
+
+    def append(self, *events: Event) -> None:
+        """Make these events durable, all or none. Raises JournalError, and then nothing of them was written."""
+        seq, last = self._seq, self._hash
+        rows = []
+        for event in events:
+            seq, time = seq + 1, self._now()
+            data = self._redact(json.dumps(to_dict(event), sort_keys=True))
+            last = row_hash(last, seq, time, event.kind, data)
+            rows.append((seq, time, event.kind, data, last))
+        with self._mapped("write"):
+            if not self.path.exists():
+                raise JournalError(f"{self.path}: the journal was deleted while the sweep was running")
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                if self._tail() != (self._seq, self._hash):
+                    raise JournalError(f"{self.path}: someone else wrote to this journal while the sweep was running")
+                self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", rows)
+        self._seq, self._hash = seq, last
+
+    def events(self) -> Sequence[Event]:
+        """Every event, oldest first, proved unaltered."""
+        return [event for _, event in read(self.path)]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @property
+    def head(self) -> str:
+        """The hash of the newest row, empty for a new journal."""
+        return self._hash
+
+    def _tail(self) -> tuple[int, str]:
+        row = self._db.execute("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1").fetchone()
+        return (int(row[0]), str(row[1])) if row else (0, "")
+
+    @contextmanager
+    def _mapped(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise JournalError(f"{self.path}: cannot {doing} the journal: {error}") from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+    db.execute("PRAGMA journal_mode = DELETE")
+    db.execute("PRAGMA synchronous = FULL")
+    return db
+
+
+def read(path: Path) -> list[tuple[float, Event]]:
+    """Every (time, event) of a journal, proved by its hashes. Changes nothing.
+
+    Raises JournalError for a file that is missing, empty, altered or from a newer version.
+    """
+    if not path.exists():
+        raise JournalError(f"{path}: there is no journal")
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_S)) as db:
+            found = int(db.execute("PRAGMA user_version").fetchone()[0])
+            rows = db.execute("SELECT seq, time, kind, data, hash FROM events ORDER BY seq").fetchall()
+    except sqlite3.Error as error:
+        raise JournalError(
+            f"{path}: the journal is damaged ({error}); `sweeper pools release` still works without it"
+        ) from error
+    if found != FORMAT:
+        raise JournalError(f"{path}: written by a newer version of sweeper (format {found}); upgrade sweeper")
+    return list(_proved(path, rows))
+
+
+def _proved(path: Path, rows: list[tuple[Any, ...]]) -> Iterator[tuple[float, Event]]:
+    last = ""
+    for position, (seq, time, kind, data, digest) in enumerate(rows, start=1):
+        last = row_hash(last, seq, time, kind, data)
+        if seq != position or digest != last:
+            raise JournalError(
+                f"{path}: row {position} was altered; the journal is refused as a whole. "
+                "`sweeper pools release` still works without it"
+            )
+        try:
+            yield time, from_dict(kind, json.loads(data))
+        except (KeyError, TypeError, ValueError) as error:
+            raise JournalError(
+                f"{path}: row {position} ({kind}) is not one of this version's events: {error}"
+            ) from error
+
+
+# -- requests of other commands to a running chain ---------------------------------------------------------------
+
+
+def ask(path: Path, now: float, kind: str, **data: Any) -> None:
+    """Leave a request for the runner of this sweep (`stop`, `retry`, ...)."""
+    if not path.exists():
+        raise JournalError(f"{path}: there is no journal")
+    try:
+        with closing(_connect(path)) as db, db:
+            db.execute("INSERT INTO requests (time, kind, data) VALUES (?, ?, ?)", (now, kind, json.dumps(data)))
+    except sqlite3.Error as error:
+        raise JournalError(f"{path}: cannot write the request: {error}") from error
