@@ -175,9 +175,10 @@ class _Closing:
         run = 0.0 if self.job.ended else self.job.intent.max_runtime_s + GRACE_S
         return run + self.job.intent.keep_alive_s + GRACE_S
 
-    def _closed(self, how: Closed, description: Mapping[str, Any] | None = None, by: str = "") -> None:
+    def _closed(self, how: Closed, description: Mapping[str, Any] | None = None, by: str = "") -> Unreleased | None:
         retained = retained_seconds(description) if description else None
         self.r.note(ev.PoolClosed(self.job.name, how.value, by, retained))
+        return None
 
     def _nag(self) -> None:
         if self.now >= self.next_nag:

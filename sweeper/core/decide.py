@@ -100,7 +100,7 @@ def decide(sweep: Sweep, search: Search, chain: Chain, now: float, capacity: int
 def _end_now(chain: Chain, running: list[Job]) -> Decision:
     assert chain.stopping is not None
     for job in running:
-        if not job.stop_reason and job.status is not JobStatus.STOPPING:
+        if job.status is not JobStatus.STOPPING:
             return StopJob(job.name, chain.stopping.reason)
     return Wait(tuple(j.name for j in running)) if running else _end(chain, chain.stopping.reason)
 

@@ -260,6 +260,10 @@ KINDS: Mapping[str, type[Any]] = {
 }
 
 
+FREE_TEXT = frozenset({"values", "label", "message", "reason", "why"})
+"""The fields that carry what users and services wrote: a secret may stand in them, so they are redacted."""
+
+
 def to_dict(event: Event) -> dict[str, Any]:
     """The fields of an event as plain values, `kind` apart."""
     return {f.name: getattr(event, f.name) for f in fields(event)}

@@ -95,11 +95,15 @@ def lost(job: Job, why: str) -> ev.Outcome:
 
 
 def refused(job: Job, failure: Failure, why: str) -> ev.Outcome:
-    """The outcome of a job that the service refused to create."""
+    """The outcome of a job that the service refused to create.
+
+    A wrong request fails the trial; a missing permission or quota says nothing about it: it is run again.
+    """
+    verdict = TrialStatus.FAILED if failure is Failure.REQUEST else TrialStatus.INTERRUPTED
     return ev.Outcome(
         name=job.name,
         status=JobStatus.FAILED.value,
-        trial_status=TrialStatus.FAILED.value,
+        trial_status=verdict.value,
         failure=failure.value,
         message=why,
     )

@@ -1,0 +1,157 @@
+"""Staging: the source goes to S3 once per content, with the driver that starts it; never once per job."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sweeper import driver
+from sweeper.aws.clients import Clients
+from sweeper.aws.errors import mapped
+from sweeper.core.model import Launch, Scope
+from sweeper.core.request import Staged, canonical
+from sweeper.errors import ApiError, ApiErrorKind, UsageError
+
+IGNORED = {"__pycache__", ".git", ".venv", ".ipynb_checkpoints", ".mypy_cache", ".ruff_cache", ".env"}
+"""Names that are never staged: caches, and the file where people keep secrets."""
+
+
+def source_files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """(relative name, path) of every file to stage, sorted. Raises UsageError for a link that leads out."""
+    root = folder.resolve()
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        if any(part in IGNORED for part in relative.parts) or path.suffix == ".pyc" or not path.is_file():
+            continue
+        if not path.resolve().is_relative_to(root):
+            raise UsageError(f"{path}: this link leads out of {folder}; copy the file into the folder")
+        yield relative.as_posix(), path
+
+
+def tarball(folder: Path) -> bytes:
+    """The folder as source.tar.gz; the same content gives the same bytes."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, path in source_files(folder):
+            data = path.read_bytes()
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(data), 0o755 if path.stat().st_mode & 0o100 else 0o644
+            tar.addfile(info, io.BytesIO(data))
+    return gzip.compress(packed.getvalue(), mtime=0)
+
+
+class Staging:
+    """Puts what jobs read where they read it; each content once, remembered for this invocation."""
+
+    def __init__(self, clients: Callable[[], Clients], scope: Scope, sweep: str, project: Path) -> None:
+        self._clients, self._scope, self._sweep, self._project = clients, scope, sweep, project
+        self._done: dict[str, Staged] = {}
+        self._buckets: set[str] = set()
+
+    def __call__(self, config: Mapping[str, Any]) -> Staged:
+        """Where the code and data of this resolved trial lie. Uploads what is missing."""
+        job = config["job"]
+        key = canonical([job.get(k) for k in ("launch", "source_dir", "entry_script", "requirements", "metrics")])
+        key += canonical([job.get("inputs"), job.get("output_path")])
+        if key not in self._done:
+            self._done[key] = self._stage(job)
+        return self._done[key]
+
+    def _stage(self, job: Mapping[str, Any]) -> Staged:
+        output = (job.get("output_path") or self._default_output()).rstrip("/")
+        bucket, prefix = _split(output)
+        self._need_bucket(bucket)
+        source = ""
+        if Launch(job["launch"]) is not Launch.IMAGE:
+            files = {
+                "launch.json": _launch(job).encode(),
+                "driver.py": Path(driver.__file__).with_name("driver.py").read_bytes(),
+                "source.tar.gz": tarball(self._project / job["source_dir"]),
+            }
+            content = hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in files.values())).hexdigest()
+            source = self._put_once(bucket, f"{prefix}/source/{content[:16]}", files)
+        inputs = {name: self._input(name, str(where), bucket, prefix) for name, where in job.get("inputs", {}).items()}
+        return Staged(source=source, inputs=inputs, output=output)
+
+    def _default_output(self) -> str:
+        """The SageMaker SDK's own bucket convention."""
+        return f"s3://sagemaker-{self._scope.region}-{self._scope.account}/sweeper/{self._sweep}"
+
+    def _input(self, channel: str, where: str, bucket: str, prefix: str) -> str:
+        if where.startswith("s3://"):
+            return where
+        folder = self._project / where
+        files = {name: path.read_bytes() for name, path in source_files(folder)}
+        if not files:
+            raise UsageError(f"job.inputs.{channel}: {folder} holds no files")
+        names = canonical({name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
+        content = hashlib.sha256(names.encode()).hexdigest()
+        return self._put_once(bucket, f"{prefix}/inputs/{channel}/{content[:16]}", files) + "/"
+
+    def _put_once(self, bucket: str, prefix: str, files: Mapping[str, bytes]) -> str:
+        """Upload these files below the prefix unless they are there; the last one goes last and proves the rest."""
+        last = list(files)[-1]
+        if not self._exists(bucket, f"{prefix}/{last}"):
+            for name, data in files.items():
+                with mapped("PutObject"):
+                    self._s3.put_object(Bucket=bucket, Key=f"{prefix}/{name}", Body=data)
+        return f"s3://{bucket}/{prefix}"
+
+    def _exists(self, bucket: str, key: str) -> bool:
+        try:
+            with mapped("HeadObject"):
+                self._s3.head_object(Bucket=bucket, Key=key)
+        except ApiError as error:
+            # Without ListBucket S3 answers 403 for what is not there: uploading again does no harm.
+            if error.kind in (ApiErrorKind.NOT_FOUND, ApiErrorKind.DENIED):
+                return False
+            raise
+        return True
+
+    def _need_bucket(self, bucket: str) -> None:
+        if bucket in self._buckets:
+            return
+        try:
+            with mapped("HeadBucket"):
+                self._s3.head_bucket(Bucket=bucket)
+        except ApiError as error:
+            if error.kind is not ApiErrorKind.NOT_FOUND:
+                raise
+            self._create_bucket(bucket)
+        self._buckets.add(bucket)
+
+    def _create_bucket(self, bucket: str) -> None:
+        region = self._scope.region
+        # us-east-1 is the one region that must not be named.
+        where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        with mapped("CreateBucket"):
+            self._s3.create_bucket(Bucket=bucket, **where)
+
+    @cached_property
+    def _s3(self) -> Any:
+        return self._clients().client("s3")
+
+
+def _launch(job: Mapping[str, Any]) -> str:
+    """What the driver needs to know: launch.json."""
+    return canonical(
+        {
+            "entry_script": job["entry_script"],
+            "requirements": job.get("requirements"),
+            "metrics": [{"name": m["name"], "regex": m["regex"]} for m in job.get("metrics") or []],
+        }
+    )
+
+
+def _split(uri: str) -> tuple[str, str]:
+    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+    if not uri.startswith("s3://") or not bucket:
+        raise UsageError(f"job.output_path: {uri!r} is not an S3 URI; write s3://BUCKET/PREFIX or leave it out")
+    return bucket, prefix.strip("/")

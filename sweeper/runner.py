@@ -1,0 +1,396 @@
+"""The loop: journal -> decide -> do -> note. A `match` over decisions with no policy of its own."""
+
+from __future__ import annotations
+
+import signal as signals
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sweeper.core import events as ev
+from sweeper.core.chain import Chain, Job, apply, fold
+from sweeper.core.decide import Decide, Finish, Release, StopJob, Submit, Wait, decide
+from sweeper.core.events import Closed, JobStatus, PoolStatus
+from sweeper.core.failures import Failure
+from sweeper.core.model import Scope, Sweep
+from sweeper.core.outcome import final_metrics, fingerprint_of, lost, observation, outcome, refused, retained_seconds
+from sweeper.core.request import PoolKey, Staged, build, digest, fingerprint, job_name, locked_key
+from sweeper.core.search import search_for
+from sweeper.core.stop import Until
+from sweeper.errors import ApiError, ApiErrorKind, ForeignNameError, JournalError, LockedChangedError, assert_never
+from sweeper.ports import Backend, Clock, Description, Journal, Progress, Request, TrainingApi
+from sweeper.release import DENIED_S, Releaser, Unreleased
+
+PROPAGATION_S = 120.0
+"""Seconds for which a new role, bucket or repository may not be visible yet (Terraform retries as long)."""
+LIMIT_FIRST_S, LIMIT_MOST_S = 30.0, 600.0
+BACKOFF_MOST_S = 60.0
+
+
+@dataclass
+class Ending:
+    """How an invocation ended."""
+
+    why: str
+    chain: Chain
+    signal: int = 0
+    unreleased: list[Unreleased] = field(default_factory=list)
+
+
+@dataclass
+class World:
+    """Everything outside that the runner touches."""
+
+    api: TrainingApi
+    journal: Journal
+    clock: Clock
+    backend: Backend
+    progress: Progress
+    stage: Callable[[Mapping[str, Any]], Staged]
+    """Makes sure that the code and data of a resolved trial are where the job will read them."""
+    caught: Sequence[int] = ()
+    """The signals that have arrived, oldest first (a live list)."""
+    log_metrics: Callable[[str], Mapping[str, float]] = lambda name: {}
+    """The last value of each metric in a job's log: the fallback when the service computed none."""
+    keep: Callable[[Job], None] = lambda job: None
+    """Called once with every job whose outcome is durable (stores its log)."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+class Runner:
+    """One invocation of one sweep."""
+
+    def __init__(self, sweep: Sweep, scope: Scope, owner: str, world: World) -> None:
+        self.sweep, self.scope, self.owner, self.world = sweep, scope, owner, world
+        self.settings = sweep.engine_settings
+        self.search = search_for(sweep)
+        self.chain = fold(world.journal.events())
+        self.unreleased: dict[str, Unreleased] = {}
+        self._key = locked_key(sweep.locked)
+        self._required = _required_metrics(sweep)
+        self._buffer: list[ev.Event] = []
+        self._since: dict[tuple[str, str], float] = {}
+        self._closing = False
+
+    # -- the loop ------------------------------------------------------------------------------------------------
+
+    def run(self) -> Ending:
+        """Run until there is nothing more to do and every pool is closed, or may not be closable."""
+        opened = ev.Opened(
+            digest=self.sweep.digest,
+            source_digest=self.sweep.source_digest,
+            locked_digest=self.sweep.locked_digest,
+            scope=self.scope.folder(self.sweep.name),
+            owner=self.owner,
+            versions=self.world.versions,
+        )
+        self.note(opened)
+        try:
+            why = self._loop()
+        except BaseException as error:
+            self._close_after(error)
+            if self.unreleased:
+                error.unreleased = list(self.unreleased.values())  # type: ignore[attr-defined]
+            raise
+        caught = self.chain.stopping.signal if self.chain.stopping else 0
+        return Ending(why, self.chain, caught, list(self.unreleased.values()))
+
+    def _loop(self) -> str:
+        while True:
+            self._take_signal()
+            decision = decide(self.sweep, self.search, self.chain, self.world.clock.now(), self.world.backend.capacity)
+            match decision:
+                case Submit():
+                    self._submit(decision)
+                case StopJob():
+                    self._stop(decision)
+                case Wait():
+                    self._wait(decision.names)
+                case Release():
+                    self._release(decision.names)
+                    if self.unreleased:
+                        return "a pool may still bill"
+                case Decide():
+                    self.note(ev.Decided(decision.rule, decision.why))
+                case Finish():
+                    self.note(ev.Finished(decision.why))
+                    return decision.why
+                case _:
+                    assert_never(decision)
+
+    def note(self, event: ev.Event) -> None:
+        """Make an event durable, then true. A mere observation waits for the next event that matters."""
+        self._buffer.append(event)
+        if not isinstance(event, ev.Observed):
+            self._flush()
+        apply(self.chain, event)
+        self.world.progress.event(event, self.chain)
+
+    def _flush(self) -> None:
+        buffered, self._buffer = self._buffer, []
+        try:
+            self.world.journal.append(*buffered)
+        except JournalError as error:
+            if not self._closing:
+                raise
+            # The pool comes first: a full disk must not keep it alive.
+            self.world.progress.say(f"warning: {error}")
+
+    def _take_signal(self) -> None:
+        caught = self.world.caught
+        if caught and not (self.chain.stopping and self.chain.stopping.signal):
+            name = signals.Signals(caught[0]).name
+            self.note(ev.Stopping(reason=f"stopped by {name}", now=True, signal=caught[0]))
+
+    def _close_after(self, error: BaseException) -> None:
+        """An exception ends the chain: close every job first, whatever the journal says to it."""
+        self._closing = True
+        if isinstance(error, ForeignNameError):
+            self.world.progress.say(f"{error}")
+        self.note(ev.Stopping(reason=f"{type(error).__name__}: {error}", now=True))
+        self._release(tuple(job.name for job in self.chain.debts_newest_first))
+
+    # -- submit: the intent is durable first, then create until proven (R1-R3) --------------------------------------
+
+    def _submit(self, decision: Submit) -> None:
+        name = job_name(self.owner, self.scope, self.sweep.name, decision.trial.id, decision.attempt)
+        known = self.chain.jobs.get(name)
+        config = self.sweep.resolve(decision.trial)
+        staged = self.world.stage(config)
+        intent = known.intent if known else self._intend(name, decision, config, staged)
+        request = self._request(intent, config, staged)
+        if not known:
+            self.note(intent)
+        self._create(self.chain.jobs[name], request)
+
+    def _intend(self, name: str, decision: Submit, config: Mapping[str, Any], staged: Staged) -> ev.Intent:
+        trial = decision.trial
+        releases_itself = decision.last and self.sweep.pool.last_job_releases
+        shaped = self.world.backend.shape({"ResourceConfig": {}}, self.sweep.pool.keep_alive_s)
+        keeps = "KeepAlivePeriodInSeconds" in shaped["ResourceConfig"]
+        return ev.Intent(
+            name=name,
+            trial=trial.id,
+            index=trial.index,
+            label=trial.name,
+            values=dict(trial.values),
+            attempt=decision.attempt,
+            fingerprint=fingerprint(self.owner, self.sweep.name, trial.id, decision.attempt),
+            keep_alive_s=self.sweep.pool.keep_alive_s if keeps and not releases_itself else 0,
+            max_runtime_s=int(config["job"]["max_runtime_s"]),
+            source=staged.source,
+        )
+
+    def _request(self, intent: ev.Intent, config: Mapping[str, Any], staged: Staged) -> Request:
+        if digest(config["locked"]) != self.sweep.locked_digest:
+            raise LockedChangedError(f"trial {intent.label}: its locked section differs from the frozen one")
+        request = build(
+            config,
+            name=intent.name,
+            mark=intent.fingerprint,
+            sweep=self.sweep.name,
+            max_runtime_s=intent.max_runtime_s,
+            staged=staged,
+            region=self.scope.region,
+        )
+        shaped = self.world.backend.shape(request, intent.keep_alive_s)
+        if PoolKey.of(shaped) != self._key:
+            raise LockedChangedError(f"trial {intent.label}: its request would leave the pool")
+        return shaped
+
+    def _create(self, job: Job, request: Request) -> None:
+        """Send the same Create until Describe or the service proves that the job exists, or refuses it."""
+        waited, begun = 1.0, self.world.clock.monotonic()
+        while not job.acknowledged and not job.ended:
+            try:
+                self.note(ev.Created(job.name, self.world.api.create_training_job(request)))
+                return
+            except ApiError as error:
+                pause = self._create_failed(job, error, waited, self.world.clock.monotonic() - begun)
+            if job.acknowledged or job.ended:
+                return
+            self._take_signal()
+            if self.chain.stopping:
+                return  # the release finds out whether the job exists, and closes it
+            self.world.clock.sleep(min(pause, BACKOFF_MOST_S) if pause < LIMIT_FIRST_S else pause)
+            waited = min(waited * 2, LIMIT_MOST_S)
+
+    def _create_failed(self, job: Job, error: ApiError, waited: float, since: float) -> float:
+        """What a failed Create means; returns how many seconds to wait before it is sent again."""
+        match error.kind:
+            case ApiErrorKind.IN_USE | ApiErrorKind.LOST | ApiErrorKind.UNAVAILABLE | ApiErrorKind.UNKNOWN:
+                self._prove(job)
+            case ApiErrorKind.THROTTLED:
+                pass
+            case ApiErrorKind.EXPIRED:
+                self._say_once(job.name, f"credentials have expired; waiting for new ones ({error.message})")
+            case ApiErrorKind.PROPAGATION if since < PROPAGATION_S:
+                self._say_once(job.name, f"not visible to SageMaker yet, trying again: {error.message}")
+            case ApiErrorKind.LIMIT if " is 0 Instances" not in error.message:
+                self._say_once(job.name, f"waiting for quota: {error.message}")
+                self._release(tuple(j.name for j in self.chain.debts_newest_first if j.ended))
+                return max(LIMIT_FIRST_S, waited)
+            case ApiErrorKind.DENIED | ApiErrorKind.NOT_FOUND:
+                self._refuse(job, Failure.PERMISSION, error)
+                raise error
+            case ApiErrorKind.LIMIT:
+                self._refuse(job, Failure.QUOTA, error)
+                raise error
+            case _:
+                self._refuse(job, Failure.REQUEST, error)
+        return waited
+
+    def _prove(self, job: Job) -> None:
+        """Describe decides whether the job exists and is ours."""
+        try:
+            description = self.world.api.describe_training_job(job.name)
+        except ApiError:
+            return  # nothing is proved; the same Create is sent again
+        if fingerprint_of(description) != job.intent.fingerprint:
+            raise ForeignNameError(
+                f"{job.name}: a training job of this name exists that is not this sweep's; "
+                "nothing of it was touched. Set another `owner:` or `name:`"
+            )
+        self.note(ev.Adopted(job.name, str(description.get("TrainingJobArn", ""))))
+
+    def _refuse(self, job: Job, failure: Failure, error: ApiError) -> None:
+        self.note(refused(job, failure, f"{error.code}: {error.message}"))
+        self.note(ev.PoolClosed(job.name, Closed.NEVER_HAD_POOL.value))
+
+    # -- wait: look, and take what is new ---------------------------------------------------------------------------
+
+    def _wait(self, names: tuple[str, ...]) -> None:
+        before = self._version()
+        for name in names:
+            self._look(self.chain.jobs[name])
+        if self._version() == before:
+            self.world.clock.sleep(self.settings.poll_s)
+
+    def _version(self) -> tuple[int, int]:
+        return len(self.chain.outcomes), sum(1 for j in self.chain.debts.values() if not j.settled)
+
+    def _look(self, job: Job) -> None:
+        try:
+            description = self.world.api.describe_training_job(job.name)
+        except ApiError as error:
+            self._unseen(job, error)
+            return
+        self._since.pop((job.name, "unseen"), None)
+        if fingerprint_of(description) != job.intent.fingerprint:
+            raise ForeignNameError(f"{job.name}: the training job of this name is not this sweep's any more")
+        seen = observation(job.name, description)
+        if (seen.status, seen.secondary, seen.pool) != (job.status.value, job.secondary, job.pool.value):
+            self.note(seen)
+        self.world.progress.watching(job.name, description)
+        if JobStatus.of(seen.status).terminal:
+            self._ended(job, description, seen)
+
+    def _unseen(self, job: Job, error: ApiError) -> None:
+        """Describe failed: not an end, until it has lasted (rows 49, 50, 53, 54)."""
+        lasted = self._lasting(job.name, "unseen")
+        if error.kind is ApiErrorKind.NOT_FOUND:
+            if lasted > self.settings.not_found_s and not job.ended:
+                self.note(lost(job, "the training job is gone from SageMaker; its result cannot be read any more"))
+            return
+        if not error.kind.passing and lasted > DENIED_S:
+            raise error
+        if lasted > self.settings.poll_s * 3:
+            self._say_once(job.name, f"cannot look at {job.name}, still trying: {error.message}")
+
+    def _ended(self, job: Job, description: Description, seen: ev.Observed) -> None:
+        if not job.ended:
+            made = self._harvest(job, description, patient=True)
+            if made is None:
+                return  # the service has not computed the metrics yet
+            self.note(made)
+            self.world.keep(job)
+        self._pool_seen(job, description, seen)
+        if not job.settled and self._lasting(job.name, "unsettled") > self.settings.settle_s:
+            self.note(ev.Settled(job.name, PoolStatus.ABSENT.value))
+            self.world.progress.say(
+                f"warning: {job.name} shows no warm pool; is the quota for warm pools of this instance type 0? "
+                "Going on without waiting for one"
+            )
+
+    def _pool_seen(self, job: Job, description: Description, seen: ev.Observed) -> None:
+        if job.closed:
+            return
+        pool, retained = PoolStatus.of(seen.pool), retained_seconds(description)
+        if pool is PoolStatus.TERMINATED:
+            self.note(ev.PoolClosed(job.name, Closed.TERMINATED.value, retained_s=retained))
+        elif pool is PoolStatus.REUSED:
+            own = seen.reused_by in self.chain.jobs
+            how = Closed.REUSED_BY_OWN if own else Closed.REUSED_BY_FOREIGN
+            if not own:
+                self.world.progress.say(f"warning: the pool of {job.name} was taken by {seen.reused_by}")
+            self.note(ev.PoolClosed(job.name, how.value, seen.reused_by, retained))
+        elif not job.intent.keep_alive_s:
+            self.note(ev.PoolClosed(job.name, Closed.NEVER_HAD_POOL.value))
+
+    def _harvest(self, job: Job, description: Mapping[str, Any], *, patient: bool) -> ev.Outcome | None:
+        """The outcome of an ended job; None while `patient` and a metric that is needed may still arrive."""
+        metrics, source = final_metrics(description), "FinalMetricDataList"
+        missing = [name for name in self._required if name not in metrics]
+        if missing and JobStatus.of(description.get("TrainingJobStatus")) is JobStatus.COMPLETED:
+            if patient and self._lasting(job.name, "metrics") < self.settings.metrics_wait_s:
+                return None
+            metrics, source = {**self.world.log_metrics(job.name), **metrics}, "log"
+        return outcome(job, description, metrics, source, self._required)
+
+    def _harvest_now(self, job: Job, description: Mapping[str, Any]) -> ev.Outcome:
+        made = self._harvest(job, description, patient=False)
+        assert made is not None
+        return made
+
+    def _lasting(self, name: str, what: str) -> float:
+        """Seconds since this was first so."""
+        now = self.world.clock.monotonic()
+        return now - self._since.setdefault((name, what), now)
+
+    def _say_once(self, name: str, line: str) -> None:
+        if (name, line) not in self._since:
+            self._since[name, line] = self.world.clock.monotonic()
+            self.world.progress.say(line)
+
+    # -- stop and release -------------------------------------------------------------------------------------------
+
+    def _stop(self, decision: StopJob) -> None:
+        """Ask for the stop until Describe shows it."""
+        job = self.chain.jobs[decision.name]
+        if not job.stop_reason:
+            self.note(ev.StopSent(decision.name, decision.reason))
+        try:
+            self.world.api.stop_training_job(decision.name)
+        except ApiError as error:
+            self._say_once(job.name, f"stopping {decision.name}: {error.message}")
+        self._look(job)
+        if not job.ended and job.status is not JobStatus.STOPPING:
+            self.world.clock.sleep(self.settings.poll_s)
+
+    def _release(self, names: tuple[str, ...]) -> None:
+        """Close these jobs; those that cannot be observed closed are kept in `unreleased`."""
+        closing, self._closing = self._closing, True
+        releaser = Releaser(
+            api=self.world.api,
+            clock=self.world.clock,
+            settings=self.settings,
+            note=self.note,
+            say=self.world.progress.say,
+            harvest=self._harvest_now,
+            is_own=self.chain.jobs.__contains__,
+            impatient=lambda: len(self.world.caught) > 1,
+        )
+        for name in names:
+            self._take_signal()
+            failed = releaser.close(self.chain.jobs[name])
+            if failed:
+                self.unreleased[name] = failed
+        self._closing = closing
+
+
+def _required_metrics(sweep: Sweep) -> tuple[str, ...]:
+    """The metrics that something is decided by."""
+    wanted = [rule.metric for rule in sweep.stop if isinstance(rule, Until)]
+    if sweep.objective:
+        wanted.append(sweep.objective.metric)
+    return tuple(dict.fromkeys(wanted))
