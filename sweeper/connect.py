@@ -1,0 +1,86 @@
+"""From a sweep's engine to something that answers: the scope, the owner and clients that are made when first used."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sweeper.aws.clients import Clients, Endpoint
+from sweeper.aws.errors import mapped
+from sweeper.core.model import EngineKind, Scope, Sweep
+from sweeper.engine import launch
+from sweeper.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LOCAL_ACCOUNT, LOCAL_REGION = "123456789012", "us-east-1"
+
+
+def engine_folder(project: Path) -> Path:
+    """Where the local engine of a project keeps its state."""
+    return project / ".sweeper" / "engine"
+
+
+@dataclass
+class Connection:
+    """One engine. Nothing is started or asked before something needs it."""
+
+    scope: Scope
+    owner: str
+    make: Callable[[], Clients]
+
+    @cached_property
+    def _made(self) -> Clients:
+        return self.make()
+
+    def clients(self) -> Clients:
+        """The clients; the local engine is started by the first call."""
+        return self._made
+
+
+def connect(sweep: Sweep) -> Connection:
+    """The connection that a sweep's `engine` asks for. Raises UsageError without credentials or a region."""
+    if sweep.engine is EngineKind.LOCAL:
+        return local(Path(sweep.project), sweep.engine_options, sweep.owner)
+    return aws(sweep)
+
+
+def local(project: Path, options: Mapping[str, object], owner: str | None) -> Connection:
+    """The embedded engine of this project."""
+
+    def make() -> Clients:
+        info = launch.ensure(engine_folder(project), dict(options))
+        return Clients(Endpoint.local(info.url, info.region))
+
+    named = owner or os.environ.get("SWEEPER_OWNER") or getpass.getuser()
+    return Connection(Scope(EngineKind.LOCAL, LOCAL_ACCOUNT, LOCAL_REGION), named, make)
+
+
+def aws(sweep: Sweep) -> Connection:
+    """A real account (or whatever AWS_ENDPOINT_URL points at), by boto3's own configuration."""
+    options = sweep.engine_options
+    clients = Clients(Endpoint(region=_text(options.get("region")), profile=_text(options.get("profile"))))
+    region = clients.session.region_name
+    if not region:
+        raise UsageError("engine=aws: no region; set AWS_REGION, a profile's region or engine.region")
+    with mapped("GetCallerIdentity"):
+        identity = clients.client("sts").get_caller_identity()
+    caller = str(identity["Arn"])
+    named = sweep.owner or os.environ.get("SWEEPER_OWNER") or _person(caller)
+    return Connection(Scope(EngineKind.AWS, str(identity["Account"]), region), named, lambda: clients)
+
+
+def _person(arn: str) -> str:
+    """A caller's ARN without its session suffix: the same for every session of one role."""
+    return re.sub(r"(:assumed-role/[^/]+)/.*\Z", r"\1", arn)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

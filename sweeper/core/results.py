@@ -1,0 +1,117 @@
+"""The rows of results.csv as a pure function of the sweep and its chain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from math import isnan
+from typing import Any
+
+from sweeper.core.chain import Chain, Job, TrialHistory
+from sweeper.core.events import TrialStatus
+from sweeper.core.model import Goal, Objective, Sweep, Trial
+
+PLANNED_ROWS_UP_TO = 10_000
+"""Declared trials beyond which `planned` rows are left out."""
+
+FIRST = ("trial", "name", "index", "status")
+LAST = (
+    "job_name",
+    "attempts",
+    "started_at",
+    "ended_at",
+    "train_seconds",
+    "billable_seconds",
+    "retained_seconds",
+    "cost_usd",
+    "pool",
+    "failure",
+    "message",
+)
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Results:
+    """Columns in their contracted order, and one row per declared trial."""
+
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def results(sweep: Sweep, chain: Chain, default: Callable[[Trial, str], Any] | None = None) -> Results:
+    """The table of a sweep. `default(trial, key)` gives the value of a free parameter that a trial does not set."""
+    metrics = tuple(f"metric.{m.name}" for m in sweep.metrics)
+    columns = FIRST + sweep.trials.keys + metrics + LAST
+    leave_out = len(sweep.trials) > PLANNED_ROWS_UP_TO
+    rows = (_row(trial, chain.trials.get(trial.id), columns) for trial in _declared(sweep, chain, leave_out))
+    return Results(columns, tuple(rows))
+
+
+def _declared(sweep: Sweep, chain: Chain, only_begun: bool) -> Iterator[Trial]:
+    if not only_begun:
+        yield from sweep.trials
+        return
+    begun = (sweep.trials.find(h.id, h.jobs[0].intent.index) for h in chain.trials.values() if h.jobs)
+    yield from sorted((t for t in begun if t), key=lambda trial: trial.index)
+
+
+def _row(trial: Trial, history: TrialHistory | None, columns: tuple[str, ...]) -> Row:
+    row: Row = dict.fromkeys(columns)
+    status = history.status if history else TrialStatus.PLANNED
+    row.update(trial=trial.id, name=trial.name, index=trial.index, status=status.value, **trial.values)
+    if history and history.jobs:
+        row.update(_attempts(history))
+    return row
+
+
+def _attempts(history: TrialHistory) -> Row:
+    last = history.last
+    outcome = last.outcome
+    row: Row = {
+        "job_name": last.name,
+        "attempts": len(history.jobs),
+        "retained_seconds": _sum(job.retained_s for job in history.jobs),
+        "train_seconds": _sum(job.outcome.train_seconds for job in history.jobs if job.outcome),
+        "billable_seconds": _sum(job.outcome.billable_seconds for job in history.jobs if job.outcome),
+        "pool": last.pool_word,
+    }
+    if outcome:
+        row.update({f"metric.{name}": value for name, value in outcome.metrics.items()})
+        row.update(started_at=utc(outcome.started_at), ended_at=utc(outcome.ended_at))
+        row.update(failure=outcome.failure or None, message=outcome.message or None)
+    return row
+
+
+def _sum(values: Iterator[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def utc(seconds: float | None) -> str | None:
+    """ISO 8601 in UTC with Z, to the second."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def best(table: Results, objective: Objective | None) -> Row | None:
+    """The completed row with the best last value of the objective; NaN is never best, the first of equals wins."""
+    if objective is None:
+        return None
+    column = f"metric.{objective.metric}"
+    found = [
+        row
+        for row in table.rows
+        if row["status"] == TrialStatus.COMPLETED.value and row.get(column) is not None and not isnan(row[column])
+    ]
+    sign = 1 if objective.goal is Goal.MAXIMIZE else -1
+    return max(found, key=lambda row: (sign * row[column], -row["index"]), default=None)
+
+
+def reuse(jobs: Mapping[str, Job]) -> tuple[int, int]:
+    """(cold starts, warm reuses) over every job that ran."""
+    words = [job.pool_word for job in jobs.values()]
+    return words.count("cold"), words.count("reused")

@@ -1,0 +1,93 @@
+"""Progress as plain lines on a stream: one per thing that happened, with the time. Never fails, never decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, TextIO
+
+from sweeper.core import events as ev
+from sweeper.core.chain import Chain, Job
+from sweeper.core.events import Closed, JobStatus, TrialStatus
+from sweeper.errors import assert_never
+
+
+class PlainProgress:
+    """Writes timestamped lines. A stream that is gone (a closed terminal, a broken pipe) silences it for good."""
+
+    def __init__(self, stream: TextIO, now: Callable[[], float], total: int, redact: Callable[[str], str]) -> None:
+        self._stream, self._now, self._total, self._redact = stream, now, total, redact
+        self._silent = False
+
+    def say(self, line: str) -> None:
+        """A line that is not an event."""
+        if self._silent:
+            return
+        try:
+            clock = datetime.fromtimestamp(self._now()).strftime("%H:%M:%S")
+            self._stream.write(f"{clock} {self._redact(line)}\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            self._silent = True
+
+    def watching(self, name: str, description: Mapping[str, Any]) -> None:
+        """Nothing: a plain log tells only what changed."""
+
+    def event(self, event: ev.Event, chain: Chain) -> None:
+        """The line for an event, where it is worth one."""
+        line = self._line(event, chain)
+        if line:
+            self.say(line)
+
+    def _line(self, event: ev.Event, chain: Chain) -> str:
+        match event:
+            case ev.Intent():
+                again = f", attempt {event.attempt}" if event.attempt > 1 else ""
+                return f"trial {event.index + 1}/{self._total} {event.label}{again}: submitting {event.name}"
+            case ev.Adopted():
+                return f"{_label(chain, event.name)}: found {event.name}, going on with it"
+            case ev.Outcome():
+                return f"{_label(chain, event.name)}: {describe(chain.jobs[event.name])}"
+            case ev.Observed():
+                job = chain.jobs[event.name]
+                ended = JobStatus.of(event.status).terminal
+                return "" if ended else f"{job.intent.label}: {event.secondary or event.status}"
+            case ev.StopSent():
+                return f"{_label(chain, event.name)}: stopping the job ({event.reason})"
+            case ev.PoolClosed():
+                return _closed(event)
+            case ev.Decided():
+                return f"{event.rule}: {event.why}"
+            case ev.Stopping():
+                return f"{event.reason}: releasing the pool, please wait"
+            case ev.Opened() | ev.Created() | ev.Settled() | ev.Reopened() | ev.Finished():
+                return ""
+            case _:
+                assert_never(event)
+
+
+def _label(chain: Chain, name: str) -> str:
+    return chain.jobs[name].intent.label
+
+
+def describe(job: Job) -> str:
+    """An ended job in a few words."""
+    outcome = job.outcome
+    if outcome is None:
+        return "running"
+    metrics = " ".join(f"{name}={value:g}" for name, value in outcome.metrics.items())
+    seconds = "" if outcome.train_seconds is None else f"{outcome.train_seconds:g} s"
+    reason = f"{outcome.failure}: {outcome.message}" if outcome.failure else outcome.message
+    cause = reason if outcome.trial_status != TrialStatus.COMPLETED.value else ""
+    return ", ".join(part for part in (outcome.trial_status, metrics, seconds, cause) if part)
+
+
+def _closed(event: ev.PoolClosed) -> str:
+    match Closed(event.how):
+        case Closed.TERMINATED:
+            kept = "" if event.retained_s is None else f" (kept for {event.retained_s:g} billable s)"
+            return f"pool of {event.name} is closed{kept}"
+        case Closed.EXPIRED_BY_BOUND:
+            return f"pool of {event.name} has run out"
+        case _:
+            return ""  # handed on to the next job, or never there: nothing to tell

@@ -1,0 +1,117 @@
+"""The result files: results.csv, results.jsonl, best.yaml, config.yaml; each is written whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sweeper.core.model import Objective
+from sweeper.core.results import Results, Row
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file that only its owner reads, by renaming: a reader sees the old one or the new one. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+        Path(aside).replace(path)
+    except BaseException:
+        Path(aside).unlink(missing_ok=True)
+        raise
+
+
+def cell(value: Any) -> str:
+    """A value as results.csv shows it: unknown is empty, NaN is nan, what is not a scalar is canonical JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (Mapping, list, tuple)):
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return str(value)
+
+
+def to_csv(table: Results) -> str:
+    """The table as CSV, its columns in order."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table.columns)
+    writer.writerows([cell(row.get(column)) for column in table.columns] for row in table.rows)
+    return text.getvalue()
+
+
+def to_jsonl(table: Results) -> str:
+    """The table as one JSON object a line; NaN and the infinities are null, as JSON has no word for them."""
+    return "".join(json.dumps(as_json(table, row), ensure_ascii=False) + "\n" for row in table.rows)
+
+
+def as_json(table: Results, row: Row) -> Row:
+    """A row as strict JSON can hold it."""
+    found = {column: row.get(column) for column in table.columns}
+    return {k: None if isinstance(v, float) and not isfinite(v) else v for k, v in found.items()}
+
+
+def to_best(sweep: str, row: Row, values: Mapping[str, Any], objective: Objective) -> str:
+    """best.yaml: the overrides that run the best trial again."""
+    overrides = [f"{key}={override_value(value)}" for key, value in values.items()]
+    value = row[f"metric.{objective.metric}"]
+    head = (
+        f"# The best trial of {sweep}: {objective.metric} = {value} ({objective.goal.value}).\n"
+        f"# Run it again: python -m sweeper +experiment={sweep} {' '.join(map(_shell, overrides))}\n"
+    )
+    told = {"trial": row["trial"], "metric": {objective.metric: value}, "overrides": overrides}
+    return head + yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
+
+
+_PLAIN = re.compile(r"[A-Za-z_/.][\w/.:@-]*\Z")
+_WORDS = {"true", "false", "null", "none", "nan", "inf", "yes", "no", "on", "off"}
+
+
+def override_value(value: Any) -> str:
+    """A value in Hydra's override grammar."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{override_value(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(map(override_value, value)) + "]"
+    if not isinstance(value, str):
+        return str(value)
+    if _PLAIN.match(value) and value.lower() not in _WORDS and not value.endswith(":"):
+        return value
+    escaped = re.sub(r"(\\*)'", lambda m: m[1] * 2 + "\\'", value)
+    return "'" + re.sub(r"(\\+)\Z", lambda m: m[1] * 2, escaped) + "'"
+
+
+def _shell(text: str) -> str:
+    return text if re.fullmatch(r"[\w@%+=:,./-]+", text) else "'" + text.replace("'", "'\\''") + "'"
+
+
+def write_all(
+    folder: Path,
+    sweep: str,
+    table: Results,
+    found: tuple[Row, Mapping[str, Any]] | None,
+    objective: Objective | None,
+) -> None:
+    """Write results.csv, results.jsonl and best.yaml (which is removed when there is no best trial)."""
+    write_atomically(folder / "results.csv", to_csv(table))
+    write_atomically(folder / "results.jsonl", to_jsonl(table))
+    if found and objective:
+        write_atomically(folder / "best.yaml", to_best(sweep, *found, objective))
+    else:
+        (folder / "best.yaml").unlink(missing_ok=True)

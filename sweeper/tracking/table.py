@@ -1,0 +1,80 @@
+"""The table at the end: what differs between the trials, what came of them, the best one and how the pool was used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TextIO
+
+from sweeper.core.chain import Chain
+from sweeper.core.model import Objective
+from sweeper.core.results import Results, Row, reuse
+from sweeper.tracking.files import cell
+
+MOST_ROWS = 200
+WIDTH_WITHOUT_TERMINAL = 120
+
+
+def short_names(keys: Sequence[str]) -> dict[str, str]:
+    """The shortest tail of each dotted key that no other key shares."""
+    names = {}
+    for key in keys:
+        parts = key.split(".")
+        tails = (".".join(parts[-n:]) for n in range(1, len(parts) + 1))
+        names[key] = next((t for t in tails if sum(k == t or k.endswith(f".{t}") for k in keys) == 1), key)
+    return names
+
+
+def shown(value: Any) -> str:
+    """A value as the table shows it: six significant digits are enough for a person."""
+    return f"{value:.6g}" if isinstance(value, float) else cell(value)
+
+
+def print_table(
+    stream: TextIO, table: Results, keys: Sequence[str], chosen: Row | None, objective: Objective | None
+) -> None:
+    """Print the rows (the first 200) and the best trial."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(file=stream, highlight=False, soft_wrap=False)
+    if not console.is_terminal:
+        console = Console(file=stream, highlight=False, width=WIDTH_WITHOUT_TERMINAL)
+    headings = _headings(table, keys)
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in headings.values():
+        grid.add_column(heading, overflow="fold")
+    for row in table.rows[:MOST_ROWS]:
+        style = "bold" if chosen is not None and row is chosen else ""
+        grid.add_row(*(Text(shown(row.get(column)), style=style) for column in headings))
+    console.print(grid)
+    if len(table.rows) > MOST_ROWS:
+        console.print(f"... and {len(table.rows) - MOST_ROWS} more rows in results.csv")
+    if chosen is not None and objective is not None:
+        value = shown(chosen[f"metric.{objective.metric}"])
+        console.print(Text(f"best: {chosen['name']}  {objective.metric} = {value} ({objective.goal.value})"))
+
+
+def _headings(table: Results, keys: Sequence[str]) -> Mapping[str, str]:
+    """Column -> heading, in order; columns that are empty everywhere are left out."""
+    metrics = [column for column in table.columns if column.startswith("metric.")]
+    wanted = {
+        **(short_names(keys) if keys else {"name": "trial"}),
+        "status": "status",
+        **{column: column.removeprefix("metric.") for column in metrics},
+        "pool": "pool",
+        "train_seconds": "seconds",
+        "failure": "failure",
+        "message": "message",
+    }
+    always = {*keys, "name", "status"}
+    return {c: h for c, h in wanted.items() if c in always or any(row.get(c) is not None for row in table.rows)}
+
+
+def pool_line(chain: Chain) -> str:
+    """How the machines were used, in one line."""
+    cold, reused = reuse(chain.jobs)
+    debts = len(chain.debts)
+    state = "every pool is closed" if not debts else f"{debts} pools may still bill"
+    return f"{cold + reused} jobs: {cold} cold, {reused} reused; {state}"
