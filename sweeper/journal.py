@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -54,12 +55,10 @@ class SqliteJournal:
         self._now = now
         self._redact = redact
         with self._mapped("open"):
-            path.parent.mkdir(parents=True, exist_ok=True)
             if not path.exists():
-                os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+                _create(path)
             self._db = _connect(path)
-            self._db.executescript(_SCHEMA)
-            self._db.execute(f"PRAGMA user_version = {FORMAT}")
+        read(path)  # proves it before anything is built on it
         self._seq, self._hash = self._tail()
 
     def append(self, *events: Event) -> None:
@@ -109,6 +108,21 @@ class SqliteJournal:
             raise JournalError(f"{self.path}: cannot {doing} the journal: {error}") from error
 
 
+def _create(path: Path) -> None:
+    """Make the file aside and move it into place: one that is empty or half made is never taken for a new journal."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".journal.")
+    os.close(handle)
+    aside = Path(name)
+    try:
+        with closing(_connect(aside)) as db:
+            db.executescript(_SCHEMA)
+            db.execute(f"PRAGMA user_version = {FORMAT}")
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
     db.execute("PRAGMA journal_mode = DELETE")
@@ -131,7 +145,9 @@ def read(path: Path) -> list[tuple[float, Event]]:
         raise JournalError(
             f"{path}: the journal is damaged ({error}); `sweeper pools release` still works without it"
         ) from error
-    if found != FORMAT:
+    if found < FORMAT:
+        raise JournalError(f"{path}: this is no journal of sweeper, or it was emptied; it is not taken for a new one")
+    if found > FORMAT:
         raise JournalError(f"{path}: written by a newer version of sweeper (format {found}); upgrade sweeper")
     return list(_proved(path, rows))
 

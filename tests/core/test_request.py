@@ -1,0 +1,92 @@
+"""The request, its name and its pool key."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweeper.core.model import EngineKind, Scope
+from sweeper.core.request import PoolKey, Staged, build, encode_hyperparameters, job_name, locked_key
+
+SCOPE = Scope(EngineKind.AWS, "123456789012", "eu-west-1")
+LOCKED = {
+    "role_arn": "arn:aws:iam::123456789012:role/x",
+    "instance_type": "ml.m5.large",
+    "instance_count": 1,
+    "volume_size_in_gb": 30,
+    "subnets": ["subnet-b", "subnet-a"],
+    "security_group_ids": ["sg-1"],
+}
+
+
+def a_request(locked=LOCKED, launch="driver", **hyperparameters):  # type: ignore[no-untyped-def]
+    """A request as the runner builds it."""
+    config = {
+        "locked": locked,
+        "job": {"launch": launch, "image_uri": "repo/train:1", "entry_script": "train.py", "metrics": []},
+        "hyperparameters": hyperparameters,
+        "environment": {"A": "b"},
+    }
+    return build(
+        config,
+        name="n",
+        mark="me/s/t/1",
+        sweep="s",
+        max_runtime_s=60,
+        staged=Staged("s3://b/source/1", {"train": "s3://b/data"}, "s3://b/out"),
+        region="eu-west-1",
+    )
+
+
+@given(
+    sweep=st.text(), owner=st.text(), trial=st.text("0123456789abcdef", min_size=16, max_size=16), n=st.integers(1, 99)
+)
+def test_a_job_name_is_always_one_that_sagemaker_takes(sweep: str, owner: str, trial: str, n: int) -> None:
+    """Whatever the sweep is called, the name fits SageMaker's pattern and length and depends on nothing else."""
+    name = job_name(owner, SCOPE, sweep, trial, n)
+    assert re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}", name)
+    assert name == job_name(owner, SCOPE, sweep, trial, n)
+
+
+def test_two_owners_never_share_a_name() -> None:
+    """The same file run by two people gives different names."""
+    assert job_name("ann", SCOPE, "s", "0" * 16, 1) != job_name("bob", SCOPE, "s", "0" * 16, 1)
+
+
+def test_no_name_is_a_prefix_of_another() -> None:
+    """Log streams are found by prefix, so attempts have a fixed width and end at 99."""
+    names = [job_name("ann", SCOPE, "s", "0" * 16, n) for n in range(1, 100)]
+    assert not any(a != b and b.startswith(a) for a in names for b in names)
+    with pytest.raises(ValueError, match="at most 99"):
+        job_name("ann", SCOPE, "s", "0" * 16, 100)
+
+
+def test_hyperparameters_are_strings_on_the_wire() -> None:
+    """str goes verbatim, None is left out, everything else is JSON."""
+    values = {"a": "1.10", "b": 0.1, "c": True, "d": None, "e": [1, 2], "f": {"k": "v"}}
+    encoded = {"a": "1.10", "b": "0.1", "c": "true", "e": "[1, 2]", "f": '{"k": "v"}'}
+    assert encoded == encode_hyperparameters(values)
+
+
+def test_every_request_of_a_sweep_has_the_key_of_its_locked_section() -> None:
+    """Hyperparameters, image, environment and keep-alive leave the pool key alone; the order of subnets does too."""
+    reordered = {**LOCKED, "subnets": ["subnet-a", "subnet-b"]}
+    keys = {PoolKey.of(a_request(rank=1)), PoolKey.of(a_request(launch="image", rank=2)), locked_key(reordered)}
+    assert keys == {locked_key(LOCKED)}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"instance_count": 2}, {"volume_size_in_gb": 31}, {"enable_network_isolation": True}, {"subnets": ["subnet-c"]}],
+)
+def test_a_changed_locked_field_changes_the_pool_key(change: dict[str, object]) -> None:
+    """A request that would leave the pool has another key."""
+    assert locked_key({**LOCKED, **change}) != locked_key(LOCKED)
+
+
+def test_the_toolkit_gets_every_value_as_json() -> None:
+    """The sagemaker-training toolkit reads JSON, strings included, and finds its program and tarball."""
+    sent = a_request(launch="toolkit", optimizer="adam")["HyperParameters"]
+    assert sent["optimizer"] == '"adam"'
+    assert sent["sagemaker_submit_directory"] == '"s3://b/source/1/source.tar.gz"'
