@@ -56,6 +56,8 @@ class Releaser:
     harvest: Callable[[Job, Mapping[str, Any]], ev.Outcome]
     is_own: Callable[[str], bool]
     impatient: Callable[[], bool] = lambda: False
+    stop_running: bool = True
+    """False: a running job is left to finish before its pool is closed (the watchdog's way)."""
 
     def close(self, job: Job) -> Unreleased | None:
         """Close this job and its pool as observed; None when closed, else why it may still bill."""
@@ -97,7 +99,7 @@ class _Closing:
             return self._closed(Closed.NEVER_HAD_POOL)
         status, pool = JobStatus.of(look.status), PoolStatus.of(look.pool)
         if not status.terminal:
-            return self._stop() if status is JobStatus.IN_PROGRESS else None
+            return self._stop() if status is JobStatus.IN_PROGRESS and self.r.stop_running else None
         self.ended_at = self.now if self.ended_at is None else self.ended_at
         if not self.job.ended:
             self.r.note(self.r.harvest(self.job, description))

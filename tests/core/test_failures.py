@@ -6,7 +6,8 @@ from sweeper.core.failures import Failure, classify, root_cause
 
 TEXTS = [
     (
-        'AlgorithmError: ExecuteUserScriptError:\nExitCode 1\nErrorMessage "raise EnvironmentError(msg)\n OSError: no model"'
+        "AlgorithmError: ExecuteUserScriptError:\nExitCode 1\n"
+        'ErrorMessage "raise EnvironmentError(msg)\n OSError: no model"'
         '\nCommand "/opt/conda/bin/python3.8 train.py --epochs 1"',
         Failure.ALGORITHM_ERROR,
         "OSError: no model",
