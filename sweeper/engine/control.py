@@ -1,0 +1,192 @@
+"""The service under the real clock: one lock around it, changes on disk before an answer, effects done outside."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sweeper.engine.folders import JobView
+from sweeper.engine.machine import Machine
+from sweeper.engine.s3 import ObjectStore
+from sweeper.engine.service import Service
+from sweeper.engine.settings import EngineSettings
+from sweeper.engine.states import JobStatus
+from sweeper.engine.store import Store
+
+
+class Control:
+    """Owns the service. Lock order: this lock first, then the object store's or the machine's; never the other way."""
+
+    def __init__(self, state: Path, settings: EngineSettings, objects: ObjectStore, endpoint: str) -> None:
+        self._changed = threading.Condition(threading.Lock())
+        self._service = Service(settings.service, random.Random(settings.seed))
+        self._store = Store(state / "engine.db")
+        self._closed = False
+        options = {"region": settings.service.region, "stop_grace_s": settings.service.stop_grace_s}
+        self.machine = Machine(state, objects, self, endpoint, options)
+
+    def start(self) -> None:
+        """Take up what an earlier engine left, then let time pass."""
+        jobs, pools = self._store.load()
+        with self._changed:
+            self._service.restore(jobs, pools)
+            self._service.tick(time.time())
+            self._flush()
+        threading.Thread(target=self._pass_time, name="clock", daemon=True).start()
+
+    @property
+    def operations(self) -> frozenset[str]:
+        """The operations the service knows."""
+        return self._service.operations
+
+    def call(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer one request; what it changed is on disk when this returns."""
+        if operation == "DescribeTrainingJob":
+            self._refresh_metrics(params["TrainingJobName"])
+        with self._changed:
+            try:
+                return self._service.call(operation, params, time.time())
+            finally:
+                self._flush()
+
+    def _pass_time(self) -> None:
+        with self._changed:
+            while not self._closed:
+                due = self._service.next_due()
+                self._changed.wait(None if due is None else max(0.0, due - time.time()))
+                self._service.tick(time.time())
+                self._flush()
+
+    def _flush(self) -> None:
+        """With the lock held: write what changed, hand over the effects in order, wake the clock."""
+        if self._closed:
+            return  # whatever this was, the next engine finds it out by itself
+        service = self._service
+        jobs = {name: service.jobs.get(name) for name in service.changed_jobs}
+        pools = {key: service.pools.get(key) for key in service.changed_pools}
+        if jobs or pools:
+            self._store.save(jobs, pools)
+            service.changed_jobs.clear()
+            service.changed_pools.clear()
+            self._changed.notify_all()
+        for effect in service.drain():
+            self.machine.do(effect)
+
+    def _report(self, tell: Callable[[float], None]) -> None:
+        with self._changed:
+            tell(time.time())
+            self._flush()
+
+    def _refresh_metrics(self, name: str) -> None:
+        """Metrics are read from the log when somebody looks, and once at the end."""
+        with self._changed:
+            job = self._service.jobs.get(name)
+            if job is None or job.status.terminal or not job.container:
+                return
+            definitions = job.request["AlgorithmSpecification"].get("MetricDefinitions", [])
+        if definitions:
+            found = self.machine.metrics(name, definitions)
+            with self._changed:
+                self._service.metrics_seen(name, found)
+
+    # ------------------------------------------------------------------ reports of the machine
+
+    def view(self, name: str) -> JobView | None:
+        """What is to be run."""
+        with self._changed:
+            job = self._service.jobs.get(name)
+            if job is None or job.status.terminal:
+                return None
+            keeps = job.keep_alive_s > 0 or job.warm
+            return JobView(job.name, job.arn, job.request, job.pool_id or job.name, keeps)
+
+    def uploads_model(self, name: str) -> bool:
+        """A failed job leaves no model."""
+        with self._changed:
+            job = self._service.jobs.get(name)
+            return job is not None and job.failure is None
+
+    def note_container(self, name: str, facts: Mapping[str, Any]) -> None:
+        """The engine's own record of processes."""
+        with self._changed:
+            if not self._closed:
+                self._store.note_container(name, facts)
+
+    def started(self, name: str) -> None:
+        """The entrypoint runs."""
+        self._report(lambda now: self._service.container_started(name, now))
+
+    def exited(self, name: str, exit_code: int, failure_text: str) -> None:
+        """The entrypoint ended; its last metrics count."""
+        self._refresh_metrics(name)
+        self._report(lambda now: self._service.container_exited(name, exit_code, failure_text, now))
+
+    def uploaded(self, name: str, problem: str | None) -> None:
+        """The artifacts are in S3."""
+        self._report(lambda now: self._service.artifacts_uploaded(name, now, problem))
+
+    def failed(self, name: str, reason: str) -> None:
+        """The platform gives up on the job."""
+        self._report(lambda now: self._service.platform_failed(name, reason, now))
+
+    # ------------------------------------------------------------------ looking and ending
+
+    def job(self, name: str) -> tuple[float, float | None] | None:
+        """When a job that has a log began to train, and when it ended."""
+        with self._changed:
+            job = self._service.jobs.get(name)
+            return None if job is None or job.training_from is None else (job.training_from, job.ended)
+
+    def logged_jobs(self) -> list[str]:
+        """Jobs that may have a log, oldest first."""
+        with self._changed:
+            return [job.name for job in self._service.jobs.values() if job.training_from is not None]
+
+    def busy(self) -> tuple[int, int]:
+        """Running jobs and live pools."""
+        with self._changed:
+            return len(self._service.running), len(self._service.idle_pools)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Every job with its status, pool and process: what `sweeper engine status` shows."""
+        with self._changed:
+            processes = {row["name"]: row for row in self._store.containers()}
+            return [
+                {
+                    "name": job.name,
+                    "status": job.status.value,
+                    "secondary_status": job.secondary.value,
+                    "pool": job.pool_id,
+                    "warm": job.warm,
+                    **processes.get(job.name, {}),
+                }
+                for job in self._service.jobs.values()
+            ]
+
+    def wind_down(self, timeout_s: float) -> bool:
+        """Stop every job and release every pool; True when nothing runs and nothing is retained."""
+        end = time.monotonic() + timeout_s
+        with self._changed:
+            for job in self._service.running:
+                if job.status is JobStatus.IN_PROGRESS:
+                    self._service.call("StopTrainingJob", {"TrainingJobName": job.name}, time.time())
+            self._flush()
+            while time.monotonic() < end:
+                now = time.time()
+                self._service.release_all(now)
+                self._flush()
+                if not self._service.running and not self._service.idle_pools:
+                    return True
+                self._changed.wait(min(0.5, end - time.monotonic()))
+        return False
+
+    def close(self) -> None:
+        """No more answers; running containers go on without us."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+            self._store.close()

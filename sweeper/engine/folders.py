@@ -1,0 +1,235 @@
+"""The folder of one job: /opt/ml as SageMaker lays it out, and the supervisor's own files beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import site
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from sweeper.engine.s3 import NoSuchBucketError, ObjectStore, matching, parse_uri
+
+OPT_ML = "/opt/ml"
+CACHE = "sagemaker/warmpoolcache"
+# What a job may see of the engine's environment: how to find programs, the locale, and how pip reaches its index.
+_PASSED = re.compile(
+    r"LANG|LC_\w+|TZ|TMPDIR|LD_LIBRARY_PATH|CUDA_VISIBLE_DEVICES|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE"
+    r"|PIP_\w+|UV_\w+|(?i:(https?|no|all)_proxy)"
+)
+_PLAIN_PATH = re.compile(r"[\w@%+=:,./-]+")
+_FAILURE_MAX = 1024
+
+
+class InputError(Exception):
+    """The job's inputs cannot be had: the job fails with a ClientError."""
+
+
+@dataclass(frozen=True)
+class JobView:
+    """What the world needs to know of a job to run it."""
+
+    name: str
+    arn: str
+    request: Mapping[str, Any]
+    pool_id: str
+    keeps_pool: bool
+
+
+class JobFolder:
+    """Everything on disk of one job."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.ml = path / "ml"
+        self.log = path / "log"
+        self.lock = path / "lock"
+
+    def lay_out(self, view: JobView, cache: Path | None) -> None:
+        """Create the directories and the configuration files of /opt/ml."""
+        for name in ("input/config", "input/data", "model", "output/data", "checkpoints", "code", "sagemaker"):
+            (self.ml / name).mkdir(parents=True, exist_ok=True)
+        (self.path / "home").mkdir(exist_ok=True)
+        for name, content in configuration(view.request).items():
+            (self.ml / "input/config" / name).write_text(json.dumps(content), encoding="utf-8")
+        link = self.ml / CACHE
+        if cache is not None and not link.is_symlink():
+            cache.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(cache)
+
+    def copy_inputs(self, view: JobView, objects: ObjectStore) -> None:
+        """Copy every channel from S3 into input/data/CHANNEL."""
+        for channel in view.request.get("InputDataConfig", []):
+            target = self.ml / "input/data" / channel["ChannelName"]
+            target.mkdir(parents=True, exist_ok=True)
+            for bucket, key, relative in channel_objects(channel, objects):
+                if not relative or key.endswith("/"):
+                    continue  # the marker of a folder
+                place = inside(target, relative)
+                try:
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    objects.copy_to(bucket, key, place)
+                except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+                    raise InputError(f"s3://{bucket}/{key} is both an object and a folder") from error
+
+    def write_spec(self, spec: Mapping[str, Any]) -> None:
+        """What the supervisor reads."""
+        path = self.path / "spec.json"
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(spec), encoding="utf-8")
+
+    def read_json(self, name: str) -> dict[str, Any] | None:
+        """A file the supervisor wrote, or None."""
+        try:
+            found = json.loads((self.path / name).read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    def failure_text(self) -> str:
+        """The first characters of output/failure; a link there is not followed."""
+        try:
+            fd = os.open(self.ml / "output/failure", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            return ""
+        with os.fdopen(fd, "rb") as file:
+            return file.read(4 * _FAILURE_MAX).decode("utf-8", "replace")[:_FAILURE_MAX]
+
+
+def inside(folder: Path, relative: str) -> Path:
+    """The path of a key below a folder; a key that would leave it is refused."""
+    parts = PurePosixPath(relative).parts
+    if relative.startswith("/") or ".." in parts or "\0" in relative:
+        raise InputError(f"the key {relative!r} does not name a file below the channel's folder")
+    return folder.joinpath(*parts)
+
+
+def channel_objects(channel: Mapping[str, Any], objects: ObjectStore) -> list[tuple[str, str, str]]:
+    """Bucket, key and relative path of everything in a channel."""
+    source = channel.get("DataSource", {}).get("S3DataSource")
+    if source is None:
+        raise InputError(f"channel {channel['ChannelName']} has no S3DataSource: the local engine knows no other")
+    bucket, prefix = parse_uri(source["S3Uri"])
+    try:
+        if source["S3DataType"] == "ManifestFile":
+            return _manifest(bucket, prefix, objects)
+        if source["S3DataType"] != "S3Prefix":
+            raise InputError(f"channel {channel['ChannelName']}: {source['S3DataType']} is not emulated")
+        found = [(bucket, key, relative) for key, relative in matching(objects.keys(bucket, prefix), prefix)]
+    except NoSuchBucketError as error:
+        raise InputError(f"Data download failed: the bucket {bucket} does not exist") from error
+    if not found:
+        raise InputError(f"Data download failed: no S3 objects found under S3 URL {source['S3Uri']!r}")
+    return found
+
+
+def _manifest(bucket: str, key: str, objects: ObjectStore) -> list[tuple[str, str, str]]:
+    """A manifest is `[{"prefix": "s3://..."}, "relative", ...]`."""
+    text = objects.read(bucket, key)
+    try:
+        head, *names = json.loads(text or b"")
+        base_bucket, base = parse_uri(head["prefix"])
+        return [(base_bucket, base + str(name), str(name)) for name in names]
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"Data download failed: s3://{bucket}/{key} is not a manifest") from error
+
+
+def configuration(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The files of input/config, in the shape the real service writes."""
+    kind = request["ResourceConfig"].get("InstanceType", "")
+    group = {"hosts": ["algo-1"], "instance_group_name": "homogeneousCluster", "instance_type": kind}
+    default_mode = request["AlgorithmSpecification"]["TrainingInputMode"]
+    return {
+        "hyperparameters.json": dict(request.get("HyperParameters", {})),
+        "resourceconfig.json": {
+            "current_group_name": "homogeneousCluster",
+            "current_host": "algo-1",
+            "current_instance_type": kind,
+            "hosts": ["algo-1"],
+            "instance_groups": [group],
+            "network_interface_name": "lo",
+        },
+        "inputdataconfig.json": {
+            channel["ChannelName"]: _channel_configuration(channel, default_mode)
+            for channel in request.get("InputDataConfig", [])
+        },
+    }
+
+
+def _channel_configuration(channel: Mapping[str, Any], default_mode: str) -> dict[str, Any]:
+    source = channel.get("DataSource", {}).get("S3DataSource", {})
+    content = {"ContentType": channel["ContentType"]} if "ContentType" in channel else {}
+    return {
+        "RecordWrapperType": channel.get("RecordWrapperType", "None"),
+        "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
+        "TrainingInputMode": channel.get("InputMode", default_mode),
+        **content,
+    }
+
+
+def environment(view: JobView, folder: JobFolder, root: str, region: str, endpoint: str, shims: Path) -> dict[str, str]:
+    """The environment of a container: never the engine's own, never the user's credentials."""
+    passed = {k: v for k, v in os.environ.items() if _PASSED.fullmatch(k)}
+    path = os.pathsep.join([*_interpreter_path(shims), os.environ.get("PATH", os.defpath)])
+    platform = {
+        "PATH": path,
+        "HOME": str(folder.path / "home"),
+        "PYTHONUNBUFFERED": "1",
+        "TRAINING_JOB_NAME": view.name,
+        "TRAINING_JOB_ARN": view.arn,
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_ACCESS_KEY_ID": "local-engine",
+        "AWS_SECRET_ACCESS_KEY": "local-engine",
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    if view.keeps_pool:
+        platform["SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY"] = f"{root}/{CACHE}"
+    if sys.prefix == sys.base_prefix and site.ENABLE_USER_SITE:
+        platform["PYTHONUSERBASE"] = site.getuserbase()  # HOME is the job's own
+    return {**passed, **_pip_configuration(), **platform, **view.request.get("Environment", {})}
+
+
+def _interpreter_path(shims: Path) -> list[str]:
+    """Where `python` and `python3` are the engine's interpreter."""
+    home = Path(sys.executable).parent
+    if (home / "python").exists() and (home / "python3").exists():
+        return [str(home)]
+    shims.mkdir(parents=True, exist_ok=True)
+    for name in ("python", "python3"):
+        shim = shims / name
+        if not shim.exists():
+            shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+            shim.chmod(0o755)
+    return [str(shims), str(home)]
+
+
+def _pip_configuration() -> dict[str, str]:
+    """A job's HOME is its own, so pip is told where the user's configuration is."""
+    if "PIP_CONFIG_FILE" in os.environ:
+        return {}
+    home = Path.home()
+    for candidate in (home / ".config/pip/pip.conf", home / ".pip/pip.conf"):
+        if candidate.is_file():
+            return {"PIP_CONFIG_FILE": str(candidate)}
+    return {}
+
+
+def plain_root(ml: Path) -> str:
+    """The folder under a name that no shell has to quote: requests are rewritten as text."""
+    if _PLAIN_PATH.fullmatch(str(ml)):
+        return str(ml)
+    alias = Path(tempfile.mkdtemp(prefix="sweeper-ml-")) / "ml"
+    alias.symlink_to(ml)
+    return str(alias)
+
+
+def rewritten(text: str, root: str) -> str:
+    """Text of a request with /opt/ml replaced by the job's own folder."""
+    return re.sub(r"/opt/ml(?![\w-])", lambda _: root, text)

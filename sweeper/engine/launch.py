@@ -1,0 +1,158 @@
+"""Finds or starts the engine of a state folder, from the client's side; cheap to import."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import http.client
+import json
+import os
+import selectors
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweeper.engine.settings import EngineSettings
+from sweeper.errors import EngineError
+
+_LOG_TAIL = 2000
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """Where an engine answers, and as whom."""
+
+    url: str
+    account: str
+    region: str
+    pid: int
+
+
+def ensure(state_dir: Path, settings: EngineSettings | Mapping[str, Any] = {}, timeout_s: float = 60) -> EngineInfo:  # noqa: B006 - read only
+    """The engine of this folder, started if it does not run. Settings count for an engine that is started now."""
+    state = state_dir.absolute()
+    if (found := _running(state)) is not None:
+        return _info(found)
+    state.mkdir(parents=True, exist_ok=True)
+    with _one_at_a_time(state, timeout_s):
+        found = _running(state)
+        if found is None:
+            _start(state, settings, timeout_s)
+            found = _running(state)
+    if found is None:
+        raise EngineError(f"the local engine ended as soon as it had started{_tail(state)}")
+    return _info(found)
+
+
+def status(state_dir: Path) -> dict[str, Any] | None:
+    """What the engine of this folder says of itself; None when none runs."""
+    found = _running(state_dir.absolute())
+    return None if found is None else _ask(found, "GET", "/_engine/status", timeout_s=30)
+
+
+def stop(state_dir: Path, timeout_s: float = 180) -> bool:
+    """Stop the running jobs, release the pools, end the engine; False when none ran."""
+    state = state_dir.absolute()
+    found = _running(state)
+    if found is None:
+        return False
+    _ask(found, "POST", "/_engine/stop", timeout_s=30)
+    with (state / "engine.lock").open("rb") as lock, contextlib.ExitStack() as stack:
+        if not _lock(lock.fileno(), timeout_s):
+            raise EngineError(f"the local engine (process {found['pid']}) did not end within {timeout_s:.0f} s")
+        stack.callback(fcntl.flock, lock.fileno(), fcntl.LOCK_UN)
+    return True
+
+
+def _running(state: Path) -> dict[str, Any] | None:
+    """The engine that engine.json names, if it answers and is that one."""
+    try:
+        known = json.loads((state / "engine.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    health = _ask(known, "GET", "/_engine/health", timeout_s=10)
+    return known if health is not None and health.get("id") == known["id"] else None
+
+
+def _ask(engine: Mapping[str, Any], method: str, path: str, timeout_s: float) -> dict[str, Any] | None:
+    host = engine["url"].rpartition("/")[2]
+    connection = http.client.HTTPConnection(host, timeout=timeout_s)
+    try:
+        connection.request(method, path, headers={"X-Engine-Secret": engine["secret"]})
+        answer = connection.getresponse()
+        body = json.loads(answer.read())
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
+    return body if answer.status == 200 and isinstance(body, dict) else None
+
+
+def _start(state: Path, settings: EngineSettings | Mapping[str, Any], timeout_s: float) -> None:
+    """Start a detached engine and wait for its line."""
+    values = settings.to_mapping() if isinstance(settings, EngineSettings) else dict(settings)
+    reader, writer = os.pipe()
+    command = [sys.executable, "-m", "sweeper.engine.server", "--state-dir", str(state)]
+    command += ["--settings", json.dumps(values), "--ready-fd", str(writer), "--wait-lock-s", "5"]
+    try:
+        with (state / "engine.log").open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=(writer,),
+            )
+    finally:
+        os.close(writer)
+    with open(reader, "rb", buffering=0) as pipe, selectors.DefaultSelector() as selector:  # noqa: PTH123
+        selector.register(pipe, selectors.EVENT_READ)
+        if not selector.select(timeout_s):
+            process.kill()
+            process.wait()
+            raise EngineError(f"the local engine did not answer within {timeout_s:.0f} s{_tail(state)}")
+        if not pipe.read(16):
+            code = process.wait()
+            raise EngineError(f"the local engine did not start (exit code {code}){_tail(state)}")
+    # it lives on by itself; Popen must not warn that nobody waited for it
+    process.returncode = 0
+
+
+def _tail(state: Path) -> str:
+    """The end of the engine's log, in one line."""
+    try:
+        text = (state / "engine.log").read_bytes()[-_LOG_TAIL:].decode("utf-8", "replace")
+    except OSError:
+        return ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return f": {lines[-1]} (see {state / 'engine.log'})" if lines else ""
+
+
+def _info(engine: Mapping[str, Any]) -> EngineInfo:
+    return EngineInfo(engine["url"], engine["account"], engine["region"], engine["pid"])
+
+
+@contextlib.contextmanager
+def _one_at_a_time(state: Path, timeout_s: float) -> Iterator[None]:
+    """Of two callers at once one starts the engine and the other finds it."""
+    with (state / "launch.lock").open("ab") as lock:
+        if not _lock(lock.fileno(), timeout_s):
+            raise EngineError(f"another program has been starting the engine of {state} for {timeout_s:.0f} s")
+        yield
+
+
+def _lock(fd: int, timeout_s: float) -> bool:
+    end = time.monotonic() + timeout_s
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.02)

@@ -1,0 +1,179 @@
+"""CloudWatch Logs for /aws/sagemaker/TrainingJobs, answered from the jobs' own log files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from sweeper.engine.errors import ServiceError
+
+GROUP = "/aws/sagemaker/TrainingJobs"
+TARGET = "Logs_20140328."
+_LIMIT = 10_000
+_BYTES = 1 << 20
+Answer = dict[str, Any]
+
+
+class Jobs(Protocol):
+    """Whose logs these are."""
+
+    def job(self, name: str) -> tuple[float, float | None] | None:
+        """When the job began to train and when it ended."""
+
+    def logged_jobs(self) -> list[str]:
+        """Jobs that may have a log, oldest first."""
+
+
+class TrainingLogs:
+    """One log group with one stream per job: JOB/algo-1-EPOCH."""
+
+    def __init__(self, jobs: Jobs, log_of: Callable[[str], Path], arn_prefix: str) -> None:
+        self._jobs, self._log_of = jobs, log_of
+        self._arn = f"{arn_prefix.replace(':sagemaker:', ':logs:')}:log-group:{GROUP}"
+        self._operations = {
+            "DescribeLogStreams": self._describe_streams,
+            "GetLogEvents": self._get_events,
+            "FilterLogEvents": self._filter_events,
+        }
+
+    def knows(self, operation: str, params: Mapping[str, Any]) -> bool:
+        """Is this ours to answer, and not moto's?"""
+        return operation in self._operations and params.get("logGroupName") == GROUP
+
+    def call(self, operation: str, params: Mapping[str, Any]) -> Answer:
+        """Answer one request."""
+        if not self._jobs.logged_jobs():
+            raise ServiceError("ResourceNotFoundException", "The specified log group does not exist.")
+        return self._operations[operation](params)
+
+    def _describe_streams(self, params: Mapping[str, Any]) -> Answer:
+        names = sorted(self._streams(params.get("logStreamNamePrefix", "")))
+        if params.get("descending"):
+            names.reverse()
+        start, size = _number(params.get("nextToken")), int(params.get("limit", 50))
+        answer: Answer = {"logStreams": [self._stream(name) for name in names[start : start + size]]}
+        if start + size < len(names):
+            answer["nextToken"] = str(start + size)
+        return answer
+
+    def _get_events(self, params: Mapping[str, Any]) -> Answer:
+        path = self._path(params["logStreamName"])
+        limit = min(int(params.get("limit", _LIMIT)), _LIMIT)
+        token = str(params.get("nextToken") or "")
+        if token.startswith("b/"):
+            begin, end, events = _backward(path, _number(token[2:]), limit)
+        elif token or params.get("startFromHead"):
+            begin, end, events = _forward(path, _number(token[2:]), limit)
+        else:
+            begin, end, events = _backward(path, path.stat().st_size, limit)
+        low, high = params.get("startTime", 0), params.get("endTime", float("inf"))
+        return {
+            "events": [e for e in events if low <= e["timestamp"] < high],
+            "nextForwardToken": f"f/{end}",
+            "nextBackwardToken": f"b/{begin}",
+        }
+
+    def _filter_events(self, params: Mapping[str, Any]) -> Answer:
+        wanted = params.get("logStreamNames")
+        prefix = params.get("logStreamNamePrefix", "")
+        names = [n for n in sorted(self._streams(prefix)) if wanted is None or n in wanted]
+        words = str(params.get("filterPattern") or "").replace('"', "").split()
+        low, high = params.get("startTime", 0), params.get("endTime", float("inf"))
+        limit = min(int(params.get("limit", _LIMIT)), _LIMIT)
+        number, _, offset = str(params.get("nextToken") or "0/0").partition("/")
+        found: list[Answer] = []
+        for index in range(_number(number), len(names)):
+            for begin, event in _events(self._path(names[index]), _number(offset)):
+                if len(found) == limit:
+                    return {"events": found, "searchedLogStreams": [], "nextToken": f"{index}/{begin}"}
+                if low <= event["timestamp"] < high and all(word in event["message"] for word in words):
+                    found.append({**event, "logStreamName": names[index], "eventId": f"{index:08}{begin:020}"})
+            offset = "0"
+        return {"events": found, "searchedLogStreams": []}
+
+    def _streams(self, prefix: str) -> Iterator[str]:
+        # every prefix in use begins with the name of a job, so one look is enough for most
+        job, slash, _ = prefix.partition("/")
+        candidates: Iterable[str] = [job] if slash else (n for n in self._jobs.logged_jobs() if n.startswith(prefix))
+        for name in candidates:
+            stream = self._name(name)
+            if stream is not None and stream.startswith(prefix):
+                yield stream
+
+    def _name(self, job: str) -> str | None:
+        times = self._jobs.job(job)
+        if times is None or not self._log_of(job).exists():
+            return None
+        return f"{job}/algo-1-{int(times[0])}"
+
+    def _stream(self, name: str) -> Answer:
+        job = name.partition("/")[0]
+        path = self._log_of(job)
+        began, _ = self._jobs.job(job) or (0.0, None)
+        answer: Answer = {"logStreamName": name, "creationTime": int(began * 1000), "storedBytes": 0}
+        answer["arn"] = f"{self._arn}:log-stream:{name}"
+        first = next(_events(path, 0), None)
+        if first is not None:
+            last = _backward(path, path.stat().st_size, 1)[2]
+            answer["firstEventTimestamp"] = first[1]["timestamp"]
+            answer["lastEventTimestamp"] = answer["lastIngestionTime"] = last[-1]["timestamp"]
+            answer["uploadSequenceToken"] = "0"
+        return answer
+
+    def _path(self, stream: str) -> Path:
+        job = stream.partition("/")[0]
+        if self._name(job) != stream:
+            raise ServiceError("ResourceNotFoundException", "The specified log stream does not exist.")
+        return self._log_of(job)
+
+
+def _number(text: str | None) -> int:
+    try:
+        return max(0, int(text or 0))
+    except ValueError as error:
+        raise ServiceError("InvalidParameterException", "The specified nextToken is invalid.") from error
+
+
+def _event(raw: bytes) -> Answer:
+    stamp, _, message = raw.decode("utf-8", "replace").partition(" ")
+    at = int(stamp) if stamp.isdigit() else 0
+    return {"timestamp": at, "message": message, "ingestionTime": at}
+
+
+def _events(path: Path, offset: int) -> Iterator[tuple[int, Answer]]:
+    """Every whole line from an offset on, with where it begins."""
+    with path.open("rb") as log:
+        log.seek(offset)
+        for raw in log:
+            if not raw.endswith(b"\n"):
+                return  # still being written
+            yield offset, _event(raw[:-1])
+            offset += len(raw)
+
+
+def _forward(path: Path, offset: int, limit: int) -> tuple[int, int, list[Answer]]:
+    found: list[Answer] = []
+    end = min(offset, path.stat().st_size)
+    for begin, event in _events(path, end):
+        if len(found) == limit or begin - offset > _BYTES:
+            return offset, begin, found
+        found.append(event)
+        end = begin + len(str(event["timestamp"])) + 2 + len(event["message"].encode())
+    return offset, end, found
+
+
+def _backward(path: Path, offset: int, limit: int) -> tuple[int, int, list[Answer]]:
+    """The last lines before an offset."""
+    with path.open("rb") as log:
+        start = max(0, offset - _BYTES)
+        log.seek(start)
+        data = log.read(offset - start)
+    data = data[: data.rfind(b"\n") + 1]
+    end = start + len(data)
+    if start:  # begin with a whole line
+        cut = data.find(b"\n") + 1
+        data, start = data[cut:], start + cut
+    lines = data.splitlines(keepends=True)
+    kept = lines[-limit:]
+    return end - sum(map(len, kept)), end, [_event(line[:-1]) for line in kept]

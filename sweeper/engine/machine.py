@@ -1,0 +1,310 @@
+"""Carries out what the service asks for: lays out folders, runs supervisors, uploads artifacts, and reports back."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from sweeper.engine import container, folders
+from sweeper.engine.effects import (
+    AdoptContainer,
+    DropPool,
+    Effect,
+    ForgetJob,
+    SignalContainer,
+    StartContainer,
+    UploadArtifacts,
+)
+from sweeper.engine.folders import InputError, JobFolder, JobView
+from sweeper.engine.metrics import Scanner
+from sweeper.engine.s3 import NoSuchBucketError, ObjectStore, parse_uri
+from sweeper.engine.states import Signal
+
+_LOG = logging.getLogger(__name__)
+LOST = "InternalServerError: the local engine found neither the container of this job nor its exit."
+_SIGNALS = {Signal.TERM: signal.SIGTERM, Signal.KILL: signal.SIGUSR1}
+
+
+class Reports(Protocol):
+    """Whom the machine tells what happened."""
+
+    def view(self, name: str) -> JobView | None:
+        """What is to be run; None when the job is gone."""
+
+    def uploads_model(self, name: str) -> bool:
+        """Did the job end in a way that keeps its model?"""
+
+    def note_container(self, name: str, facts: Mapping[str, Any]) -> None:
+        """The process of a job, for the engine's own record."""
+
+    def started(self, name: str) -> None:
+        """The entrypoint runs."""
+
+    def exited(self, name: str, exit_code: int, failure_text: str) -> None:
+        """The entrypoint ended."""
+
+    def uploaded(self, name: str, problem: str | None) -> None:
+        """The artifacts are in S3, or a problem says why not."""
+
+    def failed(self, name: str, reason: str) -> None:
+        """The platform gives up on the job."""
+
+
+class Machine:
+    """Threads and processes. Effects are taken one by one in order; what is slow gets a thread of its own."""
+
+    def __init__(self, state: Path, objects: ObjectStore, reports: Reports, endpoint: str, options: Mapping[str, Any]):
+        self._state, self._objects, self._reports = state, objects, reports
+        self._endpoint, self._options = endpoint, options
+        self._effects: queue.SimpleQueue[Effect] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._supervisors: dict[str, int] = {}  # job name -> process id
+        self._wanted: dict[str, Signal] = {}  # signals for containers that are still being prepared
+        self._scanners: dict[str, tuple[Scanner, int]] = {}
+        threading.Thread(target=self._work, name="machine", daemon=True).start()
+
+    def do(self, effect: Effect) -> None:
+        """Carry out an effect, some time soon."""
+        self._effects.put(effect)
+
+    def folder(self, name: str) -> JobFolder:
+        """Where a job lives."""
+        return JobFolder(self._state / "jobs" / name)
+
+    def metrics(self, name: str, definitions: list[Mapping[str, Any]]) -> dict[str, tuple[float, float]]:
+        """The last value of each metric in the log as it is now; only what is new is read."""
+        with self._lock:
+            scanner, offset = self._scanners.get(name) or (Scanner(definitions), 0)
+            try:
+                with self.folder(name).log.open("rb") as log:
+                    log.seek(offset)
+                    data = log.read()
+            except FileNotFoundError:
+                return {}
+            whole = data.rfind(b"\n") + 1
+            for raw in data[:whole].split(b"\n"):
+                stamp, _, line = raw.decode("utf-8", "replace").partition(" ")
+                for _found in scanner.feed(line, int(stamp or 0) / 1000):
+                    pass
+            self._scanners[name] = (scanner, offset + whole)
+            return dict(scanner.last)
+
+    # ------------------------------------------------------------------ effects
+
+    def _work(self) -> None:
+        while True:
+            effect = self._effects.get()
+            try:
+                self._one(effect)
+            except OSError:
+                _LOG.exception("cannot carry out %s", effect)
+
+    def _one(self, effect: Effect) -> None:
+        if isinstance(effect, StartContainer):
+            self._thread(effect.name, self._run)
+        elif isinstance(effect, AdoptContainer):
+            self._thread(effect.name, self._adopt)
+        elif isinstance(effect, UploadArtifacts):
+            self._thread(effect.name, self._upload)
+        elif isinstance(effect, SignalContainer):
+            self._signal(effect.name, effect.signal)
+        elif isinstance(effect, DropPool):
+            shutil.rmtree(self._cache(effect.pool_id).parent, ignore_errors=True)
+        elif isinstance(effect, ForgetJob):
+            shutil.rmtree(self.folder(effect.name).path, ignore_errors=True)
+
+    def _thread(self, name: str, work: Callable[[str], None]) -> None:
+        def guarded() -> None:
+            try:
+                work(name)
+            except Exception as error:  # noqa: BLE001 - a bug of ours must end this job, not leave it running for ever
+                _LOG.exception("job %s", name)
+                self._reports.failed(name, f"InternalServerError: {type(error).__name__}: {error}")
+
+        threading.Thread(target=guarded, name=f"job {name}", daemon=True).start()
+
+    def _cache(self, pool_id: str) -> Path:
+        return self._state / "pools" / pool_id / "cache"
+
+    # ------------------------------------------------------------------ containers
+
+    def _run(self, name: str) -> None:
+        view = self._reports.view(name)
+        if view is None:
+            return
+        folder = self.folder(name)
+        try:
+            folder.lay_out(view, self._cache(view.pool_id) if view.keeps_pool else None)
+            folder.copy_inputs(view, self._objects)
+            folder.write_spec(self._spec(view, folder))
+        except InputError as error:
+            self._reports.failed(name, f"ClientError: {error}")
+            return
+        with self._lock:
+            if name in self._wanted:
+                del self._wanted[name]
+                stopped = True
+            else:
+                process = self._spawn(folder)
+                self._supervisors[name] = process.pid
+                stopped = False
+        if stopped:  # before there was anything to stop
+            self._reports.exited(name, 128 + signal.SIGTERM, "")
+            return
+        assert process.stdout is not None
+        with process.stdout as pipe:
+            line = pipe.readline()
+        if line:
+            self._reports.note_container(name, json.loads(line))
+            self._reports.started(name)
+        self._await_exit(name, folder)
+        process.wait()
+
+    def _spec(self, view: JobView, folder: JobFolder) -> dict[str, Any]:
+        algorithm = view.request["AlgorithmSpecification"]
+        argv = [*algorithm.get("ContainerEntrypoint", []), *algorithm.get("ContainerArguments", [])]
+        if not argv:
+            raise InputError(
+                "the request has no ContainerEntrypoint, and the local engine does not run images: "
+                f"{algorithm.get('TrainingImage') or algorithm.get('AlgorithmName')}"
+            )
+        root = folders.plain_root(folder.ml)
+        region = str(self._options["region"])
+        variables = folders.environment(view, folder, root, region, self._endpoint, self._state / "bin")
+        stopping = view.request.get("StoppingCondition", {})
+        return {
+            "argv": [folders.rewritten(word, root) for word in argv],
+            "env": {k: folders.rewritten(v, root) for k, v in variables.items()},
+            "cwd": root,
+            "stop_grace_s": self._options["stop_grace_s"],
+            # the engine stops a job that runs too long; this is for the time it is away
+            "max_runtime_s": stopping.get("MaxRuntimeInSeconds", 86400) + 5,
+        }
+
+    def _spawn(self, folder: JobFolder) -> subprocess.Popen[bytes]:
+        """Start a supervisor that holds the job's lock from its first moment."""
+        lock = os.open(folder.lock, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            with (folder.path / "supervisor.log").open("ab") as errors:
+                return subprocess.Popen(
+                    [sys.executable, "-I", container.__file__, str(folder.path)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    start_new_session=True,
+                    pass_fds=(lock,),
+                    env={"PATH": os.environ.get("PATH", os.defpath)},
+                )
+        finally:
+            os.close(lock)
+
+    def _adopt(self, name: str) -> None:
+        """The engine was away. The container still runs, has ended, or is lost."""
+        folder = self.folder(name)
+        if not folder.lock.exists():
+            self._run(name)  # it was never started
+            return
+        started = folder.read_json("started.json") or {}
+        with self._lock:
+            if "supervisor_pid" in started:
+                self._supervisors[name] = started["supervisor_pid"]
+            wanted = self._wanted.pop(name, None)
+        if wanted is not None:
+            self._signal(name, wanted)
+        if started:
+            self._reports.note_container(name, started)
+            self._reports.started(name)
+        self._await_exit(name, folder)
+
+    def _await_exit(self, name: str, folder: JobFolder) -> None:
+        """Wait until the supervisor lets go of the lock, and report what it left."""
+        with folder.lock.open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+        with self._lock:
+            self._supervisors.pop(name, None)
+        ended = folder.read_json("exit.json")
+        if ended is None:
+            self._reports.failed(name, LOST)
+            return
+        self._reports.note_container(name, ended)
+        self._reports.exited(name, ended["exit_code"], folder.failure_text())
+
+    def _signal(self, name: str, wanted: Signal) -> None:
+        with self._lock:
+            pid = self._supervisors.get(name)
+            if pid is None:
+                self._wanted[name] = wanted
+            elif self._alive(name):
+                os.kill(pid, _SIGNALS[wanted])
+
+    def _alive(self, name: str) -> bool:
+        """A process id may have been given to someone else; the lock tells."""
+        with self.folder(name).lock.open("rb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    # ------------------------------------------------------------------ artifacts
+
+    def _upload(self, name: str) -> None:
+        view = self._reports.view(name)
+        if view is None:
+            return
+        folder = self.folder(name)
+        with self._lock:
+            self._wanted.pop(name, None)
+        try:
+            problem = self._upload_artifacts(view, folder)
+        except NoSuchBucketError as error:
+            problem = f"ClientError: Artifact upload failed: the bucket {error} does not exist"
+        self._clean(folder)
+        with self._lock:
+            self._scanners.pop(name, None)
+        self._reports.uploaded(name, problem)
+
+    def _upload_artifacts(self, view: JobView, folder: JobFolder) -> str | None:
+        output = view.request["OutputDataConfig"]
+        bucket, prefix = parse_uri(output["S3OutputPath"])
+        base = "/".join(part for part in (prefix.strip("/"), view.name, "output") if part)
+        wanted = [("output/data", "output")]
+        if self._reports.uploads_model(view.name):
+            wanted.append(("model", "model"))
+        for source, artifact in wanted:
+            path = folder.ml / source
+            if not path.is_dir() or not any(path.iterdir()):
+                continue
+            if output.get("CompressionType") == "NONE":
+                for file in sorted(p for p in path.rglob("*") if p.is_file() and not p.is_symlink()):
+                    self._objects.put(bucket, f"{base}/{artifact}/{file.relative_to(path)}", file)
+                continue
+            with tempfile.NamedTemporaryFile(dir=folder.path, suffix=".tar.gz") as packed:
+                with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=6) as tar:
+                    for item in sorted(path.iterdir()):
+                        tar.add(item, item.name)
+                packed.flush()
+                self._objects.put(bucket, f"{base}/{artifact}.tar.gz", Path(packed.name))
+        return None
+
+    @staticmethod
+    def _clean(folder: JobFolder) -> None:
+        """What is in S3 now, or was copied from there, is not kept twice."""
+        for name in ("input/data", "model", "output/data", "checkpoints", "code"):
+            shutil.rmtree(folder.ml / name, ignore_errors=True)
+        shutil.rmtree(folder.path / "home", ignore_errors=True)
+        (folder.ml / folders.CACHE).unlink(missing_ok=True)

@@ -1,0 +1,72 @@
+"""What may be set on the engine: defaults suit a laptop, the facts' full ranges are drawn by seed in the twin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """How the simulated service behaves; every latency is simulated and labelled so wherever it is shown."""
+
+    account: str = ACCOUNT
+    region: str = REGION
+    cold_start_s: float = 0.0
+    warm_start_s: float = 0.0
+    stopping_s: float = 0.0  # from the end of the container to the terminal status, for a stopped job
+    settle_gap_s: float = 0.2  # a terminal job shows no WarmPoolStatus for so long
+    gap_shows_in_use: bool = False  # in that gap a reusing job may still show InUse
+    cold_shows_in_use: bool = True  # unknown of the real service: does a first, cold job show InUse while it runs?
+    release_lag_s: float = 0.1  # from Update(0), where billing stops, to Terminated
+    describe_lag_s: float = 0.0  # NotFound for so long after Create
+    stop_retains_pool: bool = True
+    timeout_retains_pool: bool = True
+    update_from_now: bool = True  # a longer keep-alive counts from the update; else from the end of the job
+    network_order_matters: bool = False  # are Subnets and SecurityGroupIds compared as lists?
+    list_order: str = "Ascending"  # of ListTrainingJobs when the request says none: as documented
+    retained_shown_while_available: bool = False
+    stop_grace_s: float = 120.0
+    pool_max_age_s: float = 28 * 86400.0
+    pool_patch_rate: float = 0.0  # chance that an idle pool is ended early by a patch update
+    max_keep_alive_s: int = 21600
+    # instances per type; "*" stands for every other type
+    training_quota: Mapping[str, int] = field(default_factory=lambda: {"*": 100})
+    warm_pool_quota: Mapping[str, int] = field(default_factory=lambda: {"*": 100})
+
+    @property
+    def arn_prefix(self) -> str:
+        """What every ARN of this account and Region begins with."""
+        return f"arn:aws:sagemaker:{self.region}:{self.account}"
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """The settings of one engine process."""
+
+    service: ServiceSettings = field(default_factory=ServiceSettings)
+    port: int = 0  # 0: the kernel's choice
+    idle_s: float = 300.0  # stop after so long without a running job, a live pool or a request
+    seed: int = 0
+    private_opt_ml: bool = True  # a private /opt/ml by namespaces where the kernel allows it
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> EngineSettings:
+        """Build from one flat mapping; a name nobody knows raises ValueError."""
+        own = {f.name for f in fields(cls)} - {"service"}
+        service = {f.name for f in fields(ServiceSettings)}
+        if unknown := sorted(set(values) - own - service):
+            raise ValueError(f"unknown engine setting: {', '.join(unknown)}")
+        return cls(
+            service=ServiceSettings(**{k: v for k, v in values.items() if k in service}),
+            **{k: v for k, v in values.items() if k in own},
+        )
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The flat mapping `from_mapping` reads."""
+        flat = asdict(self)
+        return {**flat.pop("service"), **flat}

@@ -1,0 +1,108 @@
+"""HTTP under the application: keep-alive, one segment per answer, the whole body read before anything is done."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from moto.moto_server.werkzeug_app import MotoRequestHandler
+from werkzeug.serving import BaseWSGIServer, make_server
+
+_LOG = logging.getLogger(__name__)
+_IN_MEMORY = 1 << 20
+_BLOCK = 1 << 20
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+
+class Handler(MotoRequestHandler):
+    """werkzeug's handler closes every connection and waits for stray input; this one keeps it."""
+
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # one segment per answer: head and body apart cost 40 ms by Nagle and delayed ACK
+    disable_nagle_algorithm = True
+    timeout = 120
+
+    def run_wsgi(self) -> None:
+        """Answer one request."""
+        if self.headers.get("Expect", "").lower().strip() == "100-continue":
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.wfile.flush()
+        environ = self.make_environ()
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY) as body:
+            try:
+                self._read_body(environ, body)
+            except ValueError:
+                self.close_connection = True
+                self.send_error(400)
+                return
+            self._answer(environ)
+
+    def _read_body(self, environ: Environ, body: Any) -> None:
+        """Nothing is left unread, so the next request begins where this one ends."""
+        stream = environ["wsgi.input"]
+        if environ.get("wsgi.input_terminated"):
+            while block := stream.read(_BLOCK):
+                body.write(block)
+        else:
+            left = int(environ.get("CONTENT_LENGTH") or 0)
+            if left < 0:
+                raise ValueError("negative Content-Length")
+            while left:
+                block = stream.read(min(left, _BLOCK))
+                if not block:
+                    raise ConnectionError("the client went away in the middle of its request")
+                body.write(block)
+                left -= len(block)
+        environ["CONTENT_LENGTH"] = str(body.tell())
+        environ["wsgi.input_terminated"] = True
+        environ.pop("HTTP_TRANSFER_ENCODING", None)
+        body.seek(0)
+        environ["wsgi.input"] = body
+
+    def _answer(self, environ: Environ) -> None:
+        head: list[Any] = []
+
+        def start(status: str, headers: list[tuple[str, str]], _exc_info: object = None) -> Callable[[bytes], None]:
+            head[:] = [status, headers]
+            return chunks.append
+
+        chunks: list[bytes] = []
+        answer = self.server.app(environ, start)
+        try:
+            chunks += list(answer)
+        finally:
+            if hasattr(answer, "close"):
+                answer.close()
+        self._send(head[0], head[1], b"".join(chunks))
+
+    def _send(self, status: str, headers: list[tuple[str, str]], body: bytes) -> None:
+        code, _, reason = status.partition(" ")
+        self.send_response(int(code), reason)
+        named = {name.lower() for name, _ in headers}
+        for name, value in headers:
+            self.send_header(name, value)
+        if "content-length" not in named and int(code) not in (204, 304):
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+        self.wfile.flush()
+
+    def version_string(self) -> str:
+        """The Server header."""
+        return "sweeper-engine"
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
+        """Requests go to the debug log."""
+        _LOG.debug(message, *args)
+
+
+def listen(app: Application, port: int) -> BaseWSGIServer:
+    """A threaded server on loopback."""
+    server = make_server("127.0.0.1", port, app, threaded=True, request_handler=Handler)
+    server.daemon_threads = True  # type: ignore[attr-defined]
+    return server
