@@ -6,14 +6,14 @@ import getpass
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweeper.aws.clients import Clients, Endpoint
 from sweeper.aws.errors import mapped
-from sweeper.core.model import EngineKind, Scope, Sweep
+from sweeper.core.model import EngineKind, EngineSettings, Scope, Sweep
 from sweeper.engine import launch
 from sweeper.errors import UsageError
 
@@ -55,8 +55,12 @@ def connect(sweep: Sweep) -> Connection:
 def local(project: Path, options: Mapping[str, object], owner: str | None) -> Connection:
     """The embedded engine of this project."""
 
+    # What is ours to know (how often to look, how long to wait) is not the engine's.
+    ours = {"kind", *(setting.name for setting in fields(EngineSettings))}
+    theirs = {key: value for key, value in options.items() if key not in ours}
+
     def make() -> Clients:
-        info = launch.ensure(engine_folder(project), dict(options))
+        info = launch.ensure(engine_folder(project), theirs)
         return Clients(Endpoint.local(info.url, info.region))
 
     named = owner or os.environ.get("SWEEPER_OWNER") or getpass.getuser()

@@ -152,6 +152,12 @@ def read(path: Path) -> list[tuple[float, Event]]:
     return list(_proved(path, rows))
 
 
+def hashes(path: Path) -> set[str]:
+    """The hash of every row: what the journal has been."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_S)) as db:
+        return {str(row[0]) for row in db.execute("SELECT hash FROM events")}
+
+
 def _proved(path: Path, rows: list[tuple[Any, ...]]) -> Iterator[tuple[float, Event]]:
     last = ""
     for position, (seq, time, kind, data, digest) in enumerate(rows, start=1):

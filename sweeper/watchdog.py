@@ -8,7 +8,6 @@ every pool of the journal and verifies it. It writes no events: the next run rea
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -17,82 +16,85 @@ import time
 # Only what a dormant process needs is imported above; everything else is imported when it acts.
 
 
-def main() -> int:
+def sleep_until_needed() -> int:
     """The dormant half; returns only when there is nothing to do."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGTSTP", "SIGPIPE"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    python, grace_s, *acting = sys.argv[1:]
+    grace_s, debt = sys.argv[1:3]
     os.write(1, b"ready\n")
     told = b""
     while chunk := os.read(0, 4096):
         told = (told + chunk)[-16:]
     if told.endswith(b"clean\n"):
         return 0
-    time.sleep(float(grace_s))  # not a wait for a condition: the time a restart has to win
-    os.execv(python, [python, "-m", "sweeper.watchdog", "--act", *acting])
+    time.sleep(float(grace_s))  # not in place of a condition: it is the time that a restart has to win
+    os.execv(sys.executable, [sys.executable, "-m", "sweeper.watchdog", "--act", debt])
 
 
 def act(told: str) -> int:
-    """Close every pool of the sweep that `told` (JSON) describes; returns the exit code."""
+    """Close every pool of the debt that `told` (JSON) describes; returns the exit code."""
     from pathlib import Path
 
     from sweeper.clock import SystemClock
-    from sweeper.core import events as ev
-    from sweeper.core.chain import apply, fold
-    from sweeper.core.model import EngineSettings
+    from sweeper.debts import Debt, Registry, close_debts
     from sweeper.errors import LockHeldError, SweeperError
-    from sweeper.journal import read
-    from sweeper.locks import held
-    from sweeper.release import Releaser
-
-    spec = json.loads(told)
-    folder = Path(spec["folder"])
-    clock = SystemClock()
 
     def say(line: str) -> None:
-        print(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {line}", flush=True)  # noqa: T201 - its own log
+        when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        os.write(2, f"{when} {line}\n".encode())
 
+    debt = Debt.from_json(told)
     try:
-        with held(folder / ".lock", "the sweep", clock.now()):
-            chain = fold(event for _, event in read(folder / "journal.db"))
-            say(f"the runner died; closing {len(chain.debts)} jobs")
-            releaser = Releaser(
-                api=_api(spec),
-                clock=clock,
-                settings=EngineSettings(**spec["settings"]),
-                note=lambda event: (apply(chain, event), say(f"{event.kind} {getattr(event, 'name', '')}"))[1],
-                say=say,
-                harvest=lambda job, description: ev.Outcome(job.name, description["TrainingJobStatus"], "interrupted"),
-                is_own=chain.jobs.__contains__,
-                stop_running=False,
-            )
-            failed = [found for job in chain.debts_newest_first if (found := releaser.close(job))]
+        say(f"the runner of {debt.sweep} died; closing its pools")
+        unreleased = close_debts(debt, SystemClock(), say, stop_running=False)
     except LockHeldError as error:
         say(f"nothing to do: {error}")
         return 0
     except SweeperError as error:
         say(f"gave up: {error}")
         return 3
-    for pool in failed:
+    for pool in unreleased:
         say(f"THE POOL OF {pool.name} MAY STILL BILL: {pool.why}; release it with: {pool.command}")
-    say("done" if not failed else "gave up")
-    return 3 if failed else 0
+    if not unreleased:
+        Registry(Path(sys.argv[3])).settle(debt.folder) if sys.argv[3:] else None
+        say("every pool is closed")
+    return 3 if unreleased else 0
 
 
-def _api(spec: dict[str, object]):  # type: ignore[no-untyped-def] # its type would import boto3's edge at start
-    from pathlib import Path
+class Watchdog:
+    """The runner's end: started before the first job can exist, told `clean` when every pool is closed."""
 
-    from sweeper.aws.clients import Clients, Endpoint, SageMakerApi
-    from sweeper.engine import launch
+    def __init__(self, debt: str, grace_s: float, log: str) -> None:
+        import subprocess
 
-    if spec["engine"] == "local":
-        info = launch.ensure(Path(str(spec["engine_folder"])), dict(spec["engine_options"]))  # type: ignore[call-overload]
-        return SageMakerApi(lambda: Clients(Endpoint.local(info.url, info.region)))
-    region, profile = spec.get("region"), spec.get("profile")
-    endpoint = Endpoint(region=str(region) if region else None, profile=str(profile) if profile else None)
-    return SageMakerApi(lambda: Clients(endpoint))
+        with open(log, "ab") as file:  # noqa: PTH123 - pathlib costs a dormant process memory
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", __file__, str(grace_s), debt],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=file,
+                start_new_session=True,
+            )
+        assert self._process.stdout is not None
+        self._process.stdout.readline()
+        self._process.stdout.close()
+
+    @property
+    def pid(self) -> int:
+        """The process that watches."""
+        return self._process.pid
+
+    def stand_down(self) -> None:
+        """Every pool is closed: let it go."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(b"clean\n")
+            self._process.stdin.close()
+        except BrokenPipeError:
+            pass  # it died before us; there is nothing left to watch
+        self._process.wait()
 
 
 if __name__ == "__main__":
-    sys.exit(act(sys.argv[2]) if sys.argv[1:2] == ["--act"] else main())
+    sys.exit(act(sys.argv[2]) if sys.argv[1:2] == ["--act"] else sleep_until_needed())

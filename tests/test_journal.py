@@ -153,5 +153,5 @@ except JournalError as error:
 """
     assert resource.RLIMIT_FSIZE is not None
     ended = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
-    assert (7, "") == (ended.returncode, ended.stderr)
+    assert (ended.returncode, ended.stderr) == (7, "")
     assert some_events() == [event for _, event in read(path)][: len(some_events())]

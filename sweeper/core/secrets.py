@@ -18,6 +18,7 @@ class Redactor:
         self._secrets = sorted({s for s in secrets if len(s) >= SHORTEST}, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
+        """The text with every secret masked."""
         for secret in self._secrets:
             text = text.replace(secret, MASK)
         return text

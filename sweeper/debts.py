@@ -1,0 +1,161 @@
+"""Debts: which sweeps of this user may still have an open pool, and closing them without their experiment file.
+
+The registry holds one small JSON file per sweep folder: how its engine is reached and the newest hash of its journal.
+It is written before the first job of a sweep can exist and removed when every pool was observed closed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sweeper.aws.clients import Clients, Endpoint, SageMakerApi
+from sweeper.core import events as ev
+from sweeper.core.chain import Chain, Job, apply, fold
+from sweeper.core.model import EngineKind, EngineSettings
+from sweeper.engine import launch
+from sweeper.errors import JournalError
+from sweeper.journal import hashes, read
+from sweeper.locks import held
+from sweeper.ports import Clock, TrainingApi
+from sweeper.release import Releaser, Unreleased
+from sweeper.tracking.files import write_atomically
+
+
+@dataclass(frozen=True)
+class Account:
+    """How to reach the service that holds a sweep's pools; never a credential."""
+
+    engine: str
+    region: str
+    profile: str | None = None
+    engine_folder: str = ""
+    engine_options: Mapping[str, Any] = field(default_factory=dict)
+
+    def api(self) -> TrainingApi:
+        """The service; the local engine is started when it is asked."""
+        if self.engine == EngineKind.LOCAL.value:
+            return SageMakerApi(self._local)
+        return SageMakerApi(lambda: Clients(Endpoint(region=self.region, profile=self.profile)))
+
+    def _local(self) -> Clients:
+        info = launch.ensure(Path(self.engine_folder), dict(self.engine_options))
+        return Clients(Endpoint.local(info.url, info.region))
+
+    @property
+    def gone(self) -> bool:
+        """True when the local engine's state was removed: with it every job and pool it had."""
+        return self.engine == EngineKind.LOCAL.value and not Path(self.engine_folder).exists()
+
+
+@dataclass(frozen=True)
+class Debt:
+    """A sweep that may have an open pool."""
+
+    sweep: str
+    folder: str
+    account: Account
+    settings: EngineSettings
+    head: str = ""
+
+    @property
+    def journal(self) -> Path:
+        """The sweep's journal."""
+        return Path(self.folder) / "journal.db"
+
+    def chain(self) -> Chain:
+        """What the journal says. Raises JournalError."""
+        return fold(event for _, event in read(self.journal))
+
+    def to_json(self) -> str:
+        """The debt as JSON."""
+        return json.dumps(self, default=vars, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Debt:
+        """The debt of this JSON. Raises ValueError, KeyError or TypeError when it is none."""
+        told = json.loads(text)
+        return cls(**{**told, "account": Account(**told["account"]), "settings": EngineSettings(**told["settings"])})
+
+
+class Registry:
+    """The debts of one user, across projects."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "debts"
+
+    def record(self, debt: Debt) -> None:
+        """Remember it. Raises OSError."""
+        write_atomically(self._path(debt.folder), debt.to_json())
+
+    def settle(self, folder: str) -> None:
+        """Forget the debt of this sweep folder."""
+        self._path(folder).unlink(missing_ok=True)
+
+    def find(self, folder: str) -> Debt | None:
+        """The debt of this sweep folder, None when there is none."""
+        return next((debt for debt in self if debt.folder == folder), None)
+
+    def __iter__(self) -> Iterator[Debt]:
+        for path in sorted(self._folder.glob("*.json")):
+            try:
+                yield Debt.from_json(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError, KeyError, TypeError):
+                continue  # a torn or foreign file tells of no debt that could be settled
+
+    def _path(self, folder: str) -> Path:
+        return self._folder / f"{hashlib.sha256(folder.encode()).hexdigest()[:16]}.json"
+
+
+def verify_head(debt: Debt | None, journal: Path) -> None:
+    """Refuse a journal that has lost rows since the registry last heard of it. Raises JournalError."""
+    if debt and debt.head and debt.head not in hashes(journal):
+        raise JournalError(
+            f"{journal}: rows are missing at its end: an older copy was put back, or it was replaced. "
+            "`sweeper pools release` closes the pools; then remove the sweep's folder to begin anew"
+        )
+
+
+def close_debts(
+    debt: Debt,
+    clock: Clock,
+    say: Callable[[str], None],
+    *,
+    stop_running: bool,
+    impatient: Callable[[], bool] = lambda: False,
+) -> list[Unreleased]:
+    """Close every open pool of a sweep under its lock, and return those that could not be. Writes no events.
+
+    The next run of the sweep reads from the service what became of the jobs. Raises LockHeldError when a runner is
+    alive, JournalError when the journal cannot be read.
+    """
+    with held(Path(debt.folder) / ".lock", f"the sweep {debt.sweep}", clock.now()):
+        chain = debt.chain()
+        if debt.account.gone:
+            return []
+
+        def note(event: ev.Event) -> None:
+            apply(chain, event)
+            if isinstance(event, ev.PoolClosed):
+                say(f"pool of {event.name}: {event.how}")
+
+        releaser = Releaser(
+            api=debt.account.api(),
+            clock=clock,
+            settings=debt.settings,
+            note=note,
+            say=say,
+            harvest=_not_ours_to_judge,
+            is_own=chain.jobs.__contains__,
+            impatient=impatient,
+            stop_running=stop_running,
+        )
+        return [failed for job in chain.debts_newest_first if (failed := releaser.close(job))]
+
+
+def _not_ours_to_judge(job: Job, description: Mapping[str, Any]) -> ev.Outcome:
+    return ev.Outcome(job.name, str(description.get("TrainingJobStatus")), ev.TrialStatus.INTERRUPTED.value)
