@@ -1,1 +1,5 @@
-"""From files and overrides to a frozen Sweep: the only package that knows Hydra."""
+"""Composing an experiment with Hydra, checking it, and freezing it into a Sweep."""
+
+from sweeper.config.app import run
+
+__all__ = ["run"]

@@ -144,5 +144,7 @@ class Sweep:
     pool: PoolSettings = field(default_factory=PoolSettings)
     on_failure: Mapping[str, Any] = field(default_factory=dict)
     composed: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    """What is allowed but worth a word before anything is sent."""
     project: str = "."
     """The folder that holds `experiments/`, `runs/` and `.sweeper/`."""

@@ -1,0 +1,80 @@
+"""A value against its schema: every error at once, each at the key that is wrong and in words that help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sweeper.config.problems import KeyPath, dotted, nearest
+from sweeper.config.schema import Schema
+
+Finding = tuple[KeyPath, str]
+
+_NOUNS = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "object": "a mapping",
+    "array": "a list",
+    "null": "null",
+}
+
+
+def findings(value: Any, schema: Schema, path: KeyPath = ()) -> list[Finding]:
+    """What is wrong with `value`, which stands at `path`."""
+    import jsonschema  # 0.1 s to import: not for someone who only asks for help
+
+    found = jsonschema.Draft7Validator(schema).iter_errors(value)
+    return [finding for error in found for finding in _of(error, (*path, *error.absolute_path))]
+
+
+def _of(error: Any, path: KeyPath) -> Iterator[Finding]:
+    value, rule = error.instance, error.validator_value
+    if error.validator == "additionalProperties" and rule is False:
+        known = error.schema.get("properties", {})
+        for key in sorted(set(value) - set(known), key=str):
+            hint = nearest(key, known) or f"; there is {', '.join(known)}"
+            yield (*path, key), "is not a field" + (f" of {dotted(path)}" if path else "") + hint
+    elif error.validator == "required":
+        for key in rule:
+            if key not in value and repr(key) in error.message:
+                yield (*path, key), "is missing"
+    elif error.validator == "propertyNames":
+        yield (*path, value), "is not a possible name"
+    else:
+        yield path, _says(error, path, value, rule)
+
+
+def _says(error: Any, path: KeyPath, value: Any, rule: Any) -> str:
+    seen = "this" if path[:1] == ("environment",) else repr(value)  # never a value that may be a secret
+    if error.validator == "anyOf" and (closer := _inner(error, path)):
+        return closer
+    if "errorMessage" in error.schema:
+        return f"{error.schema['errorMessage']}, not {seen}"
+    kind = error.validator
+    if kind == "enum":
+        return f"{seen} is not one of {', '.join(map(str, rule))}{nearest(value, rule)}"
+    if kind == "type":
+        wanted = " or ".join(_NOUNS[name] for name in ([rule] if isinstance(rule, str) else rule))
+        hint = " (${oc.decode:...} turns text into a value)" if isinstance(value, str) and "string" not in rule else ""
+        return f"{seen} is not {wanted}{hint}"
+    if kind in ("minimum", "exclusiveMinimum"):
+        return f"{seen} is too small: {'more than' if kind != 'minimum' else 'at least'} {rule}"
+    if kind == "maximum":
+        return f"{seen} is too large: at most {rule}"
+    if kind in ("minLength", "minItems"):
+        return "is empty"
+    if kind in ("maxLength", "maxItems", "maxProperties"):
+        return f"is too long: at most {rule}"
+    return str(error.message)
+
+
+def _inner(error: Any, path: KeyPath) -> str:
+    """What one alternative says about a part of the value, when it is plain which alternative was meant."""
+    inner = [e for e in error.context if e.absolute_path != error.absolute_path or e.validator == "required"]
+    objects = [e for e in inner if e.validator in ("additionalProperties", "required") or e.relative_path]
+    if not isinstance(error.instance, dict) or not objects:
+        return ""
+    said = [finding for e in objects[:1] for finding in _of(e, (*path, *e.relative_path))]
+    return "; ".join(f"{dotted(where[len(path) :])} {what}" for where, what in said)

@@ -1,0 +1,160 @@
+"""Hydra's own complaints as our one line each: what it raised, which override or file it was about, what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException, MissingConfigException
+
+from sweeper.config import project
+from sweeper.config.declare import UnknownKey
+from sweeper.config.locate import marks
+from sweeper.config.problems import COMMAND_LINE, Problem, nearest, shown
+from sweeper.config.sources import GROUP, SUFFIX
+from sweeper.config.values import say
+
+_CHAIN_ONLY = {"hydra.mode", "hydra/sweeper", "hydra/launcher"}
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """What Hydra said, in our words, and the override to leave out to hear what else is wrong."""
+
+    problem: Problem | None = None
+    unknown: UnknownKey | None = None
+    culprit: str | None = None
+
+
+def before(overrides: Sequence[str]) -> tuple[list[str], list[Problem]]:
+    """The overrides that Hydra may see, and what is wrong with the others."""
+    parser = OverridesParser.create()
+    kept: list[str] = []
+    problems: list[Problem] = []
+    for line in overrides:
+        try:
+            override = parser.parse_override(line)
+        except HydraException as error:
+            problems.append(Problem(COMMAND_LINE, line, f"is not key=value: {_first(error)}"))
+            continue
+        what = _refused(override)
+        if what:
+            problems.append(Problem(COMMAND_LINE, line, what))
+        else:
+            kept.append(line)
+    return kept, problems
+
+
+def _refused(override: Override) -> str:
+    key = override.key_or_group
+    if key in _CHAIN_ONLY or key.startswith(("hydra.sweeper", "hydra.launcher")):
+        return "cannot be set: an experiment is always run as a chain, so that its pool is always released"
+    if key != GROUP:
+        return ""
+    if override.is_sweep_override():
+        return "one sweep is one experiment: run them one after another"
+    if not override.is_add():
+        return f"write +{GROUP}={override.value()}"
+    return ""
+
+
+def explain(error: HydraException, overrides: Sequence[str], root: Path) -> Complaint:
+    """Hydra's exception as a complaint."""
+    text = str(error) or str(error.__cause__ or error.__context__ or "")
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        return _missing(error, overrides, root)
+    parsed = {line: OverridesParser.create().parse_override(line) for line in overrides}
+    culprit = _culprit(text, parsed)
+    if culprit is None:
+        return Complaint(Problem(_file_named(text, root), "", _say(error)))
+    key = parsed[culprit].key_or_group
+    if text.startswith("Could not override") and "No match in the defaults list" not in text:
+        return Complaint(unknown=UnknownKey(key, culprit), culprit=culprit)
+    return Complaint(Problem(COMMAND_LINE, culprit, _say(error)), culprit=culprit)
+
+
+def _culprit(text: str, parsed: dict[str, Override]) -> str | None:
+    """The override that a message is about: it names the line, or else its key in quotes."""
+    first = text.splitlines()[0] if text else ""
+    by_line = [line for line in parsed if line in text]
+    by_key = [line for line, override in parsed.items() if f"'{override.key_or_group}'" in first]
+    by_word = [line for line, o in parsed.items() if re.search(rf"\b{re.escape(o.key_or_group)}\b", first)]
+    return next(iter(sorted(by_line, key=len, reverse=True) or by_key or by_word), None)
+
+
+def _missing(error: MissingConfigException, overrides: Sequence[str], root: Path) -> Complaint:
+    """An option of a config group that does not exist: chosen on the command line, or in a defaults list."""
+    wanted = str(error.missing_cfg_file)
+    group, _, option = wanted.rpartition("/")
+    options = list(error.options or ())
+    near = nearest(option, options) or (f"; there is {', '.join(options)}" if options else "")
+    if group == GROUP or group.startswith(GROUP + "/"):
+        folder = root / project.EXPERIMENTS
+        what = f"there is no experiment {wanted.removeprefix(GROUP + '/')!r} in {shown(folder)}{near}"
+        if not folder.is_dir():
+            what = f"there is no folder {shown(folder)}: run sweeper inside your project or set {project.VARIABLE}"
+        elif (other := folder / f"{wanted.removeprefix(GROUP + '/')}.yml").is_file():
+            what = f"{shown(other)} must be named {SUFFIX[1:]}: rename it to {other.stem}{SUFFIX}"
+    else:
+        what = f"there is no option {option!r} of {group or 'the root'}{near}"
+    for line in overrides:
+        override = OverridesParser.create().parse_override(line)
+        if f"{override.key_or_group}/{override.value()}" == wanted:
+            culprit = None if override.key_or_group == GROUP else line
+            return Complaint(Problem(COMMAND_LINE, line, what), culprit=culprit)
+    return Complaint(Problem(_file_named(str(error), root, option), "defaults", what))
+
+
+def _file_named(text: str, root: Path, word: str = "") -> str:
+    """The place of a defaults list entry that Hydra complains about: `In 'experiment/x': ...`."""
+    named = re.search(r"In '([^']+)'", text)
+    if not named:
+        return COMMAND_LINE
+    path = named.group(1)
+    candidates = [root / "conf" / (path + SUFFIX), project.packaged_conf() / (path + SUFFIX)]
+    if path.startswith(GROUP + "/"):
+        candidates = [root / project.EXPERIMENTS / (path.removeprefix(GROUP + "/") + SUFFIX)]
+    file = next((candidate for candidate in candidates if candidate.is_file()), None)
+    if file is None:
+        return path
+    text = file.read_text(encoding="utf-8")
+    found = marks(text)
+    lines = text.splitlines()
+    for place, (line, column) in found.items():
+        if place[:1] == ("defaults",) and len(place) == 2 and word and word in lines[line - 1]:
+            return f"{shown(file)}:{line}:{column}"
+    line, column = found.get(("defaults",), (1, 1))
+    return f"{shown(file)}:{line}:{column}"
+
+
+def broken_files(root: Path) -> list[Problem]:
+    """Every YAML file of the project's `conf/` that does not parse: Hydra does not say which one it read."""
+    problems = []
+    for file in sorted((root / "conf").rglob("*" + SUFFIX)):
+        try:
+            yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            place = f"{shown(file)}:{mark.line + 1}:{mark.column + 1}" if mark else f"{shown(file)}:1:1"
+            problems.append(Problem(place, "", f"not valid YAML: {error.problem}"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            problems.append(Problem(f"{shown(file)}:1:1", "", f"not valid YAML: {str(error).splitlines()[0]}"))
+    return problems
+
+
+def _say(error: HydraException) -> str:
+    cause = error.__cause__
+    text = _first(error)
+    if cause is not None and (not text or text.startswith("Error merging override")):
+        return say(cause)
+    return text[:1].lower() + text[1:]
+
+
+def _first(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else ""

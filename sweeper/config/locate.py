@@ -1,0 +1,121 @@
+"""Which file and line set a key: Hydra's defaults list walked in merge order, with the marks of each YAML file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, dotted, shown
+
+if TYPE_CHECKING:
+    from hydra.core.config_loader import ConfigLoader
+
+Mark = tuple[int, int]
+Place = tuple[Path, int, int]
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def marks(text: str) -> dict[KeyPath, Mark]:
+    """Line and column, from 1, of every key and every list item."""
+    found: dict[KeyPath, Mark] = {}
+
+    def walk(node: yaml.Node, path: KeyPath) -> None:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                note(key, (*path, str(key.value)))
+                walk(value, (*path, str(key.value)))
+        elif isinstance(node, yaml.SequenceNode):
+            for position, value in enumerate(node.value):
+                note(value, (*path, position))
+                walk(value, (*path, position))
+
+    def note(node: yaml.Node, path: KeyPath) -> None:
+        found[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
+
+    root = yaml.compose(text, Loader=_Loader)
+    if root is not None:
+        walk(root, ())
+    return found
+
+
+class Origin:
+    """Answers where a key of the composed configuration came from. Made lazily: only errors ask."""
+
+    def __init__(self, loader: ConfigLoader, overrides: Sequence[Any], own: Path) -> None:
+        self._loader = loader
+        self._overrides = list(overrides)
+        self._own = own
+
+    def problem(self, path: KeyPath, what: str, key: str = "", *, missing: bool = False) -> Problem:
+        """A problem at this key, placed where it was set."""
+        return Problem(self.of(path, missing=missing), key or dotted(path), what)
+
+    def of(self, path: KeyPath, *, missing: bool = False) -> str:
+        """`command line`, or the file, line and column that set this key last, or the nearest parent of it.
+
+        What is `missing` is placed in the user's own files, not in our defaults, which only say that it is needed.
+        """
+        key = dotted(path)
+        for override in reversed(self._overrides):
+            name = override.key_or_group
+            if key == name or key.startswith(name + "."):
+                return COMMAND_LINE
+        if not missing and path in self._places:
+            return written(self._places[path][-1])
+        for length in range(len(path), 0, -1):
+            places = [place for place in self._places.get(path[:length], []) if self._own not in place[0].parents]
+            if places:
+                return written(places[-1])
+        return f"{shown(self.files[-1])}:1:1" if self.files else COMMAND_LINE
+
+    @property
+    def files(self) -> list[Path]:
+        """The files of the user that were composed, in merge order."""
+        return [file for file, _ in self._composed if self._own not in file.parents]
+
+    @cached_property
+    def _places(self) -> dict[KeyPath, list[Place]]:
+        places: dict[KeyPath, list[Place]] = {}
+        for file, package in self._composed:
+            for path, (line, column) in marks(file.read_text(encoding="utf-8")).items():
+                if path[:1] != ("defaults",):
+                    places.setdefault((*package, *path), []).append((file, line, column))
+        return places
+
+    @cached_property
+    def _composed(self) -> list[tuple[Path, tuple[str, ...]]]:
+        """Every file of the defaults list in merge order, with the package it was merged into."""
+        from hydra.types import RunMode
+
+        lines = [o.input_line for o in self._overrides if not o.is_sweep_override()]
+        defaults = self._loader.compute_defaults_list("config", lines, RunMode.MULTIRUN)
+        found: list[tuple[Path, tuple[str, ...]]] = []
+        for entry in defaults.defaults:
+            if entry.config_path is None:
+                continue
+            file = file_of(self._loader.get_sources(), entry.config_path)
+            if file is not None:
+                package = entry.package if entry.package not in (None, "_global_") else ""
+                found.append((file, tuple(package.split(".")) if package else ()))
+        return found
+
+
+def written(place: Place) -> str:
+    """A place as it is written."""
+    file, line, column = place
+    return f"{shown(file)}:{line}:{column}"
+
+
+def file_of(sources: Sequence[Any], config_path: str) -> Path | None:
+    """The file behind a config of Hydra's search path, when it is one."""
+    for source in sources:
+        if source.is_config(config_path):
+            if source.scheme() == "file":
+                return Path(source.path) / (config_path.removesuffix(".yaml") + ".yaml")
+            return source.file(config_path) if hasattr(source, "file") else None
+    return None

@@ -1,0 +1,59 @@
+"""What is wrong with a configuration, as lines for a person: where, which key, what, and what to do about it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweeper.errors import UsageError
+
+COMMAND_LINE = "command line"
+
+KeyPath = tuple[str | int, ...]
+
+
+def dotted(path: KeyPath) -> str:
+    """A path as a person writes it."""
+    return ".".join(map(str, path))
+
+
+def nearest(word: object, known: Iterable[object]) -> str:
+    """`; did you mean 'x'?`, or nothing when no known word is near."""
+    near = difflib.get_close_matches(str(word), [str(k) for k in known], 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def shown(path: Path) -> str:
+    """A file as it is named in messages: relative to the working directory when it lies below it."""
+    try:
+        return path.resolve().relative_to(Path.cwd().resolve()).as_posix()
+    except ValueError:
+        return str(path)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong. `where` is `file:line:col` or `command line`."""
+
+    where: str
+    key: str
+    what: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.where, self.key, self.what) if part)
+
+
+def refuse(problems: Sequence[Problem]) -> None:
+    """Raise all of them at once, when there are any: files by line first, the command line last."""
+    lines = dict.fromkeys(str(problem) for problem in sorted(problems, key=_place))
+    if lines:
+        raise UsageError("\n".join(lines))
+
+
+def _place(problem: Problem) -> tuple[bool, str, int, int, str]:
+    file, line, column = [*problem.where.rsplit(":", 2), "", ""][:3]
+    if not (line.isdigit() and column.isdigit()):
+        return (True, problem.where, 0, 0, problem.key)
+    return (problem.where == COMMAND_LINE, file, int(line), int(column), problem.key)

@@ -1,0 +1,23 @@
+"""Where things lie: the user's project, and the configuration that comes with the package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+VARIABLE = "SWEEPER_PROJECT"
+EXPERIMENTS = "experiments"
+
+
+def find(environ: Mapping[str, str], start: Path) -> Path:
+    """The folder that holds `experiments/`: SWEEPER_PROJECT, else the nearest parent with one, else `start`."""
+    if environ.get(VARIABLE):
+        return Path(environ[VARIABLE]).resolve()
+    start = start.resolve()
+    return next((folder for folder in (start, *start.parents) if (folder / EXPERIMENTS).is_dir()), start)
+
+
+def packaged_conf() -> Path:
+    """Our own `conf/`: inside the package in a wheel, beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    return next(folder for folder in (package / "conf", package.parent / "conf") if (folder / "config.yaml").is_file())

@@ -1,0 +1,387 @@
+"""The shape of an experiment, written once: what validates it here is what editors read from `conf/schema/*.json`.
+
+`python -m sweeper.config.schema DIR` writes the files anew; a test holds them to this module.
+`errorMessage` is the keyword that editors show in place of their own words; so do we.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sweeper.core.failures import Failure
+
+Schema = dict[str, Any]
+
+DRAFT = "http://json-schema.org/draft-07/schema#"
+
+
+def _text(description: str, **more: Any) -> Schema:
+    return {"type": "string", "description": description, **more}
+
+
+def _optional(schema: Schema) -> Schema:
+    return {**schema, "type": [schema["type"], "null"]}
+
+
+def _flag(description: str) -> Schema:
+    return {"type": "boolean", "description": description}
+
+
+def _whole(description: str, low: int, high: int | None = None) -> Schema:
+    bounds = {"minimum": low} if high is None else {"minimum": low, "maximum": high}
+    return {"type": "integer", "description": description, **bounds}
+
+
+def _seconds(description: str) -> Schema:
+    return {"type": "number", "minimum": 0, "description": description}
+
+
+def _object(description: str, properties: Mapping[str, Schema], required: tuple[str, ...] = ()) -> Schema:
+    return {
+        "type": "object",
+        "description": description,
+        "additionalProperties": False,
+        "properties": dict(properties),
+        **({"required": list(required)} if required else {}),
+    }
+
+
+def _list(description: str, items: Schema, most: int) -> Schema:
+    return {"type": "array", "description": description, "items": items, "maxItems": most}
+
+
+def _id(prefix: str) -> Schema:
+    return {
+        "type": "string",
+        "pattern": f"^{prefix}-[0-9a-zA-Z]+$",
+        "errorMessage": f"must look like {prefix}-0123456789abcdef0",
+    }
+
+
+LOCKED = _object(
+    "What every job of a sweep shares: the fields a warm pool matches on. Validated, frozen, never swept.",
+    {
+        "role_arn": _text(
+            "The execution role of the jobs.",
+            pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+$",
+            errorMessage="must be a role's ARN: arn:aws:iam::123456789012:role/NAME",
+        ),
+        "instance_type": _text(
+            "The machine, for example ml.g6e.2xlarge.",
+            pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$",
+            errorMessage="must look like ml.g6e.2xlarge",
+        ),
+        "instance_count": _whole("How many machines a job uses.", 1, 10000),
+        "volume_size_in_gb": _whole("The size of the machine's volume in GB.", 1, 65536),
+        "volume_kms_key_id": _optional(_text("The key that encrypts the volume.", maxLength=2048)),
+        "security_group_ids": _optional(_list("The security groups of the VPC.", _id("sg"), 5)),
+        "subnets": _optional(_list("The subnets of the VPC.", _id("subnet"), 16)),
+        "enable_network_isolation": _flag("No network for the container."),
+        "enable_inter_container_traffic_encryption": _flag("Encrypt the traffic between machines."),
+        "enable_session_tag_chaining": _flag("Pass the session's tags on to the job."),
+        "session_tag_keys": _optional(_list("The session tag keys that are chained.", {"type": "string"}, 50)),
+    },
+    required=("role_arn", "instance_type", "instance_count", "volume_size_in_gb"),
+)
+
+METRIC = _object(
+    "A metric and how it is found in the log.",
+    {
+        "name": _text("The metric's name.", minLength=1, maxLength=255),
+        "regex": _text("A regular expression; its first group is the value.", minLength=1, maxLength=500),
+    },
+    required=("name", "regex"),
+)
+
+S3_OR_NULL = {
+    "type": ["string", "null"],
+    "pattern": "^s3://[^/]+",
+    "errorMessage": "must begin with s3://BUCKET",
+}
+
+JOB = _object(
+    "What one job runs. Not part of the pool key: it may differ from trial to trial.",
+    {
+        "image_uri": _text("The training image.", minLength=1, maxLength=255, pattern=r"^\S+$"),
+        "source_dir": {"type": ["string", "null"], "description": "The folder with the code, relative to the project."},
+        "entry_script": {"type": ["string", "null"], "description": "The script to start, a file in source_dir."},
+        "requirements": {"type": ["string", "null"], "description": "A requirements file in source_dir."},
+        "launch": {
+            "enum": ["driver", "toolkit", "image"],
+            "description": "How the script starts: our driver, the image's sagemaker-training toolkit, or the image.",
+        },
+        "inputs": {
+            "type": "object",
+            "description": "Channels: a name, and an s3:// prefix or a local folder.",
+            "propertyNames": {"pattern": r"^[A-Za-z0-9._-]{1,64}$"},
+            "additionalProperties": {"type": "string", "minLength": 1},
+            "maxProperties": 19,
+        },
+        "output_path": {**S3_OR_NULL, "description": "Where the models go."},
+        "max_runtime_s": _whole("The longest a job may run, in seconds: the outermost safety net.", 1, 2419200),
+        "checkpoint_s3_uri": {**S3_OR_NULL, "description": "Where checkpoints are kept."},
+        "checkpoint_local_path": {"type": ["string", "null"], "description": "Where the script writes them."},
+        "metrics": _list("The metrics to read from the log.", METRIC, 40),
+    },
+    required=("image_uri", "launch", "max_runtime_s"),
+)
+
+HYPERPARAMETERS: Schema = {
+    "type": "object",
+    "description": "What the script is called with: --name value. Text as it is, everything else as JSON.",
+    "propertyNames": {"maxLength": 256},
+    "maxProperties": 100,
+}
+
+ENVIRONMENT: Schema = {
+    "type": "object",
+    "description": "Environment variables of the job. Values never enter an identity or a record, only their keys.",
+    "propertyNames": {"pattern": "^[a-zA-Z_][a-zA-Z0-9_]{0,511}$"},
+    "additionalProperties": {
+        "type": ["string", "number", "boolean", "null"],
+        "errorMessage": "must be text, a number or true/false",
+    },
+    "maxProperties": 99,
+}
+
+ACTION: Schema = {
+    "anyOf": [
+        {"enum": ["continue", "stop"]},
+        _object("Run the same trial again.", {"retry": _whole("How often.", 1, 98)}, required=("retry",)),
+    ],
+    "errorMessage": "must be continue, stop or {retry: N}",
+}
+
+ON_FAILURE = _object(
+    "What to do when a job fails, by class of failure.",
+    {
+        "default": {**ACTION, "description": "For every class that is not listed."},
+        **{f.value: ACTION for f in Failure},
+        "same_error_limit": _optional(_whole("End the chain after so many equal failures in a row.", 1)),
+    },
+)
+
+UNTIL = _object(
+    "End the chain when a trial's last value of the metric satisfies this. NaN never does.",
+    {
+        "metric": _text("A metric of job.metrics."),
+        "op": {"enum": [">", ">=", "<", "<="], "description": "How to compare."},
+        "value": {"type": "number", "description": "What to compare with."},
+    },
+    required=("metric", "op", "value"),
+)
+
+STOP = _object(
+    "Reasons to end the chain early.",
+    {
+        "until": {"anyOf": [UNTIL, {"type": "null"}]},
+        "max_trials": _optional(_whole("End after so many finished trials, reruns included.", 1)),
+    },
+)
+
+OBJECTIVE: Schema = {
+    "anyOf": [
+        _object(
+            "The metric the sweep is after.",
+            {
+                "metric": _text("A metric of job.metrics."),
+                "goal": {"enum": ["maximize", "minimize"], "description": "Which way is better."},
+            },
+            required=("metric", "goal"),
+        ),
+        {"type": "null"},
+    ]
+}
+
+POOL = _object(
+    "How the warm pool is kept.",
+    {
+        "keep_alive_s": {
+            "anyOf": [{"type": "integer", "minimum": 0, "maximum": 3600}],
+            "errorMessage": "must be 0 to 3600 seconds",
+            "description": "Seconds the pool is kept after a job. Under 60 a successor may come too late.",
+        },
+        "last_job_releases": _flag("Send the last job without keep-alive, so that it releases the pool itself."),
+        "on_no_quota": {"enum": ["cold", "fail"], "description": "Without a warm pool quota: go on cold, or refuse."},
+        "watchdog_grace_s": _seconds("How long the watchdog waits for a restart before it releases."),
+    },
+)
+
+WAITS = {
+    "poll_s": {"type": "number", "exclusiveMinimum": 0, "description": "Seconds between two looks at a job."},
+    "settle_s": _seconds("The longest wait for a pool to show its status after a job."),
+    "metrics_wait_s": _seconds("How long a finished job's metrics may be late."),
+    "not_found_s": _seconds("How long a created job may be unknown."),
+}
+
+ENGINES: dict[str, Schema] = {
+    "local": _object(
+        "The embedded engine.",
+        {
+            "kind": {"enum": ["local"]},
+            **WAITS,
+            "cold_start_s": _seconds("Simulated seconds to start a machine."),
+            "warm_start_s": _seconds("Simulated seconds to start on a warm machine."),
+            "idle_s": _seconds("The engine stops itself after so long without work."),
+            "settle_gap_s": _seconds("Simulated seconds without a pool status after a job."),
+            "release_lag_s": _seconds("Simulated seconds from a release to Terminated."),
+            "stop_grace_s": _seconds("Seconds between SIGTERM and SIGKILL."),
+            "training_quota": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
+            "warm_pool_quota": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
+            "private_opt_ml": _flag("Give each job its own /opt/ml where the kernel allows it."),
+            "seed": {"type": "integer", "description": "Draws what is unknown about the service."},
+        },
+        required=("kind", "poll_s"),
+    ),
+    "aws": _object(
+        "The real service.",
+        {
+            "kind": {"enum": ["aws"]},
+            **WAITS,
+            "region": {"type": ["string", "null"], "description": "Default: boto3's own."},
+            "profile": {"type": ["string", "null"], "description": "Default: boto3's own."},
+        },
+        required=("kind", "poll_s"),
+    ),
+}
+
+BACKENDS = ("warm_pool", "on_demand")
+BACKEND = _object("Where machines come from.", {"kind": {"enum": list(BACKENDS)}}, required=("kind",))
+
+AXIS_FUNCTIONS = {
+    "range": "[start, stop, step]; stop is left out",
+    "linspace": "[low, high, n]; both ends belong to it",
+    "logspace": "[low, high, n]; both ends belong to it",
+}
+AXIS: Schema = {
+    "anyOf": [
+        {"type": "array", "minItems": 1},
+        {"type": "string", "minLength": 1},
+        *(
+            _object(
+                text,
+                {name: {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 3}},
+                required=(name,),
+            )
+            for name, text in AXIS_FUNCTIONS.items()
+        ),
+    ],
+    "errorMessage": "must be a list with at least one value, {range: [start, stop, step]}, {linspace: [low, high, n]}, "
+    "{logspace: [low, high, n]} or a sweep expression such as 'range(1,5)'",
+}
+SWEEP = _object(
+    "What varies.",
+    {
+        "grid": {
+            "type": ["object", "null"],
+            "description": "Every combination: dotted keys and their values, the last one turning fastest.",
+            "additionalProperties": AXIS,
+        },
+    },
+)
+
+NAME: Schema = {
+    "type": "string",
+    "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+    "errorMessage": "must be letters, digits, '.', '_' or '-', and begin with a letter or digit",
+    "description": "The sweep's name: its folder below runs/. Default: the file's stem.",
+}
+
+SECTIONS: dict[str, Schema] = {
+    "name": NAME,
+    "owner": _optional(_text("Whose sweep this is. Default: SWEEPER_OWNER, else the caller's ARN.")),
+    "locked": LOCKED,
+    "job": JOB,
+    "hyperparameters": HYPERPARAMETERS,
+    "environment": ENVIRONMENT,
+    "vars": {"type": "object", "description": "Values of your own, for ${vars.x}."},
+    "sweep": SWEEP,
+    "objective": OBJECTIVE,
+    "stop": STOP,
+    "on_failure": ON_FAILURE,
+    "pool": POOL,
+    "backend": BACKEND,
+}
+
+
+def engine_schema(kind: object) -> Schema:
+    """The schema of the `engine` section for this kind."""
+    unknown = _object("What answers the API.", {"kind": {"enum": list(ENGINES)}}, required=("kind",))
+    return ENGINES.get(str(kind), {**unknown, "additionalProperties": True})
+
+
+INTERPOLATION: Schema = {"type": "string", "pattern": r"\$\{.+\}", "description": "An interpolation: ${...}."}
+
+
+def lenient(schema: Schema) -> Schema:
+    """The schema for a part of a configuration: nothing is required, `${...}` may stand for any value."""
+    if "anyOf" in schema:
+        options = [lenient(option) for option in schema["anyOf"]]
+        return {**{k: v for k, v in schema.items() if k != "anyOf"}, "anyOf": [*options, INTERPOLATION]}
+    if schema.get("type") == "object" or "object" in _types(schema):
+        relaxed: Schema = {key: value for key, value in schema.items() if key != "required"}
+        if "properties" in schema:
+            relaxed["properties"] = {name: lenient(part) for name, part in schema["properties"].items()}
+        if isinstance(schema.get("additionalProperties"), dict):
+            relaxed["additionalProperties"] = lenient(schema["additionalProperties"])
+        return relaxed
+    kept: Schema = {key: schema[key] for key in ("description", "errorMessage") if key in schema}
+    return {**kept, "anyOf": [{k: v for k, v in schema.items() if k not in kept}, INTERPOLATION]}
+
+
+def _types(schema: Schema) -> list[str]:
+    found = schema.get("type", [])
+    return found if isinstance(found, list) else [found]
+
+
+def experiment() -> Schema:
+    """The lenient schema of an experiment file."""
+    parts = {name: lenient(schema) for name, schema in SECTIONS.items() if name not in ("sweep", "backend")}
+    engines = [lenient(schema) for schema in ENGINES.values()]
+    return {
+        "$schema": DRAFT,
+        "title": "sweeper experiment",
+        "type": "object",
+        "properties": {
+            "defaults": {"type": "array", "description": "Other experiments and config groups to start from."},
+            **parts,
+            "sweep": SWEEP,
+            "engine": {"anyOf": engines},
+            "backend": lenient(BACKEND),
+        },
+    }
+
+
+def files() -> dict[str, Schema]:
+    """Every published schema by file name."""
+    composed = {
+        "$schema": DRAFT,
+        "title": "sweeper composed configuration",
+        "type": "object",
+        "properties": {**SECTIONS, "engine": {"anyOf": list(ENGINES.values())}},
+    }
+    return {
+        "locked.json": {"$schema": DRAFT, "title": "sweeper locked section", **LOCKED},
+        "composed.json": composed,
+        "experiment.json": experiment(),
+    }
+
+
+def text(schema: Schema) -> str:
+    """A schema as it stands in its file."""
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def main(folder: Path) -> None:
+    """Write every schema into this folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, schema in files().items():
+        (folder / name).write_text(text(schema), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

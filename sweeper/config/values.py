@@ -1,0 +1,149 @@
+"""Reading a composed configuration: plain resolved values with every problem found, and the leaves of an identity."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from sweeper.config.check import Finding
+from sweeper.config.problems import KeyPath, nearest
+from sweeper.core.identity import Leaves, canonical, flatten
+
+IDENTITY = ("locked", "job", "hyperparameters", "environment", "dependencies")
+COSMETIC = ("metrics", "output_path", "max_runtime_s", "checkpoint_s3_uri", "checkpoint_local_path")
+"""Keys of `job` that change no result: they belong to no identity."""
+PINNED = ("source_dir",)
+"""Keys of `job` whose content counts instead: the digest of the files."""
+
+_REFERENCE = re.compile(r"\$\{\s*([^${}:\s]+)\s*(:?)")
+
+
+def plain(node: Any) -> Any:
+    """A node as plain containers, interpolations left as they are written."""
+    return OmegaConf.to_container(node, resolve=False) if OmegaConf.is_config(node) else node
+
+
+def read(config: DictConfig, section: str) -> tuple[Any, list[Finding]]:
+    """One section with everything resolved, and every value in it that cannot be."""
+    try:
+        value = config._get_node(section)
+        if isinstance(value, (DictConfig, ListConfig)):
+            return OmegaConf.to_container(value, resolve=True, throw_on_missing=True), []
+        return config[section], []
+    except (OmegaConfBaseException, RecursionError):
+        found: list[Finding] = []
+        return _walk(config, section, (section,), found), found
+
+
+def _walk(parent: Any, key: Any, path: KeyPath, found: list[Finding]) -> Any:
+    """What `parent[key]` is, without what cannot be resolved: that is noted in `found`."""
+    if OmegaConf.is_missing(parent, key):
+        found.append((path, "is missing: it has no default"))
+        return None
+    try:
+        value = parent[key]
+        if OmegaConf.is_interpolation(parent, key):
+            return OmegaConf.to_container(value, resolve=True, throw_on_missing=True) if _is_node(value) else value
+    except (OmegaConfBaseException, RecursionError) as error:
+        found.append((path, say(error, parent)))
+        return None
+    if isinstance(value, DictConfig):
+        return {name: _walk(value, name, (*path, str(name)), found) for name in value}
+    if isinstance(value, ListConfig):
+        return [_walk(value, position, (*path, position), found) for position in range(len(value))]
+    return value
+
+
+def _is_node(value: Any) -> bool:
+    return isinstance(value, (DictConfig, ListConfig))
+
+
+def say(error: BaseException, parent: Any = None) -> str:
+    """What OmegaConf could not do, in words that help."""
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    text = text.split("raised while resolving interpolation: ", 1)[-1].strip('"')
+    if isinstance(error, RecursionError) or "RecursionError" in str(error) or "recursion" in text:
+        return "the interpolation leads back to itself"
+    if unset := re.match(r"Environment variable '(.+)' not found", text):
+        name = unset.group(1)
+        return f"environment variable {name!r} is not set: set it, or give a default: ${{oc.env:{name},default}}"
+    if unknown := re.match(r"Interpolation key '(.+)' not found", text):
+        return f"there is no {unknown.group(1)!r} to interpolate{_near(unknown.group(1), parent)}"
+    if unsupported := re.match(r"Unsupported interpolation type (\S+)", text):
+        return f"there is no resolver {unsupported.group(1)!r}"
+    return text[:1].lower() + text[1:]
+
+
+def _near(key: str, parent: Any) -> str:
+    root = parent._get_root() if _is_node(parent) else None
+    if root is None:
+        return ""
+    known = [".".join(path) for path, _ in flatten({k: plain(root._get_node(k)) for k in root if k != "hydra"})]
+    return nearest(key, known)
+
+
+def environment_text(values: Mapping[str, Any]) -> dict[str, str]:
+    """Environment variables as a job gets them: text as it is, the rest as JSON, null left out."""
+    return {k: v if isinstance(v, str) else canonical(v) for k, v in values.items() if v is not None}
+
+
+# -- identity ---------------------------------------------------------------------------------------------------
+
+
+def identity_leaves(config: DictConfig, locked: Mapping[str, Any], source: str | None, swept: Sequence[str]) -> Leaves:
+    """The leaves that make a trial what it is.
+
+    What another key decides is taken as written, because that key counts itself; what the outside decides
+    (`${oc.env:...}`) is taken by value, except under `environment`: a secret enters by its key, never by its value.
+    """
+    leaves: dict[tuple[str, ...], Any] = {("source",): source}
+    sections = [*IDENTITY, *(name for name in dict.fromkeys(key.split(".")[0] for key in swept) if name == "vars")]
+    for section in sections:
+        if section == "locked":
+            leaves.update(flatten(dict(locked), ("locked",)))
+        elif section in config:
+            for path, value in flatten(plain(config._get_node(section)), (section,)):
+                if path[0] != "job" or (path[1] if len(path) > 1 else "") not in (*COSMETIC, *PINNED):
+                    leaves[path] = _weighed(config, path, value, swept)
+    if "vars" in sections:  # of the user's own values only the swept ones count
+        keys = [tuple(key.split(".")) for key in swept]
+        leaves = {p: v for p, v in leaves.items() if p[0] != "vars" or any(p[: len(k)] == k for k in keys)}
+    return leaves
+
+
+def _weighed(config: DictConfig, path: tuple[str, ...], value: Any, swept: Sequence[str]) -> Any:
+    text = value if isinstance(value, str) else canonical(value) if isinstance(value, list) else ""
+    if "${" not in text or path[0] == "environment":
+        return value
+    references = _REFERENCE.findall(text)
+    calls = [name for name, call in references if call and name != "prev"]
+    keys = [name for name, call in references if not call]
+    inside = [key for key in keys if _counts(key, swept)]
+    if not calls and len(inside) == len(keys):
+        return value
+    try:
+        resolved = _select(config, path)
+    except OmegaConfBaseException:
+        return value
+    return {"written": value, "resolved": resolved} if inside or "prev" in dict(references) else resolved
+
+
+def _counts(key: str, swept: Iterable[str]) -> bool:
+    """True when the key that an interpolation names is itself part of the identity, or swept."""
+    if key.startswith("."):
+        return True
+    parts = key.split(".")
+    if parts[0] in IDENTITY:
+        return not (parts[0] == "job" and len(parts) > 1 and parts[1] in (*COSMETIC, *PINNED))
+    return any(key == other or key.startswith(other + ".") or other.startswith(key + ".") for other in swept)
+
+
+def _select(config: DictConfig, path: tuple[str, ...]) -> Any:
+    node: Any = config
+    for part in path:
+        node = node[part]
+    return OmegaConf.to_container(node, resolve=True) if _is_node(node) else node

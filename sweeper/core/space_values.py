@@ -1,0 +1,71 @@
+"""The values of an axis that is written as a function: ranges of numbers, ends included or not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+Number = int | float
+MOST = 10_000_000
+
+
+def _range(start: Number, stop: Number, step: Number = 1) -> Sequence[Number]:
+    if step == 0:
+        raise ValueError("the step is 0")
+    if all(isinstance(number, int) for number in (start, stop, step)):
+        return range(int(start), int(stop), int(step))
+    count = max(0, math.ceil((stop - start) / step - 1e-9))
+    return [_clean(start + step * position) for position in range(_bounded(count))]
+
+
+def _linspace(low: Number, high: Number, n: Number) -> Sequence[Number]:
+    count = _count(n)
+    inner = [_clean(low + (high - low) * position / (count - 1)) for position in range(1, count - 1)]
+    return [low, *inner, high]
+
+
+def _logspace(low: Number, high: Number, n: Number) -> Sequence[Number]:
+    count = _count(n)
+    if low <= 0 or high <= 0:
+        raise ValueError("both ends must be greater than 0")
+    inner = [_clean(low * (high / low) ** (position / (count - 1))) for position in range(1, count - 1)]
+    return [low, *inner, high]
+
+
+def _count(n: Number) -> int:
+    if n != int(n) or n < 2:
+        raise ValueError(f"n is {n}: it must be a whole number, 2 or more")
+    return _bounded(int(n))
+
+
+def _bounded(count: int) -> int:
+    if count > MOST:
+        raise ValueError(f"{count} values: at most {MOST}")
+    return count
+
+
+def _clean(number: float) -> float:
+    """Without the noise of binary fractions: 0.3, not 0.30000000000000004."""
+    return float(f"{number:.12g}")
+
+
+FUNCTIONS: Mapping[str, Callable[..., Sequence[Number]]] = {
+    "range": _range,
+    "linspace": _linspace,
+    "logspace": _logspace,
+}
+
+
+def expand(function: str, arguments: Sequence[Any]) -> Sequence[Number]:
+    """The values of `{function: arguments}`. Raises ValueError in words for the user."""
+    least, most = (2, 3) if function == "range" else (3, 3)
+    if not least <= len(arguments) <= most:
+        wanted = "[start, stop] or [start, stop, step]" if function == "range" else "[low, high, n]"
+        raise ValueError(f"{function} takes {wanted}")
+    if not all(isinstance(a, (int, float)) and not isinstance(a, bool) and math.isfinite(a) for a in arguments):
+        raise ValueError(f"{function} takes numbers")
+    values = FUNCTIONS[function](*arguments)
+    if not len(values):
+        raise ValueError("no values")
+    return values
