@@ -192,6 +192,14 @@ class Container:
                 return True
             os.waitpid(dead.si_pid, 0)
 
+    def _bury(self) -> None:
+        """Reap what the kill left; the entrypoint's own exit code is kept."""
+        if self.process.poll() is None:
+            return
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+
     @property
     def _output(self) -> IO[bytes]:
         assert self.process.stdout is not None, "spawned with a pipe"
@@ -210,9 +218,9 @@ class Container:
             for pid in alive:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+            self._bury()
             if not alive:
                 return
-            self._reaped()
 
     def _drain(self) -> None:
         """What was written before the end is still in the pipe."""

@@ -41,7 +41,9 @@ class Application:
 
     def __init__(self, control: Control, objects: ObjectStore, logs: TrainingLogs, admin: Admin) -> None:
         self._control, self._objects, self._logs, self._admin = control, objects, logs, admin
-        self._moto: Callable[[Environ, StartResponse], Iterable[bytes]] = DomainDispatcherApplication(create_backend_app)
+        self._moto: Callable[[Environ, StartResponse], Iterable[bytes]] = DomainDispatcherApplication(
+            create_backend_app
+        )
         self.asked_at = time.monotonic()
 
     def __call__(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:

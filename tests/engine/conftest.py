@@ -1,0 +1,106 @@
+"""An engine on a temporary folder, real clients, and requests that fit it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from sweeper.engine import launch
+
+ROLE = "arn:aws:iam::123456789012:role/sweeper-local"
+FAST = {"settle_gap_s": 0.05, "release_lag_s": 0.02, "stop_grace_s": 2.0}
+
+
+class Clients:
+    """boto3 clients of one engine, and what tests do with them all the time."""
+
+    def __init__(self, url: str) -> None:
+        def client(service: str) -> Any:
+            return boto3.client(
+                service,  # type: ignore[call-overload]
+                endpoint_url=url,
+                region_name="us-east-1",
+                aws_access_key_id="test",
+                aws_secret_access_key="test",
+                config=Config(retries={"mode": "standard", "total_max_attempts": 1}),
+            )
+
+        self.url = url
+        self.sagemaker, self.s3, self.logs, self.sts = map(client, ("sagemaker", "s3", "logs", "sts"))
+
+    def describe(self, name: str) -> dict[str, Any]:
+        """DescribeTrainingJob."""
+        return dict(self.sagemaker.describe_training_job(TrainingJobName=name))
+
+    def until(self, name: str, true: Callable[[dict[str, Any]], object], timeout_s: float = 30) -> dict[str, Any]:
+        """Look at a job until something is true of it."""
+        end = time.monotonic() + timeout_s
+        while not true(found := self.describe(name)):
+            assert time.monotonic() < end, f"{name} is still {found}"
+            time.sleep(0.01)
+        return found
+
+    def ended(self, name: str) -> dict[str, Any]:
+        """Wait for a terminal status."""
+        return self.until(name, lambda d: d["TrainingJobStatus"] in ("Completed", "Failed", "Stopped"))
+
+    def log(self, name: str) -> list[str]:
+        """Every line of a job's log."""
+        group = "/aws/sagemaker/TrainingJobs"
+        streams = self.logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/")["logStreams"]
+        events = self.logs.get_log_events(
+            logGroupName=group, logStreamName=streams[0]["logStreamName"], startFromHead=True
+        )
+        return [event["message"] for event in events["events"]]
+
+    def run(self, name: str, script: str, **changes: Any) -> None:
+        """Put a Python script into the channel `code` and create a job that runs it."""
+        self.s3.put_object(Bucket="bucket", Key=f"code/{name}/train.py", Body=script.encode())
+        self.sagemaker.create_training_job(**request(name, **changes))
+
+
+def request(name: str, **changes: Any) -> dict[str, Any]:
+    """A request that runs code/NAME/train.py; `changes` replace whole members, and `resources`, `algorithm` parts."""
+    resources = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 30}
+    algorithm = {
+        "TrainingImage": "123456789012.dkr.ecr.us-east-1.amazonaws.com/any:1",
+        "TrainingInputMode": "File",
+        "ContainerEntrypoint": ["python3", "/opt/ml/input/data/code/train.py"],
+    }
+    return {
+        "TrainingJobName": name,
+        "RoleArn": ROLE,
+        "AlgorithmSpecification": algorithm | changes.pop("algorithm", {}),
+        "ResourceConfig": resources | changes.pop("resources", {}),
+        "InputDataConfig": [channel("code", f"s3://bucket/code/{name}")],
+        "OutputDataConfig": {"S3OutputPath": "s3://bucket/out"},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+        **changes,
+    }
+
+
+def channel(name: str, uri: str) -> dict[str, Any]:
+    """An S3Prefix channel."""
+    return {"ChannelName": name, "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri}}}
+
+
+@pytest.fixture(scope="session")
+def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The state folder of the engine all tests share."""
+    return tmp_path_factory.mktemp("engine")
+
+
+@pytest.fixture(scope="session")
+def clients(state_dir: Path) -> Iterator[Clients]:
+    """Clients of the shared engine; its jobs and pools end with the session."""
+    info = launch.ensure(state_dir, FAST)
+    found = Clients(info.url)
+    found.s3.create_bucket(Bucket="bucket")
+    yield found
+    launch.stop(state_dir)

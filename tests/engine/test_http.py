@@ -1,0 +1,225 @@
+"""Real boto3 over real HTTP, with real subprocesses."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from sweeper.engine import launch
+
+from .conftest import Clients, channel, request
+
+POOL = {"resources": {"KeepAlivePeriodInSeconds": 600}}
+PRINT_ROOT = "import pathlib; ROOT = pathlib.Path(__file__).resolve().parents[3]\n"
+
+
+def test_a_job_trains_for_real(clients: Clients) -> None:
+    """Configuration in, log, metric, model and outputs out."""
+    script = PRINT_ROOT + (
+        "import json, os\n"
+        "print(json.load(open(ROOT / 'input/config/hyperparameters.json')))\n"
+        "print(sorted(os.listdir(ROOT / 'input/data/train')))\n"
+        "print('acc=0.5\\tstep 1'); print('acc=0.75\\tstep 2')\n"
+        "(ROOT / 'model/weights.txt').write_text('w')\n"
+        "(ROOT / 'output/data/extra.txt').write_text('e')\n"
+    )
+    clients.s3.put_object(Bucket="bucket", Key="data/a.csv", Body=b"1")
+    clients.s3.put_object(Bucket="bucket", Key="data/deep/b.csv", Body=b"2")
+    clients.run(
+        "real",
+        script,
+        HyperParameters={"lr": "0.1"},
+        InputDataConfig=[channel("code", "s3://bucket/code/real"), channel("train", "s3://bucket/data")],
+        algorithm={"MetricDefinitions": [{"Name": "acc", "Regex": "acc=([0-9.]+)#011"}]},
+    )
+    answer = clients.ended("real")
+    assert answer["TrainingJobStatus"] == "Completed", answer
+    assert clients.log("real") == [
+        "{'lr': '0.1'}",
+        "['a.csv', 'deep']",
+        "acc=0.5#011step 1",
+        "acc=0.75#011step 2",
+    ]
+    assert [(m["MetricName"], m["Value"]) for m in answer["FinalMetricDataList"]] == [("acc", 0.75)]
+    for artifact, member in (("model", "weights.txt"), ("output", "extra.txt")):
+        body = clients.s3.get_object(Bucket="bucket", Key=f"out/real/output/{artifact}.tar.gz")["Body"].read()
+        with tarfile.open(fileobj=io.BytesIO(body)) as tar:
+            assert tar.getnames() == [member]
+    assert answer["ModelArtifacts"]["S3ModelArtifacts"] == "s3://bucket/out/real/output/model.tar.gz"
+
+
+def test_metrics_can_be_read_while_the_job_runs(clients: Clients) -> None:
+    """FinalMetricDataList grows before the end."""
+    script = "import time\nprint('loss=3', flush=True)\ntime.sleep(60)\n"
+    clients.run("live", script, algorithm={"MetricDefinitions": [{"Name": "loss", "Regex": "loss=([0-9.]+)"}]})
+    found = clients.until("live", lambda d: d.get("FinalMetricDataList"))
+    assert found["TrainingJobStatus"] == "InProgress"
+    assert found["FinalMetricDataList"][0]["Value"] == 3.0
+    clients.sagemaker.stop_training_job(TrainingJobName="live")
+    assert clients.ended("live")["TrainingJobStatus"] == "Stopped"
+
+
+def test_a_pool_is_reused_and_its_cache_lives_as_long(clients: Clients, state_dir: Path) -> None:
+    """The second job is warm and finds the first one's cache; Update(0) ends the pool and the cache."""
+    script = (
+        "import os, pathlib\n"
+        "cache = pathlib.Path(os.environ['SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY'])\n"
+        "print(sorted(p.name for p in cache.iterdir()))\n"
+        "(cache / os.environ['TRAINING_JOB_NAME']).touch()\n"
+    )
+    clients.run("warm-1", script, **POOL)
+    clients.until("warm-1", lambda d: d.get("WarmPoolStatus", {}).get("Status") == "Available")
+    clients.run("warm-2", script, **POOL)
+    clients.until("warm-2", lambda d: d.get("WarmPoolStatus", {}).get("Status") == "Available")
+    assert clients.describe("warm-1")["WarmPoolStatus"]["ReusedByJob"] == "warm-2"
+    assert clients.log("warm-2") == ["['warm-1']"]
+    assert list((state_dir / "pools").glob("*/cache/warm-2"))
+    clients.sagemaker.update_training_job(TrainingJobName="warm-2", ResourceConfig={"KeepAlivePeriodInSeconds": 0})
+    clients.until("warm-2", lambda d: d["WarmPoolStatus"]["Status"] == "Terminated")
+    assert not list((state_dir / "pools").glob("*/cache/warm-2"))
+
+
+def test_a_failure_file_becomes_the_failure_reason(clients: Clients) -> None:
+    """The job fails with its own words and its exit code; it leaves no model."""
+    script = PRINT_ROOT + (
+        "(ROOT / 'output/failure').write_text('ValueError: bad')\n(ROOT / 'model/x').touch()\nraise SystemExit(3)\n"
+    )
+    clients.run("fails", script)
+    answer = clients.ended("fails")
+    assert answer["FailureReason"] == "AlgorithmError: ValueError: bad, exit code: 3"
+    assert "Contents" not in clients.s3.list_objects_v2(Bucket="bucket", Prefix="out/fails/")
+
+
+def test_a_missing_input_fails_the_job(clients: Clients) -> None:
+    """No objects under the prefix is a ClientError of the job, not of the request."""
+    clients.sagemaker.create_training_job(**request("no-input"))
+    assert clients.ended("no-input")["FailureReason"].startswith("ClientError: Data download failed")
+
+
+def test_a_stopped_script_may_save_its_model(clients: Clients) -> None:
+    """TERM reaches the script, what it leaves is uploaded, and the job is Stopped."""
+    script = PRINT_ROOT + (
+        "import signal, sys, time\n"
+        "def save(*_):\n"
+        "    (ROOT / 'model/saved').touch(); sys.exit(0)\n"
+        "signal.signal(signal.SIGTERM, save)\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    clients.run("saves", script)
+    clients.until("saves", lambda d: d["SecondaryStatus"] == "Training" and "ready" in clients.log("saves"))
+    clients.sagemaker.stop_training_job(TrainingJobName="saves")
+    answer = clients.ended("saves")
+    assert (answer["TrainingJobStatus"], answer["SecondaryStatus"]) == ("Stopped", "Stopped")
+    assert clients.s3.head_object(Bucket="bucket", Key="out/saves/output/model.tar.gz")
+
+
+def test_a_deaf_job_is_killed_with_everything_it_started(clients: Clients) -> None:
+    """After the grace nothing of the job is alive, not even a daemon in a session of its own."""
+    script = (
+        "import os, signal, subprocess, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "daemon = subprocess.Popen(['sleep', '1000'], start_new_session=True)\n"
+        "print(daemon.pid, flush=True)\n"
+        "time.sleep(1000)\n"
+    )
+    clients.run("deaf", script)
+    clients.until("deaf", lambda d: d["SecondaryStatus"] == "Training" and clients.log("deaf"))
+    daemon = Path("/proc") / clients.log("deaf")[0]
+    assert daemon.exists()
+    clients.sagemaker.stop_training_job(TrainingJobName="deaf")
+    assert clients.ended("deaf")["TrainingJobStatus"] == "Stopped"
+    assert not daemon.exists()
+
+
+def test_max_runtime_is_kept(clients: Clients) -> None:
+    """A job that runs too long is Stopped with MaxRuntimeExceeded."""
+    clients.run("long", "import time; time.sleep(60)", StoppingCondition={"MaxRuntimeInSeconds": 1})
+    assert clients.ended("long")["SecondaryStatus"] == "MaxRuntimeExceeded"
+
+
+def test_a_job_sees_nothing_of_the_engines_environment(clients: Clients) -> None:
+    """Dummy credentials, the engine as endpoint, a home of its own, and the request's variables."""
+    clients.run("bare", "import json, os; print(json.dumps(dict(os.environ)))", Environment={"MINE": "1"})
+    clients.ended("bare")
+    seen = json.loads(clients.log("bare")[0])
+    assert seen["MINE"] == "1"
+    assert seen["AWS_ENDPOINT_URL"] == clients.url
+    assert seen["AWS_ACCESS_KEY_ID"] == "local-engine"
+    assert "bare" in seen["HOME"]
+    assert "SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY" not in seen
+    assert not [k for k in seen if k.startswith(("PYTEST", "SWEEPER", "SM_"))]
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"TrainingJobName": "no_underscores"}, "regular expression pattern"),
+        ({"TrainingJobName": "n" * 64}, "length less than or equal to 63"),
+        ({"resources": {"InstanceType": "ml.nope"}}, "enum value set"),
+        ({"resources": {"KeepAlivePeriodInSeconds": 99999}}, "value less than or equal to 21600"),
+        ({"HyperParameters": {"k": "v" * 2501}}, "length less than or equal to 2500"),
+        ({"HyperParameters": {f"k{n}": "v" for n in range(101)}}, "length less than or equal to 100"),
+        ({"Environment": {"1x": "v"}}, "regular expression pattern"),
+        ({"RoleArn": "arn:aws:iam::1:role/x"}, "at 'roleArn'"),
+        ({"StoppingCondition": {"MaxRuntimeInSeconds": 1, "MaxWaitTimeInSeconds": 2}}, "MaxWaitTimeInSeconds"),
+        ({"EnableManagedSpotTraining": True, "resources": {"KeepAlivePeriodInSeconds": 1}}, "KeepAlivePeriodInSeconds"),
+        ({"InputDataConfig": [channel("..", "s3://bucket/x")]}, "not a valid channel name"),
+    ],
+)
+def test_what_the_service_refuses_is_refused(clients: Clients, changes: dict[str, Any], text: str) -> None:
+    """max, pattern, enum and the rules over several fields, which botocore lets through, are a ValidationException."""
+    with pytest.raises(ClientError, match=text) as caught:
+        clients.sagemaker.create_training_job(**request("refused", **changes))
+    assert caught.value.response["Error"]["Code"] == "ValidationException"
+    assert caught.value.response["ResponseMetadata"]["RequestId"]
+
+
+def test_a_key_that_leaves_the_folder_is_never_written(clients: Clients, state_dir: Path) -> None:
+    """An object named with dots fails the job and writes nothing outside of it."""
+    clients.s3.put_object(Bucket="bucket", Key="evil/x/../../../../../escaped", Body=b"!")
+    clients.s3.put_object(Bucket="bucket", Key="code/evil/train.py", Body=b"")
+    inputs = [channel("code", "s3://bucket/code/evil"), channel("evil", "s3://bucket/evil")]
+    clients.sagemaker.create_training_job(**request("evil", InputDataConfig=inputs))
+    assert clients.ended("evil")["FailureReason"].startswith("ClientError")
+    assert not list(state_dir.parent.rglob("escaped"))
+
+
+def test_an_unknown_operation_is_named(clients: Clients) -> None:
+    """What is not emulated is UnknownOperationException, never a guess of moto's."""
+    with pytest.raises(ClientError, match="does not emulate the operation ListModels") as caught:
+        clients.sagemaker.list_models()
+    assert caught.value.response["Error"]["Code"] == "UnknownOperationException"
+
+
+def test_one_port_answers_for_sts_and_s3(clients: Clients) -> None:
+    """moto answers what is not SageMaker's, behind the same port."""
+    assert clients.sts.get_caller_identity()["Account"] == "123456789012"
+    assert "bucket" in [b["Name"] for b in clients.s3.list_buckets()["Buckets"]]
+
+
+def test_a_page_in_a_browser_cannot_start_jobs(clients: Clients) -> None:
+    """A cross-origin request and a foreign host name are refused."""
+    for header in ({"Origin": "http://example.com"}, {"Host": "example.com"}):
+        call = urllib.request.Request(clients.url, b"{}", {"X-Amz-Target": "SageMaker.ListTrainingJobs", **header})
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(call)
+
+
+def test_the_engines_record_shows_each_process(clients: Clients, state_dir: Path) -> None:
+    """Every job that ran has a process id of its own."""
+    for name in ("pid-1", "pid-2"):
+        clients.run(name, "import os; print(os.getpid())")
+        clients.ended(name)
+    status = launch.status(state_dir)
+    assert status is not None
+    pids = {job["name"]: job["pid"] for job in status["jobs"] if job["name"].startswith("pid-")}
+    assert pids == {name: int(clients.log(name)[0]) for name in ("pid-1", "pid-2")}

@@ -1,0 +1,180 @@
+"""Engines come and go; what they kept is there again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sweeper.engine import launch
+from sweeper.errors import EngineError
+
+from .conftest import FAST, Clients
+
+GROUP = "/aws/sagemaker/TrainingJobs"
+
+
+def wait_for(true: Callable[[], object], timeout_s: float = 20) -> None:
+    """Look until it is true."""
+    end = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A state folder whose engine ends with the test."""
+    yield tmp_path / "state"
+    launch.stop(tmp_path / "state")
+
+
+def gone(pid: int) -> bool:
+    """True when a child of ours is dead; it is buried on the way."""
+    return os.waitpid(pid, os.WNOHANG)[0] == pid
+
+
+def start(folder: Path) -> tuple[Clients, int]:
+    """The folder's engine: clients and process id."""
+    info = launch.ensure(folder, FAST)
+    return Clients(info.url), info.pid
+
+
+def test_the_same_engine_is_found_again(folder: Path) -> None:
+    """A second call starts nothing."""
+    assert launch.status(folder) is None
+    first = launch.ensure(folder, FAST)
+    assert launch.ensure(folder, FAST) == first
+    assert (folder / "engine.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_two_callers_at_once_end_with_one_engine(folder: Path) -> None:
+    """Whoever comes second finds what the first one started."""
+    found: list[launch.EngineInfo] = []
+    threads = [threading.Thread(target=lambda: found.append(launch.ensure(folder, FAST))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert len({info.pid for info in found}) == 1
+
+
+def test_two_engines_on_one_folder_are_refused(folder: Path) -> None:
+    """The second one says so in one line and ends."""
+    launch.ensure(folder, FAST)
+    second = subprocess.run(
+        [sys.executable, "-m", "sweeper.engine.server", "--state-dir", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert second.returncode == 4
+    assert second.stderr == f"another engine already runs on {folder}\n"
+
+
+def test_after_a_kill_everything_is_there_again(folder: Path) -> None:
+    """Jobs, pools, objects and logs survive a SIGKILL of the engine."""
+    clients, pid = start(folder)
+    clients.s3.create_bucket(Bucket="bucket")
+    clients.run("before", "print('hello')", resources={"KeepAlivePeriodInSeconds": 600})
+    clients.until("before", lambda d: d.get("WarmPoolStatus", {}).get("Status") == "Available")
+    before = clients.describe("before")
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: gone(pid))
+    clients, _ = start(folder)
+    after = clients.describe("before")
+    assert {**after, "ResponseMetadata": 0} == {**before, "ResponseMetadata": 0}
+    assert clients.log("before") == ["hello"]
+    clients.run("after", "print('warm')", resources={"KeepAlivePeriodInSeconds": 600})
+    clients.ended("after")
+    assert clients.describe("before")["WarmPoolStatus"]["ReusedByJob"] == "after"
+    body = clients.s3.get_object(Bucket="bucket", Key="code/before/train.py")["Body"].read()
+    assert body == b"print('hello')"
+
+
+def test_a_running_job_is_adopted(folder: Path) -> None:
+    """The job goes on while the engine is away; the next engine sees it end, with all its log."""
+    clients, pid = start(folder)
+    clients.s3.create_bucket(Bucket="bucket")
+    go = folder / "go"
+    clients.run(
+        "goes-on",
+        f"import os, time\nprint('begun', flush=True)\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)\n"
+        "print('done')",
+    )
+    clients.until("goes-on", lambda d: d["SecondaryStatus"] == "Training" and clients.log("goes-on"))
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: gone(pid))
+    clients, _ = start(folder)
+    assert clients.describe("goes-on")["TrainingJobStatus"] == "InProgress"
+    go.touch()
+    assert clients.ended("goes-on")["TrainingJobStatus"] == "Completed"
+    assert clients.log("goes-on") == ["begun", "done"]
+
+
+def test_a_job_that_ended_meanwhile_is_found_by_its_exit(folder: Path) -> None:
+    """Its exit code counts although nobody was there to see it."""
+    clients, pid = start(folder)
+    clients.s3.create_bucket(Bucket="bucket")
+    go = folder / "go"
+    script = f"import os, time\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)\nraise SystemExit(7)"
+    clients.run("alone", script)
+    clients.until("alone", lambda d: d["SecondaryStatus"] == "Training")
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: gone(pid))
+    go.touch()
+    wait_for((folder / "jobs/alone/exit.json").exists)
+    clients, _ = start(folder)
+    assert clients.ended("alone")["FailureReason"] == "AlgorithmError: , exit code: 7"
+
+
+def test_a_lost_job_fails_honestly(folder: Path) -> None:
+    """Where neither the container nor its exit is found the job is Failed with InternalServerError."""
+    clients, pid = start(folder)
+    clients.s3.create_bucket(Bucket="bucket")
+    clients.run("lost", "import time; time.sleep(100)")
+    clients.until("lost", lambda d: d["SecondaryStatus"] == "Training")
+    status = launch.status(folder)
+    assert status is not None
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: gone(pid))
+    for process in ("supervisor_pid", "pid"):
+        os.kill(status["jobs"][0][process], signal.SIGKILL)
+    clients, _ = start(folder)
+    assert clients.ended("lost")["FailureReason"].startswith("InternalServerError: the local engine found neither")
+
+
+def test_it_stops_itself_when_idle(tmp_path: Path) -> None:
+    """No job, no pool and no request for a while: the process ends."""
+    info = launch.ensure(tmp_path, {**FAST, "idle_s": 0.2})
+    wait_for(lambda: gone(info.pid))
+    assert launch.status(tmp_path) is None
+
+
+def test_stop_ends_jobs_and_pools_first(folder: Path) -> None:
+    """After a stop nothing runs and nothing is retained."""
+    clients, _ = start(folder)
+    clients.s3.create_bucket(Bucket="bucket")
+    clients.run("pooled", "", resources={"KeepAlivePeriodInSeconds": 600})
+    clients.until("pooled", lambda d: d.get("WarmPoolStatus", {}).get("Status") == "Available")
+    clients.run("running", "import time; time.sleep(100)", resources={"VolumeSizeInGB": 31})
+    clients.until("running", lambda d: d["SecondaryStatus"] == "Training")
+    assert launch.stop(folder)
+    assert not launch.stop(folder)
+    clients, _ = start(folder)
+    assert clients.describe("running")["TrainingJobStatus"] == "Stopped"
+    assert clients.describe("pooled")["WarmPoolStatus"]["Status"] == "Terminated"
+
+
+def test_an_engine_that_cannot_start_says_why(tmp_path: Path) -> None:
+    """One line with the end of its log."""
+    with pytest.raises(EngineError, match=r"did not start .*unknown engine setting: nonsense"):
+        launch.ensure(tmp_path, {"nonsense": 1})

@@ -1,0 +1,464 @@
+"""The pure service under a virtual clock."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from sweeper.engine.effects import DropPool, SignalContainer, StartContainer, UploadArtifacts
+from sweeper.engine.errors import ServiceError
+from sweeper.engine.service import Service
+from sweeper.engine.settings import ServiceSettings
+from sweeper.engine.states import Signal
+
+
+class World:
+    """A service, a clock that a test moves, and containers that do what a test says."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.service = Service(ServiceSettings(**settings), random.Random(1))
+        self.now = 1_000_000.0
+
+    def create(self, name: str, keep_alive: int | None = 300, **changes: Any) -> dict[str, Any]:
+        resources = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 30}
+        if keep_alive is not None:
+            resources["KeepAlivePeriodInSeconds"] = keep_alive
+        params = {
+            "TrainingJobName": name,
+            "RoleArn": "arn:aws:iam::123456789012:role/r",
+            "AlgorithmSpecification": {"TrainingImage": "i", "TrainingInputMode": "File"},
+            "ResourceConfig": resources | changes.pop("resources", {}),
+            "OutputDataConfig": {"S3OutputPath": "s3://b/o"},
+            "StoppingCondition": {"MaxRuntimeInSeconds": 600},
+            **changes,
+        }
+        return self.service.call("CreateTrainingJob", params, self.now)
+
+    def __call__(self, operation: str, name: str, **params: Any) -> dict[str, Any]:
+        return self.service.call(operation, {"TrainingJobName": name, **params}, self.now)
+
+    def describe(self, name: str) -> dict[str, Any]:
+        return self("DescribeTrainingJob", name)
+
+    def pool(self, name: str) -> str | None:
+        status = self.describe(name).get("WarmPoolStatus")
+        return None if status is None else str(status["Status"])
+
+    def update(self, name: str, keep_alive: int) -> None:
+        self("UpdateTrainingJob", name, ResourceConfig={"KeepAlivePeriodInSeconds": keep_alive})
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        self.service.tick(self.now)
+
+    def finish(self, name: str, seconds: float = 10, exit_code: int = 0, failure: str = "") -> None:
+        self.service.container_started(name, self.now)
+        self.wait(seconds)
+        self.service.container_exited(name, exit_code, failure, self.now)
+        self.service.artifacts_uploaded(name, self.now)
+
+    def run(self, name: str, keep_alive: int | None = 300, settle: float = 1.0, **changes: Any) -> None:
+        self.create(name, keep_alive, **changes)
+        self.wait(0)
+        self.finish(name)
+        self.wait(settle)
+
+
+def refused(code: str, text: str = "") -> Any:
+    """The call inside is refused with this code and text."""
+    return pytest.raises(ServiceError, match=f"{code}.*{text}")
+
+
+def test_a_completed_job_retains_its_pool_after_a_gap() -> None:
+    """WarmPoolStatus is absent for a while after a terminal status, then Available."""
+    world = World(settle_gap_s=15)
+    world.run("a", settle=14.9)
+    assert world.pool("a") is None
+    world.wait(0.1)
+    assert world.pool("a") == "Available"
+
+
+def test_a_matching_job_takes_the_pool() -> None:
+    """The predecessor says Reused and by whom; the successor is warm, runs InUse, and has a keep-alive of its own."""
+    world = World()
+    world.run("a", keep_alive=300)
+    world.wait(99)
+    world.create("b", keep_alive=60)
+    assert world.describe("a")["WarmPoolStatus"] == {
+        "Status": "Reused",
+        "ReusedByJob": "b",
+        "ResourceRetainedBillableTimeInSeconds": 100,
+    }
+    assert world.describe("a")["SecondaryStatusTransitions"][-1]["StatusMessage"] == (
+        "Resource reused by training job: b"
+    )
+    assert world.pool("b") == "InUse"
+    world.wait(0)
+    world.finish("b")
+    world.wait(1)
+    assert world.pool("b") == "Available"
+    world.wait(60)
+    assert world.pool("b") == "Terminated"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"resources": {"VolumeSizeInGB": 31}},
+        {"resources": {"InstanceType": "ml.m5.xlarge"}},
+        {"resources": {"InstanceCount": 2}},
+        {"resources": {"VolumeKmsKeyId": "k"}},
+        {"RoleArn": "arn:aws:iam::123456789012:role/other"},
+        {"EnableNetworkIsolation": True},
+        {"EnableInterContainerTrafficEncryption": True},
+        {"VpcConfig": {"Subnets": ["s-1"], "SecurityGroupIds": ["g-1"]}},
+        {"SessionChainingConfig": {"EnableSessionTagChaining": True}},
+    ],
+)
+def test_a_job_that_differs_in_a_matching_field_starts_cold(changes: dict[str, Any]) -> None:
+    """Every documented matching field keeps a job off the pool, which stays Available."""
+    world = World()
+    world.run("a")
+    world.create("b", **changes)
+    assert world.pool("a") == "Available"
+    assert world.service.jobs["b"].warm is False
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"HyperParameters": {"x": "1"}},
+        {"Environment": {"X": "1"}},
+        {"AlgorithmSpecification": {"TrainingImage": "other", "TrainingInputMode": "File"}},
+        {"StoppingCondition": {"MaxRuntimeInSeconds": 1}},
+        {"Tags": [{"Key": "k", "Value": "v"}]},
+        {"keep_alive": None},
+    ],
+)
+def test_what_is_not_a_matching_field_may_differ(changes: dict[str, Any]) -> None:
+    """Image, hyperparameters, environment, limits, tags and keep-alive do not keep a job off the pool."""
+    world = World()
+    world.run("a")
+    world.create("b", **changes)
+    assert world.pool("a") == "Reused"
+
+
+def test_the_order_of_subnets_matters_only_where_it_is_set_to() -> None:
+    """Whether the service compares lists or sets is unknown: it is a setting."""
+    for matters, expected in ((False, "Reused"), (True, "Available")):
+        world = World(network_order_matters=matters)
+        world.run("a", VpcConfig={"Subnets": ["s-1", "s-2"], "SecurityGroupIds": ["g"]})
+        world.create("b", VpcConfig={"Subnets": ["s-2", "s-1"], "SecurityGroupIds": ["g"]})
+        assert world.pool("a") == expected
+
+
+def test_in_the_gap_a_pool_cannot_be_taken() -> None:
+    """A job created before the predecessor's pool is Available starts cold."""
+    world = World(settle_gap_s=15)
+    world.run("a", settle=14)
+    world.create("b")
+    world.wait(2)
+    assert world.pool("a") == "Available"
+
+
+def test_of_two_matching_jobs_one_gets_the_pool() -> None:
+    """A pool serves one job at a time."""
+    world = World()
+    world.run("a")
+    world.create("b")
+    world.create("c")
+    assert [world.service.jobs[n].warm for n in "bc"] == [True, False]
+
+
+def test_a_last_job_without_keep_alive_releases_the_pool_it_reuses() -> None:
+    """Keep-alive is not a matching field: the last job can take the pool and let it go."""
+    world = World()
+    world.run("a")
+    world.run("b", keep_alive=None)
+    assert world.service.jobs["b"].warm
+    assert world.pool("b") == "Terminated"
+    assert world.service.idle_pools == []
+
+
+def test_a_job_without_keep_alive_never_has_a_warm_pool_status() -> None:
+    """A plain cold job shows no WarmPoolStatus."""
+    world = World()
+    world.run("a", keep_alive=None)
+    assert world.pool("a") is None
+
+
+def test_billing_stops_at_the_update_and_is_shown_once_terminated() -> None:
+    """Update(0) ends billing at the call; the status follows later, with the billable seconds."""
+    world = World(release_lag_s=20)
+    world.run("a", settle=1)
+    world.wait(41)
+    world.update("a", 0)
+    assert world.describe("a")["WarmPoolStatus"] == {"Status": "Available"}
+    world.create("b")
+    assert world.service.jobs["b"].warm is False
+    world.wait(20)
+    assert world.describe("a")["WarmPoolStatus"] == {
+        "Status": "Terminated",
+        "ResourceRetainedBillableTimeInSeconds": 42,
+    }
+
+
+@pytest.mark.parametrize(("from_now", "lives"), [(True, 151), (False, 101)])
+def test_a_longer_keep_alive_counts_from_the_update_or_from_the_end(from_now: bool, lives: int) -> None:
+    """What an extension counts from is unknown: it is a setting."""
+    world = World(update_from_now=from_now)
+    world.run("a", keep_alive=100, settle=50)
+    world.update("a", 101)
+    world.wait(lives - 50 - 0.5)
+    assert world.pool("a") == "Available"
+    world.wait(0.5)
+    assert world.pool("a") == "Terminated"
+
+
+def test_update_is_refused_unless_available() -> None:
+    """The keep-alive period can be changed while the pool is Available, and only then."""
+    world = World(settle_gap_s=5)
+    world.create("a")
+    world.wait(0)
+    with refused("ValidationException", "Available"):
+        world.update("a", 0)
+    world.finish("a")
+    with refused("ValidationException", "Available"):
+        world.update("a", 0)
+    world.wait(5)
+    world.update("a", 0)
+    world.wait(5)
+    with refused("ValidationException", "Terminated"):
+        world.update("a", 0)
+    with refused("ValidationException", "Requested resource not found"):
+        world.update("missing", 0)
+    with refused("ValidationException", "the request cannot be empty"):
+        world("UpdateTrainingJob", "a")
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "pool"),
+    [(0, "Available"), (1, "Available")],
+)
+def test_an_algorithm_error_retains_the_pool(exit_code: int, pool: str) -> None:
+    """A pool outlives a job that failed by its own fault."""
+    world = World()
+    world.create("a")
+    world.wait(0)
+    world.finish("a", exit_code=exit_code, failure="ValueError: no")
+    world.wait(1)
+    assert world.pool("a") == pool
+
+
+def test_an_internal_error_does_not_retain_the_pool() -> None:
+    """Where the cluster may be broken no pool is kept."""
+    world = World()
+    world.create("a")
+    world.wait(0)
+    world.service.platform_failed("a", "InternalServerError: We encountered an internal error.", world.now)
+    world.wait(1)
+    assert world.pool("a") == "Terminated"
+
+
+def test_failure_reason_has_the_services_form() -> None:
+    """AlgorithmError, the text of the failure file, the exit code, and never more than 1024 characters."""
+    world = World()
+    for name, text in (("a", "ValueError: no"), ("b", "x" * 5000)):
+        world.create(name, keep_alive=None)
+        world.wait(0)
+        world.finish(name, exit_code=3, failure=text)
+    assert world.describe("a")["FailureReason"] == "AlgorithmError: ValueError: no, exit code: 3"
+    long = world.describe("b")["FailureReason"]
+    assert len(long) == 1024
+    assert long.endswith(", exit code: 3")
+    assert world.describe("a")["TrainingJobStatus"] == world.describe("a")["SecondaryStatus"] == "Failed"
+
+
+@pytest.mark.parametrize("retains", [True, False])
+def test_a_stopped_job_retains_its_pool_or_not(retains: bool) -> None:
+    """What a stop does to the pool is contested: it is a setting."""
+    world = World(stop_retains_pool=retains)
+    world.create("a")
+    world.wait(0)
+    world.service.container_started("a", world.now)
+    world("StopTrainingJob", "a")
+    assert world.describe("a")["TrainingJobStatus"] == "Stopping"
+    assert SignalContainer("a", Signal.TERM) in world.service.drain()
+    world.service.container_exited("a", 143, "", world.now)
+    world.service.artifacts_uploaded("a", world.now)
+    world.wait(1)
+    assert world.describe("a")["TrainingJobStatus"] == world.describe("a")["SecondaryStatus"] == "Stopped"
+    assert world.pool("a") == ("Available" if retains else "Terminated")
+    with refused("ValidationException", "The request was rejected because the training job is in status Stopped"):
+        world("StopTrainingJob", "a")
+
+
+def test_a_job_that_does_not_stop_is_killed_after_its_grace() -> None:
+    """TERM, then 120 seconds, then KILL."""
+    world = World()
+    world.create("a")
+    world.wait(0)
+    world("StopTrainingJob", "a")
+    world.service.drain()
+    world.wait(119)
+    assert world.service.drain() == []
+    world.wait(1)
+    assert world.service.drain() == [SignalContainer("a", Signal.KILL)]
+
+
+def test_stopped_before_launch_there_is_nothing_to_retain() -> None:
+    """A job stopped before its cluster exists never gets a WarmPoolStatus and starts no container."""
+    world = World(cold_start_s=90)
+    world.create("a")
+    world.wait(30)
+    world("StopTrainingJob", "a")
+    world.wait(300)
+    answer = world.describe("a")
+    assert answer["TrainingJobStatus"] == "Stopped"
+    assert "WarmPoolStatus" not in answer
+    assert "TrainingStartTime" not in answer
+    assert world.service.drain() == []
+
+
+def test_max_runtime_stops_the_job() -> None:
+    """A job that runs too long is Stopped, with MaxRuntimeExceeded."""
+    world = World()
+    world.create("a")
+    world.wait(0)
+    world.service.container_started("a", world.now)
+    world.wait(600)
+    assert world.describe("a")["TrainingJobStatus"] == "Stopping"
+    world.service.container_exited("a", 143, "", world.now)
+    world.service.artifacts_uploaded("a", world.now)
+    answer = world.describe("a")
+    assert (answer["TrainingJobStatus"], answer["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+    assert "FailureReason" not in answer
+
+
+def test_a_duplicate_name_is_refused_in_the_services_words() -> None:
+    """Names are unique within an account and Region."""
+    world = World()
+    world.create("a")
+    with refused("ResourceInUse", "Training job names must be unique within an AWS account and region"):
+        world.create("a")
+
+
+def test_idle_pools_count_against_the_training_quota() -> None:
+    """A stranded pool can make the next Create fail with ResourceLimitExceeded."""
+    world = World(training_quota={"ml.m5.large": 1})
+    world.run("a")
+    with refused("ResourceLimitExceeded", "ml.m5.large for training job usage' is 1 Instances, with current"):
+        world.create("b", resources={"VolumeSizeInGB": 99})
+    world.create("c")
+    assert world.service.jobs["c"].warm
+
+
+def test_without_a_warm_pool_quota_nothing_is_retained() -> None:
+    """The job itself succeeds; its pool is silently not kept."""
+    world = World(warm_pool_quota={"*": 0})
+    world.run("a")
+    assert world.describe("a")["TrainingJobStatus"] == "Completed"
+    assert world.pool("a") == "Terminated"
+
+
+def test_a_chain_of_jobs_lives_28_days() -> None:
+    """A pool ends 28 days after its first job began, whatever its keep-alive."""
+    world = World()
+    world.run("a", keep_alive=3600)
+    for number in range(29 * 24):
+        world.wait(3500)
+        world.run(f"n{number}", keep_alive=3600)
+    cold = [name for name, job in world.service.jobs.items() if not job.warm]
+    assert len(cold) == 2
+
+
+def test_a_patch_update_may_end_an_idle_pool_early() -> None:
+    """By rate, an idle pool is terminated before its keep-alive is over."""
+    world = World(pool_patch_rate=1.0)
+    world.run("a", keep_alive=300, settle=299)
+    assert world.pool("a") == "Terminated"
+
+
+def test_describe_may_lag_behind_create() -> None:
+    """Right after a Create the job may not be found; its name is taken all the same."""
+    world = World(describe_lag_s=5)
+    world.create("a")
+    with refused("ValidationException", "Requested resource not found"):
+        world.describe("a")
+    with refused("ResourceInUse"):
+        world.create("a")
+    world.wait(5)
+    assert world.describe("a")["TrainingJobName"] == "a"
+
+
+def test_delete_needs_a_terminal_job_without_a_live_pool() -> None:
+    """A deleted job is gone with its tags, and its name is free again."""
+    world = World()
+    world.create("a", keep_alive=300)
+    with refused("ResourceInUse"):
+        world("DeleteTrainingJob", "a")
+    world.wait(0)
+    world.finish("a")
+    world.wait(1)
+    with refused("ResourceInUse", "warm pool"):
+        world("DeleteTrainingJob", "a")
+    world.update("a", 0)
+    world.wait(1)
+    world("DeleteTrainingJob", "a")
+    with refused("ValidationException", "Requested resource not found"):
+        world.describe("a")
+    world.create("a")
+
+
+def test_effects_come_in_order() -> None:
+    """Start, upload, drop the pool: what the world is asked to do, once each."""
+    world = World()
+    world.create("a", keep_alive=None)
+    world.wait(0)
+    world.finish("a")
+    assert world.service.drain() == [StartContainer("a"), UploadArtifacts("a"), DropPool("a")]
+
+
+def test_times_and_transitions_are_told() -> None:
+    """Describe tells when training began and ended, for how long, and every secondary status in order."""
+    world = World(cold_start_s=90)
+    world.create("a", keep_alive=None)
+    begin = world.now
+    world.wait(90)
+    world.finish("a", seconds=42.4)
+    answer = world.describe("a")
+    assert answer["CreationTime"] == begin
+    assert answer["TrainingStartTime"] == begin + 90
+    assert answer["TrainingEndTime"] == begin + 132.4
+    assert answer["TrainingTimeInSeconds"] == answer["BillableTimeInSeconds"] == 42
+    stages = [t["Status"] for t in answer["SecondaryStatusTransitions"]]
+    assert stages == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
+    assert all("EndTime" in t for t in answer["SecondaryStatusTransitions"])
+
+
+def test_list_filters_by_status_after_it_has_cut_the_page() -> None:
+    """An empty page with a NextToken is normal."""
+    world = World()
+    for number in range(6):
+        world.run(f"job-{number}", keep_alive=None)
+    world.create("running", keep_alive=None)
+    call = world.service.call
+    page = call("ListTrainingJobs", {"MaxResults": 4, "StatusEquals": "InProgress"}, world.now)
+    assert page["TrainingJobSummaries"] == []
+    last = call(
+        "ListTrainingJobs", {"MaxResults": 4, "StatusEquals": "InProgress", "NextToken": page["NextToken"]}, world.now
+    )
+    assert [job["TrainingJobName"] for job in last["TrainingJobSummaries"]] == ["running"]
+    assert "NextToken" not in last
+
+
+def test_tags_are_added_and_listed() -> None:
+    """AddTags merges with what Create brought."""
+    world = World()
+    arn = world.create("a", Tags=[{"Key": "k", "Value": "1"}])["TrainingJobArn"]
+    call = world.service.call
+    call("AddTags", {"ResourceArn": arn, "Tags": [{"Key": "k", "Value": "2"}, {"Key": "l", "Value": "3"}]}, world.now)
+    tags = call("ListTags", {"ResourceArn": arn}, world.now)["Tags"]
+    assert tags == [{"Key": "k", "Value": "2"}, {"Key": "l", "Value": "3"}]
