@@ -1,0 +1,172 @@
+"""What a script is given: its files, its arguments, its environment."""
+
+import ast
+import io
+import json
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from .conftest import DRIVER
+
+SHOW = "import json, os, sys\nprint(json.dumps({'argv': sys.argv[1:], 'env': dict(os.environ), 'cwd': os.getcwd()}))\n"
+
+
+def shown(job):
+    """What a script that prints what it was given has printed."""
+    done = job.run()
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_driver_needs_nothing_but_python_3_8():
+    """The driver imports the standard library alone and parses as Python 3.8."""
+    tree = ast.parse(DRIVER.read_text(), feature_version=(3, 8))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {name.split(".")[0] for name in imported} <= set(sys.stdlib_module_names)
+
+
+def test_arguments_come_in_order_and_verbatim(make_job):
+    """Every hyperparameter becomes --name value, in the file's order, with not a character changed."""
+    given = {
+        "lr": "1.10",
+        "flag": "true",
+        "b": "-0.5",
+        "a": 'it\'s $HOME; `id` "q" \\ \u00e4',
+        "empty": "",
+        "list": "[1, 2]",
+    }
+    argv = shown(make_job(SHOW, hyperparameters=given))["argv"]
+    assert argv == [part for name, value in given.items() for part in (f"--{name}", value)]
+
+
+def test_the_environment_is_sagemakers(make_job):
+    """A script finds the folders, hosts and hyperparameters where the SageMaker toolkit puts them."""
+    given = {"lr": "0.01", "learning-rate": "1.10", "deep.key": "[1, 2]", "on": "true"}
+    job = make_job(SHOW, hyperparameters=given, channels=["train", "my-data"])
+    env = shown(job)["env"]
+    root = str(job.root)
+    assert env["SM_MODEL_DIR"] == f"{root}/model"
+    assert env["SM_OUTPUT_DIR"] == f"{root}/output"
+    assert env["SM_OUTPUT_DATA_DIR"] == f"{root}/output/data"
+    assert env["SM_INPUT_DIR"] == f"{root}/input"
+    assert env["SM_INPUT_CONFIG_DIR"] == f"{root}/input/config"
+    assert env["SM_CHANNEL_TRAIN"] == f"{root}/input/data/train"
+    assert env["SM_CHANNEL_MY_DATA"] == env["SM_CHANNEL_MY-DATA"] == f"{root}/input/data/my-data"
+    assert json.loads(env["SM_CHANNELS"]) == ["my-data", "train"]
+    assert json.loads(env["SM_HPS"]) == {"lr": 0.01, "learning-rate": "1.10", "deep.key": [1, 2], "on": True}
+    assert env["SM_HP_LEARNING-RATE"] == env["SM_HP_LEARNING_RATE"] == "1.10"
+    assert json.loads(env["SM_HOSTS"]) == ["algo-1"]
+    assert (env["SM_CURRENT_HOST"], env["SM_NETWORK_INTERFACE_NAME"]) == ("algo-1", "eth0")
+    assert int(env["SM_NUM_CPUS"]) >= 1
+    assert int(env["SM_NUM_GPUS"]) >= 0
+    assert json.loads(env["SM_USER_ARGS"])[:2] == ["--lr", "0.01"]
+    whole = json.loads(env["SM_TRAINING_ENV"])
+    assert whole["hyperparameters"]["lr"] == 0.01
+    assert whole["channel_input_dirs"]["train"] == env["SM_CHANNEL_TRAIN"]
+    assert whole["model_dir"] == env["SM_MODEL_DIR"]
+
+
+def test_our_own_channel_is_not_the_users(make_job):
+    """The channel that carries the driver shows up nowhere in what the script is told."""
+    env = shown(make_job(SHOW, channels=["train"]))["env"]
+    told = {name: value for name, value in env.items() if name.startswith("SM_")}
+    assert "SM_CHANNEL_SWEEPER" not in told
+    assert not any("input/data/sweeper" in value for value in told.values())
+
+
+def test_the_environment_of_the_request_reaches_the_script_and_never_its_arguments(make_job):
+    """A variable of the request is in the environment and in no argument."""
+    job = make_job(SHOW, hyperparameters={"a": "1"})
+    job.env["API_TOKEN"] = "s3cret"
+    seen = shown(job)
+    assert seen["env"]["API_TOKEN"] == "s3cret"
+    assert seen["argv"] == ["--a", "1"]
+
+
+def test_the_script_runs_where_its_source_is(make_job):
+    """The working directory is ROOT/code and modules beside the script can be imported, from a sub-folder too."""
+    files = {"src/train.py": "import os, beside, below\nprint(os.getcwd())\n", "below.py": "", "src/beside.py": ""}
+    job = make_job(files, entry="src/train.py")
+    done = job.run()
+    assert (done.returncode, done.stdout.strip()) == (0, str(job.root / "code")), done.stderr
+
+
+def test_a_shell_script_is_run_by_the_shell(make_job):
+    """An entry that ends in .sh gets the same arguments and its exit code is the job's."""
+    done = make_job('echo "$1=$2"\nexit 7\n', entry="train.sh", hyperparameters={"rank": "4"}).run()
+    assert (done.returncode, done.stdout.strip()) == (7, "--rank=4")
+
+
+def test_without_a_pool_cache_no_cache_variable_is_set(make_job, tmp_path):
+    """HF_HOME, TORCH_HOME and PIP_CACHE_DIR point into the warm-pool cache exactly when there is one."""
+    names = ("HF_HOME", "TORCH_HOME", "PIP_CACHE_DIR")
+    cold = shown(make_job(SHOW, folder="cold"))["env"]
+    warm = shown(make_job(SHOW, folder="warm", cache=tmp_path / "cache"))["env"]
+    gone = make_job(SHOW, folder="gone")
+    gone.env["SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY"] = str(tmp_path / "nowhere")
+    assert not set(names) & set(cold)
+    assert not set(names) & set(shown(gone)["env"])
+    assert all(warm[name].startswith(str(tmp_path / "cache")) for name in names)
+
+
+def test_a_missing_entry_script_is_named(make_job):
+    """When the source lacks the entry script the failure says so and what there is instead."""
+    job = make_job({"trian.py": ""}, entry="train.py")
+    assert job.run().returncode == 1
+    assert job.failure[0] == "train.py: the source has no such file; it has trian.py"
+
+
+def link(name, target, kind=tarfile.SYMTYPE):
+    """A link in an archive."""
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, target
+    return member
+
+
+HOSTILE = {
+    "absolute": [tarfile.TarInfo("/tmp/evil")],
+    "parent": [tarfile.TarInfo("../evil")],
+    "link out": [link("out", "../.."), tarfile.TarInfo("out/evil")],
+    "hard link out": [link("passwd", "../../../etc/passwd", tarfile.LNKTYPE)],
+    "links that meet": [
+        link("l2", "d/e/l1/../.."),
+        link("d/e/l1", "../../"),
+        tarfile.TarInfo("l2/evil"),
+    ],
+    "device": [link("null", "", tarfile.CHRTYPE)],
+}
+
+
+@pytest.mark.parametrize("members", HOSTILE.values(), ids=HOSTILE.keys())
+def test_no_archive_writes_outside_the_source_folder(make_job, members):
+    """Absolute names, parents, links that lead out and devices are refused before anything is run."""
+    job = make_job("print('ran')\n")
+    with tarfile.open(job.root / "input" / "data" / "sweeper" / "source.tar.gz", "w:gz") as tar:
+        for member in members:
+            tar.addfile(member, io.BytesIO(b""))
+    done = job.run()
+    assert done.returncode == 1
+    assert "source.tar.gz" in job.failure[0]
+    assert "ran" not in done.stdout
+    assert not list(job.root.parent.rglob("evil"))
+
+
+def test_links_inside_the_source_are_kept(make_job):
+    """A link from one file of the source to another is unpacked as it is."""
+    job = make_job("")
+    with tarfile.open(job.root / "input" / "data" / "sweeper" / "source.tar.gz", "w:gz") as tar:
+        script = b"import data; print(data.VALUE)"
+        member = tarfile.TarInfo("train.py")
+        member.size = len(script)
+        tar.addfile(member, io.BytesIO(script))
+        member = tarfile.TarInfo("real/data.py")
+        member.size = 9
+        tar.addfile(member, io.BytesIO(b"VALUE = 5"))
+        tar.addfile(link("data.py", "real/data.py"))
+    done = job.run()
+    assert done.stdout.strip() == "5", done.stderr
+    assert (job.root / "code" / "data.py").readlink() == Path("real/data.py")
