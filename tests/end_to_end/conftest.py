@@ -1,0 +1,156 @@
+"""A user's own project on a temporary folder, driven through real processes and a real engine."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from sweeper.engine import launch
+
+EXPERIMENT = """\
+name: tiny
+locked: {role_arn: "arn:aws:iam::123456789012:role/sweeper-local", instance_type: ml.m5.large}
+job:
+  image_uri: "123456789012.dkr.ecr.us-east-1.amazonaws.com/train:1"
+  source_dir: experiments/scripts/tiny
+  entry_script: train.py
+  max_runtime_s: 600
+  metrics: [{name: score, regex: "score=([-+0-9.naif]+)"}]
+hyperparameters: {x: 1, wait: 0, fail: 0}
+sweep: {grid: {hyperparameters.x: [1, 2, 3]}}
+objective: {metric: score, goal: maximize}
+pool: {watchdog_grace_s: 1}
+"""
+
+# It touches a file when it begins, so that a test can wait for that and not for a time.
+SCRIPT = """\
+import argparse, os, pathlib, time
+arguments = argparse.ArgumentParser()
+for name in ("x", "wait", "fail"):
+    arguments.add_argument("--" + name, type=float)
+a = arguments.parse_args()
+began = pathlib.Path(os.environ["BEGAN"])
+with began.open("a") as file:
+    file.write(f"{a.x:g} {os.getpid()}\\n")
+time.sleep(a.wait)
+if a.fail == a.x:
+    raise ValueError(f"x={a.x:g} does not work")
+print(f"score={a.x * 10}")
+"""
+
+
+@dataclass
+class Ended:
+    """What a finished command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Project:
+    """A folder with experiments/, and its own user state folder."""
+
+    root: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command line of a run of `tiny`."""
+        return [sys.executable, "-m", "sweeper", "+experiment=tiny", *arguments]
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a run in the background."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.root,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+
+    def run(self, *arguments: str) -> Ended:
+        """Run `tiny` to its end."""
+        return self.ended(self.start(*arguments))
+
+    def verb(self, *arguments: str) -> Ended:
+        """Run any other command of sweeper to its end."""
+        done = subprocess.run(
+            [sys.executable, "-m", "sweeper", *arguments],
+            cwd=self.root,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    @staticmethod
+    def ended(process: subprocess.Popen[str]) -> Ended:
+        """Wait for a run."""
+        out, err = process.communicate(timeout=120)
+        return Ended(process.returncode, out, err)
+
+    def rows(self) -> list[dict[str, str]]:
+        """The rows of results.csv."""
+        with (self.root / "runs/tiny/results.csv").open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    def begun(self) -> list[str]:
+        """`x pid` of every script that has begun, in order."""
+        path = self.root / "began"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """Every training job of the engine, oldest first, as Describe shows it."""
+        info = launch.ensure(self.root / ".sweeper/engine")
+        client = boto3.client(
+            "sagemaker",
+            endpoint_url=info.url,
+            region_name=info.region,
+            aws_access_key_id="x",
+            aws_secret_access_key="x",
+        )
+        pages = client.get_paginator("list_training_jobs").paginate(SortBy="CreationTime", SortOrder="Ascending")
+        names = [job["TrainingJobName"] for page in pages for job in page["TrainingJobSummaries"]]
+        return [client.describe_training_job(TrainingJobName=name) for name in names]
+
+    def pools(self) -> list[str]:
+        """The warm pool status of every job, oldest first."""
+        return [job.get("WarmPoolStatus", {}).get("Status", "") for job in self.jobs()]
+
+
+def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 60) -> Any:
+    """Wait until a condition is true and return what it gave."""
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"never happened: {what}")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """A project with one experiment of three trials that end at once."""
+    scripts = tmp_path / "experiments/scripts/tiny"
+    scripts.mkdir(parents=True)
+    (tmp_path / "experiments/tiny.yaml").write_text(EXPERIMENT + f'environment: {{BEGAN: "{tmp_path}/began"}}\n')
+    (scripts / "train.py").write_text(SCRIPT)
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SWEEPER_"))}
+    yield Project(tmp_path, {**kept, "XDG_STATE_HOME": str(tmp_path / "state"), "SWEEPER_OWNER": "tester"})
+    launch.stop(tmp_path / ".sweeper/engine")
