@@ -1,0 +1,435 @@
+"""SageMaker's training service in process: the engine's own state machine under a virtual clock, with scripted jobs.
+
+What the real service leaves unknown, and what may go wrong on the way to it, is drawn from a seed. Nothing here is
+measured: every second is simulated.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from typing import Any
+
+from sweeper.engine import states
+from sweeper.engine.effects import SignalContainer, StartContainer, UploadArtifacts
+from sweeper.engine.errors import ServiceError
+from sweeper.engine.service import Service
+from sweeper.engine.settings import ServiceSettings
+from sweeper.engine.states import Signal
+from sweeper.errors import ApiError, ApiErrorKind
+from sweeper.ports import Clock, Description, Request
+
+_KINDS = {
+    "ThrottlingException": ApiErrorKind.THROTTLED,
+    "InternalFailure": ApiErrorKind.UNAVAILABLE,
+    "ServiceUnavailable": ApiErrorKind.UNAVAILABLE,
+    "ResourceInUse": ApiErrorKind.IN_USE,
+    "ResourceLimitExceeded": ApiErrorKind.LIMIT,
+    "AccessDeniedException": ApiErrorKind.DENIED,
+    "ExpiredTokenException": ApiErrorKind.EXPIRED,
+}
+_UTC = timezone.utc
+
+
+@dataclass
+class VirtualClock:
+    """Time that passes only when somebody sleeps."""
+
+    time: float = 1_700_000_000.0
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self.time
+
+    def monotonic(self) -> float:
+        """The same: virtual time never jumps."""
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.time += max(0.0, seconds)
+
+
+@dataclass(frozen=True)
+class Script:
+    """What the container of one job does."""
+
+    seconds: float = 60.0
+    exit_code: int = 0
+    failure: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    points: Sequence[tuple[float, Mapping[str, float]]] = ()  # seconds into training, and what is printed then
+    stops_in: float = 5.0  # seconds from SIGTERM to its exit; past the grace it is killed
+    platform_failure: str | None = None  # the platform gives up after `seconds`, with this FailureReason
+
+
+Behaviour = Callable[[Request, random.Random], Script]
+
+
+def always(script: Script) -> Behaviour:
+    """Every job does the same."""
+    return lambda _request, _rng: script
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What goes wrong: rates per call for the wire, rates per job for the world. All zero: nothing does."""
+
+    throttled: float = 0.0
+    unavailable: float = 0.0  # 5xx, nothing applied
+    lost_before: float = 0.0  # the request never arrived
+    lost_after: float = 0.0  # applied, the answer lost
+    garbage: float = 0.0  # applied, the answer unreadable
+    slow: float = 0.0
+    slow_s: float = 30.0
+    expired: float = 0.0  # begins a window in which every call says ExpiredToken
+    expired_s: float = 120.0
+    outage: float = 0.0  # begins a window in which every call says 503
+    outage_s: float = 600.0
+    denied_after_create_s: float = 0.0  # Describe says AccessDenied for so long after Create
+    capacity: float = 0.0
+    internal: float = 0.0
+    foreign_takes: float = 0.0  # somebody else's matching job takes the idle pool
+    human_stops: float = 0.0
+    latency_s: tuple[float, ...] = (0.05,)
+
+    @classmethod
+    def draw(cls, rng: random.Random, rate: float = 0.08) -> Faults:
+        """A world in which about `rate` of the calls go wrong."""
+        return cls(
+            throttled=rate / 2,
+            unavailable=rate / 16,
+            lost_before=rate / 8,
+            lost_after=rate / 4,
+            garbage=rate / 32,
+            slow=rate / 32,
+            slow_s=rng.choice((5.0, 30.0, 59.0)),
+            expired=rng.choice((0.0, rate / 100)),
+            expired_s=rng.choice((30.0, 300.0)),
+            outage=rng.choice((0.0, rate / 200)),
+            outage_s=rng.choice((60.0, 600.0)),
+            denied_after_create_s=rng.choice((0.0, 0.0, 5.0, 60.0)),
+            capacity=0.03,
+            internal=0.05,
+            foreign_takes=rng.choice((0.0, 0.0, 0.1)),
+            human_stops=rng.choice((0.0, 0.0, 0.05)),
+            latency_s=(0.05, 0.2, 1.0),
+        )
+
+
+def draw_settings(rng: random.Random) -> ServiceSettings:
+    """One of the services that the evidence allows: every unknown is drawn."""
+    return ServiceSettings(
+        cold_start_s=rng.choice((90.0, 200.0, 400.0)),
+        warm_start_s=rng.choice((5.0, 20.0)),
+        stopping_s=rng.choice((0.0, 5.0, 60.0)),
+        settle_gap_s=rng.choice((0.0, 2.0, 15.0, 15.0, 90.0)),
+        gap_shows_in_use=rng.random() < 0.2,
+        cold_shows_in_use=rng.random() < 0.5,
+        release_lag_s=rng.choice((0.0, 3.0, 20.0)),
+        describe_lag_s=rng.choice((0.0, 0.0, 1.0, 5.0)),
+        stop_retains_pool=rng.random() < 0.7,
+        timeout_retains_pool=rng.random() < 0.5,
+        update_from_now=rng.random() < 0.5,
+        network_order_matters=rng.random() < 0.5,
+        retained_shown_while_available=rng.random() < 0.3,
+        list_order=rng.choice(("Ascending", "Descending")),
+        pool_patch_rate=rng.choice((0.0, 0.0, 0.05)),
+        warm_pool_quota={"*": 0 if rng.random() < 0.1 else 100},
+    )
+
+
+class WireError(Exception):
+    """The call got no answer that can be read; `applied` is what the caller cannot know."""
+
+    def __init__(self, kind: ApiErrorKind, what: str, *, applied: bool) -> None:
+        super().__init__(what)
+        self.kind, self.what, self.applied = kind, what, applied
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call as the service saw it, or did not."""
+
+    at: float
+    operation: str
+    name: str
+    result: str  # "ok", an error code, or the name of a fault
+
+
+class Twin:
+    """Implements TrainingApi. Everything it does is a function of the seed and of the calls it gets."""
+
+    def __init__(
+        self,
+        clock: Clock | None = None,
+        *,
+        seed: int = 0,
+        settings: ServiceSettings | None = None,
+        faults: Faults | None = None,
+        behaviour: Behaviour = always(Script()),  # noqa: B008 - a constant
+    ) -> None:
+        self.clock: Clock = clock or VirtualClock()
+        self.faults = faults or Faults()
+        self.service = Service(settings, random.Random(f"service {seed}"))
+        self.calls: list[Call] = []
+        self._behaviour = behaviour
+        self._seed = seed
+        self._wire = random.Random(f"wire {seed}")
+        self._world = random.Random(f"world {seed}")
+        self._scripts: dict[str, Script] = {}
+        self._events: list[tuple[float, int, str, str]] = []  # due, number, what, job name
+        self._number = 0
+        self._expired_until = self._outage_until = float("-inf")
+        self._foreign = 0
+
+    @classmethod
+    def drawn(cls, seed: int, clock: Clock | None = None, behaviour: Behaviour | None = None) -> Twin:
+        """A world of this seed: its service, its faults."""
+        rng = random.Random(f"draw {seed}")
+        settings, faults = draw_settings(rng), Faults.draw(rng)
+        return cls(clock, seed=seed, settings=settings, faults=faults, behaviour=behaviour or always(Script()))
+
+    def quiet(self) -> None:
+        """Nothing goes wrong from here on; what the service is like stays."""
+        self.faults = Faults()
+        self._expired_until = self._outage_until = float("-inf")
+
+    # ------------------------------------------------------------------ the port
+
+    def create_training_job(self, request: Request) -> str:
+        """CreateTrainingJob."""
+        return str(self._ask("CreateTrainingJob", request)["TrainingJobArn"])
+
+    def describe_training_job(self, name: str) -> Description:
+        """DescribeTrainingJob."""
+        return _with_datetimes(self._ask("DescribeTrainingJob", {"TrainingJobName": name}))
+
+    def stop_training_job(self, name: str) -> None:
+        """StopTrainingJob."""
+        self._ask("StopTrainingJob", {"TrainingJobName": name})
+
+    def update_training_job(self, name: str, keep_alive_s: int) -> None:
+        """UpdateTrainingJob."""
+        resources = {"KeepAlivePeriodInSeconds": keep_alive_s}
+        self._ask("UpdateTrainingJob", {"TrainingJobName": name, "ResourceConfig": resources})
+
+    def list_training_jobs(self, **filters: Any) -> Iterable[Description]:
+        """ListTrainingJobs, all pages."""
+        token: dict[str, Any] = {}
+        while True:
+            page = self._ask("ListTrainingJobs", {"MaxResults": 100, **filters, **token})
+            yield from (_with_datetimes(summary) for summary in page["TrainingJobSummaries"])
+            if "NextToken" not in page:
+                return
+            token = {"NextToken": page["NextToken"]}
+
+    def _ask(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return self.request(operation, params)
+        except ServiceError as error:
+            raise ApiError(_kind(error), operation, error.code, error.message) from error
+        except WireError as fault:
+            raise ApiError(fault.kind, operation, fault.what, "simulated") from fault
+
+    # ------------------------------------------------------------------ the wire
+
+    def request(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """One call with everything that may happen to it; raises ServiceError or WireError."""
+        name = str(params.get("TrainingJobName", ""))
+        try:
+            answer = self._through_faults(operation, params, name)
+        except ServiceError as error:
+            self.calls.append(Call(self.clock.now(), operation, name, error.code))
+            raise
+        except WireError as fault:
+            self.calls.append(Call(self.clock.now(), operation, name, fault.what))
+            raise
+        self.calls.append(Call(self.clock.now(), operation, name, "ok"))
+        return answer
+
+    def _through_faults(self, operation: str, params: Mapping[str, Any], name: str) -> dict[str, Any]:
+        faults, rng = self.faults, self._wire
+        self.clock.sleep(rng.choice(faults.latency_s))
+        self._check_windows(operation, name)
+        drawn = rng.random()
+        if drawn < faults.throttled:
+            raise ServiceError("ThrottlingException", "Rate exceeded")
+        drawn -= faults.throttled
+        if drawn < faults.unavailable:
+            raise ServiceError("InternalFailure", "We encountered an internal error.", 500)
+        drawn -= faults.unavailable
+        if drawn < faults.lost_before:
+            self.clock.sleep(60.0)  # the client's read timeout
+            raise WireError(ApiErrorKind.LOST, "ReadTimeoutError", applied=False)
+        drawn -= faults.lost_before
+        answer = self.apply(operation, params)
+        if drawn < faults.lost_after:
+            raise WireError(ApiErrorKind.LOST, "ConnectionClosedError", applied=True)
+        drawn -= faults.lost_after
+        if drawn < faults.garbage:
+            raise WireError(ApiErrorKind.LOST, "ResponseParserError", applied=True)
+        drawn -= faults.garbage
+        if drawn < faults.slow:
+            self.clock.sleep(faults.slow_s)
+        return answer
+
+    def _check_windows(self, operation: str, name: str) -> None:
+        faults, rng, now = self.faults, self._wire, self.clock.now()
+        if faults.expired and rng.random() < faults.expired:
+            self._expired_until = now + faults.expired_s
+        if faults.outage and rng.random() < faults.outage:
+            self._outage_until = now + faults.outage_s
+        if now < self._expired_until:
+            raise ServiceError("ExpiredTokenException", "The security token included in the request is expired")
+        if now < self._outage_until:
+            raise ServiceError("ServiceUnavailable", "Service Unavailable", 503)
+        if faults.denied_after_create_s and operation == "DescribeTrainingJob":
+            job = self.service.jobs.get(name)
+            if job is not None and now < job.created + faults.denied_after_create_s:
+                raise ServiceError("AccessDeniedException", "User is not authorized to perform this operation")
+
+    def apply(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The call as the service does it, now, with no wire in between."""
+        now = self.clock.now()
+        self.advance(now)
+        if operation == "DescribeTrainingJob":
+            self._print_points(str(params["TrainingJobName"]), now)
+        try:
+            return self.service.call(operation, params, now)
+        finally:
+            self._take_effects(now)
+
+    # ------------------------------------------------------------------ the world
+
+    def advance(self, now: float) -> None:
+        """Let everything happen that happens by itself until now, in the order of time."""
+        service, events = self.service, self._events
+        while True:
+            due = service.next_due()
+            if events and events[0][0] <= now and (due is None or events[0][0] <= due):
+                at, _, what, name = heapq.heappop(events)
+                self._happen(what, name, at)
+            elif due is not None and due <= now:
+                at = due
+                service.tick(at)
+            else:
+                return
+            self._take_effects(at)
+
+    def _schedule(self, due: float, what: str, name: str) -> None:
+        self._number += 1
+        heapq.heappush(self._events, (due, self._number, what, name))
+
+    def _take_effects(self, now: float) -> None:
+        for effect in self.service.drain():
+            if isinstance(effect, StartContainer):
+                self._start(effect.name, now)
+            elif isinstance(effect, SignalContainer):
+                script = self._scripts[effect.name]
+                wait = script.stops_in if effect.signal is Signal.TERM else 0.0
+                self._schedule(now + wait, "killed" if effect.signal is Signal.KILL else "terminated", effect.name)
+            elif isinstance(effect, UploadArtifacts):
+                self._schedule(now + 1.0, "uploaded", effect.name)
+
+    def _start(self, name: str, now: float) -> None:
+        job = self.service.jobs[name]
+        rng = random.Random(f"{self._seed} {name}")
+        script = self._behaviour({**job.request, "TrainingJobName": name}, rng)
+        drawn = rng.random()
+        if drawn < self.faults.capacity:
+            script = replace(script, seconds=0.0, platform_failure=states.CAPACITY)
+        elif drawn < self.faults.capacity + self.faults.internal:
+            script = replace(script, seconds=rng.random() * script.seconds, platform_failure=states.INTERNAL)
+        self._scripts[name] = script
+        self._schedule(now + 1.0, "started", name)
+        end = now + 1.0 + script.seconds
+        self._schedule(end, "exited" if script.platform_failure is None else "gave up", name)
+        if rng.random() < self.faults.human_stops:
+            self._schedule(now + rng.random() * script.seconds, "human stops", name)
+
+    def _happen(self, what: str, name: str, at: float) -> None:
+        service, script = self.service, self._scripts.get(name)
+        if what == "started":
+            service.container_started(name, at)
+        elif what == "uploaded":
+            service.artifacts_uploaded(name, at)
+            self._tempt_a_stranger(name, at)
+        elif what == "human stops":
+            self._someone("StopTrainingJob", {"TrainingJobName": name}, at)
+        elif what == "stranger":
+            self._stranger(name, at)
+        elif script is None:
+            return
+        elif what == "gave up":
+            service.platform_failed(name, script.platform_failure or states.INTERNAL, at)
+        elif what == "exited":
+            service.metrics_seen(name, {k: (v, at) for k, v in script.metrics.items()})
+            service.container_exited(name, script.exit_code, script.failure, at)
+        else:  # terminated, killed
+            self._print_points(name, at)
+            service.container_exited(name, 143 if what == "terminated" else 137, "", at)
+
+    def _print_points(self, name: str, now: float) -> None:
+        """Metrics of a running job: what its script has printed by now."""
+        script, job = self._scripts.get(name), self.service.jobs.get(name)
+        if script is None or not script.points or job is None or job.training_from is None or job.exited:
+            return
+        seen = {}
+        for second, values in script.points:
+            if job.training_from + second <= now:
+                seen.update({k: (v, job.training_from + second) for k, v in values.items()})
+        self.service.metrics_seen(name, seen)
+
+    def _tempt_a_stranger(self, name: str, at: float) -> None:
+        job = self.service.jobs.get(name)
+        if not self.faults.foreign_takes or job is None or not job.keep_alive_s or name.startswith("foreign-"):
+            return
+        if self._world.random() < self.faults.foreign_takes:
+            wait = self.service.settings.settle_gap_s + self._world.random() * job.keep_alive_s / 2
+            self._schedule(at + wait, "stranger", name)
+
+    def _stranger(self, name: str, at: float) -> None:
+        """Somebody else's job with the same key; it takes the pool if that is still idle."""
+        job = self.service.jobs.get(name)
+        if job is None or self.service.pools.get(job.pool_id or "") not in self.service.idle_pools:
+            return
+        self._foreign += 1
+        request = {**job.request, "TrainingJobName": f"foreign-{self._foreign}", "Environment": {"OWNER": "stranger"}}
+        request["ResourceConfig"] = {**request["ResourceConfig"], "KeepAlivePeriodInSeconds": 0}
+        self._someone("CreateTrainingJob", request, at)
+
+    def _someone(self, operation: str, params: Mapping[str, Any], at: float) -> None:
+        """A call of somebody else; that it may be refused is their affair."""
+        try:
+            self.service.call(operation, params, at)
+        except ServiceError:
+            return
+
+
+def _kind(error: ServiceError) -> ApiErrorKind:
+    if error.code == "ValidationException":
+        missing = "Requested resource not found" in error.message
+        return ApiErrorKind.NOT_FOUND if missing else ApiErrorKind.INVALID
+    return _KINDS.get(error.code, ApiErrorKind.UNKNOWN)
+
+
+_TIMES = ("CreationTime", "LastModifiedTime", "TrainingStartTime", "TrainingEndTime")
+
+
+def _with_datetimes(answer: dict[str, Any]) -> Description:
+    """Epoch seconds as boto3 gives them: aware datetimes."""
+    moment = datetime.fromtimestamp
+    for key in _TIMES:
+        if key in answer:
+            answer[key] = moment(answer[key], _UTC)
+    for transition in answer.get("SecondaryStatusTransitions", ()):
+        for key in ("StartTime", "EndTime"):
+            if key in transition:
+                transition[key] = moment(transition[key], _UTC)
+    for metric in answer.get("FinalMetricDataList", ()):
+        metric["Timestamp"] = moment(metric["Timestamp"], _UTC)
+    return answer
