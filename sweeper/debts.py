@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from sweeper.core.chain import Chain, Job, apply, fold
 from sweeper.core.model import EngineKind, EngineSettings
 from sweeper.engine import launch
 from sweeper.errors import JournalError
-from sweeper.journal import hashes, read
+from sweeper.journal import SqliteJournal, hashes, read
 from sweeper.locks import held
 from sweeper.ports import Clock, TrainingApi
 from sweeper.release import Releaser, Unreleased
@@ -60,7 +60,9 @@ class Debt:
     folder: str
     account: Account
     settings: EngineSettings
+    owner: str = ""
     head: str = ""
+    open: bool = True
 
     @property
     def journal(self) -> Path:
@@ -93,27 +95,70 @@ class Registry:
         write_atomically(self._path(debt.folder), debt.to_json())
 
     def settle(self, folder: str) -> None:
-        """Forget the debt of this sweep folder."""
-        self._path(folder).unlink(missing_ok=True)
+        """Nothing is owed any more; the newest hash of the journal is still remembered."""
+        debt = self.find(folder)
+        if debt and debt.open:
+            self.record(replace(debt, open=False))
 
     def find(self, folder: str) -> Debt | None:
-        """The debt of this sweep folder, None when there is none."""
-        return next((debt for debt in self if debt.folder == folder), None)
+        """What is remembered of this sweep folder, None when nothing is."""
+        return _load(self._path(folder))
 
     def __iter__(self) -> Iterator[Debt]:
-        for path in sorted(self._folder.glob("*.json")):
-            try:
-                yield Debt.from_json(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError, KeyError, TypeError):
-                continue  # a torn or foreign file tells of no debt that could be settled
+        """Every open debt."""
+        known = (_load(path) for path in sorted(self._folder.glob("*.json")))
+        return (debt for debt in known if debt and debt.open)
 
     def _path(self, folder: str) -> Path:
         return self._folder / f"{hashlib.sha256(folder.encode()).hexdigest()[:16]}.json"
 
 
+def _load(path: Path) -> Debt | None:
+    try:
+        return Debt.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # a torn or foreign file tells of no debt that could be settled
+
+
+class RegisteredJournal:
+    """A journal whose newest hash also stands in the registry, from before the first job can exist."""
+
+    def __init__(self, journal: SqliteJournal, registry: Registry, debt: Debt) -> None:
+        self._journal, self._registry, self._debt = journal, registry, debt
+        self._owes = fold(journal.events()).debts != {}
+
+    def append(self, *events: ev.Event) -> None:
+        """Make these events durable. Raises JournalError."""
+        if not self._owes and any(isinstance(event, ev.Intent) for event in events):
+            self._owes = True
+            self._remember()
+        self._journal.append(*events)
+        if self._owes:
+            self._remember()
+
+    def events(self) -> Sequence[ev.Event]:
+        """Every event."""
+        return self._journal.events()
+
+    def settle(self) -> None:
+        """Every pool was observed closed."""
+        self._owes = False
+        self._registry.record(replace(self._debt, head=self._journal.head, open=False))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._journal.close()
+
+    def _remember(self) -> None:
+        try:
+            self._registry.record(replace(self._debt, head=self._journal.head))
+        except OSError as error:
+            raise JournalError(f"cannot write the registry of open pools: {error}") from error
+
+
 def verify_head(debt: Debt | None, journal: Path) -> None:
     """Refuse a journal that has lost rows since the registry last heard of it. Raises JournalError."""
-    if debt and debt.head and debt.head not in hashes(journal):
+    if debt and debt.head and journal.exists() and debt.head not in hashes(journal):
         raise JournalError(
             f"{journal}: rows are missing at its end: an older copy was put back, or it was replaced. "
             "`sweeper pools release` closes the pools; then remove the sweep's folder to begin anew"

@@ -153,7 +153,8 @@ def read(path: Path) -> list[tuple[float, Event]]:
 
 
 def hashes(path: Path) -> set[str]:
-    """The hash of every row: what the journal has been."""
+    """The hash of every row: what the journal has been. Raises JournalError when it cannot be read."""
+    read(path)
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_S)) as db:
         return {str(row[0]) for row in db.execute("SELECT hash FROM events")}
 

@@ -48,6 +48,8 @@ class World:
     progress: Progress
     stage: Callable[[Mapping[str, Any]], Staged]
     """Makes sure that the code and data of a resolved trial are where the job will read them."""
+    arm: Callable[[], None] = lambda: None
+    """Called before a job can exist: starts the watchdog."""
     caught: Sequence[int] = ()
     """The signals that have arrived, oldest first (a live list)."""
     log_metrics: Callable[[str], Mapping[str, float]] = lambda name: {}
@@ -159,6 +161,7 @@ class Runner:
         staged = self.world.stage(config)
         intent = known.intent if known else self._intend(name, decision, config, staged)
         request = self._request(intent, config, staged)
+        self.world.arm()
         if not known:
             self.note(intent)
         self._create(self.chain.jobs[name], request)
@@ -319,13 +322,23 @@ class Runner:
         if pool is PoolStatus.TERMINATED:
             self.note(ev.PoolClosed(job.name, Closed.TERMINATED.value, retained_s=retained))
         elif pool is PoolStatus.REUSED:
-            own = seen.reused_by in self.chain.jobs
+            own = self._is_own(seen.reused_by)
             how = Closed.REUSED_BY_OWN if own else Closed.REUSED_BY_FOREIGN
             if not own:
                 self.world.progress.say(f"warning: the pool of {job.name} was taken by {seen.reused_by}")
             self.note(ev.PoolClosed(job.name, how.value, seen.reused_by, retained))
         elif not job.intent.keep_alive_s:
             self.note(ev.PoolClosed(job.name, Closed.NEVER_HAD_POOL.value))
+
+    def _is_own(self, name: str) -> bool:
+        """True for a job of this sweep, also one that an earlier journal knew and this one does not."""
+        if name in self.chain.jobs:
+            return True
+        try:
+            mark = fingerprint_of(self.world.api.describe_training_job(name))
+        except ApiError:
+            return False
+        return mark.startswith(fingerprint(self.owner, self.sweep.name, "", 0).removesuffix("/0"))
 
     def _harvest(self, job: Job, description: Mapping[str, Any], *, patient: bool) -> ev.Outcome | None:
         """The outcome of an ended job; None while `patient` and a metric that is needed may still arrive."""
@@ -377,7 +390,7 @@ class Runner:
             note=self.note,
             say=self.world.progress.say,
             harvest=self._harvest_now,
-            is_own=self.chain.jobs.__contains__,
+            is_own=self._is_own,
             impatient=lambda: len(self.world.caught) > 1,
         )
         for name in names:

@@ -21,7 +21,7 @@ def sleep_until_needed() -> int:
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGTSTP", "SIGPIPE"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    grace_s, debt = sys.argv[1:3]
+    grace_s, *acting = sys.argv[1:]
     os.write(1, b"ready\n")
     told = b""
     while chunk := os.read(0, 4096):
@@ -29,11 +29,11 @@ def sleep_until_needed() -> int:
     if told.endswith(b"clean\n"):
         return 0
     time.sleep(float(grace_s))  # not in place of a condition: it is the time that a restart has to win
-    os.execv(sys.executable, [sys.executable, "-m", "sweeper.watchdog", "--act", debt])
+    os.execv(sys.executable, [sys.executable, "-m", "sweeper.watchdog", "--act", *acting])
 
 
-def act(told: str) -> int:
-    """Close every pool of the debt that `told` (JSON) describes; returns the exit code."""
+def act(told: str, state: str) -> int:
+    """Close every pool of the debt that `told` (JSON) describes; returns the exit code. `state`: the user's folder."""
     from pathlib import Path
 
     from sweeper.clock import SystemClock
@@ -57,7 +57,7 @@ def act(told: str) -> int:
     for pool in unreleased:
         say(f"THE POOL OF {pool.name} MAY STILL BILL: {pool.why}; release it with: {pool.command}")
     if not unreleased:
-        Registry(Path(sys.argv[3])).settle(debt.folder) if sys.argv[3:] else None
+        Registry(Path(state)).settle(debt.folder)
         say("every pool is closed")
     return 3 if unreleased else 0
 
@@ -65,12 +65,12 @@ def act(told: str) -> int:
 class Watchdog:
     """The runner's end: started before the first job can exist, told `clean` when every pool is closed."""
 
-    def __init__(self, debt: str, grace_s: float, log: str) -> None:
+    def __init__(self, debt: str, grace_s: float, log: str, state: str) -> None:
         import subprocess
 
         with open(log, "ab") as file:  # noqa: PTH123 - pathlib costs a dormant process memory
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", __file__, str(grace_s), debt],
+                [sys.executable, "-I", "-S", __file__, str(grace_s), debt, state],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=file,
@@ -97,4 +97,4 @@ class Watchdog:
 
 
 if __name__ == "__main__":
-    sys.exit(act(sys.argv[2]) if sys.argv[1:2] == ["--act"] else sleep_until_needed())
+    sys.exit(act(*sys.argv[2:4]) if sys.argv[1:2] == ["--act"] else sleep_until_needed())

@@ -95,6 +95,8 @@ class Chain:
     decided: ev.Decided | None = None
     finished: ev.Finished | None = None
     pool_never_retained: bool = False
+    reusers: set[str] = field(default_factory=set)
+    """Names of the jobs that took over a pool of ours."""
 
     def __str__(self) -> str:
         done = sum(1 for t in self.trials.values() if t.finished)
@@ -173,7 +175,7 @@ def apply(chain: Chain, event: Event) -> Chain:
 
 
 def _intend(chain: Chain, event: ev.Intent) -> None:
-    job = Job(event)
+    job = Job(event, reused_pool=event.name in chain.reusers)
     chain.jobs[event.name] = chain.debts[event.name] = chain.unfinished[event.name] = job
     history = chain.trials.setdefault(event.trial, TrialHistory(event.trial))
     history.jobs.append(job)
@@ -194,8 +196,10 @@ def _close(chain: Chain, event: ev.PoolClosed) -> None:
     job.closed, job.retained_s, job.settled = Closed(event.how), event.retained_s, True
     chain.debts.pop(event.name, None)
     chain.unfinished.pop(event.name, None)
-    if job.closed is Closed.REUSED_BY_OWN and event.by in chain.jobs:
-        chain.jobs[event.by].reused_pool = True
+    if job.closed is Closed.REUSED_BY_OWN:
+        chain.reusers.add(event.by)
+        if event.by in chain.jobs:
+            chain.jobs[event.by].reused_pool = True
 
 
 def metric_of(job: Job, name: str) -> float | None:

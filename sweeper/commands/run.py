@@ -1,0 +1,247 @@
+"""`sweeper +experiment=NAME`: run a sweep or continue it, then report."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from sweeper.backends import BACKENDS
+from sweeper.clock import SystemClock
+from sweeper.connect import Connection, connect, engine_folder
+from sweeper.core import results as tables
+from sweeper.core.chain import Chain, Job
+from sweeper.core.events import TrialStatus
+from sweeper.core.model import EngineKind, Sweep
+from sweeper.core.request import locked_key
+from sweeper.core.secrets import Redactor, redacted
+from sweeper.debts import Account, Debt, RegisteredJournal, Registry, verify_head
+from sweeper.errors import SweeperError
+from sweeper.journal import SqliteJournal
+from sweeper.locks import held
+from sweeper.progress import PlainProgress
+from sweeper.release import Unreleased
+from sweeper.runner import Ending, Runner, World
+from sweeper.tracking import files, table
+from sweeper.watchdog import Watchdog
+
+BILLING = 3
+FAILING_RULES = frozenset({"max_failures", "same_error_limit"})
+
+
+def complain(text: str) -> None:
+    """Tell a person what is wrong, on stderr."""
+    for line in text.splitlines():
+        print(f"sweeper: {line}", file=sys.stderr)
+
+
+def warn_unreleased(unreleased: Sequence[Unreleased]) -> int:
+    """Say last, and clearly, what may still cost money; returns exit code 3 then, else 0."""
+    for pool in unreleased:
+        complain(f"THE POOL OF {pool.name} MAY STILL BILL: {pool.why}")
+        complain(f"release it with: {pool.command}")
+    return BILLING if unreleased else 0
+
+
+def run(sweep: Sweep) -> int:
+    """Run a sweep, or continue it; returns the exit code."""
+    for warning in sweep.warnings:
+        complain(f"warning: {warning}")
+    with ExitStack() as stack:
+        ending, session = _drive(sweep, stack)
+    # The pool came first, the report comes second.
+    report(sweep, ending.chain, session.folder, session.redact)
+    return exit_code(sweep, ending)
+
+
+def _drive(sweep: Sweep, stack: ExitStack) -> tuple[Ending, Session]:
+    clock = SystemClock()
+    stack.enter_context(clock.listening())
+    session = Session(sweep, connect(sweep), clock)
+    stack.enter_context(held(session.folder / ".lock", f"the sweep {sweep.name}", clock.now()))
+    stack.enter_context(held(session.pool_lock, "the pool that this sweep uses", clock.now()))
+    session.open(stack)
+    ending = Runner(sweep, session.connection.scope, session.connection.owner, session.world()).run()
+    if not ending.chain.debts:
+        session.settle()
+    return ending, session
+
+
+@dataclass
+class Session:
+    """The outside of one invocation: its files, its journal, its watchdog."""
+
+    sweep: Sweep
+    connection: Connection
+    clock: SystemClock
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where this sweep keeps its files."""
+        return Path(self.sweep.project).absolute() / "runs" / self.connection.scope.folder(self.sweep.name)
+
+    @cached_property
+    def redact(self) -> Redactor:
+        """Masks the jobs' environment and the caller's credentials in everything that is written."""
+        environment = [str(value) for value in (self.sweep.composed.get("environment") or {}).values()]
+        credentials = (os.environ.get(name, "") for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"))
+        return Redactor([*environment, *credentials])
+
+    @cached_property
+    def progress(self) -> PlainProgress:
+        """Tells what happens, on stderr."""
+        return PlainProgress(sys.stderr, self.clock.now, len(self.sweep.trials), self.redact)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The user's debts."""
+        return Registry(state_folder())
+
+    @property
+    def pool_lock(self) -> Path:
+        """One runner per (account, region, pool key)."""
+        scope = self.connection.scope
+        name = f"{scope.account}.{scope.region}.{locked_key(self.sweep.locked).short}.lock"
+        local = scope.engine is EngineKind.LOCAL
+        return (Path(self.sweep.project) / ".sweeper" if local else state_folder()) / "locks" / name
+
+    @cached_property
+    def debt(self) -> Debt:
+        """What the registry and the watchdog must know to close this sweep's pools without its experiment file."""
+        scope, options = self.connection.scope, self.sweep.engine_options
+        local = scope.engine is EngineKind.LOCAL
+        account = Account(
+            engine=scope.engine.value,
+            region=scope.region,
+            profile=options.get("profile"),
+            engine_folder=str(engine_folder(Path(self.sweep.project).absolute())) if local else "",
+        )
+        return Debt(self.sweep.name, str(self.folder), account, self.sweep.engine_settings, self.connection.owner)
+
+    def open(self, stack: ExitStack) -> None:
+        """Open the journal under the lock, proved against what the registry remembers of it."""
+        path = self.folder / "journal.db"
+        verify_head(self.registry.find(str(self.folder)), path)
+        files.write_atomically(self.folder / "config.yaml", as_yaml(redacted(self.sweep.composed, self.redact)))
+        self._journal = RegisteredJournal(SqliteJournal(path, self.clock.now, self.redact), self.registry, self.debt)
+        stack.callback(self._journal.close)
+        self._watchdog: Watchdog | None = None
+
+    def arm(self) -> None:
+        """Start the watchdog, once, before the first job can exist."""
+        if self._watchdog is None:
+            log = self.folder / "watchdog.log"
+            self._watchdog = Watchdog(
+                self.debt.to_json(), self.sweep.pool.watchdog_grace_s, str(log), str(state_folder())
+            )
+
+    def settle(self) -> None:
+        """Every pool was observed closed: nothing is owed any more."""
+        self._journal.settle()
+        if self._watchdog:
+            self._watchdog.stand_down()
+
+    def world(self) -> World:
+        """What the runner touches."""
+        from sweeper.aws.clients import SageMakerApi
+        from sweeper.aws.staging import Staging
+
+        connection, sweep = self.connection, self.sweep
+        return World(
+            api=SageMakerApi(connection.clients),
+            journal=self._journal,
+            clock=self.clock,
+            backend=BACKENDS[sweep.backend](),
+            progress=self.progress,
+            stage=Staging(connection.clients, connection.scope, sweep.name, Path(sweep.project)),
+            arm=self.arm,
+            caught=self.clock.caught,
+            log_metrics=self._log_metrics,
+            keep=self._keep,
+            versions={name: package_version(name) for name in ("sweeper", "boto3", "hydra-core")},
+        )
+
+    def _log_metrics(self, name: str) -> Mapping[str, float]:
+        from sweeper.aws import logs
+
+        return logs.last_values(logs.points(logs.lines(self.connection.clients(), name), self.sweep.metrics))
+
+    def _keep(self, job: Job) -> None:
+        """Store a job's configuration, log and metric points below trials/ID; a log that cannot be had is said."""
+        from sweeper.aws import logs
+
+        folder = self.folder / "trials" / job.intent.trial
+        trial = self.sweep.trials.find(job.intent.trial, job.intent.index)
+        try:
+            if trial:
+                resolved = redacted(self.sweep.resolve(trial), self.redact)
+                files.write_atomically(folder / "config.yaml", as_yaml(resolved))
+            log = list(logs.lines(self.connection.clients(), job.name))
+            files.write_atomically(folder / "log.txt", self.redact("".join(f"{line}\n" for _, line in log)))
+            found = logs.points(iter(log), self.sweep.metrics)
+            rows = "".join(f"{tables.utc(when / 1000)},{name},{value}\n" for when, name, value in found)
+            files.write_atomically(folder / "metrics.csv", "time,metric,value\n" + rows)
+        except (SweeperError, OSError) as error:
+            self.progress.say(f"warning: the log of {job.intent.label} was not stored: {error}")
+
+
+def report(sweep: Sweep, chain: Chain, folder: Path, redact: Redactor) -> None:
+    """Write the result files and print the table. Raises OSError when the files cannot be written."""
+    found = tables.results(sweep, chain)
+    for row in found.rows:
+        row.update({key: redacted(row[key], redact) for key in ("message", *sweep.trials.keys)})
+    chosen = tables.best(found, sweep.objective)
+    trial = sweep.trials.find(chosen["trial"], chosen["index"]) if chosen else None
+    files.write_all(folder, sweep.name, found, (chosen, trial.values) if chosen and trial else None, sweep.objective)
+    try:
+        table.print_table(sys.stdout, found, sweep.trials.keys, chosen, sweep.objective)
+        print(table.pool_line(chain))
+        print(f"results: {relative(folder)}/results.csv", flush=True)
+    except BrokenPipeError:
+        # The reader (head) has gone; Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def exit_code(sweep: Sweep, ending: Ending) -> int:
+    """The exit code of an ending, by the precedence of the contract."""
+    if ending.unreleased:
+        return warn_unreleased(ending.unreleased)
+    if ending.signal:
+        return 128 + ending.signal
+    bad = {TrialStatus.FAILED.value, TrialStatus.METRIC_MISSING.value}
+    failed = any(row["status"] in bad for row in tables.results(sweep, ending.chain).rows)
+    ended_by_failures = ending.chain.decided is not None and ending.chain.decided.rule in FAILING_RULES
+    return 1 if failed or ended_by_failures else 0
+
+
+def state_folder() -> Path:
+    """Where sweeper keeps what belongs to the user and not to a project."""
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "sweeper"
+
+
+def as_yaml(value: Any) -> str:
+    """A plain value as YAML."""
+    import yaml
+
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+
+
+def relative(path: Path) -> Path:
+    """A path as a person here would type it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def package_version(package: str) -> str:
+    """The installed version of a package."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
