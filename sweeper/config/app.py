@@ -205,14 +205,14 @@ def _raw_errors() -> Iterator[None]:
 
 def _register() -> None:
     """Make our plugins known to Hydra, once for each process."""
+    name = "hydra_plugins.sweeper_chain"
+    if name in sys.modules:
+        return
     plugins = Plugins.instance()
     plugins.register(ExperimentSource)
     plugins.register(ProjectSearchPath)
-    name = "hydra_plugins.sweeper_chain"
     node = {"_target_": f"{name}.{ChainSweeper.__name__}", "params": {}}
     ConfigStore.instance().store(group="hydra/sweeper", name="chain", provider="sweeper", node=node)
-    if name in sys.modules:
-        return
     # Hydra 1.3 makes a sweeper only from a module below `hydra_plugins`; a real one would be imported by every other
     # Hydra application of the environment. With 1.4 alone this is `plugins.register(ChainSweeper)`.
     module = types.ModuleType(name)

@@ -14,9 +14,9 @@ from hydra.errors import HydraException, MissingConfigException
 
 from sweeper.config import project
 from sweeper.config.declare import UnknownKey
-from sweeper.config.locate import marks
+from sweeper.config.locate import GROUP, marks
 from sweeper.config.problems import COMMAND_LINE, Problem, nearest, shown
-from sweeper.config.sources import GROUP, SUFFIX
+from sweeper.config.sources import SUFFIX
 from sweeper.config.values import say
 
 _CHAIN_ONLY = {"hydra.mode", "hydra/sweeper", "hydra/launcher"}
@@ -107,7 +107,22 @@ def _missing(error: MissingConfigException, overrides: Sequence[str], root: Path
         if f"{override.key_or_group}/{override.value()}" == wanted:
             culprit = None if override.key_or_group == GROUP else line
             return Complaint(Problem(COMMAND_LINE, line, what), culprit=culprit)
-    return Complaint(Problem(_file_named(str(error), root, option), "defaults", what))
+    place = _entry(option, overrides, root) or _file_named(str(error), root, option)
+    return Complaint(Problem(place, "defaults", what))
+
+
+def _entry(option: str, overrides: Sequence[str], root: Path) -> str:
+    """The defaults list entry of an experiment that names this option: the experiment that runs is asked first."""
+    folder = root / project.EXPERIMENTS
+    chosen = [OverridesParser.create().parse_override(line) for line in overrides]
+    first = [folder / f"{o.value()}{SUFFIX}" for o in chosen if o.key_or_group == GROUP]
+    for file in [*first, *sorted(folder.rglob("*" + SUFFIX))]:
+        text = file.read_text(encoding="utf-8") if file.is_file() else ""
+        lines = text.splitlines()
+        for path, (line, column) in marks(text).items():
+            if path[0] == "defaults" and len(path) > 1 and re.search(rf"\b{re.escape(option)}\b", lines[line - 1]):
+                return f"{shown(file)}:{line}:{column}"
+    return ""
 
 
 def _file_named(text: str, root: Path, word: str = "") -> str:

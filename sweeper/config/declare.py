@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -18,13 +19,13 @@ from omegaconf.errors import OmegaConfBaseException
 from sweeper.config import axes, project, source
 from sweeper.config.axes import Axis, CommandLine
 from sweeper.config.check import Finding, findings
-from sweeper.config.locate import Origin
+from sweeper.config.locate import GROUP, Origin
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, dotted, nearest, refuse, shown
 from sweeper.config.schema import SECTIONS, engine_schema
-from sweeper.config.sources import GROUP, ExperimentSource, load
+from sweeper.config.sources import ExperimentSource, load
 from sweeper.config.values import COSMETIC, PINNED, environment_text, identity_leaves, plain, read
 from sweeper.core import stop
-from sweeper.core.identity import Base, flatten
+from sweeper.core.identity import Base, canonical, flatten
 from sweeper.core.model import (
     BackendKind,
     EngineKind,
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
 FREE = ("job", "hyperparameters", "environment", "vars", "dependencies")
 """The sections whose keys may be swept."""
 CONFIG = "config"
+ONE_LOCKED = "it is one for the whole sweep; give it one value"
+MOST_ROWS = 1000
+"""How many values of an axis are tried one by one; the rest are met when their trial comes."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,8 @@ def declare(draft: Draft) -> Sweep:
         _may_vary(draft, axis)
     values = _validated(draft, blocks)
     _unknown_keys(draft)
+    if not draft.problems:
+        _every_row(draft, blocks, values)
     folder = _source_folder(draft, values["job"]) if "job" not in draft.bad else None
     if "job" not in draft.bad:
         _cross_checks(draft, values)
@@ -232,10 +238,44 @@ def _validated(draft: Draft, blocks: Sequence[Axis]) -> dict[str, Any]:
     return values
 
 
+def _every_row(draft: Draft, blocks: Sequence[Axis], values: Mapping[str, Any]) -> None:
+    """Each value of an axis, one at a time: it must resolve, fit the schemas, and leave the locked section alone."""
+    written = {s: plain(draft.config._get_node(s)) for s in (*FREE, "locked") if s in draft.config}
+    follows = any(isinstance(v, str) and "${" in v for _, v in flatten(written))
+    for axis in blocks:
+        if not follows and not any(key.split(".")[0] in ("job", "environment") for key in axis.block.keys):
+            continue
+        for row in itertools.islice(axis.block.rows, MOST_ROWS):
+            found = _row(draft, {k: v for k, v in row.items() if "." in k}, values)
+            if found:
+                key = next(iter(row))
+                draft.problems += [Problem(axis.where(draft.origin, key), f"{key}={show(row[key])}", s) for s in found]
+                break
+
+
+def _row(draft: Draft, row: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
+    config = copy.deepcopy(draft.config)
+    apply(config, row)
+    found: list[Finding] = []
+    for section in (*FREE, "locked"):
+        value, wrong = read(config, section) if section in config else ({}, [])
+        known = {path for path, _ in wrong} | {path for path, _ in read(draft.config, section)[1]}
+        found += [(path, what) for path, what in wrong if not what.startswith("is missing")]
+        if section in SECTIONS:
+            found += [(p, what) for p, what in findings(value, SECTIONS[section], (section,)) if p not in known]
+        if section == "locked" and not wrong and digest(value) != digest(values["locked"]):
+            before = dict(flatten(values["locked"], ("locked",)))
+            path = next(p for p, v in flatten(value, ("locked",)) if canonical(v) != canonical(before.get(p)))
+            draft.wrong(path, f"changes with {', '.join(row)}, which is swept: {ONE_LOCKED}")
+    return [f"{dotted(path)} {what}" for path, what in found]
+
+
 def _section(draft: Draft, section: str) -> None:
     """A section that is none of ours must come from a config group of the user's."""
     groups = {choice.split("/")[0].split("@")[0] for choice in draft.choices}
-    if section not in groups and section != "dependencies":
+    if section == GROUP:
+        draft.wrong((section,), "is not a section; to start from an experiment list it under defaults")
+    elif section not in groups and section != "dependencies":
         hint = nearest(section, [*SECTIONS, "engine"]) or "; values of your own go under vars"
         draft.wrong((section,), f"is not a section{hint}")
 
@@ -361,7 +401,8 @@ class Compositions:
         fixed = [
             str(o.input_line) for o in draft.overrides if not o.is_sweep_override() and o.key_or_group not in chosen
         ]
-        known = draft.choices
+        added = {o.key_or_group for o in draft.overrides if o.is_add()}
+        known = draft.choices.keys() - added
         options = [f"{'' if group in known else '+'}{group}={option}" for group, option in chosen.items()]
         try:
             composed = draft.loader.load_sweep_config(draft.composed, [*fixed, *options])

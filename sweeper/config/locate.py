@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Mark = tuple[int, int]
 Place = tuple[Path, int, int]
 
+GROUP = "experiment"
+"""The config group whose options are the experiment files."""
+
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -63,6 +66,8 @@ class Origin:
         key = dotted(path)
         for override in reversed(self._overrides):
             name = override.key_or_group
+            if name == GROUP:
+                continue
             if key == name or key.startswith(name + "."):
                 return COMMAND_LINE
         if not missing and path in self._places:

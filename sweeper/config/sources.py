@@ -13,11 +13,10 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 
 from sweeper.config import project
-from sweeper.config.locate import marks
+from sweeper.config.locate import GROUP, marks
 from sweeper.config.problems import Problem, shown
 from sweeper.errors import UsageError
 
-GROUP = "experiment"
 SUFFIX = ".yaml"
 
 
@@ -101,7 +100,7 @@ def refuse_hydra_keys(file: Path, config: DictConfig) -> None:
     """An experiment may not leave the chain: its pool would stay behind."""
     where = marks(file.read_text(encoding="utf-8"))
     problems = []
-    for path in [("hydra", "mode"), ("hydra", "sweeper"), ("hydra", "launcher")]:
+    for path in [("hydra", "mode"), ("hydra", "launcher"), ("hydra", "sweeper", "_target_")]:
         if path in where:
             line, column = where[path]
             what = "cannot be set in an experiment: it is always run as a chain; remove the line"

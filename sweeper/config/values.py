@@ -66,7 +66,7 @@ def say(error: BaseException, parent: Any = None) -> str:
     """What OmegaConf could not do, in words that help."""
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     text = text.split("raised while resolving interpolation: ", 1)[-1].strip('"')
-    if isinstance(error, RecursionError) or "RecursionError" in str(error) or "recursion" in text:
+    if isinstance(error, RecursionError) or "RecursionError" in str(error) or "recursi" in text.lower():
         return "the interpolation leads back to itself"
     if unset := re.match(r"Environment variable '(.+)' not found", text):
         name = unset.group(1)

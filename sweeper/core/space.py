@@ -38,6 +38,7 @@ class Space:
 
     def __init__(self, blocks: Sequence[Block], bases: Bases, groups: frozenset[str] = frozenset()) -> None:
         self._bases = bases
+        self._unchanged = bases({})  # now, once: what the outside decides must not change while the sweep runs
         self._groups = groups
         self._cache: dict[str, list[list[int]]] = {}
         self.keys: tuple[str, ...] = tuple(dict.fromkeys(key for block in blocks for key in block.keys))
@@ -105,7 +106,7 @@ class Space:
         """What the base and each row of each block add to the sum, under these group options."""
         known = canonical(chosen) if chosen else ""
         if known not in self._cache:
-            base = self._bases(chosen)
+            base = self._bases(chosen) if chosen else self._unchanged
             columns = [[self._row(base, block, row) for row in block.rows] for block in self._blocks]
             self._cache[known] = [[base.rest], *columns]
         return self._cache[known]
@@ -115,7 +116,7 @@ class Space:
 
     def _distinct(self, block: Block) -> Block:
         """The block without rows that say the same again. Blocks share no key, so within a block is enough."""
-        base = self._bases({})
+        base = self._unchanged
         seen: dict[tuple[int, str], int] = {}
         again: Counter[int] = Counter()
         for position, row in enumerate(block.rows):
@@ -145,7 +146,7 @@ def labels(blocks: Sequence[Block]) -> list[list[str]]:
     """A short name for every row of every block: only what differs, under the shortest key that is clear."""
     varying = [b for b in blocks if len(b.rows) > 1]
     shown = varying or list(blocks)
-    differing = [key for block in shown for key in block.keys if len(shown) == 1 or _differs(block, key)]
+    differing = [key for block in shown for key in block.keys if not varying or _differs(block, key)]
     short = shorten(differing)
     return [
         list(block.labels)

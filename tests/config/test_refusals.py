@@ -1,0 +1,285 @@
+"""Everything wrong with a declaration is one line with its place, all lines at once, and nothing is called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sweeper.config import run
+from sweeper.config.schema import AXIS
+from sweeper.errors import UsageError
+
+LOCKED = "is locked and cannot be swept: every job of a sweep shares one locked section; "
+CHAIN = "cannot be set: an experiment is always run as a chain, so that its pool is always released"
+LOCKED += "give it one value, or write one experiment for each"
+
+
+def refused_words(*words: str) -> list[str]:
+    """The lines with which this command line is refused."""
+    with pytest.raises(UsageError) as error:
+        run(list(words), lambda sweep: 0)
+    return str(error.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        ("locked.instance_type=ml.g5.xlarge,ml.g5.2xlarge", "locked.instance_type: " + LOCKED),
+        ("locked={instance_count:1},{instance_count:2}", "locked: " + LOCKED),
+        ("+locked.new=1,2", "locked.new: " + LOCKED),
+        (
+            "hyperparameters.rnk=1,2",
+            "hyperparameters.rnk: is not a parameter; did you mean 'hyperparameters.rank'?; "
+            "to add it write +hyperparameters.rnk",
+        ),
+        (
+            "hyperparameters.rnk=1",
+            "hyperparameters.rnk: is not in the configuration; did you mean 'hyperparameters.rank'?; "
+            "to add it write +hyperparameters.rnk=1",
+        ),
+        ("pool.keep_alive_s=99999", "pool.keep_alive_s: must be 0 to 3600 seconds, not 99999"),
+        ("pool.keep_alive_s=1,2", "pool.keep_alive_s: cannot be swept: it is one for the whole sweep"),
+        ("backend=warm_pool,on_demand", "backend: cannot be swept: it is one for the whole sweep"),
+        ("backend=nope", "backend=nope: there is no option 'nope' of backend; there is on_demand, warm_pool"),
+        (
+            "hydra.mode=RUN",
+            "hydra.mode=RUN: " + CHAIN,
+        ),
+        (
+            "hydra/sweeper=basic",
+            "hydra/sweeper=basic: " + CHAIN,
+        ),
+        ("rank", "rank: is not key=value: missing EQUAL at '<EOF>'"),
+        (
+            "hyperparameters.lr=interval(0,1)",
+            "hyperparameters.lr=interval(0,1): has no finite number of values; give a list, range(...) or choice(...)",
+        ),
+        (
+            "job.max_runtime_s=1,2",
+            "job.max_runtime_s: cannot be swept: it changes no result, so all its trials would be one and the same",
+        ),
+        (
+            "hyperparameters.lr=${oc.env:SWEEPER_TEST_UNSET}",
+            "hyperparameters.lr: environment variable 'SWEEPER_TEST_UNSET' is not set: set it, or give a default: "
+            "${oc.env:SWEEPER_TEST_UNSET,default}",
+        ),
+        (
+            "hyperparameters.lr=${hyperparameters.rnk}",
+            "hyperparameters.lr: there is no 'hyperparameters.rnk' to interpolate; "
+            "did you mean 'hyperparameters.rank'?",
+        ),
+        ("job.source_dir=cod", "job.source_dir: there is no folder 'cod'; did you mean 'code'?"),
+        (
+            "job.entry_script=trian.py",
+            "job.entry_script: there is no file 'trian.py' in code; did you mean 'train.py'?",
+        ),
+        ("locked.instance_type=g5", "locked.instance_type: must look like ml.g6e.2xlarge, not 'g5'"),
+        ("job.launch=drivr", "job.launch: 'drivr' is not one of driver, toolkit, image; did you mean 'driver'?"),
+        ("--run", "--run: an experiment is always run as a chain; leave it out"),
+        ("--cfgg", "unrecognized arguments: --cfgg"),
+    ],
+)
+def test_on_the_command_line(project: Any, word: str, line: str) -> None:
+    """A mistake on the command line is placed there."""
+    project.experiment()
+    assert project.refused(word) == ["command line: " + line]
+
+
+@pytest.mark.parametrize(
+    ("more", "lines"),
+    [
+        ("sweep: {grid: {locked.instance_type: [ml.g5.xlarge]}}", ["13:16: locked.instance_type: " + LOCKED]),
+        ("sweep:\n  grid:\n    locked: [{instance_count: 2}]", ["15:5: locked: " + LOCKED]),
+        (
+            "sweep: {grid: {hyperparameters.rnk: [1]}}",
+            [
+                "13:16: hyperparameters.rnk: is not a parameter; did you mean 'hyperparameters.rank'?; "
+                "to add it write +hyperparameters.rnk"
+            ],
+        ),
+        (
+            "sweep: {grid: {hyperparameters.rank: []}}",
+            ["13:16: sweep.grid.hyperparameters.rank: " + AXIS["errorMessage"] + ", not []"],
+        ),
+        ("sweep: {gird: {a: [1]}}", ["13:9: sweep.gird: is not a field of sweep; did you mean 'grid'?"]),
+        (
+            "sweep: {grid: {hyperparameters.lr: {logspace: [0, 1, 3]}}}",
+            ["13:16: sweep.grid.hyperparameters.lr: both ends must be greater than 0"],
+        ),
+        ("pool: {keep_alive_s: 99999}", ["13:8: pool.keep_alive_s: must be 0 to 3600 seconds, not 99999"]),
+        ("pool: {keepalive_s: 9}", ["13:8: pool.keepalive_s: is not a field of pool; did you mean 'keep_alive_s'?"]),
+        ("hyperparameter: {rank: 1}", ["13:1: hyperparameter: is not a section; did you mean 'hyperparameters'?"]),
+        ("experiment: x", ["13:1: experiment: is not a section; to start from an experiment list it under defaults"]),
+        (
+            "hydra: {mode: RUN}",
+            ["13:9: hydra.mode: cannot be set in an experiment: it is always run as a chain; remove the line"],
+        ),
+        (
+            "objective: {metric: acuracy, goal: maximize}",
+            ["13:13: objective.metric: 'acuracy' is not one of job.metrics; did you mean 'accuracy'?"],
+        ),
+        (
+            "stop: {until: {metric: acc, op: '==', value: x}}",
+            ["13:8: stop.until: op '==' is not one of >, >=, <, <="],
+        ),
+        (
+            "on_failure: {algorithm_eror: stop}",
+            ["13:14: on_failure.algorithm_eror: is not a field of on_failure; did you mean 'algorithm_error'?"],
+        ),
+        (
+            "vars: {a: '${vars.b}', b: '${vars.a}'}",
+            [
+                "13:8: vars.a: the interpolation leads back to itself",
+                "13:24: vars.b: the interpolation leads back to itself",
+            ],
+        ),
+        ("vars:\n  a: ???", ["14:3: vars.a: is missing: it has no default"]),
+        ("stop: [1]\nstop: {}", ["14:1: not valid YAML: while constructing a mapping found duplicate key stop"]),
+        (
+            "pool: {a",
+            ["14:1: not valid YAML: while parsing a flow mapping ..."],
+        ),
+        (
+            "pool: {keep_alive_s: no}\nstop: {max_trials: 0}\nname: a b",
+            [
+                "13:8: pool.keep_alive_s: must be 0 to 3600 seconds, not False",
+                "14:8: stop.max_trials: 0 is too small: at least 1",
+                "15:1: name: must be letters, digits, '.', '_' or '-', and begin with a letter or digit, not 'a b'",
+            ],
+        ),
+    ],
+)
+def test_in_a_file(project: Any, more: str, lines: list[str]) -> None:
+    """A mistake in a file is placed at the line and column of its key; all mistakes are told at once."""
+    project.experiment(more + "\n")
+    found = project.refused()
+    for line, wanted in zip(found, lines, strict=True):
+        if wanted.endswith("..."):  # the two YAML readers have their own words
+            assert line.startswith("experiments/x.yaml:" + wanted[:-3])
+        else:
+            assert line == "experiments/x.yaml:" + wanted
+
+
+def test_what_is_missing_is_placed_in_the_users_file(project: Any) -> None:
+    """A mandatory value that nobody gave is placed in the experiment, at the nearest section of it."""
+    project.write("experiments/x.yaml", "locked: {instance_type: ml.g5.xlarge}\n")
+    assert project.refused() == [
+        "experiments/x.yaml:1:1: job.image_uri: is missing: it has no default",
+        "experiments/x.yaml:1:1: job.max_runtime_s: is missing: it has no default",
+        "experiments/x.yaml:1:1: locked.role_arn: is missing: it has no default",
+    ]
+
+
+def test_files_and_command_line_at_once(project: Any) -> None:
+    """Mistakes of files come first, those of the command line after them, in one refusal."""
+    project.experiment("pool: {keep_alive_s: -1}\n")
+    assert project.refused("hyperparameters.rnk=1", "lr", "hyperparameters.lrr=1,2", "backend=cold") == [
+        "experiments/x.yaml:13:8: pool.keep_alive_s: must be 0 to 3600 seconds, not -1",
+        "command line: backend=cold: there is no option 'cold' of backend; there is on_demand, warm_pool",
+        "command line: hyperparameters.lrr: is not a parameter; did you mean 'hyperparameters.lr'?; "
+        "to add it write +hyperparameters.lrr",
+        "command line: hyperparameters.rnk: is not in the configuration; did you mean 'hyperparameters.rank'?; "
+        "to add it write +hyperparameters.rnk=1",
+        "command line: lr: is not key=value: missing EQUAL at '<EOF>'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["+experiment=y"], "+experiment=y: there is no experiment 'y' in experiments; there is x"),
+        (["+experiment=xx"], "+experiment=xx: there is no experiment 'xx' in experiments; did you mean 'x'?"),
+        (["experiment=x"], "experiment=x: write +experiment=x"),
+        (["+experiment=x,y"], "+experiment=x,y: one sweep is one experiment: run them one after another"),
+        ([], "no experiment given: add +experiment=NAME; there is x"),
+        (["+experiment=old"], "+experiment=old: experiments/old.yml must be named yaml: rename it to old.yaml"),
+    ],
+)
+def test_which_experiment(project: Any, words: list[str], line: str) -> None:
+    """An experiment that cannot be found is refused with what there is."""
+    project.experiment()
+    project.write("experiments/old.yml", "name: old\n")
+    assert refused_words(*words) == ["command line: " + line]
+
+
+def test_without_a_project(project: Any) -> None:
+    """Outside of any project the missing folder is named, and nothing else runs in its place."""
+    (line,) = refused_words("+experiment=x")
+    assert line.startswith(
+        "command line: +experiment=x: there is no folder experiments: run sweeper inside your project"
+    )
+
+
+def test_a_group_option_may_not_change_the_locked_section(project: Any) -> None:
+    """A swept config group whose option changes what is locked is refused at the axis."""
+    project.write("conf/size/big.yaml", "# @package _global_\nlocked: {instance_type: ml.p4d.24xlarge}\n")
+    project.write("conf/size/same.yaml", "# @package _global_\nhyperparameters: {rank: 1}\n")
+    project.experiment("sweep: {grid: {size: [same, big]}}\n")
+    assert project.refused() == [
+        "experiments/x.yaml:13:16: size: option big changes locked.instance_type (ml.g5.xlarge -> ml.p4d.24xlarge): "
+        "that is one for the whole sweep; write one experiment for each"
+    ]
+    project.experiment()
+    assert project.refused("+size=same,big")[0].startswith("command line: size: option big changes locked.")
+    assert project.refused("+size=same,bag") == ["command line: size: there is no option 'bag'; did you mean 'big'?"]
+
+
+def test_a_locked_value_may_not_follow_a_swept_one(project: Any) -> None:
+    """A locked field that is interpolated from a swept key would vary with it."""
+    project.experiment("sweep: {grid: {vars.size: [30, 30.0, 40]}}\nvars: {size: 30}\n")
+    assert project.refused("locked.volume_size_in_gb=${vars.size}") == [
+        "command line: locked.volume_size_in_gb: changes with vars.size, which is swept: "
+        "it is one for the whole sweep; give it one value"
+    ]
+
+
+def test_a_scalar_on_the_command_line_changes_the_base(project: Any) -> None:
+    """One value for a locked field is a base override, and another locked digest."""
+    project.experiment()
+    other = project.sweep("locked.instance_type=ml.g5.2xlarge")
+    assert other.locked["instance_type"] == "ml.g5.2xlarge"
+    assert other.locked_digest != project.sweep().locked_digest
+
+
+def test_links_out_of_the_source_are_refused(project: Any) -> None:
+    """What is staged lies in the source folder: a link out of it would stage something else tomorrow."""
+    project.experiment()
+    project.write("secret.txt", "s")
+    (project.root / "code" / "link.txt").symlink_to(project.root / "secret.txt")
+    assert project.refused() == [
+        "experiments/x.yaml:6:3: job.source_dir: link.txt is a link out of the folder: copy the file in"
+    ]
+
+
+def test_values_of_environment_are_never_shown(project: Any) -> None:
+    """A refusal names a key of `environment`, never its value."""
+    project.experiment()
+    (line,) = project.refused("+environment.TOKEN=[hunter2hunter2]")
+    assert "hunter2" not in line
+    assert line.startswith("command line: environment.TOKEN: must be text, a number or true/false")
+
+
+def test_broken_yaml_in_the_projects_conf(project: Any) -> None:
+    """A file of the project's `conf/` that does not parse is named with its place."""
+    project.experiment("defaults: [{/recipe: bad}]\n")
+    project.write("conf/recipe/bad.yaml", "a: [1\n")
+    (line,) = project.refused()
+    assert line.startswith("conf/recipe/bad.yaml:2:1: not valid YAML: ")
+
+
+def test_a_group_that_a_file_misspells(project: Any) -> None:
+    """An option that a defaults list names and that does not exist is placed there."""
+    project.experiment("defaults: [{override /backend: worm_pool}]\n")
+    assert project.refused() == [
+        "experiments/x.yaml:13:12: defaults: there is no option 'worm_pool' of backend; did you mean 'warm_pool'?"
+    ]
+
+
+def test_a_short_keep_alive_is_a_warning(project: Any) -> None:
+    """Under a minute a pool may be gone before its successor comes: allowed, and said."""
+    project.experiment()
+    assert project.sweep("pool.keep_alive_s=30").warnings == (
+        "pool.keep_alive_s is 30: a pool may be gone before the next job reaches it",
+    )
+    assert project.sweep("pool.keep_alive_s=60").warnings == ()
