@@ -22,7 +22,7 @@ def _range(start: Number, stop: Number, step: Number = 1) -> Sequence[Number]:
 def _linspace(low: Number, high: Number, n: Number) -> Sequence[Number]:
     count = _count(n)
     inner = [_clean(low + (high - low) * position / (count - 1)) for position in range(1, count - 1)]
-    return [low, *inner, high]
+    return _alike([low, *inner, high])
 
 
 def _logspace(low: Number, high: Number, n: Number) -> Sequence[Number]:
@@ -30,7 +30,13 @@ def _logspace(low: Number, high: Number, n: Number) -> Sequence[Number]:
     if low <= 0 or high <= 0:
         raise ValueError("both ends must be greater than 0")
     inner = [_clean(low * (high / low) ** (position / (count - 1))) for position in range(1, count - 1)]
-    return [low, *inner, high]
+    return _alike([low, *inner, high])
+
+
+def _alike(values: list[Number]) -> list[Number]:
+    """Whole numbers when the ends were written so and every value is one; else all of them fractions."""
+    whole = isinstance(values[0], int) and isinstance(values[-1], int) and all(v == int(v) for v in values)
+    return [int(value) if whole else float(value) for value in values]
 
 
 def _count(n: Number) -> int:
