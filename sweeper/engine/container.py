@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib.util
 import json
 import os
 import re
@@ -107,6 +108,7 @@ class Container:
         self.asked: list[int] = []  # signals that came in
         self.stop_at: float | None = None  # when to kill what is left
         self.process: subprocess.Popen[bytes]
+        self.pid: int | None = None
         self.started = time.time()
 
     def run(self) -> dict[str, Any]:
@@ -123,17 +125,17 @@ class Container:
         except OSError as error:
             self.log.feed(f"{self.spec['argv'][0]}: {error.strerror}\n".encode())
             self._announce(None)
-            return self._exit(None, 127 if isinstance(error, FileNotFoundError) else 126)
-        self._announce(self.process.pid)
+            return self._exit(127 if isinstance(error, FileNotFoundError) else 126)
+        self._announce(self._entrypoint_pid())
         self._watch(wake)
         self._kill_tree()
         self._drain()
-        return self._exit(self.process.pid, self._code())
+        return self._exit(self._code())
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             self.spec["argv"],
-            cwd=self.spec["cwd"],
+            preexec_fn=self._enter,
             env=self.spec["env"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -141,9 +143,34 @@ class Container:
             start_new_session=True,
         )
 
+    def _enter(self) -> None:
+        """In the child: its own /opt/ml where this machine allows one, and its working directory."""
+        if self.spec["isolation"] != "none":
+            isolation = _sibling("namespaces")
+            isolation.enter(
+                self.folder / "ml",
+                isolation.Isolation(self.spec["isolation"]),
+                read_only=tuple(self.spec["read_only"]),
+                no_network=self.spec["no_network"],
+            )
+        os.chdir(self.spec["cwd"])
+
+    def _entrypoint_pid(self) -> int:
+        """The entrypoint's own process id; with process ids of its own it is a grandchild of what was spawned."""
+        if self.spec["isolation"] != "full":
+            return self.process.pid
+        below = descendants(self.process.pid)
+        return below[1] if len(below) > 1 else self.process.pid
+
     def _announce(self, pid: int | None) -> None:
         """Tell the engine, and whoever looks later, that the entrypoint runs."""
-        started = {"pid": pid, "supervisor_pid": os.getpid(), "started_at": self.started}
+        self.pid = pid
+        started = {
+            "pid": pid,
+            "supervisor_pid": os.getpid(),
+            "started_at": self.started,
+            "isolation": self.spec["isolation"],
+        }
         write_json(self.folder / "started.json", started)
         with contextlib.suppress(OSError):  # the engine may be gone; the file says it too
             os.write(1, json.dumps(started).encode() + b"\n")
@@ -239,9 +266,18 @@ class Container:
         code = self.process.returncode
         return code if code >= 0 else 128 - code
 
-    def _exit(self, pid: int | None, code: int) -> dict[str, Any]:
+    def _exit(self, code: int) -> dict[str, Any]:
         self.log.close()
-        return {"pid": pid, "started_at": self.started, "ended_at": time.time(), "exit_code": code}
+        return {"pid": self.pid, "started_at": self.started, "ended_at": time.time(), "exit_code": code}
+
+
+def _sibling(name: str) -> Any:
+    """A module beside this file; with -I there is no package to import it from."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def main(folder: Path) -> None:

@@ -26,7 +26,11 @@ class Control:
         self._service = Service(settings.service, random.Random(settings.seed))
         self._store = Store(state / "engine.db")
         self._closed = False
-        options = {"region": settings.service.region, "stop_grace_s": settings.service.stop_grace_s}
+        options = {
+            "region": settings.service.region,
+            "stop_grace_s": settings.service.stop_grace_s,
+            "private_opt_ml": settings.private_opt_ml,
+        }
         self.machine = Machine(state, objects, self, endpoint, options)
 
     def start(self) -> None:

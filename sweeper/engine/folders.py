@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from typing import Any
 from sweeper.engine.s3 import NoSuchBucketError, ObjectStore, matching, parse_uri
 
 OPT_ML = "/opt/ml"
+HOSTS = Path("/etc/hosts")
 CACHE = "sagemaker/warmpoolcache"
 # What a job may see of the engine's environment: how to find programs, the locale, and how pip reaches its index.
 _PASSED = re.compile(
@@ -57,6 +59,8 @@ class JobFolder:
         (self.path / "home").mkdir(exist_ok=True)
         for name, content in configuration(view.request).items():
             (self.ml / "input/config" / name).write_text(json.dumps(content), encoding="utf-8")
+        with contextlib.suppress(OSError):  # a machine may have no /etc/hosts
+            (self.path / "hosts").write_text(f"{HOSTS.read_text()}\n127.0.0.1 algo-1\n", encoding="utf-8")
         link = self.ml / CACHE
         if cache is not None and not link.is_symlink():
             cache.mkdir(parents=True, exist_ok=True)
@@ -170,6 +174,13 @@ def _channel_configuration(channel: Mapping[str, Any], default_mode: str) -> dic
         "TrainingInputMode": channel.get("InputMode", default_mode),
         **content,
     }
+
+
+def fast_file_channels(request: Mapping[str, Any]) -> list[str]:
+    """Channels that the real service mounts read-only."""
+    default = request["AlgorithmSpecification"]["TrainingInputMode"]
+    channels = request.get("InputDataConfig", [])
+    return [channel["ChannelName"] for channel in channels if channel.get("InputMode", default) == "FastFile"]
 
 
 def environment(view: JobView, folder: JobFolder, root: str, region: str, endpoint: str, shims: Path) -> dict[str, str]:

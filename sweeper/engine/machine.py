@@ -15,10 +15,11 @@ import tarfile
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from sweeper.engine import container, folders
+from sweeper.engine import container, folders, namespaces
 from sweeper.engine.effects import (
     AdoptContainer,
     DropPool,
@@ -30,6 +31,7 @@ from sweeper.engine.effects import (
 )
 from sweeper.engine.folders import InputError, JobFolder, JobView
 from sweeper.engine.metrics import Scanner
+from sweeper.engine.namespaces import Isolation
 from sweeper.engine.s3 import NoSuchBucketError, ObjectStore, parse_uri
 from sweeper.engine.states import Signal
 
@@ -63,6 +65,13 @@ class Reports(Protocol):
         """The platform gives up on the job."""
 
 
+def _probe() -> subprocess.Popen[bytes]:
+    """Ask in a process of one thread: only there may it be tried."""
+    return subprocess.Popen(
+        [sys.executable, "-I", namespaces.__file__], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+
+
 class Machine:
     """Threads and processes. Effects are taken one by one in order; what is slow gets a thread of its own."""
 
@@ -74,7 +83,19 @@ class Machine:
         self._supervisors: dict[str, int] = {}  # job name -> process id
         self._wanted: dict[str, Signal] = {}  # signals for containers that are still being prepared
         self._scanners: dict[str, tuple[Scanner, int]] = {}
+        self._probe = _probe() if options["private_opt_ml"] else None
         threading.Thread(target=self._work, name="machine", daemon=True).start()
+
+    @cached_property
+    def isolation(self) -> Isolation:
+        """How a job gets its /opt/ml on this machine."""
+        if self._probe is None:
+            return Isolation.NONE
+        found, _ = self._probe.communicate()
+        try:
+            return Isolation(found.decode())
+        except ValueError:
+            return Isolation.NONE
 
     def do(self, effect: Effect) -> None:
         """Carry out an effect, some time soon."""
@@ -181,7 +202,8 @@ class Machine:
                 "the request has no ContainerEntrypoint, and the local engine does not run images: "
                 f"{algorithm.get('TrainingImage') or algorithm.get('AlgorithmName')}"
             )
-        root = folders.plain_root(folder.ml)
+        private = self.isolation is not Isolation.NONE
+        root = folders.OPT_ML if private else folders.plain_root(folder.ml)
         region = str(self._options["region"])
         variables = folders.environment(view, folder, root, region, self._endpoint, self._state / "bin")
         stopping = view.request.get("StoppingCondition", {})
@@ -189,6 +211,9 @@ class Machine:
             "argv": [folders.rewritten(word, root) for word in argv],
             "env": {k: folders.rewritten(v, root) for k, v in variables.items()},
             "cwd": root,
+            "isolation": self.isolation.value,
+            "read_only": [f"input/data/{name}" for name in folders.fast_file_channels(view.request)],
+            "no_network": private and bool(view.request.get("EnableNetworkIsolation")),
             "stop_grace_s": self._options["stop_grace_s"],
             # the engine stops a job that runs too long; this is for the time it is away
             "max_runtime_s": stopping.get("MaxRuntimeInSeconds", 86400) + 5,

@@ -182,6 +182,7 @@ class EngineProcess:
             **{k: v for k, v in self.identity.items() if k != "secret"},
             "jobs_running": running,
             "pools_alive": pools,
+            "isolation": self._control.machine.isolation.value,
             "object_bytes": self._objects.size(),
             "disk_bytes": _disk_bytes(self._state),
             "jobs": self._control.records(),

@@ -20,7 +20,9 @@ FAST = {"settle_gap_s": 0.05, "release_lag_s": 0.02, "stop_grace_s": 2.0}
 class Clients:
     """boto3 clients of one engine, and what tests do with them all the time."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, state_dir: Path) -> None:
+        self.state_dir = state_dir
+
         def client(service: str) -> Any:
             return boto3.client(
                 service,  # type: ignore[call-overload]
@@ -65,6 +67,14 @@ class Clients:
         self.sagemaker.create_training_job(**request(name, **changes))
 
 
+def wait_for(true: Callable[[], object], timeout_s: float = 20) -> None:
+    """Look until it is true."""
+    end = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
 def request(name: str, **changes: Any) -> dict[str, Any]:
     """A request that runs code/NAME/train.py; `changes` replace whole members, and `resources`, `algorithm` parts."""
     resources = {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 30}
@@ -96,11 +106,29 @@ def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("engine")
 
 
-@pytest.fixture(scope="session")
-def clients(state_dir: Path) -> Iterator[Clients]:
-    """Clients of the shared engine; its jobs and pools end with the session."""
-    info = launch.ensure(state_dir, FAST)
-    found = Clients(info.url)
+def _serve(state_dir: Path, **settings: Any) -> Iterator[Clients]:
+    info = launch.ensure(state_dir, {**FAST, **settings})
+    found = Clients(info.url, state_dir)
     found.s3.create_bucket(Bucket="bucket")
     yield found
     launch.stop(state_dir)
+
+
+@pytest.fixture(scope="session")
+def clients(state_dir: Path) -> Iterator[Clients]:
+    """Clients of the shared engine; its jobs and pools end with the session."""
+    yield from _serve(state_dir)
+
+
+@pytest.fixture(scope="session")
+def plain_clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
+    """Clients of an engine that has no private /opt/ml: what a machine without user namespaces gets."""
+    yield from _serve(tmp_path_factory.mktemp("plain"), private_opt_ml=False)
+
+
+@pytest.fixture(params=["clients", "plain_clients"])
+def any_clients(request: pytest.FixtureRequest) -> Clients:
+    """Each of the two."""
+    found = request.getfixturevalue(request.param)
+    assert isinstance(found, Clients)
+    return found

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import os
+import signal
 import tarfile
 import urllib.error
 import urllib.request
@@ -15,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from sweeper.engine import launch
 
-from .conftest import Clients, channel, request
+from .conftest import Clients, channel, request, wait_for
 
 POOL = {"resources": {"KeepAlivePeriodInSeconds": 600}}
 PRINT_ROOT = "import pathlib; ROOT = pathlib.Path(__file__).resolve().parents[3]\n"
@@ -122,22 +125,41 @@ def test_a_stopped_script_may_save_its_model(clients: Clients) -> None:
     assert clients.s3.head_object(Bucket="bucket", Key="out/saves/output/model.tar.gz")
 
 
-def test_a_deaf_job_is_killed_with_everything_it_started(clients: Clients) -> None:
+def sleeping(seconds: str) -> bool:
+    """Does a `sleep` of so many seconds live anywhere on this machine?"""
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if entry.read_bytes() == f"sleep\0{seconds}\0".encode():
+                return True
+    return False
+
+
+def test_a_deaf_job_is_killed_with_everything_it_started(any_clients: Clients) -> None:
     """After the grace nothing of the job is alive, not even a daemon in a session of its own."""
+    clients, name = any_clients, "deaf"
+    seconds = f"1000.{clients.url[-5:]}"
     script = (
-        "import os, signal, subprocess, time\n"
+        "import signal, subprocess, time\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "daemon = subprocess.Popen(['sleep', '1000'], start_new_session=True)\n"
-        "print(daemon.pid, flush=True)\n"
+        f"subprocess.Popen(['sleep', '{seconds}'], start_new_session=True)\n"
+        "print('ready', flush=True)\n"
         "time.sleep(1000)\n"
     )
-    clients.run("deaf", script)
-    clients.until("deaf", lambda d: d["SecondaryStatus"] == "Training" and clients.log("deaf"))
-    daemon = Path("/proc") / clients.log("deaf")[0]
-    assert daemon.exists()
-    clients.sagemaker.stop_training_job(TrainingJobName="deaf")
-    assert clients.ended("deaf")["TrainingJobStatus"] == "Stopped"
-    assert not daemon.exists()
+    clients.run(name, script)
+    clients.until(name, lambda d: d["SecondaryStatus"] == "Training" and clients.log(name))
+    assert sleeping(seconds)
+    clients.sagemaker.stop_training_job(TrainingJobName=name)
+    assert clients.ended(name)["TrainingJobStatus"] == "Stopped"
+    assert not sleeping(seconds)
+
+
+def test_a_daemon_does_not_outlive_its_job(any_clients: Clients) -> None:
+    """The container ends with its entrypoint, and with it whatever was left running."""
+    clients, name = any_clients, "daemon"
+    seconds = f"1001.{clients.url[-5:]}"
+    clients.run(name, f"import subprocess; subprocess.Popen(['sleep', '{seconds}'], start_new_session=True)")
+    assert clients.ended(name)["TrainingJobStatus"] == "Completed"
+    assert not sleeping(seconds)
 
 
 def test_max_runtime_is_kept(clients: Clients) -> None:
@@ -214,12 +236,73 @@ def test_a_page_in_a_browser_cannot_start_jobs(clients: Clients) -> None:
             urllib.request.urlopen(call)
 
 
-def test_the_engines_record_shows_each_process(clients: Clients, state_dir: Path) -> None:
-    """Every job that ran has a process id of its own."""
+def test_the_engines_record_shows_each_process(plain_clients: Clients) -> None:
+    """Every job that ran has a process id of its own, and the record has it."""
+    clients = plain_clients
     for name in ("pid-1", "pid-2"):
         clients.run(name, "import os; print(os.getpid())")
         clients.ended(name)
-    status = launch.status(state_dir)
+    status = launch.status(clients.state_dir)
     assert status is not None
     pids = {job["name"]: job["pid"] for job in status["jobs"] if job["name"].startswith("pid-")}
     assert pids == {name: int(clients.log(name)[0]) for name in ("pid-1", "pid-2")}
+
+
+@pytest.fixture
+def private(clients: Clients) -> Clients:
+    """Clients of an engine that gives its jobs a private /opt/ml, where this machine allows it."""
+    status = launch.status(clients.state_dir)
+    assert status is not None
+    if status["isolation"] == "none":
+        pytest.skip("this machine has no user namespaces")
+    return clients
+
+
+def test_a_script_finds_opt_ml_as_on_sagemaker(private: Clients) -> None:
+    """/opt/ml is the job's own, the host is algo-1, and a hard-coded path works."""
+    script = (
+        "import json, os, socket\n"
+        "print(json.load(open('/opt/ml/input/config/hyperparameters.json')))\n"
+        "print(sorted(os.listdir('/opt/ml')))\n"
+        "print(socket.gethostname(), socket.gethostbyname('algo-1'), os.getcwd())\n"
+        "open('/opt/ml/model/m', 'w')\n"
+    )
+    private.run("opt-ml", script, HyperParameters={"a": "1"})
+    assert private.ended("opt-ml")["TrainingJobStatus"] == "Completed", private.log("opt-ml")
+    assert private.log("opt-ml") == [
+        "{'a': '1'}",
+        "['checkpoints', 'code', 'input', 'model', 'output', 'sagemaker']",
+        "algo-1 127.0.0.1 /opt/ml",
+    ]
+    assert private.s3.head_object(Bucket="bucket", Key="out/opt-ml/output/model.tar.gz")
+
+
+def test_a_fast_file_channel_cannot_be_written(private: Clients) -> None:
+    """FastFile is mounted read-only."""
+    inputs = [{**channel("code", "s3://bucket/code/fast-file"), "InputMode": "FastFile"}]
+    private.run("fast-file", "open('/opt/ml/input/data/code/x', 'w')", InputDataConfig=inputs)
+    assert private.ended("fast-file")["TrainingJobStatus"] == "Failed"
+    assert "Read-only file system" in private.log("fast-file")[-1]
+
+
+def test_network_isolation_is_real(private: Clients) -> None:
+    """With EnableNetworkIsolation a job reaches nothing, not even the engine."""
+    port = private.url.rpartition(":")[2]
+    script = f"import socket; socket.create_connection(('127.0.0.1', {port}))"
+    private.run("isolated", script, EnableNetworkIsolation=True)
+    assert private.ended("isolated")["TrainingJobStatus"] == "Failed"
+    assert "Connection refused" in private.log("isolated")[-1]
+
+
+def test_a_killed_supervisor_takes_the_job_with_it(private: Clients) -> None:
+    """Where process ids are private nothing of a job survives its supervisor, and the job is Failed."""
+    seconds = f"1002.{private.url[-5:]}"
+    private.run("orphan", f"import subprocess; subprocess.run(['sleep', '{seconds}'])")
+    private.until("orphan", lambda d: d["SecondaryStatus"] == "Training" and sleeping(seconds))
+    status = launch.status(private.state_dir)
+    assert status is not None
+    if status["isolation"] != "full":
+        pytest.skip("this machine has no private process ids")
+    os.kill(next(job["supervisor_pid"] for job in status["jobs"] if job["name"] == "orphan"), signal.SIGKILL)
+    assert private.ended("orphan")["FailureReason"].startswith("InternalServerError")
+    wait_for(lambda: not sleeping(seconds))

@@ -7,8 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,17 +15,9 @@ import pytest
 from sweeper.engine import launch
 from sweeper.errors import EngineError
 
-from .conftest import FAST, Clients
+from .conftest import FAST, Clients, wait_for
 
 GROUP = "/aws/sagemaker/TrainingJobs"
-
-
-def wait_for(true: Callable[[], object], timeout_s: float = 20) -> None:
-    """Look until it is true."""
-    end = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -44,7 +35,7 @@ def gone(pid: int) -> bool:
 def start(folder: Path) -> tuple[Clients, int]:
     """The folder's engine: clients and process id."""
     info = launch.ensure(folder, FAST)
-    return Clients(info.url), info.pid
+    return Clients(info.url, folder), info.pid
 
 
 def test_the_same_engine_is_found_again(folder: Path) -> None:
