@@ -182,21 +182,37 @@ def close_debts(
         chain = debt.chain()
         if debt.account.gone:
             return []
+        closer = Closer(debt.account.api(), debt.settings, clock, say, impatient)
+        return closer.close_all(chain, stop_running=stop_running)
+
+
+@dataclass(frozen=True)
+class Closer:
+    """Closes what a chain owes without being its runner: the watchdog, and a later command."""
+
+    api: TrainingApi
+    settings: EngineSettings
+    clock: Clock
+    say: Callable[[str], None]
+    impatient: Callable[[], bool] = lambda: False
+
+    def close_all(self, chain: Chain, *, stop_running: bool) -> list[Unreleased]:
+        """Close every job that may hold a pool, newest first; returns those that could not be closed."""
 
         def note(event: ev.Event) -> None:
             apply(chain, event)
             if isinstance(event, ev.PoolClosed):
-                say(f"pool of {event.name}: {event.how}")
+                self.say(f"pool of {event.name}: {event.how}")
 
         releaser = Releaser(
-            api=debt.account.api(),
-            clock=clock,
-            settings=debt.settings,
+            api=self.api,
+            clock=self.clock,
+            settings=self.settings,
             note=note,
-            say=say,
+            say=self.say,
             harvest=_not_ours_to_judge,
             is_own=chain.jobs.__contains__,
-            impatient=impatient,
+            impatient=self.impatient,
             stop_running=stop_running,
         )
         return [failed for job in chain.debts_newest_first if (failed := releaser.close(job))]

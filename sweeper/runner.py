@@ -62,6 +62,9 @@ class World:
 class Runner:
     """One invocation of one sweep."""
 
+    decide = staticmethod(decide)
+    releaser: type[Releaser] = Releaser
+
     def __init__(self, sweep: Sweep, scope: Scope, owner: str, world: World) -> None:
         self.sweep, self.scope, self.owner, self.world = sweep, scope, owner, world
         self.settings = sweep.engine_settings
@@ -383,7 +386,7 @@ class Runner:
     def _release(self, names: tuple[str, ...]) -> None:
         """Close these jobs; those that cannot be observed closed are kept in `unreleased`."""
         closing, self._closing = self._closing, True
-        releaser = Releaser(
+        releaser = self.releaser(
             api=self.world.api,
             clock=self.world.clock,
             settings=self.settings,
