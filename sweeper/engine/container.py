@@ -126,7 +126,7 @@ class Container:
             self.log.feed(f"{self.spec['argv'][0]}: {error.strerror}\n".encode())
             self._announce(None)
             return self._exit(127 if isinstance(error, FileNotFoundError) else 126)
-        self._announce(self._entrypoint_pid())
+        self._announce(self.process.pid)
         self._watch(wake)
         self._kill_tree()
         self._drain()
@@ -154,13 +154,6 @@ class Container:
                 no_network=self.spec["no_network"],
             )
         os.chdir(self.spec["cwd"])
-
-    def _entrypoint_pid(self) -> int:
-        """The entrypoint's own process id; with process ids of its own it is a grandchild of what was spawned."""
-        if self.spec["isolation"] != "full":
-            return self.process.pid
-        below = descendants(self.process.pid)
-        return below[1] if len(below) > 1 else self.process.pid
 
     def _announce(self, pid: int | None) -> None:
         """Tell the engine, and whoever looks later, that the entrypoint runs."""

@@ -58,7 +58,7 @@ def _works(wanted: Isolation) -> bool:
 
 
 def enter(ml: Path, wanted: Isolation, *, read_only: tuple[str, ...] = (), no_network: bool = False) -> None:
-    """Move this process into namespaces of its own. With FULL it returns in a child that will be process 2."""
+    """Move this process into namespaces of its own. With FULL it returns in a grandchild."""
     flags = _NEWUSER | _NEWNS | _NEWUTS
     flags |= _NEWPID if wanted is Isolation.FULL else 0
     flags |= _NEWNET if no_network else 0
@@ -68,11 +68,9 @@ def enter(ml: Path, wanted: Isolation, *, read_only: tuple[str, ...] = (), no_ne
     Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
     Path("/proc/self/uid_map").write_text(f"{user} {user} 1", encoding="ascii")
     Path("/proc/self/gid_map").write_text(f"{group} {group} 1", encoding="ascii")
-    if wanted is Isolation.FULL:
-        _become_child_of_init()
     _mount("none", "/", None, _MS_REC | _MS_PRIVATE)
     if wanted is Isolation.FULL:
-        _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
+        _become_child_of_init()
     _libc().sethostname(b"algo-1", 6)
     _shadow_opt()
     _mount(str(ml), OPT_ML, None, _MS_BIND | _MS_REC)
@@ -89,8 +87,10 @@ def enter(ml: Path, wanted: Isolation, *, read_only: tuple[str, ...] = (), no_ne
 def _become_child_of_init() -> None:
     """Fork twice: this process waits outside, the first child is init of the new process ids, the second returns.
 
-    SIGTERM is handed down to the last one's group. Each dies with its parent, and with init dies everything.
+    SIGTERM is handed down to the last one's group. Each dies with its parent, and with init dies everything. The last
+    one bears inside the process id that the first one has outside, so that a job knows itself by the id on record.
     """
+    outside = os.getpid()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     _die_with_parent()  # after unshare, which forgets it
     init = os.fork()
@@ -99,6 +99,9 @@ def _become_child_of_init() -> None:
         _hand_down(lambda: os.kill(init, signal.SIGTERM))
         os._exit(_code(os.waitpid(init, 0)[1]))
     _die_with_parent()
+    _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
+    with contextlib.suppress(OSError):  # a kernel without checkpoint and restore counts from 2
+        Path("/proc/sys/kernel/ns_last_pid").write_text(str(outside - 1), encoding="ascii")
     job = os.fork()
     if job:
         _close_all()

@@ -236,9 +236,9 @@ def test_a_page_in_a_browser_cannot_start_jobs(clients: Clients) -> None:
             urllib.request.urlopen(call)
 
 
-def test_the_engines_record_shows_each_process(plain_clients: Clients) -> None:
+def test_the_engines_record_shows_each_process(any_clients: Clients) -> None:
     """Every job that ran has a process id of its own, and the record has it."""
-    clients = plain_clients
+    clients = any_clients
     for name in ("pid-1", "pid-2"):
         clients.run(name, "import os; print(os.getpid())")
         clients.ended(name)
