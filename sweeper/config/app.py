@@ -26,9 +26,9 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.config import complaints, project
-from sweeper.config.declare import CONFIG, Draft, UnknownKey, declare
+from sweeper.config.declare import Draft, UnknownKey, declare
 from sweeper.config.problems import COMMAND_LINE, Problem, refuse
-from sweeper.config.sources import ExperimentSource, ProjectSearchPath
+from sweeper.config.sources import PRIMARY, ExperimentSource, ProjectSearchPath, ProjectSource
 from sweeper.config.values import say
 from sweeper.core.model import Sweep
 from sweeper.errors import UsageError
@@ -94,8 +94,8 @@ class ChainSweeper(Sweeper):
 def _never(config: DictConfig) -> NoReturn:
     """The task function: a run outside of the chain would leave its pool behind."""
     raise UsageError(
-        f"{COMMAND_LINE}: the configuration leaves the chain (hydra.mode or hydra/sweeper is set, perhaps by a "
-        "config.yaml of your own in conf/): remove it, so that the pool is always released"
+        f"{COMMAND_LINE}: the configuration leaves the chain (hydra.mode or hydra/sweeper is set in a group of "
+        "your own): remove it, so that the pool is always released"
     )
 
 
@@ -126,8 +126,8 @@ def _compose(call: Call, prog: str, flags: Sequence[str], overrides: Sequence[st
         except OmegaConfBaseException as error:
             complaint = complaints.Complaint(Problem(COMMAND_LINE, "", say(error)))
         except yaml.YAMLError as error:
-            call.problems += complaints.broken_files(call.root) or [Problem("a configuration file", "", str(error))]
-            complaint = complaints.Complaint()
+            said = " ".join(str(error).split())
+            complaint = complaints.Complaint(Problem("a configuration file", "", f"not valid YAML: {said}"))
         call.problems += [complaint.problem] if complaint.problem else []
         call.unknown += [complaint.unknown] if complaint.unknown else []
         if complaint.culprit is None:
@@ -170,7 +170,7 @@ def _refuse_flag(message: str) -> NoReturn:
 def _hydra(argv: Sequence[str]) -> None:
     """Run Hydra's own entry point on these words. It reports errors by raising them; help and the like print."""
     old = {"version_base": "1.3"} if hydra.__version__.startswith("1.3") else {}  # 1.4 deprecates what 1.3 needs
-    main = hydra.main(config_path=str(project.packaged_conf()), config_name=CONFIG, **old)(_never)
+    main = hydra.main(config_path=str(project.packaged_conf()), config_name=PRIMARY, **old)(_never)
     with _words(argv), _raw_errors():
         try:
             main()
@@ -210,6 +210,7 @@ def _register() -> None:
         return
     plugins = Plugins.instance()
     plugins.register(ExperimentSource)
+    plugins.register(ProjectSource)
     plugins.register(ProjectSearchPath)
     node = {"_target_": f"{name}.{ChainSweeper.__name__}", "params": {}}
     ConfigStore.instance().store(group="hydra/sweeper", name="chain", provider="sweeper", node=node)

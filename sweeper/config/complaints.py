@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, MissingConfigException
@@ -145,21 +144,6 @@ def _file_named(text: str, root: Path, word: str = "") -> str:
             return f"{shown(file)}:{line}:{column}"
     line, column = found.get(("defaults",), (1, 1))
     return f"{shown(file)}:{line}:{column}"
-
-
-def broken_files(root: Path) -> list[Problem]:
-    """Every YAML file of the project's `conf/` that does not parse: Hydra does not say which one it read."""
-    problems = []
-    for file in sorted((root / "conf").rglob("*" + SUFFIX)):
-        try:
-            yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            place = f"{shown(file)}:{mark.line + 1}:{mark.column + 1}" if mark else f"{shown(file)}:1:1"
-            problems.append(Problem(place, "", f"not valid YAML: {error.problem}"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            problems.append(Problem(f"{shown(file)}:1:1", "", f"not valid YAML: {str(error).splitlines()[0]}"))
-    return problems
 
 
 def _say(error: HydraException) -> str:

@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 
 FREE = ("job", "hyperparameters", "environment", "vars", "dependencies")
 """The sections whose keys may be swept."""
-CONFIG = "config"
 ONE_LOCKED = "it is one for the whole sweep; give it one value"
 MOST_ROWS = 1000
 """How many values of an axis are tried one by one; the rest are met when their trial comes."""

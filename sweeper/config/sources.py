@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import yaml
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
@@ -18,6 +19,8 @@ from sweeper.config.problems import Problem, shown
 from sweeper.errors import UsageError
 
 SUFFIX = ".yaml"
+PRIMARY = "config"
+"""The configuration that Hydra starts from: ours."""
 
 
 def load(file: Path) -> DictConfig:
@@ -115,6 +118,34 @@ def refuse_hydra_keys(file: Path, config: DictConfig) -> None:
         raise UsageError("\n".join(map(str, problems)))
 
 
+class ProjectSource(FileConfigSource):
+    """The project's `conf/`: groups that add to ours or shadow them.
+
+    Its `config.yaml` is not read: a repository that trains with Hydra has one of its own, for another application.
+    """
+
+    @staticmethod
+    def scheme() -> str:
+        """The scheme of the search path."""
+        return "project"
+
+    def is_config(self, config_path: str) -> bool:
+        """True when there is such a file, `config.yaml` aside."""
+        return config_path.removesuffix(SUFFIX) != PRIMARY and super().is_config(config_path)
+
+    def file(self, config_path: str) -> Path | None:
+        """The file of this config, None when it is none of ours."""
+        return Path(self.path) / (config_path.removesuffix(SUFFIX) + SUFFIX) if self.is_config(config_path) else None
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """The file's content, as Hydra reads it. Raises UsageError with the place of what does not parse."""
+        try:
+            return super().load_config(config_path)
+        except (yaml.YAMLError, UnicodeDecodeError):
+            load(Path(self.path) / (config_path.removesuffix(SUFFIX) + SUFFIX))
+            raise
+
+
 class ProjectSearchPath(SearchPathPlugin):
     """Puts the user's project into Hydra's search path."""
 
@@ -123,5 +154,5 @@ class ProjectSearchPath(SearchPathPlugin):
         root = project.find(os.environ, Path.cwd())
         conf = root / "conf"
         if conf.is_dir() and conf.resolve() != project.packaged_conf():
-            search_path.prepend("project", f"file://{conf}", anchor="main")
+            search_path.prepend("project", f"project://{conf}", anchor="main")
         search_path.append("experiments", f"experiments://{root / project.EXPERIMENTS}")

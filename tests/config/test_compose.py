@@ -163,6 +163,13 @@ def test_groups_of_the_user(project: Any) -> None:
     assert [trial.id for trial in pinned.trials] == [trial.id for trial in sweep.trials][:2]
 
 
+def test_another_applications_primary_config_is_left_alone(project: Any) -> None:
+    """A `conf/config.yaml` of the project belongs to the user's own Hydra application: it is not read."""
+    project.write("conf/config.yaml", "model: transformer\npool: {keep_alive_s: 77}\n")
+    project.experiment()
+    assert project.sweep().pool.keep_alive_s == 300
+
+
 def test_hydras_own_sweep_parameters_come_first(project: Any) -> None:
     """Sweeps under `hydra.sweeper.params` are understood, and the command line wins over them."""
     project.experiment("hydra: {sweeper: {params: {hyperparameters.rank: '1,2', hyperparameters.lr: 5}}}\n")

@@ -84,7 +84,7 @@ def test_identity_survives_reordering(axes: dict[str, list[Any]], chance: Any) -
     assert set(space(axes).ids()) <= set(space(other).ids())
 
 
-@pytest.mark.parametrize("pair", itertools.combinations([1, 1.0, True, "1", [1], {"x": 1}, "true"], 2))
+@pytest.mark.parametrize("pair", list(itertools.combinations([1, 1.0, True, "1", [1], {"x": 1}, "true"], 2)))
 def test_types_are_told_apart(pair: tuple[Any, Any]) -> None:
     """1, 1.0, true and "1" are four values."""
     assert len(set(space({"a": list(pair)}).ids())) == 2
