@@ -30,6 +30,7 @@ class Control:
             "region": settings.service.region,
             "stop_grace_s": settings.service.stop_grace_s,
             "private_opt_ml": settings.private_opt_ml,
+            "images": settings.images,
         }
         self.machine = Machine(state, objects, self, endpoint, options)
 

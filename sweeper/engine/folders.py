@@ -81,6 +81,27 @@ class JobFolder:
                 except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
                     raise InputError(f"s3://{bucket}/{key} is both an object and a folder") from error
 
+    def fetch_source(self, uri: str, objects: ObjectStore, root: str) -> str:
+        """The toolkit's source archive, fetched from S3, or where it lies in a channel."""
+        if not uri.startswith("s3://"):
+            if not uri.startswith(OPT_ML):
+                raise InputError(f"sagemaker_submit_directory {uri!r} is neither in S3 nor below {OPT_ML}")
+            return rewritten(uri, root)
+        bucket, key = parse_uri(uri)
+        target = self.path / "sourcedir.tar.gz"
+        try:
+            objects.copy_to(bucket, key, target)
+        except (NoSuchBucketError, KeyError) as error:
+            raise InputError(f"{uri} does not exist") from error
+        return str(target)
+
+    def rewrite(self, folder: str, root: str) -> None:
+        """Name the job's own folder in the text files of a channel: ModelTrainer's driver knows only /opt/ml."""
+        for file in (self.ml / folder).rglob("*"):
+            if file.suffix in (".sh", ".py", ".json") and file.is_file():
+                text = file.read_text(encoding="utf-8", errors="surrogateescape")
+                file.write_text(rewritten(text, root), encoding="utf-8", errors="surrogateescape")
+
     def write_spec(self, spec: Mapping[str, Any]) -> None:
         """What the supervisor reads."""
         path = self.path / "spec.json"

@@ -19,7 +19,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from sweeper.engine import container, folders, namespaces
+from sweeper.engine import container, dialects, folders, namespaces, toolkit
+from sweeper.engine.checkpoints import Checkpoints
+from sweeper.engine.dialects import Dialect, dialect_of
 from sweeper.engine.effects import (
     AdoptContainer,
     DropPool,
@@ -82,6 +84,7 @@ class Machine:
         self._lock = threading.Lock()
         self._supervisors: dict[str, int] = {}  # job name -> process id
         self._wanted: dict[str, Signal] = {}  # signals for containers that are still being prepared
+        self._checkpoints: dict[str, Checkpoints] = {}
         self._scanners: dict[str, tuple[Scanner, int]] = {}
         self._probe = _probe() if options["private_opt_ml"] else None
         threading.Thread(target=self._work, name="machine", daemon=True).start()
@@ -168,9 +171,7 @@ class Machine:
             return
         folder = self.folder(name)
         try:
-            folder.lay_out(view, self._cache(view.pool_id) if view.keeps_pool else None)
-            folder.copy_inputs(view, self._objects)
-            folder.write_spec(self._spec(view, folder))
+            checkpoints = self._prepare(view, folder)
         except InputError as error:
             self._reports.failed(name, f"ClientError: {error}")
             return
@@ -191,24 +192,30 @@ class Machine:
         if line:
             self._reports.note_container(name, json.loads(line))
             self._reports.started(name)
+        checkpoints.follow()
         self._await_exit(name, folder)
         process.wait()
 
+    def _prepare(self, view: JobView, folder: JobFolder) -> Checkpoints:
+        """Lay everything out that the container needs; raises InputError."""
+        folder.lay_out(view, self._cache(view.pool_id) if view.keeps_pool else None)
+        folder.copy_inputs(view, self._objects)
+        checkpoints = Checkpoints(view.request, folder.ml, self._objects)
+        checkpoints.restore()
+        with self._lock:
+            self._checkpoints[view.name] = checkpoints
+        folder.write_spec(self._spec(view, folder))
+        return checkpoints
+
     def _spec(self, view: JobView, folder: JobFolder) -> dict[str, Any]:
-        algorithm = view.request["AlgorithmSpecification"]
-        argv = [*algorithm.get("ContainerEntrypoint", []), *algorithm.get("ContainerArguments", [])]
-        if not argv:
-            raise InputError(
-                "the request has no ContainerEntrypoint, and the local engine does not run images: "
-                f"{algorithm.get('TrainingImage') or algorithm.get('AlgorithmName')}"
-            )
         private = self.isolation is not Isolation.NONE
         root = folders.OPT_ML if private else folders.plain_root(folder.ml)
+        argv = self._command(view, folder, root)
         region = str(self._options["region"])
         variables = folders.environment(view, folder, root, region, self._endpoint, self._state / "bin")
         stopping = view.request.get("StoppingCondition", {})
         return {
-            "argv": [folders.rewritten(word, root) for word in argv],
+            "argv": argv,
             "env": {k: folders.rewritten(v, root) for k, v in variables.items()},
             "cwd": root,
             "isolation": self.isolation.value,
@@ -218,6 +225,23 @@ class Machine:
             # the engine stops a job that runs too long; this is for the time it is away
             "max_runtime_s": stopping.get("MaxRuntimeInSeconds", 86400) + 5,
         }
+
+    def _command(self, view: JobView, folder: JobFolder, root: str) -> list[str]:
+        """What the container runs, by the dialect of the request."""
+        request, dialect = view.request, dialect_of(view.request)
+        if dialect is Dialect.TOOLKIT:
+            source = folder.fetch_source(dialects.submit_directory(request), self._objects, root)
+            return [sys.executable, toolkit.__file__, root, source, str(int(dialects.captures_errors(request)))]
+        if dialect is Dialect.DRIVER_V3 and root != folders.OPT_ML:
+            folder.rewrite(f"input/data/{dialects.V3_DRIVERS}", root)
+        argv = dialects.own_command(request, self._options["images"])
+        if not argv:
+            algorithm = request["AlgorithmSpecification"]
+            raise InputError(
+                "the request has no ContainerEntrypoint, and the local engine does not run images: "
+                f"{algorithm.get('TrainingImage') or algorithm.get('AlgorithmName')}"
+            )
+        return [folders.rewritten(word, root) for word in argv]
 
     def _spawn(self, folder: JobFolder) -> subprocess.Popen[bytes]:
         """Start a supervisor that holds the job's lock from its first moment."""
@@ -253,6 +277,7 @@ class Machine:
         if started:
             self._reports.note_container(name, started)
             self._reports.started(name)
+        self._checkpoints_of(name, folder).follow()
         self._await_exit(name, folder)
 
     def _await_exit(self, name: str, folder: JobFolder) -> None:
@@ -295,13 +320,24 @@ class Machine:
         with self._lock:
             self._wanted.pop(name, None)
         try:
+            self._checkpoints_of(name, folder).finish()
             problem = self._upload_artifacts(view, folder)
         except NoSuchBucketError as error:
             problem = f"ClientError: Artifact upload failed: the bucket {error} does not exist"
         self._clean(folder)
         with self._lock:
             self._scanners.pop(name, None)
+            self._checkpoints.pop(name, None)
         self._reports.uploaded(name, problem)
+
+    def _checkpoints_of(self, name: str, folder: JobFolder) -> Checkpoints:
+        with self._lock:
+            if name in self._checkpoints:
+                return self._checkpoints[name]
+        view = self._reports.view(name)
+        found = Checkpoints(view.request if view else {}, folder.ml, self._objects)
+        with self._lock:
+            return self._checkpoints.setdefault(name, found)
 
     def _upload_artifacts(self, view: JobView, folder: JobFolder) -> str | None:
         output = view.request["OutputDataConfig"]
@@ -329,7 +365,7 @@ class Machine:
     @staticmethod
     def _clean(folder: JobFolder) -> None:
         """What is in S3 now, or was copied from there, is not kept twice."""
-        for name in ("input/data", "model", "output/data", "checkpoints", "code"):
+        for name in ("input/data", "model", "output/data", "checkpoints", "code", "environment"):
             shutil.rmtree(folder.ml / name, ignore_errors=True)
         shutil.rmtree(folder.path / "home", ignore_errors=True)
         (folder.ml / folders.CACHE).unlink(missing_ok=True)

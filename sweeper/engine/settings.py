@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -53,6 +53,8 @@ class EngineSettings:
     idle_s: float = 300.0  # stop after so long without a running job, a live pool or a request
     seed: int = 0
     private_opt_ml: bool = True  # a private /opt/ml by namespaces where the kernel allows it
+    # what to run for an image (a pattern) whose request names no entrypoint; `train` is added, as to a container
+    images: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> EngineSettings:
