@@ -1,5 +1,16 @@
 """Composing an experiment with Hydra, checking it, and freezing it into a Sweep."""
 
-from sweeper.config.app import run
+from __future__ import annotations
 
-__all__ = ["run"]
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sweeper.core.model import Sweep
+
+
+def run(argv: Sequence[str], then: Callable[[Sweep], int], *, prog: str = "sweeper") -> int:
+    """Compose what `argv` says, declare the Sweep and return what `then` makes of it (see `sweeper.config.app.run`)."""
+    from sweeper.config import app  # Hydra takes 0.2 s to import: not for someone who only asks for help
+
+    return app.run(argv, then, prog=prog)

@@ -42,14 +42,23 @@ def _of(error: Any, path: KeyPath) -> Iterator[Finding]:
                 yield (*path, key), "is missing"
     elif error.validator == "propertyNames":
         yield (*path, value), "is not a possible name"
+    elif error.validator == "anyOf" and (closer := _meant(error)):
+        for inner in closer:
+            yield from _of(inner, (*path, *inner.relative_path))
     else:
         yield path, _says(error, path, value, rule)
 
 
+def _meant(error: Any) -> list[Any]:
+    """The errors of the alternative that was meant, when that is plain: the one that fits until further down."""
+    deeper = [inner for inner in error.context if inner.relative_path]
+    if not deeper and "errorMessage" not in error.schema and isinstance(error.instance, dict):
+        deeper = [inner for inner in error.context if inner.validator in ("additionalProperties", "required")]
+    return [inner for inner in error.context if deeper and inner.schema_path[0] == deeper[0].schema_path[0]]
+
+
 def _says(error: Any, path: KeyPath, value: Any, rule: Any) -> str:
     seen = "this" if path[:1] == ("environment",) else repr(value)  # never a value that may be a secret
-    if error.validator == "anyOf" and (closer := _inner(error, path)):
-        return closer
     if "errorMessage" in error.schema:
         return f"{error.schema['errorMessage']}, not {seen}"
     kind = error.validator
@@ -68,13 +77,3 @@ def _says(error: Any, path: KeyPath, value: Any, rule: Any) -> str:
     if kind in ("maxLength", "maxItems", "maxProperties"):
         return f"is too long: at most {rule}"
     return str(error.message)
-
-
-def _inner(error: Any, path: KeyPath) -> str:
-    """What one alternative says about a part of the value, when it is plain which alternative was meant."""
-    inner = [e for e in error.context if e.absolute_path != error.absolute_path or e.validator == "required"]
-    objects = [e for e in inner if e.validator in ("additionalProperties", "required") or e.relative_path]
-    if not isinstance(error.instance, dict) or not objects:
-        return ""
-    said = [finding for e in objects[:1] for finding in _of(e, (*path, *e.relative_path))]
-    return "; ".join(f"{dotted(where[len(path) :])} {what}" for where, what in said)

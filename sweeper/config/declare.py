@@ -16,8 +16,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from sweeper.config import axes, project, source
-from sweeper.config.axes import Axis, CommandLine
+from sweeper.config import project, source
+from sweeper.config.axes import ROUND, Axis, Builder, CommandLine
 from sweeper.config.check import Finding, findings
 from sweeper.config.locate import GROUP, Origin
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, dotted, nearest, refuse, shown
@@ -25,7 +25,7 @@ from sweeper.config.schema import SECTIONS, engine_schema
 from sweeper.config.sources import ExperimentSource, load
 from sweeper.config.values import COSMETIC, PINNED, environment_text, identity_leaves, plain, read
 from sweeper.core import stop
-from sweeper.core.identity import Base, canonical, flatten
+from sweeper.core.identity import canonical, flatten
 from sweeper.core.model import (
     BackendKind,
     EngineKind,
@@ -39,7 +39,7 @@ from sweeper.core.model import (
     Trial,
 )
 from sweeper.core.request import digest
-from sweeper.core.space import Space, show
+from sweeper.core.space import Bases, Part, RuleFailedError, Space, show
 from sweeper.errors import UsageError
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class Draft:
     root: Path
     problems: list[Problem] = field(default_factory=list)
     unknown: Sequence[UnknownKey] = ()
+    axes: Sequence[Axis] = ()
     bad: set[str] = field(default_factory=set)
     """The sections that are wrong in themselves: what depends on them is not looked at."""
 
@@ -95,6 +96,11 @@ class Draft:
     def wrong(self, path: KeyPath, what: str, *, missing: bool = False) -> None:
         """Note a problem at this key."""
         self.bad.add(str(path[0]))
+        for axis in self.axes:
+            for key in axis.block.keys:
+                if (dotted(path) + ".").startswith(key + "."):
+                    self.problems.append(Problem(axis.where(self.origin, key), dotted(path), what))
+                    return
         self.problems.append(self.origin.problem(path, what, missing=missing))
 
     def note(self, found: Sequence[Finding]) -> None:
@@ -110,10 +116,13 @@ def declare(draft: Draft) -> Sweep:
     line = CommandLine.of(draft.overrides)
     section = plain(draft.config.get("sweep")) or {}
     _shape_of_sweep(draft, section)
+    parts: list[Part] = []
     blocks: list[Axis] = []
     if "sweep" not in draft.bad:
-        blocks, wrong = axes.build(section, line, lambda: draft.origin)
-        draft.problems += wrong
+        builder = Builder(line, lambda: draft.origin, dict(flatten(_sections(draft))))
+        parts, blocks = builder.build(section), builder.axes
+        draft.axes = blocks
+        draft.problems += builder.problems
     for axis in blocks:
         _may_vary(draft, axis)
     values = _validated(draft, blocks)
@@ -124,7 +133,7 @@ def declare(draft: Draft) -> Sweep:
     if "job" not in draft.bad:
         _cross_checks(draft, values)
     refuse(draft.problems)
-    return _freeze(draft, values, blocks, folder)
+    return _freeze(draft, values, blocks, parts, folder)
 
 
 # -- checks -----------------------------------------------------------------------------------------------------
@@ -164,6 +173,8 @@ def _may_vary(draft: Draft, axis: Axis) -> None:
 
 def _why_not(draft: Draft, key: str, leaves: Mapping[str, Any], axis: Axis) -> str:
     section, _, rest = key.partition(".")
+    if key == ROUND:
+        return ""
     if section == "locked":
         return (
             "is locked and cannot be swept: every job of a sweep shares one locked section; "
@@ -327,10 +338,14 @@ def _cross_checks(draft: Draft, values: Mapping[str, Any]) -> None:
 def apply(config: DictConfig, values: Mapping[str, Any]) -> None:
     """Set these values as Hydra's own composition would."""
     for key, value in values.items():
+        if key == ROUND:
+            continue  # tells repeats apart, and is no parameter
         OmegaConf.update(config, key, value, merge=True, force_add=True)
 
 
-def _freeze(draft: Draft, values: Mapping[str, Any], blocks: Sequence[Axis], folder: Path | None) -> Sweep:
+def _freeze(
+    draft: Draft, values: Mapping[str, Any], blocks: Sequence[Axis], parts: Sequence[Part], folder: Path | None
+) -> Sweep:
     try:
         source_digest = source.digest(folder) if folder else ""
     except source.SourceError as error:
@@ -338,14 +353,15 @@ def _freeze(draft: Draft, values: Mapping[str, Any], blocks: Sequence[Axis], fol
         refuse(draft.problems)
     locked = values["locked"]
     compositions = Compositions(draft, digest(locked))
-    swept = tuple(key for axis in blocks for key in axis.block.keys if key not in _groups(draft, blocks))
-
-    def base(chosen: Mapping[str, Any]) -> Base:
-        return Base(identity_leaves(compositions.of(chosen), locked, source_digest or None, swept), swept)
-
     groups = _groups(draft, blocks)
     _groups_keep_the_rest(draft, blocks, compositions, groups)
-    space = Space([axis.block for axis in blocks], base, groups)
+    swept = tuple(dict.fromkeys(key for axis in blocks for key in axis.block.keys if key not in groups))
+    space = _space(
+        draft,
+        parts,
+        groups,
+        lambda chosen: identity_leaves(compositions.of(chosen), locked, source_digest or None, swept),
+    )
     settings = {f.name: values["engine"][f.name] for f in fields(EngineSettings) if f.name in values["engine"]}
     objective = values["objective"]
     return Sweep(
@@ -372,8 +388,18 @@ def _freeze(draft: Draft, values: Mapping[str, Any], blocks: Sequence[Axis], fol
     )
 
 
+def _space(draft: Draft, parts: Sequence[Part], groups: frozenset[str], leaves: Bases) -> Space:
+    try:
+        return Space(parts, leaves, groups)
+    except RuleFailedError as error:
+        draft.wrong(error.rule.place, str(error))
+        refuse(draft.problems)
+        raise
+
+
 def _warnings(values: Mapping[str, Any], space: Space) -> tuple[str, ...]:
     said = [f"{line}: only the first counts" for line in space.duplicates]
+    said += [f"{dotted(rule.place)}: {rule.text} matches nothing" for rule, count in space.excluded if count == 0]
     keep_alive = values["pool"]["keep_alive_s"]
     if isinstance(keep_alive, int) and 0 < keep_alive < 60:
         said.append(f"pool.keep_alive_s is {keep_alive}: a pool may be gone before the next job reaches it")

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sweeper.core import space_draws
 from sweeper.core.failures import Failure
 
 Schema = dict[str, Any]
@@ -273,13 +274,106 @@ AXIS: Schema = {
     "errorMessage": "must be a list with at least one value, {range: [start, stop, step]}, {linspace: [low, high, n]}, "
     "{logspace: [low, high, n]} or a sweep expression such as 'range(1,5)'",
 }
+VALUES: Schema = {"type": "object", "minProperties": 1, "description": "Dotted keys and their values."}
+AXES: Schema = {
+    "type": "object",
+    "minProperties": 1,
+    "additionalProperties": AXIS,
+    "description": "Dotted keys and lists of one length: the first values together, then the second ones, ...",
+}
+DOMAIN: Schema = {
+    "anyOf": [
+        {"type": "array", "minItems": 1},
+        *(
+            _object("Draw from here.", {name: {"type": "array", "minItems": 1}}, required=(name,))
+            for name in space_draws.DOMAINS
+        ),
+    ],
+    "errorMessage": "must be a list to choose from, {choice: [...]}, {uniform: [low, high]}, "
+    "{loguniform: [low, high]} or {int: [low, high]}",
+}
+FORMS: dict[str, Schema] = {
+    "grid": {
+        "type": ["object", "null"],
+        "description": "Every combination: dotted keys and their values, the last one turning fastest. "
+        "null takes an inherited axis away.",
+        "additionalProperties": {**AXIS, "anyOf": [*AXIS["anyOf"], {"type": "null"}]},
+    },
+    "zip": {
+        "anyOf": [{"type": "array", "items": AXES}, AXES, {"type": "null"}],
+        "description": "Values that go together, not in every combination.",
+        "errorMessage": "must be a mapping of lists, or a list of such mappings",
+    },
+    "points": {
+        "type": ["object", "null"],
+        "description": "Named points: what each of them changes.",
+        "additionalProperties": {"type": ["object", "null"]},
+    },
+    "cumulative": _flag("Each point keeps the changes of those before it."),
+    "random": {
+        "anyOf": [
+            _object(
+                "Random search, the same draws on every machine.",
+                {
+                    "count": _whole("How many draws.", 1, 1_000_000),
+                    "seed": {"type": ["integer", "null"], "description": "Other draws for another seed; default 0."},
+                    "of": {"type": "object", "minProperties": 1, "additionalProperties": DOMAIN},
+                },
+                required=("count", "of"),
+            ),
+            {"type": "null"},
+        ],
+    },
+    "exclude": {
+        "anyOf": [
+            {"type": "array", "items": {"anyOf": [VALUES, {"type": "string", "minLength": 1}]}},
+            {"type": "null"},
+        ],
+        "description": "Left out: trials with all of these values, or for which the expression is true.",
+        "errorMessage": "must be a list of mappings or expressions such as 'rank > 8 and lr > 0.01'",
+    },
+    "when": {
+        "anyOf": [
+            {"type": "array", "items": {"type": "string", "minLength": 1}},
+            {"type": "string", "minLength": 1},
+            {"type": "null"},
+        ],
+        "description": "Only trials for which the expression is true.",
+        "errorMessage": "must be an expression such as 'rank * batch <= 64', or a list of them",
+    },
+}
 SWEEP = _object(
-    "What varies.",
+    "What varies. The forms multiply; concat puts one after another.",
     {
-        "grid": {
-            "type": ["object", "null"],
-            "description": "Every combination: dotted keys and their values, the last one turning fastest.",
-            "additionalProperties": AXIS,
+        **FORMS,
+        "concat": {
+            "anyOf": [
+                {"type": "array", "minItems": 1, "items": _object("One of several sweeps.", FORMS)},
+                {"type": "null"},
+            ],
+            "description": "Several sweeps, one after another.",
+            "errorMessage": "must be a list of sweeps",
+        },
+        "first": {
+            "anyOf": [{"type": "array", "items": VALUES}, {"type": "null"}],
+            "description": "Known-good points that run before everything else.",
+            "errorMessage": "must be a list of mappings of dotted keys to values",
+        },
+        "repeat": {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": 10000},
+                _object(
+                    "Repeat with a seed of your own.",
+                    {
+                        "times": _whole("How often.", 1, 10000),
+                        "seed": {"type": ["string", "null"], "description": "The key to count up."},
+                    },
+                    required=("times",),
+                ),
+                {"type": "null"},
+            ],
+            "description": "Every trial so often, hyperparameters.seed counting up.",
+            "errorMessage": "must be a number of times, or {times: N, seed: KEY}",
         },
     },
 )
@@ -298,6 +392,11 @@ SECTIONS: dict[str, Schema] = {
     "job": JOB,
     "hyperparameters": HYPERPARAMETERS,
     "environment": ENVIRONMENT,
+    "dependencies": {
+        "type": "object",
+        "description": "Versions that replace those of the requirements file: a name and a version or a specifier.",
+        "additionalProperties": {"type": ["string", "null"], "errorMessage": "must be text: quote the version"},
+    },
     "vars": {"type": "object", "description": "Values of your own, for ${vars.x}."},
     "sweep": SWEEP,
     "objective": OBJECTIVE,

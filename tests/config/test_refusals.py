@@ -121,7 +121,10 @@ def test_on_the_command_line(project: Any, word: str, line: str) -> None:
         ),
         (
             "stop: {until: {metric: acc, op: '==', value: x}}",
-            ["13:8: stop.until: op '==' is not one of >, >=, <, <="],
+            [
+                "13:29: stop.until.op: '==' is not one of >, >=, <, <=",
+                "13:39: stop.until.value: 'x' is not a number (${oc.decode:...} turns text into a value)",
+            ],
         ),
         (
             "on_failure: {algorithm_eror: stop}",

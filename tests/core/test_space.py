@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper.core.identity import Base, canonical, flatten, overlay
+from sweeper.core.identity import canonical, flatten, overlay
 from sweeper.core.model import Trial
-from sweeper.core.space import Block, Space, shorten
+from sweeper.core.space import Block, Part, Space, shorten
 from sweeper.core.space_values import expand
 
 scalars = (
@@ -26,9 +26,8 @@ BASE = {"hyperparameters": {"a": 1, "b": "x", "c": None, "d": [1], "z": 7}, "job
 def space(axes: dict[str, list[Any]], base: dict[str, Any] | None = None) -> Space:
     """The grid of these hyperparameters over the base."""
     blocks = [Block([{f"hyperparameters.{key}": value} for value in column]) for key, column in axes.items()]
-    swept = tuple(key for block in blocks for key in block.keys)
-    shared = Base(dict(flatten(base or BASE)), swept)
-    return Space(blocks, lambda chosen: shared)
+    leaves = dict(flatten(base or BASE))
+    return Space([Part(blocks)], lambda chosen: leaves)
 
 
 def by_value(trial: Trial) -> str:
