@@ -12,6 +12,7 @@ from typing import Any
 from sweeper.engine.folders import JobView
 from sweeper.engine.machine import Machine
 from sweeper.engine.s3 import ObjectStore
+from sweeper.engine.series import Series
 from sweeper.engine.service import Service
 from sweeper.engine.settings import EngineSettings
 from sweeper.engine.states import JobStatus
@@ -25,6 +26,7 @@ class Control:
         self._changed = threading.Condition(threading.Lock())
         self._service = Service(settings.service, random.Random(settings.seed))
         self._store = Store(state / "engine.db")
+        self._series = Series(settings.service.account, settings.service.region)
         self._closed = False
         options = {
             "region": settings.service.region,
@@ -97,6 +99,15 @@ class Control:
             found = self.machine.metrics(name, definitions)
             with self._changed:
                 self._service.metrics_seen(name, found)
+
+    def publish_metrics(self) -> None:
+        """Give CloudWatch every point that the logs hold by now."""
+        with self._changed:
+            jobs = [job for job in self._service.jobs.values() if job.container]
+            asked = [(job.name, job.request["AlgorithmSpecification"].get("MetricDefinitions", [])) for job in jobs]
+        for name, definitions in asked:
+            if definitions:
+                self._series.publish(name, definitions, self.machine.folder(name).log)
 
     # ------------------------------------------------------------------ reports of the machine
 

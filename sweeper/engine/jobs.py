@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,11 @@ from sweeper.engine.states import JobStatus, PoolStatus, Secondary
 
 _NOT_DESCRIBED = frozenset({"Tags", "SessionChainingConfig"})
 _DEFAULT_MAX_RUNTIME_S = 86400
+
+
+def milliseconds(now: float) -> float:
+    """The service keeps times to the millisecond, and never one that is not over yet."""
+    return math.floor(now * 1000) / 1000
 
 
 @dataclass
@@ -72,6 +78,7 @@ class Job:
 
     def enter(self, secondary: Secondary, message: str, now: float) -> None:
         """Append a secondary status transition; the one before it ends."""
+        now = milliseconds(now)
         if self.transitions:
             self.transitions[-1].setdefault("EndTime", now)
         self.transitions.append({"Status": secondary.value, "StartTime": now, "StatusMessage": message})
@@ -80,7 +87,7 @@ class Job:
     def say(self, message: str, now: float) -> None:
         """Change the message of the last transition, as the service does when a pool changes hands."""
         self.transitions[-1]["StatusMessage"] = message
-        self.modified = now
+        self.modified = milliseconds(now)
 
 
 def model_artifacts(job: Job) -> str:

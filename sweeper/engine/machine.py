@@ -35,6 +35,7 @@ from sweeper.engine.folders import InputError, JobFolder, JobView
 from sweeper.engine.metrics import Scanner
 from sweeper.engine.namespaces import Isolation
 from sweeper.engine.s3 import NoSuchBucketError, ObjectStore, parse_uri
+from sweeper.engine.series import lines
 from sweeper.engine.states import Signal
 
 _LOG = logging.getLogger(__name__)
@@ -112,18 +113,10 @@ class Machine:
         """The last value of each metric in the log as it is now; only what is new is read."""
         with self._lock:
             scanner, offset = self._scanners.get(name) or (Scanner(definitions), 0)
-            try:
-                with self.folder(name).log.open("rb") as log:
-                    log.seek(offset)
-                    data = log.read()
-            except FileNotFoundError:
-                return {}
-            whole = data.rfind(b"\n") + 1
-            for raw in data[:whole].split(b"\n"):
-                stamp, _, line = raw.decode("utf-8", "replace").partition(" ")
-                for _found in scanner.feed(line, int(stamp or 0) / 1000):
-                    pass
-            self._scanners[name] = (scanner, offset + whole)
+            for at, line, end in lines(self.folder(name).log, offset):
+                scanner.feed(line, at)
+                offset = end
+            self._scanners[name] = (scanner, offset)
             return dict(scanner.last)
 
     # ------------------------------------------------------------------ effects

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 _LINE_MAX = 16 * 1024  # a regex never sees more of a line
@@ -16,14 +16,16 @@ class Scanner:
         self._patterns = [(d["Name"], pattern) for d in definitions if (pattern := _compile(d["Regex"])) is not None]
         self.last: dict[str, tuple[float, float]] = {}
 
-    def feed(self, line: str, at: float) -> Iterator[tuple[str, float]]:
-        """Match one line; yields each value found, and keeps the last."""
+    def feed(self, line: str, at: float) -> list[tuple[str, float]]:
+        """Match one line; keeps the last value of each metric, and returns every value found."""
+        found = []
         for name, pattern in self._patterns:
             for match in pattern.finditer(line[:_LINE_MAX]):
                 value = _number(match)
                 if value is not None:
                     self.last[name] = (value, at)
-                    yield name, value
+                    found.append((name, value))
+        return found
 
 
 def _compile(regex: str) -> re.Pattern[str] | None:

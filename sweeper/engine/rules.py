@@ -44,9 +44,9 @@ def operation(name: str, service: str = "sagemaker") -> OperationModel | None:
     return known.operation_model(name) if name in known.operation_names else None
 
 
-def validated(name: str, params: object) -> dict[str, Any]:
+def validated(name: str, params: object, service: str = "sagemaker") -> dict[str, Any]:
     """The parameters with timestamps as epoch seconds and unknown members dropped, or a ValidationException."""
-    shape = _input(name)
+    shape = _input(name, service)
     if not isinstance(params, dict):
         raise ServiceError("SerializationException", "Start of structure or map found where not expected.")
     cleaned = _clean(shape, params)
@@ -60,9 +60,9 @@ def validated(name: str, params: object) -> dict[str, Any]:
     return cleaned
 
 
-def shaped(name: str, answer: Mapping[str, Any]) -> dict[str, Any]:
+def shaped(name: str, answer: Mapping[str, Any], service: str = "sagemaker") -> dict[str, Any]:
     """The answer as it goes over the wire: members the model does not know are dropped, times are epoch seconds."""
-    model_of = operation(name)
+    model_of = operation(name, service)
     if model_of is None or model_of.output_shape is None:
         return {}
     out = _shape(model_of.output_shape, answer)
@@ -70,8 +70,16 @@ def shaped(name: str, answer: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-def _input(name: str) -> Shape:
-    known = operation(name)
+def broken(name: str, answer: Mapping[str, Any], service: str = "sagemaker") -> list[str]:
+    """What of an answer of ours the model's own constraints would not allow."""
+    model_of = operation(name, service)
+    if model_of is None or model_of.output_shape is None:
+        return []
+    return list(_constraints(model_of.output_shape, answer, ""))
+
+
+def _input(name: str, service: str) -> Shape:
+    known = operation(name, service)
     assert known is not None and known.input_shape is not None, f"{name} takes no parameters"
     return known.input_shape
 

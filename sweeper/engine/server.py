@@ -12,107 +12,22 @@ import signal
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import BaseWSGIServer
 
-from sweeper.engine import rules
+from sweeper.engine import logs, quotas
+from sweeper.engine.application import Admin, Application, Part
 from sweeper.engine.control import Control
-from sweeper.engine.errors import ServiceError
-from sweeper.engine.logs import TARGET as LOGS
 from sweeper.engine.logs import TrainingLogs
+from sweeper.engine.quotas import Quotas
 from sweeper.engine.s3 import ObjectStore
 from sweeper.engine.settings import EngineSettings
 from sweeper.engine.wire import Environ, StartResponse, listen
 
 _LOG = logging.getLogger(__name__)
-SAGEMAKER = "SageMaker."
-_JSON = "application/x-amz-json-1.1"
-_REQUEST_MAX = 16 << 20
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-
-
-class Application:
-    """Dispatches one request; knows nothing of processes and of time but when it was last asked."""
-
-    def __init__(self, control: Control, objects: ObjectStore, logs: TrainingLogs, admin: Admin) -> None:
-        self._control, self._objects, self._logs, self._admin = control, objects, logs, admin
-        self._moto: Callable[[Environ, StartResponse], Iterable[bytes]] = DomainDispatcherApplication(
-            create_backend_app
-        )
-        self.asked_at = time.monotonic()
-
-    def __call__(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
-        """WSGI."""
-        self.asked_at = time.monotonic()
-        if not _from_this_machine(environ):
-            return _reply(start, {"message": "this engine serves programs on this machine only"}, status=403)
-        if environ["PATH_INFO"].startswith("/_engine/"):
-            return self._admin.answer(environ, start)
-        target = environ.get("HTTP_X_AMZ_TARGET", "")
-        if target.startswith(SAGEMAKER):
-            return _json_call(environ, start, lambda params: self._sagemaker(target[len(SAGEMAKER) :], params))
-        if target.startswith(LOGS):
-            return self._logs_or_moto(target[len(LOGS) :], environ, start)
-        if not target and not _is_form(environ):
-            return self._s3(environ, start)
-        return self._moto(environ, start)
-
-    def _sagemaker(self, operation: str, params: object) -> dict[str, Any]:
-        if rules.operation(operation) is None:
-            raise ServiceError("UnknownOperationException", f"The requested operation {operation} is not recognized.")
-        if operation not in self._control.operations:
-            raise ServiceError(
-                "UnknownOperationException", f"The local engine does not emulate the operation {operation}."
-            )
-        answer = self._control.call(operation, rules.validated(operation, params))
-        return rules.shaped(operation, answer)
-
-    def _logs_or_moto(self, operation: str, environ: Environ, start: StartResponse) -> Iterable[bytes]:
-        body = environ["wsgi.input"]
-        try:
-            params = json.loads(body.read(_REQUEST_MAX))
-        except ValueError:
-            params = None
-        if isinstance(params, dict) and self._logs.knows(operation, params):
-            return _answer(start, lambda: self._logs.call(operation, params))
-        body.seek(0)
-        return self._moto(environ, start)
-
-    def _s3(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
-        """moto has no lock and forgets everything: one request at a time, and what it changed goes to disk first."""
-        with self._objects.lock:
-            chunks = list(self._moto(environ, start))
-            if environ["REQUEST_METHOD"] in ("PUT", "POST", "DELETE"):
-                bucket, _, key = unquote(str(environ["RAW_URI"]).partition("?")[0]).lstrip("/").partition("/")
-                if bucket:
-                    self._objects.sync(bucket, key)
-        return chunks
-
-
-class Admin:
-    """What sweeper itself asks of an engine, below /_engine/."""
-
-    def __init__(self, identity: Mapping[str, Any], records: Callable[[], dict[str, Any]], stop: Callable[[], None]):
-        self._identity, self._records, self._stop = identity, records, stop
-
-    def answer(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
-        """health and status are for everyone; stop needs the secret of engine.json."""
-        path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
-        if (method, path) == ("GET", "/_engine/health"):
-            return _reply(start, {k: self._identity[k] for k in ("id", "pid")})
-        if environ.get("HTTP_X_ENGINE_SECRET") != self._identity["secret"]:
-            return _reply(start, {"message": "wrong secret"}, status=403)
-        if (method, path) == ("GET", "/_engine/status"):
-            return _reply(start, self._records())
-        if (method, path) == ("POST", "/_engine/stop"):
-            threading.Thread(target=self._stop, name="stop", daemon=True).start()
-            return _reply(start, {})
-        return _reply(start, {"message": "no such page"}, status=404)
 
 
 class EngineProcess:
@@ -135,13 +50,14 @@ class EngineProcess:
             "region": settings.service.region,
             "settings": settings.to_mapping(),
         }
-        logs = TrainingLogs(self._control, lambda name: self._control.machine.folder(name).log, self._arn)
-        admin = Admin(self.identity, self._status, self._stop)
-        self._app = Application(self._control, self._objects, logs, admin)
+        parts: dict[str, Part] = {
+            logs.TARGET: TrainingLogs(self._control, self._log_of, settings.service.arn_prefix),
+            quotas.TARGET: Quotas(settings.service),
+        }
+        self._app = Application(self._control, self._objects, parts, Admin(self.identity, self._status, self._stop))
 
-    @property
-    def _arn(self) -> str:
-        return self._settings.service.arn_prefix
+    def _log_of(self, name: str) -> Path:
+        return self._control.machine.folder(name).log
 
     def _dispatch(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
         return self._app(environ, start)
@@ -187,64 +103,6 @@ class EngineProcess:
             "disk_bytes": _disk_bytes(self._state),
             "jobs": self._control.records(),
         }
-
-
-# ---------------------------------------------------------------------- small things of the wire
-
-
-def _json_call(environ: Environ, start: StartResponse, call: Callable[[object], dict[str, Any]]) -> Iterable[bytes]:
-    def parsed() -> dict[str, Any]:
-        raw = environ["wsgi.input"].read(_REQUEST_MAX + 1)
-        if len(raw) > _REQUEST_MAX:
-            raise ServiceError("RequestEntityTooLarge", "The request is too large.", 413)
-        try:
-            params = json.loads(raw or b"{}")
-        except (ValueError, RecursionError) as error:
-            raise ServiceError("SerializationException", "The request body is not JSON.") from error
-        return call(params)
-
-    return _answer(start, parsed)
-
-
-def _answer(start: StartResponse, call: Callable[[], dict[str, Any]]) -> Iterable[bytes]:
-    try:
-        return _reply(start, call())
-    except ServiceError as error:
-        body = {"__type": error.code, "message": error.message}
-        return _reply(start, body, status=error.http_status, error=error.code)
-    except Exception:  # noqa: BLE001 - a bug of ours is an internal error on the wire, and a traceback in the log
-        _LOG.exception("internal error")
-        body = {"__type": "InternalFailure", "message": "We encountered an internal error. Please try again."}
-        return _reply(start, body, status=500, error="InternalFailure")
-
-
-def _reply(start: StartResponse, body: Mapping[str, Any], status: int = 200, error: str | None = None) -> list[bytes]:
-    data = json.dumps(body).encode()
-    headers = [
-        ("x-amzn-RequestId", str(uuid.uuid4())),
-        ("Content-Type", _JSON),
-        ("Content-Length", str(len(data))),
-    ]
-    if error is not None:
-        headers.append(("x-amzn-ErrorType", error))
-    reasons = {200: "OK", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 500: "Internal Server Error"}
-    start(f"{status} {reasons.get(status, 'Error')}", headers)
-    return [data]
-
-
-def _from_this_machine(environ: Environ) -> bool:
-    """A page in a browser must not start programs here: no cross-origin request, no borrowed host name."""
-    host = str(environ.get("HTTP_HOST", ""))
-    name = host[: host.rfind(":")] if ":" in host and not host.endswith("]") else host
-    return "HTTP_ORIGIN" not in environ and (name in _LOOPBACK or name.endswith(".localhost"))
-
-
-def _is_form(environ: Environ) -> bool:
-    """The query protocol of sts and iam, and cloudwatch's rpc, which are moto's alone."""
-    kind = str(environ.get("CONTENT_TYPE", ""))
-    scope = str(environ.get("HTTP_AUTHORIZATION", ""))
-    signed_for_other = "Credential=" in scope and "/s3/aws4_request" not in scope
-    return signed_for_other or kind.startswith("application/x-www-form-urlencoded")
 
 
 def _disk_bytes(folder: Path) -> int:

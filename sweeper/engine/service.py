@@ -18,8 +18,9 @@ from sweeper.engine.effects import (
     UploadArtifacts,
 )
 from sweeper.engine.errors import ServiceError, invalid, not_found
-from sweeper.engine.jobs import Job, Retention, describe, summary
+from sweeper.engine.jobs import Job, Retention, describe, milliseconds, summary
 from sweeper.engine.pool import CloseReason, Pool, PoolState, may_have_pool, pool_key
+from sweeper.engine.search import search
 from sweeper.engine.settings import ServiceSettings
 from sweeper.engine.states import JobStatus, PoolStatus, Secondary, Signal
 
@@ -57,6 +58,7 @@ class Service:
             "DeleteTrainingJob": self._delete,
             "AddTags": self._add_tags,
             "ListTags": self._list_tags,
+            "Search": self._search,
         }
 
     # ------------------------------------------------------------------ what callers use
@@ -198,7 +200,9 @@ class Service:
         request = {k: v for k, v in params.items() if k != "Tags"}
         # ResourceConfig is ours to change (UpdateTrainingJob); everything else is only read
         request["ResourceConfig"] = dict(params.get("ResourceConfig", {}))
-        job = Job(name, f"{self.settings.arn_prefix}:training-job/{name}", request, created=now, modified=now)
+        job = Job(
+            name, f"{self.settings.arn_prefix}:training-job/{name}", request, milliseconds(now), milliseconds(now)
+        )
         job.tags = {tag["Key"]: tag["Value"] for tag in params.get("Tags", [])}
         pool = self._matching_pool(request, now)
         if pool is None:
@@ -266,6 +270,13 @@ class Service:
 
     def _list_tags(self, params: Mapping[str, Any], now: float) -> Answer:
         return {"Tags": _tag_list(self._by_arn(params["ResourceArn"], now).tags)}
+
+    def _search(self, params: Mapping[str, Any], now: float) -> Answer:
+        lag = self.settings.search_lag_s
+        # the index knows nothing yet of a job that changed within the lag; older states are not kept
+        known = [job for job in self.jobs.values() if now >= job.modified + lag]
+        records = ({**describe(job, self.warm_pool(job, now)), "Tags": _tag_list(job.tags)} for job in known)
+        return search(records, params)
 
     # ------------------------------------------------------------------ looking
 
@@ -393,7 +404,7 @@ class Service:
         else:
             job.status = JobStatus.COMPLETED
             job.enter(Secondary.COMPLETED, states.COMPLETED, now)
-        job.transitions[-1]["EndTime"] = now
+        job.transitions[-1]["EndTime"] = milliseconds(now)
         self._settle_pool(job, now)
 
     # ------------------------------------------------------------------ the life of a pool
@@ -481,7 +492,7 @@ class Service:
         if pool is None or kept is None:
             return  # released already, and only still shown as Available
         job.request["ResourceConfig"]["KeepAlivePeriodInSeconds"] = period
-        job.modified = now
+        job.modified = milliseconds(now)
         self._mark(job)
         base = now if self.settings.update_from_now else kept.since
         if period == 0 or base + period <= now:
@@ -517,15 +528,19 @@ class Service:
         """Running jobs and idle pools count against the same quota."""
         resources = request["ResourceConfig"]
         kind, count = resources.get("InstanceType", ""), resources.get("InstanceCount", 1)
-        quota = _quota(self.settings.training_quota, kind)
-        used = sum(pool.instance_count for pool in self.idle_pools if pool.instance_type == kind)
+        spot = bool(request.get("EnableManagedSpotTraining"))
+        quota = _quota(self.settings.spot_quota if spot else self.settings.training_quota, kind)
+        idle = [pool for pool in self.idle_pools if pool.instance_type == kind and not spot]
+        used = sum(pool.instance_count for pool in idle)
         for job in self.running:
             theirs = job.request["ResourceConfig"]
-            used += theirs.get("InstanceCount", 1) if theirs.get("InstanceType", "") == kind else 0
+            same = theirs.get("InstanceType", "") == kind and bool(job.request.get("EnableManagedSpotTraining")) is spot
+            used += theirs.get("InstanceCount", 1) if same else 0
         if used + count > quota:
+            usage = "spot training job usage" if spot else "training job usage"
             raise ServiceError(
                 "ResourceLimitExceeded",
-                f"The account-level service limit '{kind} for training job usage' is {quota} Instances, with current "
+                f"The account-level service limit '{kind} for {usage}' is {quota} Instances, with current "
                 f"utilization of {used} Instances and a request delta of {count} Instances. Please use AWS Service "
                 "Quotas to request an increase for this quota. If AWS Service Quotas is not available, contact AWS "
                 "support to request an increase for this quota.",

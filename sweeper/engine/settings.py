@@ -37,6 +37,8 @@ class ServiceSettings:
     # instances per type; "*" stands for every other type
     training_quota: Mapping[str, int] = field(default_factory=lambda: {"*": 100})
     warm_pool_quota: Mapping[str, int] = field(default_factory=lambda: {"*": 100})
+    spot_quota: Mapping[str, int] = field(default_factory=lambda: {"*": 100})
+    search_lag_s: float = 0.0  # a change is found by Search so much later
 
     @property
     def arn_prefix(self) -> str:

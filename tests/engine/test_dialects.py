@@ -45,7 +45,7 @@ def toolkit_request(
 ) -> dict[str, Any]:
     """What a v2 estimator sends: every hyperparameter is JSON."""
     clients.s3.put_object(Bucket="bucket", Key=f"source/{job}.tar.gz", Body=source)
-    clients.s3.put_object(Bucket="bucket", Key="data/x.csv", Body=b"1")
+    clients.s3.put_object(Bucket="bucket", Key="toolkit-data/x.csv", Body=b"1")
     told = {
         **values,
         "sagemaker_program": program,
@@ -55,7 +55,7 @@ def toolkit_request(
         "sagemaker_region": "us-east-1",
     }
     made = request(job, HyperParameters={k: json.dumps(v) for k, v in told.items()})
-    made["InputDataConfig"] = [channel("train", "s3://bucket/data")]
+    made["InputDataConfig"] = [channel("train", "s3://bucket/toolkit-data")]
     del made["AlgorithmSpecification"]["ContainerEntrypoint"]
     return made
 
