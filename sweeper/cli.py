@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from sweeper import config
-from sweeper.commands import pools
-from sweeper.commands.run import complain, package_version, run, warn_unreleased
+from sweeper.commands import listing, pools, status
+from sweeper.commands.run import complain, forget_stdout, package_version, run, warn_unreleased
 from sweeper.errors import SweeperError
 from sweeper.release import Unreleased
 
 VERBS: Mapping[str, Callable[[Sequence[str]], int]] = {
+    "status": status.main,
+    "list": listing.main,
     "pools": pools.main,
 }
 
@@ -21,6 +25,8 @@ HELP = """\
 sweeper: sweeps of SageMaker training jobs on one warm pool that is always released
 
   sweeper +experiment=NAME [KEY=VALUE ...]   run the experiment, or continue where it stopped
+  sweeper status [NAME]                      the chain now, from the journal; works while another process runs it
+  sweeper list                               every sweep of this project
   sweeper pools [list|release]               every pool that is or may be billing; close them
   sweeper --help                             this text; `sweeper VERB --help` tells more of a verb
 
@@ -38,6 +44,7 @@ BUG = 70
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    open_standard_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(HELP, end="")
@@ -53,7 +60,12 @@ def guarded(command: Callable[[], int]) -> int:
     """Run and map every error to one clear line and its exit code; a traceback only for a bug of ours."""
     unreleased: Sequence[Unreleased] = ()
     try:
-        return command()
+        code = command()
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        forget_stdout()
+        return 0
     except SweeperError as error:
         unreleased = getattr(error, "unreleased", ())
         complain(str(error))
@@ -73,6 +85,17 @@ def guarded(command: Callable[[], int]) -> int:
         complain("this is a bug in sweeper; every pool was released unless a line below says otherwise")
         code = BUG
     return warn_unreleased(unreleased) or code
+
+
+def open_standard_streams() -> None:
+    """Where a standard stream was closed (`>&-`), open /dev/null: else the next file opened would take its place."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - as long as we live
 
 
 def script() -> NoReturn:

@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from sweeper.core.results import utc
@@ -46,9 +47,46 @@ def held(path: Path, what: str, now: float) -> Iterator[None]:
             file.truncate()
 
 
-def _holder(path: Path) -> str:
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lock, as the file says."""
+
+    pid: int
+    host: str
+    boot: str
+    since: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host} since {self.since}"
+
+    @property
+    def alive(self) -> bool:
+        """False when it provably ended: its machine was started anew, or no such process is there."""
+        if self.host != socket.gethostname():
+            return True
+        if self.boot != boot_id():
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass
+        return True
+
+
+def holder(path: Path) -> Holder | None:
+    """Who holds the lock at this path, None when nobody does. Only reads: no runner is ever kept out by it."""
+    told = _told(path)
+    return told if told and told.alive else None
+
+
+def _told(path: Path) -> Holder | None:
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        return f"process {told['pid']} on {told['host']} since {told['since']}"
-    except (OSError, ValueError, KeyError):
-        return "an unknown process"
+        return Holder(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _holder(path: Path) -> str:
+    return str(_told(path) or "an unknown process")

@@ -10,6 +10,29 @@ from sweeper.core import events as ev
 from sweeper.core.chain import Chain, Job
 from sweeper.core.events import Closed, JobStatus, TrialStatus
 from sweeper.errors import assert_never
+from sweeper.ports import Progress
+
+
+class Several:
+    """Tells each of its parts."""
+
+    def __init__(self, *parts: Progress) -> None:
+        self._parts = parts
+
+    def event(self, event: ev.Event, chain: Chain) -> None:
+        """Something was journaled."""
+        for part in self._parts:
+            part.event(event, chain)
+
+    def watching(self, name: str, description: Mapping[str, Any]) -> None:
+        """A job was looked at."""
+        for part in self._parts:
+            part.watching(name, description)
+
+    def say(self, line: str) -> None:
+        """A line that is not an event."""
+        for part in self._parts:
+            part.say(line)
 
 
 class PlainProgress:

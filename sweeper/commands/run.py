@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -25,10 +25,12 @@ from sweeper.debts import Account, Debt, RegisteredJournal, Registry, verify_hea
 from sweeper.errors import SweeperError
 from sweeper.journal import SqliteJournal
 from sweeper.locks import held
-from sweeper.progress import PlainProgress
+from sweeper.ports import Progress
+from sweeper.progress import PlainProgress, Several
 from sweeper.release import Unreleased
 from sweeper.runner import Ending, Runner, World
 from sweeper.tracking import files, table
+from sweeper.tracking.refresh import ResultFiles
 from sweeper.watchdog import Watchdog
 
 BILLING = 3
@@ -36,9 +38,10 @@ FAILING_RULES = frozenset({"max_failures", "same_error_limit"})
 
 
 def complain(text: str) -> None:
-    """Tell a person what is wrong, on stderr."""
-    for line in text.splitlines():
-        print(f"sweeper: {line}", file=sys.stderr)
+    """Tell a person what is wrong, on stderr; without a reader there nobody can be told."""
+    with suppress(OSError):
+        for line in text.splitlines():
+            print(f"sweeper: {line}", file=sys.stderr)
 
 
 def warn_unreleased(unreleased: Sequence[Unreleased]) -> int:
@@ -47,6 +50,11 @@ def warn_unreleased(unreleased: Sequence[Unreleased]) -> int:
         complain(f"THE POOL OF {pool.name} MAY STILL BILL: {pool.why}")
         complain(f"release it with: {pool.command}")
     return BILLING if unreleased else 0
+
+
+def forget_stdout() -> None:
+    """The reader (head) has gone: nothing more is told, and Python does not complain once more at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run(sweep: Sweep) -> int:
@@ -94,9 +102,18 @@ class Session:
         return Redactor([*environment, *credentials])
 
     @cached_property
-    def progress(self) -> PlainProgress:
-        """Tells what happens, on stderr."""
+    def display(self) -> PlainProgress:
+        """Tells a person what happens, on stderr."""
         return PlainProgress(sys.stderr, self.clock.now, len(self.sweep.trials), self.redact)
+
+    @cached_property
+    def progress(self) -> Progress:
+        """The display, and the result files that follow the chain."""
+
+        def write(chain: Chain) -> None:
+            files.write_results(self.sweep, chain, self.folder, self.redact)
+
+        return Several(self.display, ResultFiles(write, self.clock.monotonic))
 
     @cached_property
     def registry(self) -> Registry:
@@ -193,19 +210,13 @@ class Session:
 
 def report(sweep: Sweep, chain: Chain, folder: Path, redact: Redactor) -> None:
     """Write the result files and print the table. Raises OSError when the files cannot be written."""
-    found = tables.results(sweep, chain)
-    for row in found.rows:
-        row.update({key: redacted(row[key], redact) for key in ("message", *sweep.trials.keys)})
-    chosen = tables.best(found, sweep.objective)
-    trial = sweep.trials.find(chosen["trial"], chosen["index"]) if chosen else None
-    files.write_all(folder, sweep.name, found, (chosen, trial.values) if chosen and trial else None, sweep.objective)
+    found, chosen = files.write_results(sweep, chain, folder, redact)
     try:
         table.print_table(sys.stdout, found, sweep.trials.keys, chosen, sweep.objective)
         print(table.pool_line(chain))
         print(f"results: {relative(folder)}/results.csv", flush=True)
     except BrokenPipeError:
-        # The reader (head) has gone; Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        forget_stdout()
 
 
 def exit_code(sweep: Sweep, ending: Ending) -> int:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from math import isnan
-from typing import Any
+from typing import Any, Protocol
 
 from sweeper.core.chain import Chain, Job, TrialHistory
 from sweeper.core.events import TrialStatus
-from sweeper.core.model import Goal, Objective, Sweep, Trial
+from sweeper.core.model import Goal, MetricDefinition, Objective, Trial, Trials
 
 PLANNED_ROWS_UP_TO = 10_000
 """Declared trials beyond which `planned` rows are left out."""
@@ -41,7 +41,19 @@ class Results:
     rows: tuple[Row, ...]
 
 
-def results(sweep: Sweep, chain: Chain, default: Callable[[Trial, str], Any] | None = None) -> Results:
+class Declared(Protocol):
+    """What a table needs to know of a declaration: a Sweep, or what its folder remembers of it."""
+
+    @property
+    def trials(self) -> Trials:
+        """The declared trials."""
+
+    @property
+    def metrics(self) -> tuple[MetricDefinition, ...]:
+        """The metrics that jobs are read for."""
+
+
+def results(sweep: Declared, chain: Chain, default: Callable[[Trial, str], Any] | None = None) -> Results:
     """The table of a sweep. `default(trial, key)` gives the value of a free parameter that a trial does not set."""
     metrics = tuple(f"metric.{m.name}" for m in sweep.metrics)
     columns = FIRST + sweep.trials.keys + metrics + LAST
@@ -50,7 +62,7 @@ def results(sweep: Sweep, chain: Chain, default: Callable[[Trial, str], Any] | N
     return Results(columns, tuple(rows))
 
 
-def _declared(sweep: Sweep, chain: Chain, only_begun: bool) -> Iterator[Trial]:
+def _declared(sweep: Declared, chain: Chain, only_begun: bool) -> Iterator[Trial]:
     if not only_begun:
         yield from sweep.trials
         return

@@ -8,15 +8,17 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from sweeper.core.model import Objective
-from sweeper.core.results import Results, Row
+from sweeper.core.chain import Chain
+from sweeper.core.model import Objective, Sweep
+from sweeper.core.results import Results, Row, best, results
+from sweeper.core.secrets import redacted
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -99,6 +101,17 @@ def override_value(value: Any) -> str:
 
 def _shell(text: str) -> str:
     return text if re.fullmatch(r"[\w@%+=:,./-]+", text) else "'" + text.replace("'", "'\\''") + "'"
+
+
+def write_results(sweep: Sweep, chain: Chain, folder: Path, redact: Callable[[str], str]) -> tuple[Results, Row | None]:
+    """Write the result files of a sweep as it stands; returns the table and its best row. Raises OSError."""
+    table = results(sweep, chain)
+    for row in table.rows:
+        row.update({key: redacted(row[key], redact) for key in ("message", *sweep.trials.keys)})
+    chosen = best(table, sweep.objective)
+    trial = sweep.trials.find(chosen["trial"], chosen["index"]) if chosen else None
+    write_all(folder, sweep.name, table, (chosen, trial.values) if chosen and trial else None, sweep.objective)
+    return table, chosen
 
 
 def write_all(

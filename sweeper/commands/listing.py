@@ -1,0 +1,63 @@
+"""`sweeper list`: every sweep of this project in one line each."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sweeper.commands import sweeps
+from sweeper.commands.run import complain
+from sweeper.core.results import utc
+from sweeper.errors import JournalError
+from sweeper.stored import StoredSweep, bytes_of, folders
+from sweeper.tracking.table import shown
+
+
+def main(arguments: Sequence[str]) -> int:
+    """List the sweeps, the one that changed last first; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="sweeper list", description="Every sweep of this project, the one that changed last first."
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    options = parser.parse_args(arguments)
+    found = sorted(filter(None, map(_told, folders(sweeps.here()))), key=lambda told: -told["changed_at"])
+    for told in found:
+        told["changed_at"] = utc(told["changed_at"])
+    if options.json:
+        print(json.dumps({"sweeps": found}))
+        return 0
+    for told in found:
+        best = f"  best {told['best']}" if told["best"] else ""
+        pools = f"  {told['open_pools']} pools not seen closed" if told["open_pools"] else ""
+        done = f"{told['finished']} of {told['trials']} trials"
+        print(f"{told['sweep']}  {told['state']}  {done}  {told['changed_at']}{best}{pools}")
+    if not found:
+        print(f"there is no sweep below {sweeps.here() / 'runs'}")
+    return 0
+
+
+def _told(folder: Path) -> dict[str, Any] | None:
+    try:
+        sweep = StoredSweep(folder)
+    except JournalError as error:
+        complain(f"warning: {error}")
+        return None
+    done, total = sweeps.progress_of(sweep)
+    best = sweep.best
+    objective = sweep.objective
+    value = (
+        f"{best['name']} {objective.metric}={shown(best['metric.' + objective.metric])}" if best and objective else ""
+    )
+    return {
+        "sweep": sweep.name,
+        "state": sweep.state,
+        "finished": done,
+        "trials": total,
+        "best": value or None,
+        "open_pools": len(sweep.chain.debts),
+        "changed_at": sweep.changed_at,
+        "bytes": bytes_of(folder),
+    }

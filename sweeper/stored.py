@@ -1,0 +1,181 @@
+"""A sweep as its folder tells it: the journal for what happened, the result files for what was declared.
+
+Nothing here composes a configuration, asks a service or changes a file: it works while another process runs the sweep.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sweeper.core import events as ev
+from sweeper.core.chain import Chain, fold
+from sweeper.core.model import Goal, MetricDefinition, Objective, Trial
+from sweeper.core.results import FIRST, LAST, Results, Row, best, results
+from sweeper.journal import read
+from sweeper.locks import Holder, holder
+
+METRIC = "metric."
+
+
+class StoredTrials:
+    """The declared trials that are known without composing: those of results.jsonl and those that have begun."""
+
+    def __init__(self, keys: Sequence[str], trials: Sequence[Trial]) -> None:
+        self.keys = tuple(keys)
+        self._trials = sorted(trials, key=lambda trial: trial.index)
+        self._by_id = {trial.id: trial for trial in trials}
+
+    def __len__(self) -> int:
+        return len(self._trials)
+
+    def __getitem__(self, index: int) -> Trial:
+        return self._trials[index]
+
+    def __iter__(self) -> Iterator[Trial]:
+        return iter(self._trials)
+
+    def find(self, id: str, index: int) -> Trial | None:  # noqa: A002
+        """The trial with this id, None when it is not declared."""
+        return self._by_id.get(id)
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What a table needs of a declaration."""
+
+    trials: StoredTrials
+    metrics: tuple[MetricDefinition, ...]
+
+
+class StoredSweep:
+    """One folder below `runs/`, read once. Raises JournalError when its journal cannot be read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.events: Sequence[tuple[float, ev.Event]] = read(folder / "journal.db")
+        self.chain: Chain = fold(event for _, event in self.events)
+
+    @property
+    def name(self) -> str:
+        """The folder's name: NAME, or NAME@ACCOUNT.REGION."""
+        return self.folder.name
+
+    @property
+    def journal(self) -> Path:
+        """The journal's file."""
+        return self.folder / "journal.db"
+
+    @cached_property
+    def runner(self) -> Holder | None:
+        """The process that runs this sweep now."""
+        return holder(self.folder / ".lock")
+
+    @property
+    def changed_at(self) -> float:
+        """UTC seconds since the epoch of the newest event, 0 when there is none."""
+        return self.events[-1][0] if self.events else 0.0
+
+    @cached_property
+    def config(self) -> Mapping[str, Any]:
+        """The composed configuration of the newest invocation, secrets masked; empty when it cannot be read."""
+        import yaml
+
+        try:
+            found = yaml.safe_load((self.folder / "config.yaml").read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def objective(self) -> Objective | None:
+        """The metric that the sweep is after."""
+        told = self.config.get("objective")
+        return Objective(str(told["metric"]), Goal(told["goal"])) if told else None
+
+    @cached_property
+    def declared(self) -> Remembered:
+        """The declaration of the newest invocation."""
+        rows = _rows(self.folder / "results.jsonl")
+        columns = _header(self.folder / "results.csv")
+        keys = [c for c in columns if c not in {*FIRST, *LAST} and not c.startswith(METRIC)]
+        metrics = [c.removeprefix(METRIC) for c in columns if c.startswith(METRIC)]
+        if not columns:  # killed before the first file was written
+            keys = list(dict.fromkeys(key for job in self.chain.jobs.values() for key in job.intent.values))
+            metrics = [str(metric["name"]) for metric in (self.config.get("job") or {}).get("metrics") or []]
+        known = {str(row["trial"]): _trial(row, keys) for row in rows}
+        return Remembered(
+            StoredTrials(keys, [*known.values(), *(t for t in self._begun() if t.id not in known)]),
+            tuple(MetricDefinition(name, "") for name in metrics),
+        )
+
+    def _begun(self) -> Iterator[Trial]:
+        """The trials that the newest invocation has begun: it declared them, whatever the files say."""
+        begun: dict[str, Trial] = {}
+        for _, event in self.events:
+            if isinstance(event, ev.Opened):
+                begun.clear()
+            elif isinstance(event, ev.Intent):
+                begun[event.trial] = Trial(event.index, event.trial, event.label, event.values)
+        yield from begun.values()
+
+    @cached_property
+    def table(self) -> Results:
+        """The rows of results.csv as they are now."""
+        return results(self.declared, self.chain)
+
+    @property
+    def best(self) -> Row | None:
+        """The best trial so far."""
+        return best(self.table, self.objective)
+
+    @property
+    def state(self) -> str:
+        """The sweep in one word: running, finished, open (a pool was not seen closed) or interrupted."""
+        if self.runner:
+            return "running"
+        if self.chain.debts:
+            return "open"
+        return "finished" if self.chain.finished and not self.chain.stopping else "interrupted"
+
+
+def folders(project: Path) -> list[Path]:
+    """Every sweep of a project, by name."""
+    return sorted(path.parent for path in (project / "runs").glob("*/journal.db"))
+
+
+def _trial(row: Row, keys: Sequence[str]) -> Trial:
+    return Trial(int(row["index"]), str(row["trial"]), str(row["name"]), {k: row.get(k) for k in keys})
+
+
+def _rows(path: Path) -> list[Row]:
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError):
+        return []
+
+
+def _header(path: Path) -> list[str]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return next(csv.reader(file), [])
+    except OSError:
+        return []
+
+
+def bytes_of(folder: Path) -> int:
+    """How much room the files below a folder take; links are not followed."""
+    total = 0
+    for at, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(Path(at) / name).st_size
+            except OSError:
+                continue  # gone meanwhile
+    return total
