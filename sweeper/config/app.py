@@ -29,7 +29,7 @@ from sweeper.config import complaints, project
 from sweeper.config.declare import Draft, UnknownKey, declare
 from sweeper.config.problems import COMMAND_LINE, Problem, refuse
 from sweeper.config.sources import PRIMARY, ExperimentSource, ProjectSearchPath, ProjectSource
-from sweeper.config.values import say
+from sweeper.config.values import register_resolvers, say
 from sweeper.core.model import Sweep
 from sweeper.errors import UsageError
 
@@ -208,6 +208,7 @@ def _register() -> None:
     name = "hydra_plugins.sweeper_chain"
     if name in sys.modules:
         return
+    register_resolvers()
     plugins = Plugins.instance()
     plugins.register(ExperimentSource)
     plugins.register(ProjectSource)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.types import Override
@@ -23,8 +24,18 @@ from sweeper.config.locate import GROUP, Origin
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, dotted, nearest, refuse, shown
 from sweeper.config.schema import SECTIONS, engine_schema
 from sweeper.config.sources import ExperimentSource, load
-from sweeper.config.values import COSMETIC, PINNED, environment_text, identity_leaves, plain, read
+from sweeper.config.values import (
+    COSMETIC,
+    PINNED,
+    environment_text,
+    handing_over,
+    identity_leaves,
+    plain,
+    prev_keys,
+    read,
+)
 from sweeper.core import stop
+from sweeper.core.handover import why_not
 from sweeper.core.identity import canonical, flatten
 from sweeper.core.model import (
     BackendKind,
@@ -132,6 +143,8 @@ def declare(draft: Draft) -> Sweep:
     folder = _source_folder(draft, values["job"]) if "job" not in draft.bad else None
     if "job" not in draft.bad:
         _cross_checks(draft, values)
+    if not draft.bad & {"job", "objective"}:
+        _handover(draft, values)
     refuse(draft.problems)
     return _freeze(draft, values, blocks, parts, folder)
 
@@ -290,6 +303,19 @@ def _section(draft: Draft, section: str) -> None:
         draft.wrong((section,), f"is not a section{hint}")
 
 
+def _handover(draft: Draft, values: Mapping[str, Any]) -> None:
+    """What `${prev:...}` names must be something that a trial hands on."""
+    metrics = [metric["name"] for metric in values["job"]["metrics"]]
+    goal = values["objective"]
+    objective = Objective(goal["metric"], Goal(goal["goal"])) if goal else None
+    for path, leaf in flatten({s: v for s, v in _sections(draft).items() if s in (*FREE, "locked")}):
+        for key in prev_keys(leaf):
+            if path[0] == "locked":
+                draft.wrong(path, f"may not depend on the trial before: {ONE_LOCKED}")
+            elif what := why_not(key, metrics, objective):
+                draft.wrong(path, f"${{prev:{key}}}: {what}")
+
+
 def _source_folder(draft: Draft, job: Mapping[str, Any]) -> Path | None:
     if job["source_dir"] is None:
         if job["launch"] != Launch.IMAGE.value:
@@ -384,8 +410,17 @@ def _freeze(
         on_failure={k: v for k, v in values["on_failure"].items() if v is not None},
         composed={**values, "sweep": plain(draft.config.sweep)},
         project=str(draft.root),
+        prev=tuple(_prev_keys(draft, blocks)),
         warnings=_warnings(values, space),
     )
+
+
+def _prev_keys(draft: Draft, blocks: Sequence[Axis]) -> list[str]:
+    rows = {
+        str(number): dict(row)
+        for number, row in enumerate(row for axis in blocks for row in axis.block.rows[:MOST_ROWS])
+    }
+    return prev_keys({**{s: v for s, v in _sections(draft).items() if s in FREE}, "swept": rows})
 
 
 def _space(draft: Draft, parts: Sequence[Part], groups: frozenset[str], leaves: Bases) -> Space:
@@ -473,16 +508,22 @@ class Resolve:
     compositions: Compositions
     groups: frozenset[str]
 
-    def __call__(self, trial: Trial) -> Mapping[str, Any]:
-        """Plain `locked`, `job`, `hyperparameters`, `environment` and, where declared, `dependencies`."""
+    def __call__(self, trial: Trial, taken: Mapping[str, Any] = MappingProxyType({})) -> Mapping[str, Any]:
+        """Plain `locked`, `job`, `hyperparameters`, `environment` and `dependencies`."""
         chosen = {key: value for key, value in trial.values.items() if key in self.groups}
         config = copy.deepcopy(self.compositions.of(chosen))
         apply(config, {key: value for key, value in trial.values.items() if key not in self.groups})
         try:
-            resolved = {s: _container(config, s) for s in (*FREE, "locked") if s in config and s != "vars"}
+            with handing_over(taken):
+                resolved = {s: _container(config, s) for s in (*FREE, "locked") if s in config and s != "vars"}
         except OmegaConfBaseException as error:
             raise UsageError(f"trial {trial.name}: {str(error).splitlines()[0]}") from None
-        return {**resolved, "environment": environment_text(resolved["environment"])}
+        inputs = {channel: where for channel, where in resolved["job"]["inputs"].items() if where is not None}
+        return {
+            **resolved,
+            "job": {**resolved["job"], "inputs": inputs},
+            "environment": environment_text(resolved["environment"]),
+        }
 
 
 def _container(config: DictConfig, section: str) -> Any:

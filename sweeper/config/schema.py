@@ -119,7 +119,7 @@ JOB = _object(
             "type": "object",
             "description": "Channels: a name, and an s3:// prefix or a local folder.",
             "propertyNames": {"pattern": r"^[A-Za-z0-9._-]{1,64}$"},
-            "additionalProperties": {"type": "string", "minLength": 1},
+            "additionalProperties": {"type": ["string", "null"], "minLength": 1},
             "maxProperties": 19,
         },
         "output_path": {**S3_OR_NULL, "description": "Where the models go."},

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any
 
+import omegaconf
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -13,12 +17,44 @@ from sweeper.config.check import Finding
 from sweeper.config.problems import KeyPath, nearest
 from sweeper.core.identity import Leaves, canonical, flatten
 
+_taken: ContextVar[Mapping[str, Any]] = ContextVar("taken", default=MappingProxyType({}))
+"""What `${prev:...}` stands for while a trial is being resolved."""
+
+
+def _prev(key: str, default: Any = None) -> Any:
+    return _taken.get().get(key, default)
+
+
+def register_resolvers() -> None:
+    """Make `${prev:KEY,default}` known to OmegaConf; in 2.3 `register_resolver` is an older function for text only."""
+    register = getattr(OmegaConf, "register_resolver" if _VERSION >= (2, 4) else "register_new_resolver")
+    register("prev", _prev, replace=True)
+
+
+@contextmanager
+def handing_over(taken: Mapping[str, Any]) -> Iterator[None]:
+    """While it lasts `${prev:...}` stands for these values."""
+    token = _taken.set(taken)
+    try:
+        yield
+    finally:
+        _taken.reset(token)
+
+
+def prev_keys(node: Any) -> list[str]:
+    """The keys of every `${prev:...}` below a node."""
+    texts = [leaf if isinstance(leaf, str) else canonical(leaf) for _, leaf in flatten(node)]
+    return list(dict.fromkeys(key for text in texts for key in _PREV.findall(text)))
+
+
 IDENTITY = ("locked", "job", "hyperparameters", "environment", "dependencies")
 COSMETIC = ("metrics", "output_path", "max_runtime_s", "checkpoint_s3_uri", "checkpoint_local_path")
 """Keys of `job` that change no result: they belong to no identity."""
 PINNED = ("source_dir",)
 """Keys of `job` whose content counts instead: the digest of the files."""
 
+_VERSION = tuple(int(part) for part in omegaconf.__version__.split(".")[:2])
+_PREV = re.compile(r"\$\{\s*prev\s*:\s*([\w.-]+)")
 _REFERENCE = re.compile(r"\$\{\s*([^${}:\s]+)\s*(:?)")
 
 

@@ -107,6 +107,7 @@ class Intent:
     keep_alive_s: int
     max_runtime_s: int
     source: str
+    taken: Mapping[str, Any] = field(default_factory=dict)  # what `${prev:...}` stood for
 
 
 @dataclass(frozen=True)
@@ -167,6 +168,7 @@ class Outcome:
     ended_at: float | None = None
     train_seconds: float | None = None
     billable_seconds: float | None = None
+    model: str = ""  # where the service put what the script saved
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,8 @@ class Sweep:
     digest: str
     source_digest: str
     trials: Trials
-    resolve: Callable[[Trial], Mapping[str, Any]]
+    resolve: Callable[..., Mapping[str, Any]]
+    """`resolve(trial, taken)`: `taken` holds what `${prev:...}` stands for, by key (sweeper.core.handover)."""
     engine: EngineKind = EngineKind.LOCAL
     backend: BackendKind = BackendKind.WARM_POOL
     engine_options: Mapping[str, Any] = field(default_factory=dict)
@@ -144,6 +145,8 @@ class Sweep:
     pool: PoolSettings = field(default_factory=PoolSettings)
     on_failure: Mapping[str, Any] = field(default_factory=dict)
     composed: Mapping[str, Any] = field(default_factory=dict)
+    prev: tuple[str, ...] = ()
+    """The keys of `${prev:...}` that the experiment names."""
     warnings: tuple[str, ...] = ()
     """What is allowed but worth a word before anything is sent."""
     project: str = "."

@@ -68,6 +68,7 @@ def outcome(
         ended_at=_seconds(description.get("TrainingEndTime") or description.get("LastModifiedTime")),
         train_seconds=_number(description.get("TrainingTimeInSeconds")),
         billable_seconds=_number(description.get("BillableTimeInSeconds")),
+        model=str((description.get("ModelArtifacts") or {}).get("S3ModelArtifacts") or ""),
     )
 
 
