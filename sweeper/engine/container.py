@@ -179,7 +179,8 @@ class Container:
             selector.register(output, selectors.EVENT_READ)
             while not self._reaped():
                 until = deadline if self.stop_at is None else self.stop_at
-                ready = selector.select(max(0.0, until - time.monotonic()))
+                # a system call's timeout has a limit of its own, some 24 days
+                ready = selector.select(min(3600.0, max(0.0, until - time.monotonic())))
                 for key, _ in ready:
                     data = os.read(key.fd, 65536)
                     if key.fileobj is output:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -84,7 +85,7 @@ class TrainingLogs:
         number, _, offset = str(params.get("nextToken") or "0/0").partition("/")
         found: list[Answer] = []
         for index in range(_number(number), len(names)):
-            for begin, event in _events(self._path(names[index]), _number(offset)):
+            for begin, _, event in _events(self._path(names[index]), _number(offset)):
                 if len(found) == limit:
                     return {"events": found, "searchedLogStreams": [], "nextToken": f"{index}/{begin}"}
                 if low <= event["timestamp"] < high and all(word in event["message"] for word in words):
@@ -116,7 +117,7 @@ class TrainingLogs:
         first = next(_events(path, 0), None)
         if first is not None:
             last = _backward(path, path.stat().st_size, 1)[2]
-            answer["firstEventTimestamp"] = first[1]["timestamp"]
+            answer["firstEventTimestamp"] = first[2]["timestamp"]
             answer["lastEventTimestamp"] = answer["lastIngestionTime"] = last[-1]["timestamp"]
             answer["uploadSequenceToken"] = "0"
         return answer
@@ -137,29 +138,29 @@ def _number(text: str | None) -> int:
 
 def _event(raw: bytes) -> Answer:
     stamp, _, message = raw.decode("utf-8", "replace").partition(" ")
-    at = int(stamp) if stamp.isdigit() else 0
+    at = int(stamp) if re.fullmatch("[0-9]{1,15}", stamp) else 0
     return {"timestamp": at, "message": message, "ingestionTime": at}
 
 
-def _events(path: Path, offset: int) -> Iterator[tuple[int, Answer]]:
-    """Every whole line from an offset on, with where it begins."""
+def _events(path: Path, offset: int) -> Iterator[tuple[int, int, Answer]]:
+    """Every whole line from an offset on, with where it begins and ends."""
     with path.open("rb") as log:
         log.seek(offset)
         for raw in log:
             if not raw.endswith(b"\n"):
                 return  # still being written
-            yield offset, _event(raw[:-1])
+            yield offset, offset + len(raw), _event(raw[:-1])
             offset += len(raw)
 
 
 def _forward(path: Path, offset: int, limit: int) -> tuple[int, int, list[Answer]]:
     found: list[Answer] = []
     end = min(offset, path.stat().st_size)
-    for begin, event in _events(path, end):
+    for begin, stop, event in _events(path, end):
         if len(found) == limit or begin - offset > _BYTES:
-            return offset, begin, found
+            break
         found.append(event)
-        end = begin + len(str(event["timestamp"])) + 2 + len(event["message"].encode())
+        end = stop
     return offset, end, found
 
 

@@ -15,6 +15,7 @@ from sweeper.engine.errors import ServiceError, invalid
 
 _MAX_TEXT = 60_000
 _NUMBERS = ("integer", "long", "float", "double")
+_BITS = {"integer": 31, "long": 63}
 _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "structure": (dict,),
     "map": (dict,),
@@ -49,7 +50,10 @@ def validated(name: str, params: object, service: str = "sagemaker") -> dict[str
     shape = _input(name, service)
     if not isinstance(params, dict):
         raise ServiceError("SerializationException", "Start of structure or map found where not expected.")
-    cleaned = _clean(shape, params)
+    try:
+        cleaned = _clean(shape, params)
+    except RecursionError as error:
+        raise ServiceError("SerializationException", "The request is nested too deeply.") from error
     assert isinstance(cleaned, dict)
     problems = list(_constraints(shape, cleaned, ""))
     if problems:
@@ -99,6 +103,8 @@ def _clean(shape: Shape, value: Any) -> Any:
     kind = shape.type_name
     if not isinstance(value, _JSON_TYPES[kind]) or (isinstance(value, bool) and kind != "boolean"):
         raise ServiceError("SerializationException", f"{type(value).__name__} value cannot be converted to {kind}")
+    if isinstance(value, int) and kind in _BITS and abs(value) >= 1 << _BITS[kind]:
+        raise ServiceError("SerializationException", f"{str(value)[:40]} is too large for {kind}")
     return _parse(shape, value)
 
 

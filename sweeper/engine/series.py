@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
@@ -53,7 +54,7 @@ def lines(log: Path, offset: int) -> list[tuple[float, str, int]]:
             break  # still being written
         offset += len(raw)
         stamp, _, line = raw[:-1].decode("utf-8", "replace").partition(" ")
-        found.append((int(stamp) / 1000 if stamp.isdigit() else 0.0, line, offset))
+        found.append((int(stamp) / 1000 if re.fullmatch("[0-9]{1,15}", stamp) else 0.0, line, offset))
     return found
 
 
@@ -61,6 +62,6 @@ def _datum(name: str, metric: str, value: float, at: float) -> dict[str, Any]:
     return {
         "MetricName": metric,
         "Value": value,
-        "Timestamp": datetime.fromtimestamp(at, timezone.utc),
+        "Timestamp": datetime.fromtimestamp(at, timezone.utc).replace(tzinfo=None),  # as moto keeps them
         "Dimensions": [{"Name": "TrainingJobName", "Value": name}],
     }

@@ -71,12 +71,15 @@ class Handler(MotoRequestHandler):
             return chunks.append
 
         chunks: list[bytes] = []
-        answer = self.server.app(environ, start)
         try:
+            answer = self.server.app(environ, start)
             chunks += list(answer)
-        finally:
             if hasattr(answer, "close"):
                 answer.close()
+        except Exception:  # noqa: BLE001 - a bug, ours or moto's, is a 500 for the client and a traceback in the log
+            _LOG.exception("%s %s", self.command, self.path)
+            head[:] = ["500 Internal Server Error", [("x-amzn-ErrorType", "InternalFailure")]]
+            chunks[:] = [b'{"__type": "InternalFailure", "message": "We encountered an internal error."}']
         self._send(head[0], head[1], b"".join(chunks))
 
     def _send(self, status: str, headers: list[tuple[str, str]], body: bytes) -> None:

@@ -1,0 +1,162 @@
+"""What is behind the same port: quotas, policies, CloudWatch, S3 and logs."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from .conftest import Clients
+
+GROUP = "/aws/sagemaker/TrainingJobs"
+
+
+def client(clients: Clients, service: str) -> Any:
+    """A client of any service of the engine."""
+    return boto3.client(
+        service,  # type: ignore[call-overload]
+        endpoint_url=clients.url,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+
+
+def test_quotas_have_defaults_and_applied_values(clients: Clients) -> None:
+    """ListServiceQuotas leaves out what was never applied; the defaults list has every type and use."""
+    quotas = client(clients, "service-quotas")
+    applied = quotas.list_service_quotas(ServiceCode="sagemaker")["Quotas"]
+    assert applied == []
+    pages = quotas.get_paginator("list_aws_default_service_quotas").paginate(ServiceCode="sagemaker")
+    found = {quota["QuotaName"]: quota for page in pages for quota in page["Quotas"]}
+    warm = found["ml.m5.4xlarge for training warm pool usage"]
+    assert (warm["QuotaCode"], warm["Value"]) == ("L-03767DF9", 100.0)
+    code = found["ml.g5.xlarge for training job usage"]["QuotaCode"]
+    got = quotas.get_service_quota(ServiceCode="sagemaker", QuotaCode=code)["Quota"]
+    assert got["QuotaName"] == "ml.g5.xlarge for training job usage"
+    with pytest.raises(ClientError, match="NoSuchResourceException"):
+        quotas.get_service_quota(ServiceCode="sagemaker", QuotaCode="L-0")
+
+
+def test_every_policy_is_allowed(clients: Clients) -> None:
+    """The engine allows everything, and SimulatePrincipalPolicy says so."""
+    iam = client(clients, "iam")
+    answer = iam.simulate_principal_policy(
+        PolicySourceArn="arn:aws:iam::123456789012:role/x",
+        ActionNames=["sagemaker:CreateTrainingJob", "sagemaker:UpdateTrainingJob"],
+    )
+    decisions = {r["EvalActionName"]: r["EvalDecision"] for r in answer["EvaluationResults"]}
+    assert decisions == {"sagemaker:CreateTrainingJob": "allowed", "sagemaker:UpdateTrainingJob": "allowed"}
+    assert iam.list_roles()["Roles"] == []
+
+
+def test_cloudwatch_has_the_series_of_a_metric(clients: Clients) -> None:
+    """Every point of the log is a datum of the job's metric."""
+    definitions = {"MetricDefinitions": [{"Name": "loss", "Regex": "loss=([0-9.]+)"}]}
+    clients.run("series", "for x in (3, 2, 1): print(f'loss={x}')", algorithm=definitions)
+    clients.ended("series")
+    watch = client(clients, "cloudwatch")
+    now = datetime.now(timezone.utc)
+    asked: dict[str, Any] = {
+        "Namespace": GROUP,
+        "MetricName": "loss",
+        "Dimensions": [{"Name": "TrainingJobName", "Value": "series"}],
+        "StartTime": now - timedelta(hours=1),
+        "EndTime": now + timedelta(hours=1),
+        "Period": 3600,
+        "Statistics": ["SampleCount", "Minimum", "Maximum", "Sum"],
+    }
+    for _ in range(2):  # asking again adds nothing
+        points = watch.get_metric_statistics(**asked)["Datapoints"]
+        assert sum(point["SampleCount"] for point in points) == 3
+        assert sum(point["Sum"] for point in points) == 6
+    assert "series" in str(watch.list_metrics(Namespace=GROUP)["Metrics"])
+
+
+def test_metrics_survive_odd_definitions_and_lines(clients: Clients) -> None:
+    """Two groups, none, a regex that does not compile, and captures that are no numbers."""
+    definitions = [
+        {"Name": "two", "Regex": r"'eval_loss': ([0-9]+(.|e\-)[0-9]+),?"},
+        {"Name": "none", "Regex": "<><><>"},
+        {"Name": "broken", "Regex": "(["},
+        {"Name": "greedy", "Regex": r"#011train-auc:(\S+)"},
+        {"Name": "auc", "Regex": r".*\[[0-9]+\].*#011validation-auc:(\S+)"},
+        {"Name": "nan", "Regex": r"nan_loss=(\S+)"},
+        {"Name": "repeated", "Regex": r"r=([0-9]+)"},
+    ]
+    script = (
+        "print(\"{'eval_loss': 0.25, 'x': 1} <><><>\")\n"
+        "print('[7]\\ttrain-auc:0.99\\tvalidation-auc:0.98')\n"
+        "print('nan_loss=nan')\nprint('r=1 r=2')\n"
+        "import sys; sys.stdout.buffer.write(b'\\xff\\xfe\\x00 not utf-8\\r\\n')\n"
+    )
+    clients.run("odd", script, algorithm={"MetricDefinitions": definitions})
+    found = {m["MetricName"]: m["Value"] for m in clients.ended("odd")["FinalMetricDataList"]}
+    assert set(found) == {"two", "auc", "nan", "repeated"}
+    assert (found["two"], found["repeated"]) == (0.25, 2.0)
+    assert found["auc"] == pytest.approx(0.98)
+    assert found["nan"] != found["nan"]
+    assert clients.log("odd")[-1] == "\ufffd\ufffd#000 not utf-8#015"
+
+
+def test_logs_can_be_paged_forwards_and_backwards(clients: Clients) -> None:
+    """Tokens go on where the last page ended; at the end the token repeats."""
+    clients.run("paged", "for n in range(10): print('line', n)")
+    clients.ended("paged")
+    logs = clients.logs
+    stream = logs.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix="paged/")["logStreams"][0]
+    asked = {"logGroupName": GROUP, "logStreamName": stream["logStreamName"]}
+    first = logs.get_log_events(**asked, limit=4, startFromHead=True)
+    assert [e["message"] for e in first["events"]] == [f"line {n}" for n in range(4)]
+    second = logs.get_log_events(**asked, nextToken=first["nextForwardToken"])
+    assert [e["message"] for e in second["events"]] == [f"line {n}" for n in range(4, 10)]
+    third = logs.get_log_events(**asked, nextToken=second["nextForwardToken"])
+    assert (third["events"], third["nextForwardToken"]) == ([], second["nextForwardToken"])
+    last = logs.get_log_events(**asked, limit=3)
+    assert [e["message"] for e in last["events"]] == ["line 7", "line 8", "line 9"]
+    before = logs.get_log_events(**asked, limit=3, nextToken=last["nextBackwardToken"])
+    assert [e["message"] for e in before["events"]] == ["line 4", "line 5", "line 6"]
+    found = logs.filter_log_events(logGroupName=GROUP, logStreamNamePrefix="paged/", filterPattern='"line 3"')
+    assert [e["message"] for e in found["events"]] == ["line 3"]
+    assert stream["firstEventTimestamp"] <= stream["lastEventTimestamp"]
+    for missing in ("paged/algo-1-0", "nobody/algo-1-1"):
+        with pytest.raises(ClientError, match="log stream does not exist"):
+            logs.get_log_events(logGroupName=GROUP, logStreamName=missing)
+
+
+def test_other_log_groups_are_motos(clients: Clients) -> None:
+    """A group of the user's own works as ever."""
+    clients.logs.create_log_group(logGroupName="mine")
+    clients.logs.create_log_stream(logGroupName="mine", logStreamName="s")
+    assert clients.logs.describe_log_streams(logGroupName="mine")["logStreams"][0]["logStreamName"] == "s"
+
+
+@pytest.mark.parametrize("key", ["a b/ü+%/c?d#e", "x//y", "../up", "/lead"])
+def test_objects_of_any_name_are_kept_by_name(clients: Clients, key: str) -> None:
+    """What a key looks like has nothing to do with where its bytes are."""
+    clients.s3.put_object(Bucket="bucket", Key=key, Body=key.encode(), Metadata={"a": "b"}, ContentType="text/x")
+    found = clients.s3.get_object(Bucket="bucket", Key=key)
+    assert (found["Body"].read(), found["Metadata"], found["ContentType"]) == (key.encode(), {"a": "b"}, "text/x")
+    clients.s3.copy_object(Bucket="bucket", Key="copied", CopySource={"Bucket": "bucket", "Key": key})
+    clients.s3.delete_objects(Bucket="bucket", Delete={"Objects": [{"Key": key}]})
+    with pytest.raises(ClientError, match="NoSuchKey"):
+        clients.s3.get_object(Bucket="bucket", Key=key)
+    assert clients.s3.get_object(Bucket="bucket", Key="copied")["Body"].read() == key.encode()
+
+
+def test_multipart_uploads_and_conditions(clients: Clients) -> None:
+    """Large uploads arrive whole; a conditional put refuses to overwrite."""
+    part = b"x" * (5 << 20)
+    upload = clients.s3.create_multipart_upload(Bucket="bucket", Key="big")["UploadId"]
+    asked = {"Bucket": "bucket", "Key": "big", "UploadId": upload}
+    tags = [clients.s3.upload_part(**asked, PartNumber=n, Body=part)["ETag"] for n in (1, 2)]
+    parts = [{"ETag": tag, "PartNumber": n} for n, tag in enumerate(tags, start=1)]
+    clients.s3.complete_multipart_upload(**asked, MultipartUpload={"Parts": parts})
+    assert clients.s3.get_object(Bucket="bucket", Key="big", Range="bytes=0-9")["Body"].read() == b"x" * 10
+    assert clients.s3.head_object(Bucket="bucket", Key="big")["ContentLength"] == len(part) * 2
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        clients.s3.put_object(Bucket="bucket", Key="big", Body=b"", IfNoneMatch="*")
+    clients.s3.delete_object(Bucket="bucket", Key="big")
