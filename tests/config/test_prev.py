@@ -31,5 +31,5 @@ def test_what_no_trial_hands_on(project: Any) -> None:
     best = "'best.model' needs an objective, which says what is best"
     lines = project.refused("locked.volume_size_in_gb=${prev:metrics.accuracy,30}")
     assert lines[0].startswith("experiments/x.yaml:13:8: vars.a: ${prev:modl}: 'modl' is nothing that a trial hands on")
-    assert lines[1] == f"experiments/x.yaml:13:25: vars.b: ${{prev:best.model}}: {best}"
+    assert lines[1] == f"experiments/x.yaml:13:27: vars.b: ${{prev:best.model}}: {best}"
     assert lines[2].startswith("command line: locked.volume_size_in_gb: may not depend on the trial before")
