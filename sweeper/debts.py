@@ -19,7 +19,7 @@ from sweeper.core.chain import Chain, Job, apply, fold
 from sweeper.core.model import EngineKind, EngineSettings
 from sweeper.engine import launch
 from sweeper.errors import JournalError
-from sweeper.journal import SqliteJournal, hashes, read
+from sweeper.journal import Asked, SqliteJournal, hashes, read
 from sweeper.locks import held
 from sweeper.ports import Clock, TrainingApi
 from sweeper.release import Releaser, Unreleased
@@ -100,6 +100,10 @@ class Registry:
         if debt and debt.open:
             self.record(replace(debt, open=False))
 
+    def forget(self, folder: str) -> None:
+        """The sweep's folder was removed: nothing is remembered of its journal."""
+        self._path(folder).unlink(missing_ok=True)
+
     def find(self, folder: str) -> Debt | None:
         """What is remembered of this sweep folder, None when nothing is."""
         return _load(self._path(folder))
@@ -139,6 +143,14 @@ class RegisteredJournal:
     def events(self) -> Sequence[ev.Event]:
         """Every event."""
         return self._journal.events()
+
+    def requests(self) -> Sequence[Asked]:
+        """What other commands have asked for."""
+        return self._journal.requests()
+
+    def answered(self, asked: Asked) -> None:
+        """This request was taken."""
+        self._journal.answered(asked)
 
     def settle(self) -> None:
         """Every pool was observed closed."""

@@ -10,8 +10,9 @@ import json
 import os
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,16 @@ CREATE TABLE IF NOT EXISTS requests (
     data TEXT NOT NULL
 );
 """
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request that another command left for the runner. `time`: UTC seconds since the epoch."""
+
+    id: int
+    time: float
+    kind: str
+    data: Mapping[str, Any]
 
 
 def row_hash(previous: str, seq: int, time: float, kind: str, data: str) -> str:
@@ -86,6 +97,19 @@ class SqliteJournal:
     def events(self) -> Sequence[Event]:
         """Every event, oldest first, proved unaltered."""
         return [event for _, event in read(self.path)]
+
+    def requests(self) -> Sequence[Asked]:
+        """What other commands have asked for and nobody has answered yet, oldest first; none while it is busy."""
+        try:
+            rows = self._db.execute("SELECT id, time, kind, data FROM requests ORDER BY id").fetchall()
+        except sqlite3.Error:
+            return ()
+        return [Asked(int(row[0]), float(row[1]), str(row[2]), json.loads(row[3])) for row in rows]
+
+    def answered(self, asked: Asked) -> None:
+        """This request was taken: its effect is durable, or there is none."""
+        with self._mapped("write"):
+            self._db.execute("DELETE FROM requests WHERE id = ?", (asked.id,))
 
     def close(self) -> None:
         """Close the file."""

@@ -18,6 +18,7 @@ from sweeper.core.request import PoolKey, Staged, build, digest, fingerprint, jo
 from sweeper.core.search import search_for
 from sweeper.core.stop import Until
 from sweeper.errors import ApiError, ApiErrorKind, ForeignNameError, JournalError, LockedChangedError, assert_never
+from sweeper.journal import Asked
 from sweeper.ports import Backend, Clock, Description, Journal, Progress, Request, TrainingApi
 from sweeper.release import DENIED_S, Releaser, Unreleased
 
@@ -57,6 +58,10 @@ class World:
     keep: Callable[[Job], None] = lambda job: None
     """Called once with every job whose outcome is durable (stores its log)."""
     versions: Mapping[str, str] = field(default_factory=dict)
+    requests: Callable[[], Sequence[Asked]] = lambda: ()
+    """What other commands have asked of this chain and nobody has answered yet."""
+    answered: Callable[[Asked], None] = lambda asked: None
+    """Called once a request's effect is durable."""
 
 
 class Runner:
@@ -103,6 +108,7 @@ class Runner:
     def _loop(self) -> str:
         while True:
             self._take_signal()
+            self._take_requests()
             decision = decide(self.sweep, self.search, self.chain, self.world.clock.now(), self.world.backend.capacity)
             match decision:
                 case Submit():
@@ -146,6 +152,16 @@ class Runner:
         if caught and not (self.chain.stopping and self.chain.stopping.signal):
             name = signals.Signals(caught[0]).name
             self.note(ev.Stopping(reason=f"stopped by {name}", now=True, signal=caught[0]))
+
+    def _take_requests(self) -> None:
+        """`sweeper stop` ends the chain after the running job, `sweeper stop --now` stops that job as well."""
+        for asked in self.world.requests():
+            if asked.kind != "stop":
+                continue
+            now, before = bool(asked.data.get("now")), self.chain.stopping
+            if before is None or (now and not before.now):
+                self.note(ev.Stopping(reason="asked to stop by `sweeper stop`", now=now))
+            self.world.answered(asked)
 
     def _close_after(self, error: BaseException) -> None:
         """An exception ends the chain: close every job first, whatever the journal says to it."""
@@ -216,6 +232,7 @@ class Runner:
             if job.acknowledged or job.ended:
                 return
             self._take_signal()
+            self._take_requests()
             if self.chain.stopping:
                 return  # the release finds out whether the job exists, and closes it
             self.world.clock.sleep(min(pause, BACKOFF_MOST_S) if pause < LIMIT_FIRST_S else pause)

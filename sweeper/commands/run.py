@@ -71,7 +71,7 @@ def run(sweep: Sweep) -> int:
 def _drive(sweep: Sweep, stack: ExitStack) -> tuple[Ending, Session]:
     clock = SystemClock()
     stack.enter_context(clock.listening())
-    session = Session(sweep, connect(sweep), clock)
+    session = Session(sweep, connect(sweep), clock, begun=clock.now())
     stack.enter_context(held(session.folder / ".lock", f"the sweep {sweep.name}", clock.now()))
     stack.enter_context(held(session.pool_lock, "the pool that this sweep uses", clock.now()))
     session.open(stack)
@@ -88,6 +88,8 @@ class Session:
     sweep: Sweep
     connection: Connection
     clock: SystemClock
+    begun: float
+    """When this invocation began: UTC seconds since the epoch."""
 
     @cached_property
     def folder(self) -> Path:
@@ -148,6 +150,9 @@ class Session:
         files.write_atomically(self.folder / "config.yaml", as_yaml(redacted(self.sweep.composed, self.redact)))
         self._journal = RegisteredJournal(SqliteJournal(path, self.clock.now, self.redact), self.registry, self.debt)
         stack.callback(self._journal.close)
+        for asked in self._journal.requests():
+            if asked.kind == "stop" and asked.time < self.begun:
+                self._journal.answered(asked)  # meant for a chain that has ended meanwhile
         self._watchdog: Watchdog | None = None
 
     def arm(self) -> None:
@@ -181,6 +186,8 @@ class Session:
             caught=self.clock.caught,
             log_metrics=self._log_metrics,
             keep=self._keep,
+            requests=self._journal.requests,
+            answered=self._journal.answered,
             versions={name: package_version(name) for name in ("sweeper", "boto3", "hydra-core")},
         )
 
