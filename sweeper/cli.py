@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from sweeper import config
-from sweeper.commands import listing, pools, status
+from sweeper.commands import listing, pools, simulate, status
 from sweeper.commands.run import complain, forget_stdout, package_version, run, warn_unreleased
 from sweeper.errors import SweeperError
 from sweeper.release import Unreleased
@@ -19,6 +19,7 @@ VERBS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "status": status.main,
     "list": listing.main,
     "pools": pools.main,
+    "simulate": simulate.main,
 }
 
 HELP = """\
@@ -28,6 +29,7 @@ sweeper: sweeps of SageMaker training jobs on one warm pool that is always relea
   sweeper status [NAME]                      the chain now, from the journal; works while another process runs it
   sweeper list                               every sweep of this project
   sweeper pools [list|release]               every pool that is or may be billing; close them
+  sweeper simulate                           the protocol under simulated faults and crashes, by seed
   sweeper --help                             this text; `sweeper VERB --help` tells more of a verb
 
 NAME is a file of experiments/. KEY=VALUE changes a value, KEY=A,B,C sweeps it.

@@ -227,7 +227,7 @@ class Closer:
             impatient=self.impatient,
             stop_running=stop_running,
         )
-        return [failed for job in chain.debts_newest_first if (failed := releaser.close(job))]
+        return releaser.close_all(chain.debts_newest_first)
 
 
 def _not_ours_to_judge(job: Job, description: Mapping[str, Any]) -> ev.Outcome:

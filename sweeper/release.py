@@ -7,9 +7,9 @@ bound past which the keep-alive itself has ended it (R9).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from sweeper.core import events as ev
 from sweeper.core.chain import Job
@@ -44,7 +44,7 @@ class Unreleased:
 
 @dataclass
 class Releaser:
-    """Closes jobs one by one. `note` journals an event, `say` tells a person, `impatient` is true after a second
+    """Closes jobs. `note` journals an event, `say` tells a person, `impatient` is true after a second
     signal, `harvest` makes the outcome of a job that is found ended without one.
     """
 
@@ -58,93 +58,114 @@ class Releaser:
     impatient: Callable[[], bool] = lambda: False
     stop_running: bool = True
     """False: a running job is left to finish before its pool is closed (the watchdog's way)."""
+    closing: ClassVar[type[Closing]]
 
-    def close(self, job: Job) -> Unreleased | None:
-        """Close this job and its pool as observed; None when closed, else why it may still bill."""
-        return _Closing(self, job).run()
+    def close_all(self, jobs: Sequence[Job]) -> list[Unreleased]:
+        """Close these jobs and their pools as observed, in this order; returns those that may still bill, and why.
+
+        Every round takes one step with each: a pool that idles is not left to bill while another job still stops.
+        """
+        open_ = [self.closing(self, job) for job in jobs]
+        failed: list[Unreleased] = []
+        while True:
+            for closing in open_:
+                closing.step()
+            failed += [closing.given_up for closing in open_ if closing.given_up]
+            open_ = [closing for closing in open_ if not closing.given_up and closing.job.in_debt]
+            if not open_:
+                return failed
+            self.clock.sleep(min(self.settings.poll_s, 2.0))
 
 
-class _Closing:
+class Closing:
+    """One job on its way to being closed."""
+
     def __init__(self, releaser: Releaser, job: Job) -> None:
         self.r, self.job = releaser, job
-        self.begun = releaser.clock.monotonic()
-        self.ended_at: float | None = None
-        self.missing_since: float | None = None
-        self.next_nag = self.begun + NAG_S
-        self.last_problem = ""
+        self.given_up: Unreleased | None = None
+        self._begun = releaser.clock.monotonic()
+        self._ended_at: float | None = None
+        self._missing_since: float | None = None
+        self._next_nag = self._begun + NAG_S
+        self._last_problem = ""
 
     @property
-    def now(self) -> float:
+    def _now(self) -> float:
         return self.r.clock.monotonic()
 
-    def run(self) -> Unreleased | None:
-        while self.job.closed is None:
-            try:
-                description = self.r.api.describe_training_job(self.job.name)
-            except ApiError as error:
-                given_up = self._no_answer(error)
-            else:
-                self.missing_since = None
-                given_up = self._step(description)
-            if given_up or self.job.closed:
-                return given_up
-            self._nag()
-            self.r.clock.sleep(min(self.r.settings.poll_s, 2.0))
-        return None
+    def step(self) -> None:
+        """Look once, and act on what is seen."""
+        if not self.job.in_debt:
+            return
+        try:
+            description = self.r.api.describe_training_job(self.job.name)
+        except ApiError as error:
+            self._no_answer(error)
+        else:
+            self._missing_since = None
+            self._seen(description)
+        self._nag()
 
-    def _step(self, description: Mapping[str, Any]) -> Unreleased | None:
+    def _seen(self, description: Mapping[str, Any]) -> None:
         look = observation(self.job.name, description)
+        status = JobStatus.of(look.status)
         if fingerprint_of(description) != self.job.intent.fingerprint:
             # Someone else's job under our name: ours never came to be, and theirs is not touched.
-            return self._closed(Closed.NEVER_HAD_POOL)
-        status, pool = JobStatus.of(look.status), PoolStatus.of(look.pool)
-        if not status.terminal:
-            return self._stop() if status is JobStatus.IN_PROGRESS and self.r.stop_running else None
-        self.ended_at = self.now if self.ended_at is None else self.ended_at
+            self._closed(Closed.NEVER_HAD_POOL)
+        elif status.terminal:
+            self._ended(description, look)
+        elif status is JobStatus.IN_PROGRESS and self.r.stop_running:
+            self._stop()
+
+    def _ended(self, description: Mapping[str, Any], look: ev.Observed) -> None:
+        self._ended_at = self._now if self._ended_at is None else self._ended_at
         if not self.job.ended:
             self.r.note(self.r.harvest(self.job, description))
-        if pool is PoolStatus.TERMINATED:
-            return self._closed(Closed.TERMINATED, description)
-        if pool is PoolStatus.REUSED:
-            own = self.r.is_own(look.reused_by)
-            how = Closed.REUSED_BY_OWN if own else Closed.REUSED_BY_FOREIGN
-            if not own:
-                self.r.say(f"warning: the pool of {self.job.name} was taken by {look.reused_by}, which is not ours")
-            return self._closed(how, description, by=look.reused_by)
-        if not self.job.intent.keep_alive_s:
-            return self._closed(Closed.NEVER_HAD_POOL)
-        return self._update() if pool is PoolStatus.AVAILABLE else self._absent(description)
+        match PoolStatus.of(look.pool):
+            case PoolStatus.TERMINATED:
+                self._closed(Closed.TERMINATED, description)
+            case PoolStatus.REUSED:
+                self._handed_on(description, look.reused_by)
+            case _ if not self.job.intent.keep_alive_s:
+                self._closed(Closed.NEVER_HAD_POOL)
+            case PoolStatus.AVAILABLE:
+                self._update()
+            case _:
+                self._absent(description)
 
-    def _stop(self) -> Unreleased | None:
+    def _handed_on(self, description: Mapping[str, Any], to: str) -> None:
+        if self.r.is_own(to):
+            self._closed(Closed.REUSED_BY_OWN, description, by=to)
+            return
+        self.r.say(f"warning: the pool of {self.job.name} was taken by {to}, which is not ours")
+        self._closed(Closed.REUSED_BY_FOREIGN, description, by=to)
+
+    def _stop(self) -> None:
+        if not self.job.stop_reason:
+            self.r.note(ev.StopSent(self.job.name, "the sweep ended"))
+        self._send(lambda: self.r.api.stop_training_job(self.job.name), "stopping it")
+
+    def _update(self) -> None:
+        self._send(lambda: self.r.api.update_training_job(self.job.name, 0), "releasing it")
+
+    def _send(self, mutation: Callable[[], None], doing: str) -> None:
+        """Ask; whether it happened is for Describe to say."""
         try:
-            if not self.job.stop_reason:
-                self.r.note(ev.StopSent(self.job.name, "the sweep ended"))
-            self.r.api.stop_training_job(self.job.name)
+            mutation()
         except ApiError as error:
-            self.last_problem = str(error)
+            self._last_problem = str(error)
             if error.kind is ApiErrorKind.DENIED:
-                return Unreleased(self.job.name, f"stopping it was denied: {error.message}")
-        return None
+                self._give_up(f"{doing} was denied: {error.message}")
 
-    def _update(self) -> Unreleased | None:
-        try:
-            self.r.api.update_training_job(self.job.name, 0)
-        except ApiError as error:
-            self.last_problem = str(error)  # Describe decides what it means
-            if error.kind is ApiErrorKind.DENIED:
-                return Unreleased(self.job.name, f"releasing it was denied: {error.message}")
-        return None
-
-    def _absent(self, description: Mapping[str, Any]) -> Unreleased | None:
+    def _absent(self, description: Mapping[str, Any]) -> None:
         """Ended, kept alive, and Describe shows no pool (yet): wait, but not for ever."""
-        assert self.ended_at is not None
-        waited = self.now - self.ended_at
-        if waited > self.r.settings.settle_s and self._never_launched(description):
-            return self._closed(Closed.NEVER_HAD_POOL)
+        assert self._ended_at is not None
+        waited = self._now - self._ended_at
         if waited > self.job.intent.keep_alive_s + GRACE_S:
             self.r.say(f"warning: {self.job.name} never showed a pool; its keep-alive has ended by now")
-            return self._closed(Closed.EXPIRED_BY_BOUND, description)
-        return None
+            self._closed(Closed.EXPIRED_BY_BOUND, description)
+        elif waited > self.r.settings.settle_s and self._never_launched(description):
+            self._closed(Closed.NEVER_HAD_POOL)
 
     def _never_launched(self, description: Mapping[str, Any]) -> bool:
         return (
@@ -153,37 +174,41 @@ class _Closing:
             and not self.job.reused_pool
         )
 
-    def _no_answer(self, error: ApiError) -> Unreleased | None:
-        self.last_problem = str(error)
+    def _no_answer(self, error: ApiError) -> None:
+        self._last_problem = str(error)
+        waited = self._now - self._begun
         if error.kind is ApiErrorKind.NOT_FOUND:
-            return self._not_found()
-        if error.kind is ApiErrorKind.DENIED and self.now - self.begun > DENIED_S:
-            return Unreleased(self.job.name, f"looking at it was denied: {error.message}")
-        if self.now - self.begun > self._bound_s() or self.r.impatient():
-            return Unreleased(self.job.name, f"the service could not be asked: {error.message}")
-        return None
+            self._not_found()
+        elif error.kind is ApiErrorKind.DENIED and waited > DENIED_S:
+            self._give_up(f"looking at it was denied: {error.message}")
+        elif waited > self._bound_s() or self.r.impatient():
+            self._give_up(f"the service could not be asked: {error.message}")
 
-    def _not_found(self) -> Unreleased | None:
-        self.missing_since = self.now if self.missing_since is None else self.missing_since
-        missing = self.now - self.missing_since
+    def _not_found(self) -> None:
+        self._missing_since = self._now if self._missing_since is None else self._missing_since
+        missing = self._now - self._missing_since
         if not self.job.acknowledged and missing > self.r.settings.not_found_s:
-            return self._closed(Closed.NEVER_HAD_POOL)
-        if missing > self.job.intent.keep_alive_s + GRACE_S:
-            return self._closed(Closed.EXPIRED_BY_BOUND)  # deleted by someone; the keep-alive has ended by now
-        return None
+            self._closed(Closed.NEVER_HAD_POOL)
+        elif missing > self.job.intent.keep_alive_s + GRACE_S:
+            self._closed(Closed.EXPIRED_BY_BOUND)  # deleted by someone; the keep-alive has ended by now
 
     def _bound_s(self) -> float:
         """Seconds after which nothing of this job can bill: counted from the end when it is known."""
         run = 0.0 if self.job.ended else self.job.intent.max_runtime_s + GRACE_S
         return run + self.job.intent.keep_alive_s + GRACE_S
 
-    def _closed(self, how: Closed, description: Mapping[str, Any] | None = None, by: str = "") -> Unreleased | None:
+    def _closed(self, how: Closed, description: Mapping[str, Any] | None = None, by: str = "") -> None:
         retained = retained_seconds(description) if description else None
         self.r.note(ev.PoolClosed(self.job.name, how.value, by, retained))
-        return None
+
+    def _give_up(self, why: str) -> None:
+        self.given_up = Unreleased(self.job.name, why)
 
     def _nag(self) -> None:
-        if self.now >= self.next_nag:
-            self.next_nag = self.now + NAG_S
-            problem = f" ({self.last_problem})" if self.last_problem else ""
-            self.r.say(f"still releasing the pool of {self.job.name}, {self.now - self.begun:.0f} s{problem}")
+        if self._now >= self._next_nag and self.job.in_debt:
+            self._next_nag = self._now + NAG_S
+            problem = f" ({self._last_problem})" if self._last_problem else ""
+            self.r.say(f"still releasing the pool of {self.job.name}, {self._now - self._begun:.0f} s{problem}")
+
+
+Releaser.closing = Closing

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sweeper.core import events as ev
+from sweeper.core import handover
 from sweeper.core.chain import Chain, Job, apply, fold
 from sweeper.core.decide import Decide, Finish, Release, StopJob, Submit, Wait, decide
 from sweeper.core.events import Closed, JobStatus, PoolStatus
@@ -109,7 +110,9 @@ class Runner:
         while True:
             self._take_signal()
             self._take_requests()
-            decision = decide(self.sweep, self.search, self.chain, self.world.clock.now(), self.world.backend.capacity)
+            decision = self.decide(
+                self.sweep, self.search, self.chain, self.world.clock.now(), self.world.backend.capacity
+            )
             match decision:
                 case Submit():
                     self._submit(decision)
@@ -169,23 +172,37 @@ class Runner:
         if isinstance(error, ForeignNameError):
             self.world.progress.say(f"{error}")
         self.note(ev.Stopping(reason=f"{type(error).__name__}: {error}", now=True))
-        self._release(tuple(job.name for job in self.chain.debts_newest_first))
+        debts = self.chain.debts_newest_first
+        try:
+            self._release(tuple(job.name for job in debts))
+        except Exception as second:  # noqa: BLE001 - a second trouble must not hide what may still bill
+            for job in debts:
+                if job.in_debt:
+                    self.unreleased[job.name] = Unreleased(job.name, f"{type(second).__name__}: {second}")
 
     # -- submit: the intent is durable first, then create until proven (R1-R3) --------------------------------------
 
     def _submit(self, decision: Submit) -> None:
         name = job_name(self.owner, self.scope, self.sweep.name, decision.trial.id, decision.attempt)
         known = self.chain.jobs.get(name)
-        config = self.sweep.resolve(decision.trial)
+        taken = known.intent.taken if known else handover.taken(self.sweep.prev, self.chain, self.sweep.objective)
+        config = self.sweep.resolve(decision.trial, taken) if taken else self.sweep.resolve(decision.trial)
         staged = self.world.stage(config)
-        intent = known.intent if known else self._intend(name, decision, config, staged)
+        intent = known.intent if known else self._intend(name, decision, config, staged, taken)
         request = self._request(intent, config, staged)
         self.world.arm()
         if not known:
             self.note(intent)
         self._create(self.chain.jobs[name], request)
 
-    def _intend(self, name: str, decision: Submit, config: Mapping[str, Any], staged: Staged) -> ev.Intent:
+    def _intend(
+        self,
+        name: str,
+        decision: Submit,
+        config: Mapping[str, Any],
+        staged: Staged,
+        taken: Mapping[str, Any] | None = None,
+    ) -> ev.Intent:
         trial = decision.trial
         releases_itself = decision.last and self.sweep.pool.last_job_releases
         shaped = self.world.backend.shape({"ResourceConfig": {}}, self.sweep.pool.keep_alive_s)
@@ -201,6 +218,7 @@ class Runner:
             keep_alive_s=self.sweep.pool.keep_alive_s if keeps and not releases_itself else 0,
             max_runtime_s=int(config["job"]["max_runtime_s"]),
             source=staged.source,
+            taken=taken or {},
         )
 
     def _request(self, intent: ev.Intent, config: Mapping[str, Any], staged: Staged) -> Request:
@@ -413,11 +431,8 @@ class Runner:
             is_own=self._is_own,
             impatient=lambda: len(self.world.caught) > 1,
         )
-        for name in names:
-            self._take_signal()
-            failed = releaser.close(self.chain.jobs[name])
-            if failed:
-                self.unreleased[name] = failed
+        for failed in releaser.close_all([self.chain.jobs[name] for name in names]):
+            self.unreleased[failed.name] = failed
         self._closing = closing
 
 

@@ -250,9 +250,13 @@ def _close(account: Account, api: TrainingApi, description: Mapping[str, Any], c
     )
     debt = next((d for d in Registry(state_folder()) if name in _owed(d)), None)
     if debt is None:
-        return releaser.close(job)
+        return _first(releaser.close_all([job]))
     try:
         with held(Path(debt.folder) / ".lock", f"the sweep {debt.sweep}", clock.now()):
-            return releaser.close(job)
+            return _first(releaser.close_all([job]))
     except LockHeldError as error:
         return Unreleased(name, f"its sweep is running; stop that instead ({error})")
+
+
+def _first(failed: Sequence[Unreleased]) -> Unreleased | None:
+    return failed[0] if failed else None

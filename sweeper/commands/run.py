@@ -57,21 +57,21 @@ def forget_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def run(sweep: Sweep) -> int:
-    """Run a sweep, or continue it; returns the exit code."""
+def run(sweep: Sweep, session: type[Session] | None = None) -> int:
+    """Run a sweep, or continue it; returns the exit code. `session`: another outside than the real one, for tests."""
     for warning in sweep.warnings:
         complain(f"warning: {warning}")
     with ExitStack() as stack:
-        ending, session = _drive(sweep, stack)
+        ending, outside = _drive(sweep, stack, session or Session)
     # The pool came first, the report comes second.
-    report(sweep, ending.chain, session.folder, session.redact)
+    report(sweep, ending.chain, outside.folder, outside.redact)
     return exit_code(sweep, ending)
 
 
-def _drive(sweep: Sweep, stack: ExitStack) -> tuple[Ending, Session]:
+def _drive(sweep: Sweep, stack: ExitStack, made: type[Session]) -> tuple[Ending, Session]:
     clock = SystemClock()
     stack.enter_context(clock.listening())
-    session = Session(sweep, connect(sweep), clock, begun=clock.now())
+    session = made(sweep, connect(sweep), clock, begun=clock.now())
     stack.enter_context(held(session.folder / ".lock", f"the sweep {sweep.name}", clock.now()))
     stack.enter_context(held(session.pool_lock, "the pool that this sweep uses", clock.now()))
     session.open(stack)

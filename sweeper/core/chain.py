@@ -148,10 +148,13 @@ def apply(chain: Chain, event: Event) -> Chain:
             chain.jobs[event.name].acknowledged = True
         case ev.Observed():
             _observe(chain.jobs[event.name], event)
+            chain.pool_never_retained &= PoolStatus.of(event.pool) is not PoolStatus.AVAILABLE
         case ev.Settled():
             job = chain.jobs[event.name]
             job.settled = True
-            chain.pool_never_retained |= PoolStatus.of(event.pool) is PoolStatus.ABSENT
+            # Only a completed job proves it: one that was stopped before its launch never had a pool.
+            absent = PoolStatus.of(event.pool) is PoolStatus.ABSENT
+            chain.pool_never_retained |= absent and job.status is JobStatus.COMPLETED
         case ev.Outcome():
             job = chain.jobs[event.name]
             job.outcome, job.status = event, JobStatus.of(event.status)

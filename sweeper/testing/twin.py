@@ -126,7 +126,7 @@ def draw_settings(rng: random.Random) -> ServiceSettings:
         cold_start_s=rng.choice((90.0, 200.0, 400.0)),
         warm_start_s=rng.choice((5.0, 20.0)),
         stopping_s=rng.choice((0.0, 5.0, 60.0)),
-        settle_gap_s=rng.choice((0.0, 2.0, 15.0, 15.0, 90.0)),
+        settle_gap_s=rng.choice((0.0, 2.0, 15.0, 15.0, 90.0, 150.0)),  # past 120 s nobody waits any more
         gap_shows_in_use=rng.random() < 0.2,
         cold_shows_in_use=rng.random() < 0.5,
         release_lag_s=rng.choice((0.0, 3.0, 20.0)),

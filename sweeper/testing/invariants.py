@@ -1,0 +1,149 @@
+"""The ten invariants, checked on what really happened: the service's own ledger against the journal."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from sweeper.core import events as ev
+from sweeper.core.chain import Chain, fold
+from sweeper.core.model import Sweep
+from sweeper.core.request import FINGERPRINT
+from sweeper.engine import jobs as service
+from sweeper.engine.states import JobStatus as ServiceStatus
+from sweeper.runner import Ending
+from sweeper.testing.twin import Call, Twin
+
+MUTATIONS = {"CreateTrainingJob", "StopTrainingJob", "UpdateTrainingJob", "DeleteTrainingJob"}
+
+
+@dataclass
+class Ledger:
+    """What the service knows of one sweep, by the fingerprint's beginning (owner/sweep/)."""
+
+    twin: Twin
+    prefix: str
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def jobs(self) -> list[service.Job]:
+        """Our jobs, oldest first."""
+        found = (job for job in self.twin.service.jobs.values() if self.mark(job).startswith(self.prefix))
+        return sorted(found, key=lambda job: job.created)
+
+    @staticmethod
+    def mark(job: service.Job) -> str:
+        """A job's fingerprint."""
+        return str(job.request.get("Environment", {}).get(FINGERPRINT, ""))
+
+    def open_pools(self) -> list[str]:
+        """Holders of our pools that live."""
+        ours = {job.name for job in self.jobs}
+        return [pool.holder for pool in self.twin.service.pools.values() if pool.holder in ours]
+
+    def compare_replay(self, live: Chain, replayed: Chain) -> None:
+        """I7: what the journal tells is what the runner believed."""
+        if live != replayed:
+            self.problems.append("I7: the journal tells another story than the runner believed")
+
+    def nothing_open(self) -> None:
+        """I4: a runner that ends without naming a pool leaves none."""
+        self.twin.advance(self.twin.clock.now())
+        if alive := self.open_pools():
+            self.problems.append(f"I4: the runner ended and these pools still bill: {alive}")
+
+
+def check(
+    ledger: Ledger, sweep: Sweep, journal: Sequence[ev.Event], ending: Ending | None, secret: str, said: Sequence[str]
+) -> list[str]:
+    """Every broken invariant, in words; empty when all hold."""
+    chain = fold(journal)
+    found = list(ledger.problems)
+    found += _one_job_an_attempt(ledger)
+    found += _capacity(ledger)
+    found += _hands_off(ledger)
+    found += _commitment(ledger, journal)
+    found += _no_secret(ledger, journal, said, secret)
+    found += _cost(ledger, sweep)
+    if ending is not None:
+        found += _no_lost_result(ledger, chain)
+    return found
+
+
+def _one_job_an_attempt(ledger: Ledger) -> list[str]:
+    marks = Counter(ledger.mark(job) for job in ledger.jobs)
+    found = [f"I1: {n} jobs for the attempt {mark}" for mark, n in marks.items() if n > 1]
+    completed = Counter(ledger.mark(job).split("/")[-2] for job in ledger.jobs if job.status is ServiceStatus.COMPLETED)
+    return found + [f"I1: {n} completed jobs for trial {trial}" for trial, n in completed.items() if n > 1]
+
+
+def _no_lost_result(ledger: Ledger, chain: Chain) -> list[str]:
+    found = []
+    for job in ledger.jobs:
+        known = chain.jobs.get(job.name)
+        outcome = known.outcome if known else None
+        if job.status is ServiceStatus.COMPLETED:
+            values = {name: value for name, (value, _) in job.metrics.items()}
+            if outcome is None or outcome.metrics != values:
+                found.append(f"I2: {job.name} completed with {values} and is told as {outcome}")
+        elif outcome and outcome.trial_status == "completed":
+            found.append(f"I2: {job.name} is told as completed and is {job.status}")
+    names = {job.name for job in ledger.jobs}
+    told = [name for name, job in chain.jobs.items() if job.outcome and job.outcome.trial_status == "completed"]
+    return found + [f"I2: {name} is told as completed and never was" for name in told if name not in names]
+
+
+def _capacity(ledger: Ledger) -> list[str]:
+    jobs = ledger.jobs
+    pairs = pairwise(jobs)
+    return [f"I3: {b.name} began before {a.name} ended" for a, b in pairs if a.ended is None or b.created < a.ended]
+
+
+def _hands_off(ledger: Ledger) -> list[str]:
+    ours = {job.name for job in ledger.jobs}
+    theirs = {name for name in ledger.twin.service.jobs if name not in ours}
+    # A Create of a name that is taken is refused and touches nothing: it is how we learn that it is taken.
+    harmful = MUTATIONS - {"CreateTrainingJob"}
+    touched = [call for call in ledger.twin.calls if call.operation in harmful and call.name in theirs]
+    return [f"I5: {call.operation} was sent to {call.name}, which is not ours" for call in touched]
+
+
+def _commitment(ledger: Ledger, journal: Sequence[ev.Event]) -> list[str]:
+    intended = {event.name for event in journal if isinstance(event, ev.Intent)}
+    sent = {call.name for call in ledger.twin.calls if call.operation in MUTATIONS}
+    return [f"I9: {name} was sent without an intent" for name in sorted(sent - intended) if name]
+
+
+def _no_secret(ledger: Ledger, journal: Sequence[ev.Event], said: Sequence[str], secret: str) -> list[str]:
+    texts = [json.dumps(ev.to_dict(event), default=str) for event in journal]
+    tags = [json.dumps(job.tags) + job.name for job in ledger.jobs]
+    return ["I8: the planted secret was written"] if any(secret in text for text in (*texts, *tags, *said)) else []
+
+
+def _cost(ledger: Ledger, sweep: Sweep) -> list[str]:
+    """I10: no cold start while an own pool was about to show itself, and no idle second past the keep-alive."""
+    found = []
+    settings = ledger.twin.service.settings
+    ends: dict[str, list[service.Job]] = defaultdict(list)
+    for job in ledger.jobs:
+        if job.ended is not None and job.retention is not None:
+            ends[job.pool_id or ""].append(job)
+    for job in ledger.jobs:
+        before = [j for pool in ends.values() for j in pool if j.ended is not None and j.ended <= job.created]
+        last = max(before, key=lambda j: j.ended or 0.0, default=None)
+        if last is None or job.warm or last.retention is None:
+            continue
+        waited = sweep.engine_settings.settle_s
+        hidden = job.created < last.retention.shown_from
+        if hidden and last.keep_alive_s and settings.settle_gap_s < waited:
+            found.append(f"I10: {job.name} started cold inside the settle gap of {last.name}")
+    return found
+
+
+def wire(calls: Sequence[Call]) -> dict[str, Any]:
+    """How many calls of each kind were made."""
+    return dict(Counter(call.operation for call in calls))

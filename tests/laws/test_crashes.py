@@ -1,0 +1,168 @@
+"""Real processes that die: at their n-th touch of the outside, and at random moments. The next run makes it whole."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from sweeper import config
+from sweeper.commands.run import Session, run
+from sweeper.core import events as ev
+from sweeper.journal import read
+from sweeper.runner import World
+from tests.end_to_end.conftest import Project, wait_for
+
+KILLS = int(os.environ.get("SWEEPER_TEST_KILLS", "20"))
+DEAD = 77
+
+
+class Countdown:
+    """Wraps a part of the world; the process ends, as by SIGKILL, at its n-th touch."""
+
+    def __init__(self, n: int) -> None:
+        self.left = n
+
+    def around(self, part: Any) -> Any:
+        """The part, dangerous before and after each of its calls."""
+        outer = self
+
+        class Dangerous:
+            def __getattr__(self, name: str) -> Any:
+                found = getattr(part, name)
+                return outer.call(found) if callable(found) else found
+
+        return Dangerous()
+
+    def call(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, dangerous before and after."""
+
+        def dangerous(*arguments: Any, **named: Any) -> Any:
+            self.touch()
+            answer = function(*arguments, **named)
+            self.touch()
+            return answer
+
+        return dangerous
+
+    def touch(self) -> None:
+        """One step nearer to the end."""
+        self.left -= 1
+        if self.left == 0:
+            os._exit(DEAD)
+
+
+def in_a_child(project: Project, arguments: list[str], die_at: int | None) -> int:
+    """Run the real command in a forked process and return its exit code."""
+    pid = os.fork()
+    if pid:
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    code = 99
+    try:
+        os.chdir(project.root)
+        os.environ.clear()
+        os.environ.update(project.environment)
+        sink = os.open(project.root / "child.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(sink, 1)
+        os.dup2(sink, 2)
+        sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+        countdown = Countdown(die_at or -1)
+
+        class Mortal(Session):
+            def world(self) -> World:
+                made = super().world()
+                return replace(
+                    made,
+                    api=countdown.around(made.api),
+                    journal=countdown.around(made.journal),
+                    stage=countdown.call(made.stage),
+                    keep=countdown.call(made.keep),
+                )
+
+        code = config.run(["+experiment=tiny", *arguments], lambda sweep: run(sweep, Mortal))
+    except BaseException:  # noqa: BLE001 - the child's own log tells; the parent sees exit code 99
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def assert_whole(project: Project, sweep: str, scores: list[float]) -> None:
+    """One job per (trial, attempt), every trial completed once with its own value, every pool closed."""
+    chain_events = [event for _, event in read(project.root / f"runs/{sweep}/journal.db")]
+    outcomes = [event for event in chain_events if isinstance(event, ev.Outcome)]
+    completed = [event for event in outcomes if event.trial_status == "completed"]
+    assert [event.metrics["score"] for event in completed] == scores
+    ours = [job for job in project.jobs() if job["Environment"]["SWEEPER_FINGERPRINT"].split("/")[1] == sweep]
+    marks = [job["Environment"]["SWEEPER_FINGERPRINT"] for job in ours]
+    assert len(set(marks)) == len(marks)
+    assert {job.get("WarmPoolStatus", {}).get("Status", "") for job in ours} <= {"Reused", "Terminated", ""}
+
+
+def test_a_runner_that_dies_at_its_nth_touch_of_the_outside_is_made_whole_by_the_next(project: Project) -> None:
+    """For every n until a run is clean: die there, run again, and all is as if nothing had happened."""
+    for n in count(1):
+        sweep = f"tiny{n}"
+        arguments = [f"name={sweep}", "hyperparameters.x=1,2"]
+        died = in_a_child(project, arguments, n)
+        if died == 0:
+            break
+        assert died == DEAD, (project.root / "child.log").read_text()
+        assert in_a_child(project, arguments, None) == 0, (project.root / "child.log").read_text()
+        assert_whole(project, sweep, [10.0, 20.0])
+
+
+def test_a_runner_that_is_killed_at_any_moment_is_made_whole_by_the_next(project: Project) -> None:
+    """SIGKILL after a random number of lines of progress: the rerun gives the same results."""
+    rng = random.Random(os.environ.get("SWEEPER_TEST_SEED", "1"))
+    for n in range(KILLS):
+        sweep = f"tiny{n}"
+        arguments = [f"name={sweep}", "hyperparameters.x=1,2"]
+        running = project.start(*arguments)
+        assert running.stderr is not None
+        for _ in range(rng.randrange(1, 10)):
+            running.stderr.readline()
+        running.send_signal(signal.SIGKILL)
+        running.communicate()
+        assert in_a_child(project, arguments, None) == 0, (project.root / "child.log").read_text()
+        assert_whole(project, sweep, [10.0, 20.0])
+
+
+def test_with_nobody_coming_back_the_watchdog_lets_the_job_finish_and_closes_the_pool(project: Project) -> None:
+    """After SIGKILL the running job ends by itself as completed, and within the grace its pool is closed."""
+    running = project.start("hyperparameters.x=1,2", "hyperparameters.wait=2")
+    wait_for(project.begun, "the first trial trains")
+    running.kill()
+    running.communicate()
+    log = project.root / "runs/tiny/watchdog.log"
+    wait_for(lambda: "every pool is closed" in log.read_text(), "the watchdog closes the pool")
+    assert [(job["TrainingJobStatus"], job["WarmPoolStatus"]["Status"]) for job in project.jobs()] == [
+        ("Completed", "Terminated")
+    ]
+    assert not [
+        path for path in Path(project.root / "state/sweeper/debts").glob("*") if '"open": true' in path.read_text()
+    ]
+    assert project.run("hyperparameters.x=1,2", "hyperparameters.wait=2").code == 0
+    assert [row["attempts"] for row in project.rows()] == ["1", "1"]
+
+
+def test_the_watchdog_sleeps_small_and_leaves_with_a_clean_runner(project: Project) -> None:
+    """Dormant it takes under 15 MB; after a clean end there is no watchdog."""
+    running = project.start("hyperparameters.x=1", "hyperparameters.wait=1")
+    wait_for(project.begun, "the trial trains")
+    children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+    sizes = [_resident_kb(pid) for pid in children]
+    assert sizes and max(sizes) < 15 * 1024
+    project.ended(running)
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+
+
+def _resident_kb(pid: str) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
