@@ -14,6 +14,7 @@ from typing import Any
 from sweeper import driver
 from sweeper.aws.clients import Clients
 from sweeper.aws.errors import mapped
+from sweeper.core import dependencies
 from sweeper.core.model import Launch, Scope
 from sweeper.core.request import Staged, canonical
 from sweeper.errors import ApiError, ApiErrorKind, UsageError
@@ -34,16 +35,29 @@ def source_files(folder: Path) -> Iterator[tuple[str, Path]]:
         yield relative.as_posix(), path
 
 
-def tarball(folder: Path) -> bytes:
-    """The folder as source.tar.gz; the same content gives the same bytes."""
+def tarball(folder: Path, instead: Mapping[str, bytes] | None = None) -> bytes:
+    """The folder as source.tar.gz, with files `instead` of its own; the same content gives the same bytes."""
+    instead = instead or {}
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for name, path in source_files(folder):
-            data = path.read_bytes()
+        found = {name: path for name, path in source_files(folder) if name not in instead}
+        for name in sorted({*found, *instead}):
+            data = instead[name] if name in instead else found[name].read_bytes()
+            runs = name in found and found[name].stat().st_mode & 0o100
             info = tarfile.TarInfo(name)
-            info.size, info.mode = len(data), 0o755 if path.stat().st_mode & 0o100 else 0o644
+            info.size, info.mode = len(data), 0o755 if runs else 0o644
             tar.addfile(info, io.BytesIO(data))
     return gzip.compress(packed.getvalue(), mtime=0)
+
+
+def requirements(folder: Path, job: Mapping[str, Any], versions: Mapping[str, str | None]) -> tuple[str | None, bytes]:
+    """The requirements file of a job and its content, with the versions that its trial declares."""
+    name = job.get("requirements")
+    if not versions:
+        return name, b""
+    path = folder / (name or "")
+    text = path.read_text(encoding="utf-8") if name else ""
+    return name or dependencies.FILE, dependencies.rewrite(text, versions).encode()
 
 
 class Staging:
@@ -58,21 +72,24 @@ class Staging:
         """Where the code and data of this resolved trial lie. Uploads what is missing."""
         job = config["job"]
         key = canonical([job.get(k) for k in ("launch", "source_dir", "entry_script", "requirements", "metrics")])
-        key += canonical([job.get("inputs"), job.get("output_path")])
+        versions = config.get("dependencies") or {}
+        key += canonical([job.get("inputs"), job.get("output_path"), versions])
         if key not in self._done:
-            self._done[key] = self._stage(job)
+            self._done[key] = self._stage(job, versions)
         return self._done[key]
 
-    def _stage(self, job: Mapping[str, Any]) -> Staged:
+    def _stage(self, job: Mapping[str, Any], versions: Mapping[str, str | None]) -> Staged:
         output = (job.get("output_path") or self._default_output()).rstrip("/")
         bucket, prefix = _split(output)
         self._need_bucket(bucket)
         source = ""
         if Launch(job["launch"]) is not Launch.IMAGE:
+            folder = self._project / job["source_dir"]
+            needed, content_of = requirements(folder, job, versions)
             files = {
-                "launch.json": _launch(job).encode(),
+                "launch.json": _launch({**job, "requirements": needed}).encode(),
                 "driver.py": Path(driver.__file__).with_name("driver.py").read_bytes(),
-                "source.tar.gz": tarball(self._project / job["source_dir"]),
+                "source.tar.gz": tarball(folder, {needed: content_of} if needed and versions else None),
             }
             content = hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in files.values())).hexdigest()
             source = self._put_once(bucket, f"{prefix}/source/{content[:16]}", files)
