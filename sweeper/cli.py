@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import traceback
@@ -10,16 +11,25 @@ from pathlib import Path
 from typing import NoReturn
 
 from sweeper import config
-from sweeper.commands import listing, pools, simulate, status
 from sweeper.commands.run import complain, forget_stdout, package_version, run, warn_unreleased
 from sweeper.errors import SweeperError
 from sweeper.release import Unreleased
 
+
+def _verb(module: str) -> Callable[[Sequence[str]], int]:
+    """The verb of this module, imported when it is called: the others cost nothing."""
+    return lambda arguments: int(importlib.import_module(f"sweeper.commands.{module}").main(arguments))
+
+
 VERBS: Mapping[str, Callable[[Sequence[str]], int]] = {
-    "status": status.main,
-    "list": listing.main,
-    "pools": pools.main,
-    "simulate": simulate.main,
+    "status": _verb("status"),
+    "list": _verb("listing"),
+    "logs": _verb("logs"),
+    "stop": _verb("stop"),
+    "pools": _verb("pools"),
+    "engine": _verb("engine"),
+    "clean": _verb("clean"),
+    "simulate": _verb("simulate"),
 }
 
 HELP = """\
@@ -28,7 +38,11 @@ sweeper: sweeps of SageMaker training jobs on one warm pool that is always relea
   sweeper +experiment=NAME [KEY=VALUE ...]   run the experiment, or continue where it stopped
   sweeper status [NAME]                      the chain now, from the journal; works while another process runs it
   sweeper list                               every sweep of this project
+  sweeper logs NAME [TRIAL] [-f]             a trial's log, stored or live
+  sweeper stop NAME [--now]                  ask a running sweep to end after its job, or now; the pool is released
   sweeper pools [list|release]               every pool that is or may be billing; close them
+  sweeper engine serve|status|stop           the local engine as a server for any boto3, SDK or AWS CLI client
+  sweeper clean                              remove the engine's state and sweeps whose pools are closed; asks first
   sweeper simulate                           the protocol under simulated faults and crashes, by seed
   sweeper --help                             this text; `sweeper VERB --help` tells more of a verb
 

@@ -203,7 +203,7 @@ def _proved(path: Path, rows: list[tuple[Any, ...]]) -> Iterator[tuple[float, Ev
 # -- requests of other commands to a running chain ---------------------------------------------------------------
 
 
-def ask(path: Path, now: float, kind: str, **data: Any) -> None:
+def ask(path: Path, now: float, kind: str, /, **data: Any) -> None:
     """Leave a request for the runner of this sweep (`stop`, `retry`, ...)."""
     if not path.exists():
         raise JournalError(f"{path}: there is no journal")

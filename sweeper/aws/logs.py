@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from sweeper.aws.clients import Clients
 from sweeper.aws.errors import mapped
@@ -13,28 +14,45 @@ from sweeper.errors import ApiError, ApiErrorKind
 GROUP = "/aws/sagemaker/TrainingJobs"
 
 
+class Tail:
+    """A job's log, read on from where it was left: each look asks only for what is new."""
+
+    def __init__(self, logs: Any, name: str) -> None:
+        self._logs, self._name = logs, name
+        self._tokens: dict[str, str] = {}
+
+    def new(self) -> Iterator[tuple[int, str]]:
+        """(milliseconds since the epoch, line) of what has come since; nothing when there is no log (yet)."""
+        for stream in self._streams():
+            while True:
+                token = self._tokens.get(stream)
+                with mapped("GetLogEvents"):
+                    page = self._logs.get_log_events(
+                        logGroupName=GROUP,
+                        logStreamName=stream,
+                        startFromHead=True,
+                        **({"nextToken": token} if token else {}),
+                    )
+                yield from ((int(event["timestamp"]), str(event["message"])) for event in page["events"])
+                self._tokens[stream] = following = str(page["nextForwardToken"])
+                if following == token:  # the service's way to say that this is the end for now
+                    break
+
+    def _streams(self) -> list[str]:
+        """One stream for each host; a host's appears with its first line."""
+        try:
+            with mapped("DescribeLogStreams"):
+                found = self._logs.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix=f"{self._name}/")
+        except ApiError as error:
+            if error.kind is ApiErrorKind.NOT_FOUND:  # the first job of an account makes the group
+                return []
+            raise
+        return [str(stream["logStreamName"]) for stream in found["logStreams"]]
+
+
 def lines(clients: Clients, name: str) -> Iterator[tuple[int, str]]:
     """(milliseconds since the epoch, line) of a job's log, oldest first; nothing when there is no log (yet)."""
-    logs = clients.client("logs")
-    try:
-        with mapped("DescribeLogStreams"):
-            streams = logs.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix=f"{name}/")["logStreams"]
-    except ApiError as error:
-        if error.kind is ApiErrorKind.NOT_FOUND:  # the first job of an account makes the group
-            return
-        raise
-    for stream in streams:
-        token: dict[str, str] = {}
-        while True:
-            with mapped("GetLogEvents"):
-                page = logs.get_log_events(
-                    logGroupName=GROUP, logStreamName=stream["logStreamName"], startFromHead=True, **token
-                )
-            yield from ((int(event["timestamp"]), str(event["message"])) for event in page["events"])
-            following = {"nextToken": page["nextForwardToken"]}
-            if following == token:  # the service's way to say that this is the end for now
-                break
-            token = following
+    return Tail(clients.client("logs"), name).new()
 
 
 def points(log: Iterator[tuple[int, str]], definitions: Sequence[MetricDefinition]) -> Iterator[tuple[int, str, float]]:

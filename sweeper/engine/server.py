@@ -143,6 +143,19 @@ def _hold_state(state: Path, wait_s: float) -> int | None:
             time.sleep(0.05)
 
 
+def serve(
+    state: Path, settings: EngineSettings, ready: Callable[[EngineProcess], None], wait_lock_s: float = 0.0
+) -> bool:
+    """Run an engine until it is stopped, idle or signalled; False when another one runs on this folder."""
+    if _hold_state(state, wait_lock_s) is None:
+        return False
+    process = EngineProcess(state, settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, process.end)
+    process.run(lambda: ready(process))
+    return True
+
+
 def main() -> int:
     """Run an engine on a state folder."""
     parser = argparse.ArgumentParser(prog="python -m sweeper.engine.server", description=__doc__)
@@ -152,21 +165,17 @@ def main() -> int:
     parser.add_argument("--wait-lock-s", type=float, default=0.0)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    state = options.state_dir.absolute()
-    if _hold_state(state, options.wait_lock_s) is None:
-        parser.exit(4, f"another engine already runs on {state}\n")
-    process = EngineProcess(state, EngineSettings.from_mapping(options.settings))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, process.end)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
-    def ready() -> None:
+    def ready(process: EngineProcess) -> None:
         _LOG.info("engine %s answers at %s", os.getpid(), process.url)
         if options.ready_fd is not None:
             os.write(options.ready_fd, b"ready\n")
             os.close(options.ready_fd)
 
-    process.run(ready)
+    settings = EngineSettings.from_mapping(options.settings)
+    if not serve(options.state_dir.absolute(), settings, ready, options.wait_lock_s):
+        parser.exit(4, f"another engine already runs on {options.state_dir}\n")
     return 0
 
 

@@ -1,0 +1,148 @@
+"""`sweeper logs`: a trial's log, as it was stored or as its job writes it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from sweeper.aws.clients import Clients, Endpoint
+from sweeper.aws.errors import mapped
+from sweeper.aws.logs import Tail
+from sweeper.clock import SystemClock
+from sweeper.commands import sweeps
+from sweeper.commands.run import complain
+from sweeper.connect import engine_folder
+from sweeper.core.chain import Job
+from sweeper.core.events import JobStatus
+from sweeper.engine import launch
+from sweeper.errors import ApiError, UsageError
+from sweeper.stored import StoredSweep
+
+LOCAL_S, AWS_S = 0.2, 5.0
+"""Seconds between two looks at a log that is being followed."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print a log; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="sweeper logs", description="The log of a trial's last job: the stored one, or the live one while it runs."
+    )
+    parser.add_argument("name", help="a folder of runs/, or its beginning")
+    parser.add_argument("trial", nargs="?", help="its id, name or index (default: the one that runs, else the last)")
+    parser.add_argument(
+        "-f", "--follow", action="store_true", help="go on until the job has ended; without TRIAL, until the sweep has"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    options = parser.parse_args(arguments)
+    if options.follow and options.json:
+        raise UsageError("logs: --json is one object; it cannot be followed")
+    sweep = sweeps.find(options.name)
+    if options.follow:
+        _follow(sweep, options.trial)
+        return 0
+    job = _job(sweep, options.trial)
+    lines = _stored(sweep, job)
+    if lines is None:
+        lines = [line for _, line in _tail(sweep, job).new()]
+    if options.json:
+        told = {"sweep": sweep.name, "trial": job.intent.trial, "job_name": job.name, "lines": lines}
+        print(json.dumps(told))
+    else:
+        print("".join(f"{line}\n" for line in lines), end="")
+    return 0
+
+
+def _job(sweep: StoredSweep, trial: str | None) -> Job:
+    """The last job of the trial that was asked for."""
+    found = sweeps.find_trial(sweep, trial) if trial else sweeps.running_trial(sweep)
+    history = sweep.chain.trials.get(found.id) if found else None
+    if found is None or history is None or not history.jobs:
+        raise UsageError(f"{trial or sweep.name}: no job has begun yet")
+    return history.last
+
+
+def _stored(sweep: StoredSweep, job: Job) -> list[str] | None:
+    """The log that the runner stored when the job had ended; None when there is none."""
+    path = sweep.folder / "trials" / job.intent.trial / "log.txt"
+    if not job.ended or not path.exists():
+        return None
+    return path.read_text(encoding="utf-8", errors="replace").splitlines()
+
+
+def _clients(sweep: StoredSweep) -> Clients:
+    """The service that this sweep runs on. The local engine is not started for a look."""
+    engine = sweep.config.get("engine") or {}
+    if "@" not in sweep.name:
+        running = launch.status(engine_folder(sweeps.here()))
+        if running is None:
+            raise UsageError(f"{sweep.name}: this log was not stored, and the local engine that has it does not run")
+        return Clients(Endpoint.local(running["url"], running["region"]))
+    region = sweep.name.rpartition("@")[2].partition(".")[2]
+    return Clients(Endpoint(region=region, profile=engine.get("profile")))
+
+
+def _tail(sweep: StoredSweep, job: Job) -> Tail:
+    return Tail(_clients(sweep).client("logs"), job.name)
+
+
+def _follow(sweep: StoredSweep, trial: str | None) -> None:
+    """Print a job's lines as they come; without a trial go on with the next job while the sweep runs."""
+    clock = SystemClock()
+    pause = LOCAL_S if "@" not in sweep.name else AWS_S
+    job = _job(sweep, trial)
+    while True:
+        _follow_job(sweep, job, clock, pause)
+        following = None if trial else _next_job(sweep.folder, job, clock, pause)
+        if following is None:
+            return
+        job = following
+
+
+def _follow_job(sweep: StoredSweep, job: Job, clock: SystemClock, pause: float) -> None:
+    stored = _stored(sweep, job)
+    complain(f"{job.intent.label}: {job.name}")
+    if stored is not None:
+        print("".join(f"{line}\n" for line in stored), end="", flush=True)
+        return
+    clients = _clients(sweep)
+    tail = Tail(clients.client("logs"), job.name)
+    while True:
+        ended = _ended(clients, job.name)  # before the look: what it wrote until then is seen by it
+        for line in _looked(tail):
+            print(line)
+        print(end="", flush=True)
+        if ended:
+            return
+        clock.sleep(pause)
+
+
+def _looked(tail: Tail) -> Iterator[str]:
+    try:
+        yield from (line for _, line in tail.new())
+    except ApiError as error:
+        if not error.kind.passing:
+            raise
+
+
+def _ended(clients: Clients, name: str) -> bool:
+    try:
+        with mapped("DescribeTrainingJob"):
+            status = clients.asking.describe_training_job(TrainingJobName=name)["TrainingJobStatus"]
+    except ApiError as error:
+        return not error.kind.passing  # deleted, or we may not look: it will not be followed any further
+    return JobStatus.of(status).terminal
+
+
+def _next_job(folder: Path, last: Job, clock: SystemClock, pause: float) -> Job | None:
+    """The job after this one; None when nobody runs the sweep any more and there is none."""
+    while True:
+        sweep = StoredSweep(folder)
+        names = list(sweep.chain.jobs)
+        later = names[names.index(last.name) + 1 :]
+        if later:
+            return sweep.chain.jobs[later[0]]
+        if sweep.runner is None:
+            return None
+        clock.sleep(pause)

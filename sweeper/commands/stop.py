@@ -1,0 +1,55 @@
+"""`sweeper stop`: asks a running chain to end; its runner releases the pool."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from sweeper.clock import SystemClock
+from sweeper.commands import sweeps
+from sweeper.commands.run import warn_unreleased
+from sweeper.journal import ask
+from sweeper.release import Unreleased
+from sweeper.stored import StoredSweep
+
+LOOK_S = 0.2
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Leave the request in the sweep's journal; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="sweeper stop",
+        description="Ask a running sweep to end. Its runner ends the chain and releases the pool; the same command "
+        "that started it goes on later where it stopped.",
+    )
+    parser.add_argument("name", help="a folder of runs/, or its beginning")
+    parser.add_argument("--now", action="store_true", help="stop the running job too; default: let it finish")
+    parser.add_argument("--wait", action="store_true", help="return when the runner has ended")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    options = parser.parse_args(arguments)
+    sweep = sweeps.find(options.name)
+    runner = sweep.runner
+    if runner:
+        ask(sweep.journal, SystemClock().now(), "stop", now=options.now)
+        how = "and stop the running job" if options.now else "after the running job"
+        said = f"asked {runner} to end {sweep.name} {how}; it releases the pool"
+        if options.wait:
+            sweep = _ended(sweep.folder)
+            said = f"{sweep.name} has ended: {sweep.chain}"
+    else:
+        said = f"{sweep.name} is not running; nothing to stop"
+    owed = [] if sweep.runner else [job.name for job in sweep.chain.debts_newest_first]
+    if options.json:
+        print(json.dumps({"sweep": sweep.name, "asked": runner is not None, "open_pools": owed}))
+    else:
+        print(said)
+    return warn_unreleased([Unreleased(name, "it was not seen closed and nobody runs its sweep") for name in owed])
+
+
+def _ended(folder: Path) -> StoredSweep:
+    clock = SystemClock()
+    while (sweep := StoredSweep(folder)).runner:
+        clock.sleep(LOOK_S)
+    return sweep
