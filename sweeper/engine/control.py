@@ -162,6 +162,12 @@ class Control:
         with self._changed:
             return [job.name for job in self._service.jobs.values() if job.training_from is not None]
 
+    def ended_jobs(self) -> list[tuple[str, str]]:
+        """Name and S3OutputPath of the jobs that have ended, oldest first."""
+        with self._changed:
+            jobs = [job for job in self._service.jobs.values() if job.status.terminal]
+            return [(job.name, job.request["OutputDataConfig"]["S3OutputPath"]) for job in jobs]
+
     def busy(self) -> tuple[int, int]:
         """Running jobs and live pools."""
         with self._changed:

@@ -118,6 +118,15 @@ class ObjectStore:
             self._backend.put_object(bucket, key, source.read_bytes(), disable_notification=True)
             self._sync_object(bucket, key)
 
+    def remove(self, bucket: str, prefix: str) -> None:
+        """Remove every object under a prefix; a bucket that is not there has none."""
+        with self.lock:
+            if bucket not in self._backend.buckets:
+                return
+            for key in self.keys(bucket, prefix):
+                self._backend.delete_object(bucket, key)
+                self._sync_object(bucket, key)
+
     def size(self) -> int:
         """Bytes kept."""
         with self.lock:

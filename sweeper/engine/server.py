@@ -18,7 +18,7 @@ from typing import Any
 
 from werkzeug.serving import BaseWSGIServer
 
-from sweeper.engine import logs, quotas
+from sweeper.engine import disk, logs, quotas
 from sweeper.engine.application import Admin, Application, Part
 from sweeper.engine.control import Control
 from sweeper.engine.logs import TrainingLogs
@@ -28,6 +28,7 @@ from sweeper.engine.settings import EngineSettings
 from sweeper.engine.wire import Environ, StartResponse, listen
 
 _LOG = logging.getLogger(__name__)
+_DISK_EVERY_S = 60.0
 
 
 class EngineProcess:
@@ -69,9 +70,13 @@ class EngineProcess:
         threading.Thread(target=self.server.serve_forever, name="http", daemon=True).start()
         _write_private(self._state / "engine.json", json.dumps(self.identity))
         ready()
+        looked = 0.0
         while not self._ended.wait(min(1.0, max(0.05, self._settings.idle_s / 4))):
             if self._idle():
                 break
+            if time.monotonic() - looked >= _DISK_EVERY_S:
+                disk.trim(self._state, self._objects, self._control.ended_jobs(), self._settings.disk_cap_bytes)
+                looked = time.monotonic()
         (self._state / "engine.json").unlink(missing_ok=True)
         self.server.shutdown()
         self._control.close()
@@ -100,20 +105,10 @@ class EngineProcess:
             "pools_alive": pools,
             "isolation": self._control.machine.isolation.value,
             "object_bytes": self._objects.size(),
-            "disk_bytes": _disk_bytes(self._state),
+            "disk_cap_bytes": self._settings.disk_cap_bytes,
+            "disk_bytes": disk.used(self._state),
             "jobs": self._control.records(),
         }
-
-
-def _disk_bytes(folder: Path) -> int:
-    total = 0
-    for path, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(path, name)).st_size  # noqa: PTH118 - a large tree, walked often
-            except FileNotFoundError:
-                continue
-    return total
 
 
 def _folder(path: Path) -> Path:

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from sweeper.engine import listing, states
+from sweeper.engine import states
 from sweeper.engine.effects import (
     AdoptContainer,
     DropPool,
@@ -19,6 +19,7 @@ from sweeper.engine.effects import (
 )
 from sweeper.engine.errors import ServiceError, invalid, not_found
 from sweeper.engine.jobs import Job, Retention, describe, milliseconds, summary
+from sweeper.engine.listing import Listing, keeps
 from sweeper.engine.pool import CloseReason, Pool, PoolState, may_have_pool, pool_key
 from sweeper.engine.search import search
 from sweeper.engine.settings import ServiceSettings
@@ -43,6 +44,8 @@ class Service:
         self.settings = settings or ServiceSettings()
         self.jobs: dict[str, Job] = {}
         self.pools: dict[str, Pool] = {}
+        self._running: dict[str, Job] = {}
+        self._listing = Listing()
         self._rng = rng or random.Random(0)
         self._effects: list[Effect] = []
         self._timers: list[tuple[float, int, str, str]] = []  # due, sequence, kind, job name or pool id
@@ -103,7 +106,7 @@ class Service:
     @property
     def running(self) -> list[Job]:
         """Jobs that have not ended."""
-        return [job for job in self.jobs.values() if not job.status.terminal]
+        return list(self._running.values())
 
     @property
     def idle_pools(self) -> list[Pool]:
@@ -172,6 +175,7 @@ class Service:
         """Take up what an earlier process left, and ask for every container again."""
         self.jobs = {job.name: job for job in jobs}
         self.pools = {pool.id: pool for pool in pools}
+        self._running = {name: job for name, job in self.jobs.items() if not job.status.terminal}
         timers = {
             **{n: job.timers for n, job in self.jobs.items()},
             **{i: pool.timers for i, pool in self.pools.items()},
@@ -207,7 +211,8 @@ class Service:
         pool = self._matching_pool(request, now)
         if pool is None:
             self._check_training_quota(request, now)
-        self.jobs[name] = job
+        self.jobs[name] = self._running[name] = job
+        self._listing.forget()
         job.enter(Secondary.STARTING, states.STARTING, now)
         if pool is not None:
             self._hand_over(pool, job, now)
@@ -221,14 +226,12 @@ class Service:
         return describe(job, self.warm_pool(job, now))
 
     def _list(self, params: Mapping[str, Any], now: float) -> Answer:
-        lag = self.settings.describe_lag_s
-        jobs = [job for job in self.jobs.values() if now >= job.created + lag]
-        page, token = listing.page(jobs, params, self.settings.list_order)
+        page, token = self._listing.page(self.jobs.values(), params, self.settings.list_order)
         found = []
         # the service filters by status after it has cut the page: a page may be empty and not the last
         for job in page:
             pool = self.warm_pool(job, now)
-            if listing.keeps(job, pool, params):
+            if now >= job.created + self.settings.describe_lag_s and keeps(job, pool, params):
                 found.append(summary(job, pool))
         return {"TrainingJobSummaries": found, **({"NextToken": token} if token else {})}
 
@@ -255,6 +258,7 @@ class Service:
         if pool is not None:
             raise ServiceError("ResourceInUse", "Cannot delete a training job that retains an Available warm pool.")
         del self.jobs[job.name]
+        self._listing.forget()
         self.changed_jobs.add(job.name)
         self._effects.append(ForgetJob(job.name))
         return {}
@@ -393,6 +397,7 @@ class Service:
     def _end(self, job: Job, now: float) -> None:
         """The job is terminal; its instances are retained or not."""
         self._cancel(job, *list(job.timers))
+        self._running.pop(job.name, None)
         job.ended = now
         if job.failure is not None:
             job.status, message = JobStatus.FAILED, job.failure

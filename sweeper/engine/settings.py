@@ -54,6 +54,7 @@ class EngineSettings:
     port: int = 0  # 0: the kernel's choice
     idle_s: float = 300.0  # stop after so long without a running job, a live pool or a request
     seed: int = 0
+    disk_cap_bytes: int = 10 << 30  # above it what the oldest ended jobs left is removed
     private_opt_ml: bool = True  # a private /opt/ml by namespaces where the kernel allows it
     # what to run for an image (a pattern) whose request names no entrypoint; `train` is added, as to a container
     images: Mapping[str, Sequence[str]] = field(default_factory=dict)
