@@ -29,7 +29,7 @@ def _logspace(low: Number, high: Number, n: Number) -> Sequence[Number]:
     count = _count(n)
     if low <= 0 or high <= 0:
         raise ValueError("both ends must be greater than 0")
-    inner = [_clean(low * (high / low) ** (position / (count - 1))) for position in range(1, count - 1)]
+    inner = [_clean(low * (high / low) ** (position / (count - 1)), 6) for position in range(1, count - 1)]
     return _alike([low, *inner, high])
 
 
@@ -51,9 +51,9 @@ def _bounded(count: int) -> int:
     return count
 
 
-def _clean(number: float) -> float:
+def _clean(number: float, digits: int = 12) -> float:
     """Without the noise of binary fractions: 0.3, not 0.30000000000000004."""
-    return float(f"{number:.12g}")
+    return float(f"{number:.{digits}g}")
 
 
 FUNCTIONS: Mapping[str, Callable[..., Sequence[Number]]] = {
