@@ -13,6 +13,7 @@ from hydra.errors import HydraException
 from sweeper.config.locate import Origin
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, nearest
 from sweeper.core import space_draws
+from sweeper.core.search_optuna import Settings
 from sweeper.core.space import Block, Part
 from sweeper.core.space_rules import Rule, RuleError, expression, matching
 from sweeper.core.space_values import expand
@@ -104,22 +105,25 @@ class Builder:
         self._line, self._origin, self._base = line, origin, base
         self.problems: list[Problem] = list(line.problems)
         self.axes: list[Axis] = []
+        self.optuna: Settings | None = None
         self._used: set[str] = set()
 
     def build(self, section: Values) -> list[Part]:
         """The parts in order: `first`, then the blocks of the section, or those of `concat` one after another."""
+        if section.get("optuna"):
+            return self._optuna(section)
         sections: list[tuple[Values, KeyPath]] = [(section, ("sweep",))]
         if several := section.get("concat"):
             sections = [(one, ("sweep", "concat", number)) for number, one in enumerate(several)]
             for form in ("grid", "zip", "points", "random"):
-                if section.get(form):
+                if _says_something(section.get(form)):
                     self._wrong(("sweep", form), "cannot stand beside concat: make it one more item of concat")
         made = [self._axes(part, place) for part, place in sections]
         extra = [*self._added()]
         repeats = [*self._repeat(section.get(ROUND), ("sweep", ROUND))]
-        for axes, (_, place) in zip(made, sections, strict=True):
+        for axes in made:
             axes += [*extra, *repeats]
-            self._claim(axes, place)
+            self._claim(axes)
         known = list(dict.fromkeys(key for axis in self.axes for key in axis.block.keys))
         rules = [*self._rules(section, ("sweep",), known)] if several else []
         parts = [
@@ -189,9 +193,7 @@ class Builder:
                 added.append(self._key(key))
         yield self._owned(Block(rows, [str(name) for name in points]), places, added, place)
 
-    def _random(self, section: Values | None, place: KeyPath) -> Iterator[Axis]:
-        if not section:
-            return
+    def _domains(self, section: Values, place: KeyPath) -> dict[str, tuple[str, Sequence[Any]]]:
         domains: dict[str, tuple[str, Sequence[Any]]] = {}
         for name, spec in section["of"].items():
             domain, arguments = next(iter(spec.items())) if isinstance(spec, Mapping) else ("choice", spec)
@@ -199,8 +201,43 @@ class Builder:
                 space_draws.check(domain, arguments)
             except ValueError as error:
                 self._wrong((*place, "of", name), str(error))
-                return
+                return {}
             domains[name.lstrip("+")] = (domain, arguments)
+        return domains
+
+    def _optuna(self, section: Values) -> list[Part]:
+        """The domains of a search as axes, so that their keys are looked at like all others; no part of a space."""
+        place: KeyPath = ("sweep", "optuna")
+        wanted = section["optuna"]
+        for form in section:
+            if form != "optuna" and _says_something(section[form]):
+                self._wrong(("sweep", form), "cannot stand beside optuna, which proposes one trial after another")
+        for key in self._line.swept:
+            what = "cannot be swept beside sweep.optuna, which proposes one trial after another"
+            self.problems.append(Problem(COMMAND_LINE, key, what))
+        domains = self._domains(wanted, place)
+        places: dict[str, KeyPath] = {name.lstrip("+"): (*place, "of", name) for name in wanted["of"]}
+        for key, (domain, arguments) in domains.items():
+            some = arguments if domain == "choice" else [arguments[0], arguments[1]]
+            block = Block([{key: value} for value in some])
+            self.axes.append(self._owned(block, {key: places[key]}, [self._key(key)], place))
+        if domains:
+            settings = {name: wanted.get(name) for name in ("sampler", "seed", "startup")}
+            self.optuna = Settings(
+                count=wanted["count"],
+                sampler=settings["sampler"] or "tpe",
+                seed=settings["seed"] or 0,
+                startup=settings["startup"],
+                of=domains,
+            )
+        return []
+
+    def _random(self, section: Values | None, place: KeyPath) -> Iterator[Axis]:
+        if not section:
+            return
+        domains = self._domains(section, place)
+        if not domains:
+            return
         try:
             rows = space_draws.draw(section["count"], section.get("seed") or 0, domains)
         except ValueError as error:
@@ -302,7 +339,7 @@ class Builder:
                 self._used.add(key)
         return Axis(block, places, frozenset().union(*(new for _, new in keys)), _name(place))
 
-    def _claim(self, axes: Sequence[Axis], place: KeyPath) -> None:
+    def _claim(self, axes: Sequence[Axis]) -> None:
         """Two blocks may not set the same thing: which of them would win depends on the order."""
         for number, axis in enumerate(axes):
             for key in axis.block.keys:
@@ -324,6 +361,11 @@ class Builder:
 
     def _wrong(self, place: KeyPath, what: str) -> None:
         self.problems.append(self._origin().problem(place, what, _name(place)))
+
+
+def _says_something(form: Any) -> bool:
+    """False for a form that is empty, or holds only axes that are taken away."""
+    return any(spec is not None for spec in form.values()) if isinstance(form, Mapping) else bool(form)
 
 
 def _name(place: KeyPath) -> str:

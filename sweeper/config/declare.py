@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -36,7 +36,7 @@ from sweeper.config.values import (
 )
 from sweeper.core import stop
 from sweeper.core.handover import why_not
-from sweeper.core.identity import canonical, flatten
+from sweeper.core.identity import Base, Leaves, canonical, flatten
 from sweeper.core.model import (
     BackendKind,
     EngineKind,
@@ -50,11 +50,15 @@ from sweeper.core.model import (
     Trial,
 )
 from sweeper.core.request import digest
+from sweeper.core.search_optuna import OptunaSearch, OptunaTrials, Settings, study
 from sweeper.core.space import Bases, Part, RuleFailedError, Space, show
 from sweeper.errors import UsageError
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
+
+    from sweeper.core.chain import Chain
+    from sweeper.ports import Search
 
 FREE = ("job", "hyperparameters", "environment", "vars", "dependencies")
 """The sections whose keys may be swept."""
@@ -82,6 +86,7 @@ class Draft:
     problems: list[Problem] = field(default_factory=list)
     unknown: Sequence[UnknownKey] = ()
     axes: Sequence[Axis] = ()
+    optuna: Settings | None = None
     bad: set[str] = field(default_factory=set)
     """The sections that are wrong in themselves: what depends on them is not looked at."""
 
@@ -132,6 +137,7 @@ def declare(draft: Draft) -> Sweep:
     if "sweep" not in draft.bad:
         builder = Builder(line, lambda: draft.origin, dict(flatten(_sections(draft))))
         parts, blocks = builder.build(section), builder.axes
+        draft.optuna = builder.optuna
         draft.axes = blocks
         draft.problems += builder.problems
     for axis in blocks:
@@ -382,21 +388,27 @@ def _freeze(
     groups = _groups(draft, blocks)
     _groups_keep_the_rest(draft, blocks, compositions, groups)
     swept = tuple(dict.fromkeys(key for axis in blocks for key in axis.block.keys if key not in groups))
+
+    def leaves(chosen: Mapping[str, Any]) -> Leaves:
+        return identity_leaves(compositions.of(chosen), locked, source_digest or None, swept)
+
     space = _space(
         draft,
         parts,
         groups,
-        lambda chosen: identity_leaves(compositions.of(chosen), locked, source_digest or None, swept),
+        leaves,
     )
     settings = {f.name: values["engine"][f.name] for f in fields(EngineSettings) if f.name in values["engine"]}
     objective = values["objective"]
+    trials, search = _optuna(draft, values, leaves({}))
     return Sweep(
         name=values["name"],
         locked=locked,
         locked_digest=digest(locked),
         digest=digest([plain(draft.config), source_digest]),
         source_digest=source_digest,
-        trials=space,
+        trials=trials or space,
+        search=search,
         resolve=Resolve(compositions, groups),
         engine=EngineKind(values["engine"]["kind"]),
         backend=BackendKind(values["backend"]["kind"]),
@@ -413,6 +425,35 @@ def _freeze(
         prev=tuple(_prev_keys(draft, blocks)),
         warnings=_warnings(values, space),
     )
+
+
+def _optuna(
+    draft: Draft, values: Mapping[str, Any], leaves: Leaves
+) -> tuple[OptunaTrials | None, Callable[[Chain], Search] | None]:
+    """The trials and the search of `sweep.optuna`; nothing without one."""
+    settings, goal = draft.optuna, values["objective"]
+    if settings is None:
+        return None, None
+    if goal is None:
+        draft.wrong(("sweep", "optuna"), "needs an objective, which says what is better")
+        refuse(draft.problems)
+    objective = Objective(goal["metric"], Goal(goal["goal"]))
+    try:
+        study(settings, objective)
+    except ImportError as error:
+        needed = error.name or "optuna"
+        install = "sweeper[optuna]" if needed == "optuna" else needed
+        draft.wrong(("sweep", "optuna"), f"needs {needed}, which is not installed: pip install {install!r}")
+        refuse(draft.problems)
+    keys = tuple(settings.of)
+    trials = OptunaTrials(settings.count, keys, Base(leaves, keys))
+
+    def search(chain: Chain) -> Search:
+        made = OptunaSearch(settings, trials, objective)
+        made.learn(chain)
+        return made
+
+    return trials, search
 
 
 def _prev_keys(draft: Draft, blocks: Sequence[Axis]) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from sweeper.core import space_draws
 from sweeper.core.failures import Failure
+from sweeper.core.search_optuna import SAMPLERS
 
 Schema = dict[str, Any]
 
@@ -353,6 +354,26 @@ SWEEP = _object(
             ],
             "description": "Several sweeps, one after another.",
             "errorMessage": "must be a list of sweeps",
+        },
+        "optuna": {
+            "anyOf": [
+                _object(
+                    "Optuna proposes each trial from what the finished ones have shown. Stands alone.",
+                    {
+                        "count": _whole("How many trials.", 1, 100_000),
+                        "sampler": {"enum": list(SAMPLERS), "description": "How it searches; default tpe."},
+                        "seed": {"type": ["integer", "null"], "description": "Other proposals for another seed."},
+                        "startup": {
+                            "type": ["integer", "null"],
+                            "minimum": 0,
+                            "description": "So many trials are drawn at random before the sampler begins.",
+                        },
+                        "of": {"type": "object", "minProperties": 1, "additionalProperties": DOMAIN},
+                    },
+                    required=("count", "of"),
+                ),
+                {"type": "null"},
+            ],
         },
         "first": {
             "anyOf": [{"type": "array", "items": VALUES}, {"type": "null"}],

@@ -8,7 +8,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from sweeper.ports import StopRule
+    from sweeper.core.chain import Chain
+    from sweeper.ports import Search, StopRule
 
 
 class EngineKind(str, Enum):
@@ -145,6 +146,8 @@ class Sweep:
     pool: PoolSettings = field(default_factory=PoolSettings)
     on_failure: Mapping[str, Any] = field(default_factory=dict)
     composed: Mapping[str, Any] = field(default_factory=dict)
+    search: Callable[[Chain], Search] | None = None
+    """Makes the search that proposes the trials, knowing the chain so far; None walks them in declared order."""
     prev: tuple[str, ...] = ()
     """The keys of `${prev:...}` that the experiment names."""
     warnings: tuple[str, ...] = ()

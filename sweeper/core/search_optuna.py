@@ -1,0 +1,221 @@
+"""Optuna proposes the next trial from what the finished ones have shown (ask and tell), replayed from the journal.
+
+Nothing of it is stored: the same chain, the same seed and the same Optuna give the same proposals, after a crash as
+without one. Optuna is imported when a search begins, not before.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sweeper.core.chain import Chain, TrialHistory, metric_of
+from sweeper.core.events import TrialStatus
+from sweeper.core.identity import Base, canonical, text_of
+from sweeper.core.model import Goal, Objective, Trial
+from sweeper.core.search import Proposal
+from sweeper.core.space import shorten, show
+
+if TYPE_CHECKING:
+    import optuna
+
+Domains = Mapping[str, tuple[str, Sequence[Any]]]
+
+SAMPLERS = {
+    "tpe": "TPESampler",
+    "gp": "GPSampler",
+    "cmaes": "CmaEsSampler",
+    "qmc": "QMCSampler",
+    "random": "RandomSampler",
+}
+"""The names in an experiment file, and Optuna's."""
+DIGITS = 6
+MOST_REPEATS = 100
+"""So many proposals in a row that are known already mean that there is nothing new to propose."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an experiment says under `sweep.optuna`."""
+
+    count: int
+    sampler: str
+    seed: int
+    startup: int | None
+    of: Domains
+
+
+class OptunaTrials:
+    """The trials that have been proposed so far. Those to come have a place, but no values yet."""
+
+    def __init__(self, count: int, keys: Sequence[str], base: Base) -> None:
+        self.keys = tuple(keys)
+        self.known: list[Trial] = []
+        self._count, self._base, self._short = count, base, shorten(list(keys))
+
+    def __len__(self) -> int:
+        return max(self._count, len(self.known))
+
+    def __getitem__(self, index: int, /) -> Trial:
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        index %= len(self)
+        return self.known[index] if index < len(self.known) else Trial(index, "", f"proposal {index + 1}", {})
+
+    def __iter__(self) -> Iterator[Trial]:
+        return (self[index] for index in range(len(self)))
+
+    def find(self, id: str, index: int) -> Trial | None:  # noqa: A002 - the protocol's word
+        """The proposed trial with this identity."""
+        return next((trial for trial in self.known if trial.id == id), None)
+
+    def make(self, values: Mapping[str, Any]) -> Trial:
+        """These values as the next trial; it is not known yet."""
+        weight = self._base.rest + self._base.weigh(self.keys, values)
+        name = ",".join(f"{self._short[key]}={show(value)}" for key, value in values.items())
+        return Trial(len(self.known), text_of(weight), name, dict(values))
+
+
+class OptunaSearch:
+    """Asks for the next trial when every earlier one has been told."""
+
+    def __init__(self, settings: Settings, trials: OptunaTrials, objective: Objective) -> None:
+        self._settings, self._trials, self._objective = settings, trials, objective
+        self._study = study(settings, objective)
+        self._distributions = {key: distribution(*domain) for key, domain in settings.of.items()}
+        self._asked: dict[str, optuna.Trial | None] = {}
+        self._told: set[str] = set()
+
+    def propose(self, chain: Chain) -> Proposal | None:
+        """The next trial: one that was proposed and has not finished, else a new one."""
+        self.learn(chain)
+        pending = {job.intent.trial for job in chain.unfinished.values()}
+        waiting = [t for t in self._trials.known if not chain.is_finished(t.id) and t.id not in pending]
+        if waiting:
+            return Proposal(waiting[0], last=len(waiting) == 1 and self._full)
+        trial = None if self._full else self._ask(chain)
+        return Proposal(trial, last=self._full) if trial else None
+
+    @property
+    def _full(self) -> bool:
+        return len(self._trials.known) >= self._settings.count
+
+    def learn(self, chain: Chain) -> None:
+        """Take in what the chain knows, in the order in which it came about."""
+        for history in chain.trials.values():
+            if not history.jobs:
+                continue
+            if history.id not in self._asked:
+                self._replay(history, chain)
+            if history.finished and history.id not in self._told:
+                self._tell(history)
+
+    # -- ask and tell -----------------------------------------------------------------------------------------
+
+    def _ask(self, chain: Chain) -> Trial | None:
+        """The next new proposal. One that is known already is told again, so that the sampler moves on."""
+        for _ in range(MOST_REPEATS):
+            asked = self._study.ask(dict(self._distributions))
+            trial = self._trials.make({key: self._value(key, asked.params[key]) for key in self._distributions})
+            if trial.id not in self._asked:
+                self._asked[trial.id] = asked
+                self._trials.known.append(trial)
+                return trial
+            self._study.tell(asked, **self._result(chain.trials.get(trial.id)))
+        return None
+
+    def _replay(self, history: TrialHistory, chain: Chain) -> None:
+        """Ask as before. When Optuna answers otherwise (another version), the trial is taken in as it was."""
+        was = history.jobs[0].intent
+        if set(was.values) != set(self._distributions):
+            self._asked[history.id] = None  # of another declaration: it says nothing about these keys
+            self._told.add(history.id)
+            return
+        trial = self._ask(chain)
+        if trial is not None and trial.id == history.id:
+            return
+        if trial is not None:
+            asked = self._asked.pop(trial.id)
+            self._trials.known.pop()
+            if asked is not None:
+                self._study.tell(asked, **self._result(None))
+        self._asked[history.id] = None
+        self._trials.known.append(Trial(len(self._trials.known), history.id, was.label, dict(was.values)))
+
+    def _tell(self, history: TrialHistory) -> None:
+        import optuna
+
+        self._told.add(history.id)
+        asked, result = self._asked[history.id], self._result(history)
+        if asked is not None:
+            self._study.tell(asked, **result)
+            return
+        values = history.jobs[0].intent.values
+        params = {key: self._option(key, value) for key, value in values.items()}
+        try:
+            seen = optuna.trial.create_trial(
+                params=params,
+                distributions=dict(self._distributions),
+                value=result.get("values"),
+                state=result.get("state", optuna.trial.TrialState.COMPLETE),
+            )
+        except ValueError:
+            return  # outside of the domain as it is declared now
+        self._study.add_trial(seen)
+
+    def _result(self, history: TrialHistory | None) -> dict[str, Any]:
+        """What to tell: the last value of the objective, or that there is none. NaN is none."""
+        import optuna
+
+        value = metric_of(history.last, self._objective.metric) if history and history.jobs else None
+        good = history is not None and history.status in (TrialStatus.COMPLETED, TrialStatus.PRUNED)
+        if value is None or math.isnan(value) or not good:
+            return {"state": optuna.trial.TrialState.FAIL}
+        return {"values": value}
+
+    # -- values -----------------------------------------------------------------------------------------------
+
+    def _value(self, key: str, drawn: Any) -> Any:
+        domain, arguments = self._settings.of[key]
+        if domain == "choice":
+            return next(option for option in arguments if _text(option) == drawn)
+        return float(f"{drawn:.{DIGITS}g}") if isinstance(drawn, float) else drawn
+
+    def _option(self, key: str, value: Any) -> Any:
+        return _text(value) if self._settings.of[key][0] == "choice" else value
+
+
+def _text(option: Any) -> str:
+    """An option as Optuna gets it: one text for each value, also for lists and mappings; 1 is not "1"."""
+    return canonical(option)
+
+
+def distribution(domain: str, arguments: Sequence[Any]) -> optuna.distributions.BaseDistribution:
+    """A domain of ours as a distribution of Optuna's."""
+    from optuna import distributions
+
+    if domain == "choice":
+        return distributions.CategoricalDistribution([_text(option) for option in arguments])
+    low, high = arguments
+    if domain == "int":
+        return distributions.IntDistribution(low, high)
+    return distributions.FloatDistribution(low, high, log=domain == "loguniform")
+
+
+def study(settings: Settings, objective: Objective) -> optuna.Study:
+    """An empty study in memory. Raises ImportError when Optuna, or what this sampler needs, is not installed."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    make: Callable[..., optuna.samplers.BaseSampler] = getattr(optuna.samplers, SAMPLERS[settings.sampler])
+    begins = settings.startup is not None and settings.sampler not in ("qmc", "random")
+    starts = {"n_startup_trials": settings.startup} if begins else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        sampler = make(seed=settings.seed, **starts)
+    better = optuna.study.StudyDirection
+    direction = better.MAXIMIZE if objective.goal is Goal.MAXIMIZE else better.MINIMIZE
+    return optuna.create_study(sampler=sampler, direction=direction)

@@ -1,0 +1,150 @@
+"""Optuna's proposals: from what the chain has shown, the same after a restart, and never the same trial twice."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+optuna = pytest.importorskip("optuna")
+
+from sweeper.core import events as ev  # noqa: E402
+from sweeper.core.chain import Chain, fold  # noqa: E402
+from sweeper.core.identity import Base  # noqa: E402
+from sweeper.core.model import Goal, Objective, Trial  # noqa: E402
+from sweeper.core.search_optuna import SAMPLERS, OptunaSearch, OptunaTrials, Settings  # noqa: E402
+
+OF: Any = {
+    "hyperparameters.lr": ("loguniform", [1e-4, 1.0]),
+    "hyperparameters.rank": ("int", [1, 64]),
+    "hyperparameters.kind": ("choice", ["a", 1, "1", [1, 2]]),
+}
+
+
+def search(count: int = 12, sampler: str = "tpe", of: Any = None, seed: int = 0) -> tuple[OptunaTrials, OptunaSearch]:
+    """A fresh search, as a new process makes it."""
+    domains = of or OF
+    trials = OptunaTrials(count, tuple(domains), Base({}, tuple(domains)))
+    return trials, OptunaSearch(Settings(count, sampler, seed, 3, domains), trials, Objective("loss", Goal.MINIMIZE))
+
+
+def loss(trial: Trial) -> float:
+    """Something to minimise."""
+    return (math.log10(trial.values["hyperparameters.lr"]) + 2) ** 2 + trial.values["hyperparameters.rank"] / 64
+
+
+def ended(trial: Trial, value: float | None, status: str = "completed", attempt: int = 1) -> list[Any]:
+    """A job of this trial that came and went."""
+    name = f"{trial.id}-{attempt}"
+    metrics = {} if value is None else {"loss": value}
+    intent = ev.Intent(name, trial.id, trial.index, trial.name, trial.values, attempt, "m", 0, 1, "")
+    return [intent, ev.Outcome(name, "Completed", status, metrics)]
+
+
+def run(made: OptunaSearch, events: list[Any], most: int) -> list[Trial]:
+    """Run trials in a chain until there is none left, or so many."""
+    done = []
+    while len(done) < most and (proposal := made.propose(fold(events))):
+        events += ended(proposal.trial, loss(proposal.trial))
+        done.append(proposal.trial)
+    return done
+
+
+@pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name != "gp"])
+def test_a_restart_changes_nothing(sampler: str) -> None:
+    """A chain that is broken off and taken up by a new process proposes what an unbroken one does."""
+    if sampler == "cmaes":
+        pytest.importorskip("cmaes")
+    of = {key: domain for key, domain in OF.items() if sampler != "qmc" or domain[0] != "choice"}
+    unbroken = run(search(sampler=sampler, of=of)[1], [], 12)
+    events: list[Any] = []
+    first = run(search(sampler=sampler, of=of)[1], events, 7)
+    rest = run(search(sampler=sampler, of=of)[1], events, 12)
+    assert first + rest == unbroken
+    assert len({trial.id for trial in unbroken}) == 12
+
+
+def test_it_searches() -> None:
+    """Later proposals are better than the first ones."""
+    done = run(search(count=40)[1], [], 40)
+    assert min(map(loss, done[20:])) < min(map(loss, done[:5]))
+
+
+def test_values_are_of_their_domain() -> None:
+    """Every proposal is a value that was declared, of its own type."""
+    for trial in run(search()[1], [], 12):
+        assert trial.values["hyperparameters.kind"] in ["a", 1, "1", [1, 2]]
+        assert isinstance(trial.values["hyperparameters.rank"], int)
+        assert 1e-4 <= trial.values["hyperparameters.lr"] <= 1
+        assert trial.name.startswith("lr=")
+
+
+def test_asking_again_gives_the_same() -> None:
+    """A proposal that has not begun, or was interrupted, is proposed again; a running one is not."""
+    trials, made = search()
+    first = made.propose(Chain())
+    assert first is not None
+    assert made.propose(Chain()) == first
+    running = ended(first.trial, None)[:1]
+    second = made.propose(fold(running))
+    assert second is not None
+    assert second.trial.id != first.trial.id
+    assert trials.find(first.trial.id, 0) == first.trial
+
+
+def test_the_end_is_known() -> None:
+    """After `count` trials there is nothing more, and the last one is known to be the last."""
+    _, made = search(count=3)
+    events: list[Any] = []
+    last = []
+    while proposal := made.propose(fold(events)):
+        last.append(proposal.last)
+        events += ended(proposal.trial, 1.0)
+    assert last == [False, False, True]
+
+
+def test_small_domains_run_dry() -> None:
+    """Where nothing new can be proposed the search ends early, without running anything twice."""
+    _, made = search(count=10, of={"hyperparameters.kind": ("choice", ["a", "b"])})
+    events: list[Any] = []
+    seen = []
+    while proposal := made.propose(fold(events)):
+        seen.append(proposal.trial.values["hyperparameters.kind"])
+        events += ended(proposal.trial, 1.0)
+    assert sorted(seen) == ["a", "b"]
+
+
+@pytest.mark.parametrize(("value", "status"), [(None, "failed"), (math.nan, "completed"), (1.0, "failed")])
+def test_failures_and_nan_are_no_results(value: float | None, status: str) -> None:
+    """A trial without a value is told as failed: the search goes on."""
+    _, made = search()
+    proposal = made.propose(Chain())
+    assert proposal is not None
+    assert made.propose(fold(ended(proposal.trial, value, status))) is not None
+
+
+def test_a_journal_of_another_search() -> None:
+    """Trials that this search would not have proposed are taken in as they were, or left alone when they do not fit."""
+    events: list[Any] = []
+    run(search(seed=1)[1], events, 4)
+    strange = Trial(9, "f" * 16, "x", {"hyperparameters.other": 1})
+    outside = Trial(
+        9, "e" * 16, "y", {"hyperparameters.lr": 99.0, "hyperparameters.rank": 1, "hyperparameters.kind": "a"}
+    )
+    events += ended(strange, 1.0) + ended(outside, 1.0)
+    trials, made = search()
+    proposal = made.propose(fold(events))
+    assert proposal is not None
+    assert trials.find(outside.id, 0) is not None
+    assert trials.find(strange.id, 0) is None
+
+
+def test_places_without_a_proposal() -> None:
+    """Trials to come have a place and no values."""
+    trials, made = search(count=3)
+    made.propose(Chain())
+    assert [trial.name for trial in trials][1:] == ["proposal 2", "proposal 3"]
+    assert trials[-1].values == {}
+    with pytest.raises(IndexError):
+        trials[3]
