@@ -10,10 +10,11 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+TICK_S = 0.2
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
@@ -23,6 +24,8 @@ class SystemClock:
     def __init__(self) -> None:
         self.caught: list[int] = []
         self._wake: socket.socket | None = None
+        self.tick: Callable[[], None] | None = None
+        """Called a few times a second while sleeping: what is shown goes on."""
 
     def now(self) -> float:
         """Wall clock, UTC seconds since the epoch."""
@@ -34,10 +37,22 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         """Sleep at most so long; a signal ends it early."""
+        end = time.monotonic() + seconds
+        while not self._pause(min(seconds, TICK_S) if self.tick else seconds):
+            if self.tick:
+                self.tick()
+            seconds = end - time.monotonic()
+            if seconds <= 0:
+                return
+
+    def _pause(self, seconds: float) -> bool:
+        """True when a signal ended it."""
         if self._wake is None:
             time.sleep(max(0.0, seconds))
         elif select.select([self._wake], [], [], max(0.0, seconds))[0]:
             self._wake.recv(4096)
+            return True
+        return False
 
     @contextmanager
     def listening(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TextIO
@@ -47,8 +48,7 @@ class PlainProgress:
         if self._silent:
             return
         try:
-            clock = datetime.fromtimestamp(self._now()).strftime("%H:%M:%S")
-            self._stream.write(f"{clock} {self._redact(line)}\n")
+            self._stream.write(timestamped(self._now(), self._redact(line)) + "\n")
             self._stream.flush()
         except (OSError, ValueError):
             self._silent = True
@@ -58,35 +58,47 @@ class PlainProgress:
 
     def event(self, event: ev.Event, chain: Chain) -> None:
         """The line for an event, where it is worth one."""
-        line = self._line(event, chain)
+        line = event_line(event, chain, self._total)
         if line:
             self.say(line)
 
-    def _line(self, event: ev.Event, chain: Chain) -> str:
-        match event:
-            case ev.Intent():
-                again = f", attempt {event.attempt}" if event.attempt > 1 else ""
-                return f"trial {event.index + 1}/{self._total} {event.label}{again}: submitting {event.name}"
-            case ev.Adopted():
-                return f"{_label(chain, event.name)}: found {event.name}, going on with it"
-            case ev.Outcome():
-                return f"{_label(chain, event.name)}: {describe(chain.jobs[event.name])}"
-            case ev.Observed():
-                job = chain.jobs[event.name]
-                ended = JobStatus.of(event.status).terminal
-                return "" if ended else f"{job.intent.label}: {event.secondary or event.status}"
-            case ev.StopSent():
-                return f"{_label(chain, event.name)}: stopping the job ({event.reason})"
-            case ev.PoolClosed():
-                return _closed(event)
-            case ev.Decided():
-                return f"{event.rule}: {event.why}"
-            case ev.Stopping():
-                return f"{event.reason}: releasing the pool, please wait"
-            case ev.Opened() | ev.Created() | ev.Settled() | ev.Reopened() | ev.Finished():
-                return ""
-            case _:
-                assert_never(event)
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def timestamped(now: float, line: str) -> str:
+    """A line with the local time; what would move a terminal's cursor becomes a blank."""
+    return f"{datetime.fromtimestamp(now):%H:%M:%S} {_CONTROL.sub(' ', line)}"
+
+
+def event_line(event: ev.Event, chain: Chain, total: int) -> str:
+    """What to tell of an event in a sweep of so many trials; empty when it is not worth a line."""
+    match event:
+        case ev.Intent():
+            again = f", attempt {event.attempt}" if event.attempt > 1 else ""
+            return f"trial {event.index + 1}/{total} {event.label}{again}: submitting {event.name}"
+        case ev.Adopted():
+            return f"{_label(chain, event.name)}: found {event.name}, going on with it"
+        case ev.Outcome():
+            return f"{_label(chain, event.name)}: {describe(chain.jobs[event.name])}"
+        case ev.Observed():
+            job = chain.jobs[event.name]
+            ended = JobStatus.of(event.status).terminal
+            return "" if ended else f"{job.intent.label}: {event.secondary or event.status}"
+        case ev.StopSent():
+            return f"{_label(chain, event.name)}: stopping the job ({event.reason})"
+        case ev.PoolClosed():
+            return _closed(event)
+        case ev.Decided():
+            return f"{event.rule}: {event.why}"
+        case ev.Stopping():
+            return f"{event.reason}: " + (
+                "releasing the pool, please wait" if event.now else "ending after the running job"
+            )
+        case ev.Opened() | ev.Created() | ev.Settled() | ev.Reopened() | ev.Finished():
+            return ""
+        case _:
+            assert_never(event)
 
 
 def _label(chain: Chain, name: str) -> str:

@@ -60,21 +60,21 @@ class Clients:
         """SageMaker for questions, which may be asked again."""
         return self.client("sagemaker", attempts=5)
 
-    def client(self, service: str, attempts: int = 5) -> Any:
-        """A client of any service of this endpoint."""
+    def client(self, service: str, attempts: int = 5, patience_s: float = 60) -> Any:
+        """A client of any service of this endpoint; `patience_s`: seconds to wait for an answer."""
         make: Callable[..., Any] = self.session.client
         with mapped(service):
-            return make(service, endpoint_url=self._endpoint.url, config=_config(attempts, self._endpoint))
+            return make(service, endpoint_url=self._endpoint.url, config=_config(attempts, self._endpoint, patience_s))
 
 
-def _config(attempts: int, endpoint: Endpoint) -> Config:
+def _config(attempts: int, endpoint: Endpoint, patience_s: float) -> Config:
     from botocore.config import Config
 
     return Config(
         # The default number and mode of retries change between versions of botocore: pinned here.
         retries={"mode": "standard", "total_max_attempts": attempts},
         connect_timeout=5,
-        read_timeout=60,
+        read_timeout=patience_s,
         tcp_keepalive=True,
         s3={"addressing_style": "path"} if endpoint.url else None,
     )

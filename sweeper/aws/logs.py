@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -21,10 +22,13 @@ class Tail:
         self._logs, self._name = logs, name
         self._tokens: dict[str, str] = {}
 
-    def new(self) -> Iterator[tuple[int, str]]:
-        """(milliseconds since the epoch, line) of what has come since; nothing when there is no log (yet)."""
+    def new(self, pages: int | None = None) -> Iterator[tuple[int, str]]:
+        """(milliseconds since the epoch, line) of what has come since; nothing when there is no log (yet).
+
+        At most so many pages (of a megabyte) of each stream.
+        """
         for stream in self._streams():
-            while True:
+            for _ in itertools.count() if pages is None else range(pages):
                 token = self._tokens.get(stream)
                 with mapped("GetLogEvents"):
                     page = self._logs.get_log_events(

@@ -57,7 +57,7 @@ def _told(folder: Path) -> dict[str, Any] | None:
         "finished": done,
         "trials": total,
         "best": value or None,
-        "open_pools": len(sweep.chain.debts),
+        "open_pools": 0 if sweep.runner else len(sweep.chain.debts),
         "changed_at": sweep.changed_at,
         "bytes": bytes_of(folder),
     }

@@ -23,7 +23,9 @@ from sweeper.core.request import locked_key
 from sweeper.core.secrets import Redactor, redacted
 from sweeper.debts import Account, Debt, RegisteredJournal, Registry, verify_head
 from sweeper.errors import SweeperError
+from sweeper.follow import LogFollower
 from sweeper.journal import SqliteJournal
+from sweeper.live import LiveTable, Terminal
 from sweeper.locks import held
 from sweeper.ports import Progress
 from sweeper.progress import PlainProgress, Several
@@ -72,6 +74,7 @@ def _drive(sweep: Sweep, stack: ExitStack, made: type[Session]) -> tuple[Ending,
     clock = SystemClock()
     stack.enter_context(clock.listening())
     session = made(sweep, connect(sweep), clock, begun=clock.now())
+    stack.callback(session.close_display)
     stack.enter_context(held(session.folder / ".lock", f"the sweep {sweep.name}", clock.now()))
     stack.enter_context(held(session.pool_lock, "the pool that this sweep uses", clock.now()))
     session.open(stack)
@@ -104,18 +107,45 @@ class Session:
         return Redactor([*environment, *credentials])
 
     @cached_property
-    def display(self) -> PlainProgress:
-        """Tells a person what happens, on stderr."""
+    def display(self) -> PlainProgress | LiveTable:
+        """Tells a person what happens, on stderr: a table on a terminal, else lines."""
+        if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+            with suppress(OSError):
+                live = LiveTable(
+                    Terminal(sys.stderr.fileno()),
+                    self.sweep,
+                    self.clock.now,
+                    self.clock.monotonic,
+                    self.redact,
+                    colour=not os.environ.get("NO_COLOR"),
+                )
+                self.clock.tick = live.tick
+                return live
         return PlainProgress(sys.stderr, self.clock.now, len(self.sweep.trials), self.redact)
+
+    def close_display(self) -> None:
+        """From here on there is only the report, which shows the same table."""
+        self.clock.tick = None
+        if isinstance(self.display, LiveTable):
+            self.display.close(keep=not sys.stdout.isatty())
 
     @cached_property
     def progress(self) -> Progress:
-        """The display, and the result files that follow the chain."""
+        """The display, and what else follows the chain: the result files, the running job's log."""
 
         def write(chain: Chain) -> None:
             files.write_results(self.sweep, chain, self.folder, self.redact)
 
-        return Several(self.display, ResultFiles(write, self.clock.monotonic))
+        follower = LogFollower(
+            lambda: self.connection.clients().client("logs", attempts=1, patience_s=5),
+            self.folder,
+            self.sweep.metrics,
+            self.redact,
+            self.clock.monotonic,
+            max(1.0, self.sweep.engine_settings.poll_s),
+            self.display.metric if isinstance(self.display, LiveTable) else lambda job, name, value: None,
+        )
+        return Several(self.display, ResultFiles(write, self.clock.monotonic), follower)
 
     @cached_property
     def registry(self) -> Registry:

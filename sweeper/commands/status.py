@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from sweeper.clock import SystemClock
 from sweeper.commands import sweeps
+from sweeper.core.chain import Job
+from sweeper.core.events import JobStatus
 from sweeper.stored import StoredSweep
 from sweeper.tracking import files, table
 
@@ -27,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
         print(json.dumps(as_json(sweep)))
         return 0
     table.print_table(sys.stdout, sweep.table, sweep.declared.trials.keys, sweep.best, sweep.objective)
-    print(table.pool_line(sweep.chain))
+    print(table.pool_line(sweep.chain, running=sweep.runner is not None))
     print(line(sweep, SystemClock().now()))
     return 0
 
@@ -45,5 +47,12 @@ def line(sweep: StoredSweep, now: float) -> str:
     ago = f"last event {now - sweep.changed_at:.0f} s ago"
     told = f"{sweep.name}: {sweep.state}, {done} of {total} trials done, {ago}"
     jobs = list(sweep.chain.unfinished.values())
-    doing = "".join(f"; {job.intent.label}: {job.secondary or job.status.value}" for job in jobs)
+    doing = "".join(f"; {job.intent.label}: {_doing(job)}" for job in jobs)
     return f"{told}{doing}" + (f" ({sweep.runner})" if sweep.runner else "")
+
+
+def _doing(job: Job) -> str:
+    """What is known of an unfinished job; its phase is journaled with the next event that matters."""
+    if not job.acknowledged:
+        return "being submitted"
+    return job.secondary or ("running" if job.status is JobStatus.UNKNOWN else job.status.value)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TextIO
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
 
 from sweeper.core.chain import Chain
 from sweeper.core.model import Objective
 from sweeper.core.results import Results, Row, reuse
 from sweeper.tracking.files import cell
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 MOST_ROWS = 200
+MOST_TROUBLES = 20
 WIDTH_WITHOUT_TERMINAL = 120
 
 
@@ -32,32 +36,52 @@ def shown(value: Any) -> str:
 def print_table(
     stream: TextIO, table: Results, keys: Sequence[str], chosen: Row | None, objective: Objective | None
 ) -> None:
-    """Print the rows (the first 200) and the best trial."""
-    from rich import box
+    """Print the rows (the first 200), why trials failed, and the best one."""
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     console = Console(file=stream, highlight=False, soft_wrap=False)
     if not console.is_terminal:
         console = Console(file=stream, highlight=False, width=WIDTH_WITHOUT_TERMINAL)
-    headings = _headings(table, keys)
+    grid = _grid(table, _headings(table, keys), chosen)
+    if console.measure(grid).maximum > console.width:
+        grid = _grid(table, _headings(table, ()), chosen)
+    console.print(grid)
+    if len(table.rows) > MOST_ROWS:
+        console.print(f"... and {len(table.rows) - MOST_ROWS} more rows in results.csv")
+    for line in _troubles(table):
+        console.print(Text(line), soft_wrap=True)
+    if chosen is not None and objective is not None:
+        value = shown(chosen[f"metric.{objective.metric}"])
+        console.print(Text(f"best: {chosen['name']}  {objective.metric} = {value} ({objective.goal.value})"))
+
+
+def _grid(table: Results, headings: Mapping[str, str], chosen: Row | None) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in headings.values():
         grid.add_column(heading, overflow="fold")
     for row in table.rows[:MOST_ROWS]:
         style = "bold" if chosen is not None and row is chosen else ""
         grid.add_row(*(Text(shown(row.get(column)), style=style) for column in headings))
-    console.print(grid)
-    if len(table.rows) > MOST_ROWS:
-        console.print(f"... and {len(table.rows) - MOST_ROWS} more rows in results.csv")
-    if chosen is not None and objective is not None:
-        value = shown(chosen[f"metric.{objective.metric}"])
-        console.print(Text(f"best: {chosen['name']}  {objective.metric} = {value} ({objective.goal.value})"))
+    return grid
+
+
+def _troubles(table: Results) -> Iterator[str]:
+    """Why trials failed, one line each."""
+    told = [row for row in table.rows if row.get("message")]
+    for row in told[:MOST_TROUBLES]:
+        cause = ": ".join(part for part in (row.get("failure"), row["message"]) if part)
+        yield f"{row['name']}: {row['status']}: {cause}"
+    if len(told) > MOST_TROUBLES:
+        yield f"... and {len(told) - MOST_TROUBLES} more in results.csv"
 
 
 def _headings(table: Results, keys: Sequence[str]) -> Mapping[str, str]:
-    """Column -> heading, in order; columns that are empty everywhere are left out."""
+    """Column -> heading, in order; columns that are empty everywhere are left out. Without keys, the trials' names."""
     metrics = [column for column in table.columns if column.startswith("metric.")]
     wanted = {
         **(short_names(keys) if keys else {"name": "trial"}),
@@ -66,15 +90,15 @@ def _headings(table: Results, keys: Sequence[str]) -> Mapping[str, str]:
         "pool": "pool",
         "train_seconds": "seconds",
         "failure": "failure",
-        "message": "message",
     }
     always = {*keys, "name", "status"}
     return {c: h for c, h in wanted.items() if c in always or any(row.get(c) is not None for row in table.rows)}
 
 
-def pool_line(chain: Chain) -> str:
-    """How the machines were used, in one line."""
+def pool_line(chain: Chain, *, running: bool = False) -> str:
+    """How the machines were used, in one line. `running`: a runner is at work and will close what is open."""
     cold, reused = reuse(chain.jobs)
     debts = len(chain.debts)
-    state = "every pool is closed" if not debts else f"{debts} pools may still bill"
+    owed = "the pool is in use" if running else f"{debts} pools may still bill"
+    state = owed if debts else "every pool is closed"
     return f"{cold + reused} jobs: {cold} cold, {reused} reused; {state}"

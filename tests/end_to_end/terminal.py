@@ -1,0 +1,95 @@
+"""A pseudo-terminal with a screen: what a person would see of a command, and every byte that drew it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyte
+
+
+class Terminal:
+    """Runs a command on a terminal of its own, as a window would: closing it hangs up."""
+
+    def __init__(
+        self, command: Sequence[str], cwd: Path, environment: Mapping[str, str], columns: int, rows: int
+    ) -> None:
+        self.bytes = b""
+        self.frames: list[list[str]] = []
+        self.screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self.screen)
+        self._master, worker = pty.openpty()
+        fcntl.ioctl(worker, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env={**environment, "TERM": "xterm-256color"},
+            stdin=worker,
+            stdout=worker,
+            stderr=worker,
+            start_new_session=True,
+            preexec_fn=_controlling,
+        )
+        os.close(worker)
+
+    def until(self, condition: Callable[[], Any], timeout_s: float = 60) -> None:
+        """Read the screen until this holds."""
+        end = time.monotonic() + timeout_s
+        while not condition():
+            if not self.read(0.05) and self.process.poll() is not None and not condition():
+                raise AssertionError(f"the command ended with {self.process.returncode}:\n{self.text}")
+            assert time.monotonic() < end, f"never seen; the screen is:\n{self.text}"
+
+    def to_end(self, timeout_s: float = 60) -> int:
+        """Read all there is; returns the exit code."""
+        end = time.monotonic() + timeout_s
+        while self.read(0.05) or self.process.poll() is None:
+            assert time.monotonic() < end, f"it did not end; the screen is:\n{self.text}"
+        return self.process.wait()
+
+    def read(self, timeout_s: float) -> bool:
+        """Take what was written; False when there was nothing."""
+        if not select.select([self._master], [], [], timeout_s)[0]:
+            return False
+        try:
+            data = os.read(self._master, 65536)
+        except OSError:  # the other end is closed
+            return False
+        self.bytes += data
+        self._stream.feed(data)
+        self.frames.append([line.rstrip() for line in self.screen.display])
+        return bool(data)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Make the window another size."""
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.screen.resize(rows, columns)
+
+    def press(self, keys: bytes) -> None:
+        """Type."""
+        os.write(self._master, keys)
+
+    def close_window(self) -> None:
+        """What the kernel does when a terminal window is killed."""
+        os.close(self._master)
+        self._master = -1
+
+    @property
+    def text(self) -> str:
+        """The screen."""
+        return "\n".join(line.rstrip() for line in self.screen.display).rstrip()
+
+
+def _controlling() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
