@@ -29,6 +29,8 @@ VERBS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "pools": _verb("pools"),
     "engine": _verb("engine"),
     "clean": _verb("clean"),
+    "retry": _verb("retry"),
+    "verify": _verb("verify"),
     "simulate": _verb("simulate"),
 }
 
@@ -43,6 +45,8 @@ sweeper: sweeps of SageMaker training jobs on one warm pool that is always relea
   sweeper pools [list|release]               every pool that is or may be billing; close them
   sweeper engine serve|status|stop           the local engine as a server for any boto3, SDK or AWS CLI client
   sweeper clean                              remove the engine's state and sweeps whose pools are closed; asks first
+  sweeper retry NAME [--failed|--all]        open trials again; the next run takes them
+  sweeper verify NAME                        check a sweep's journal against the service
   sweeper simulate                           the protocol under simulated faults and crashes, by seed
   sweeper --help                             this text; `sweeper VERB --help` tells more of a verb
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -35,6 +36,8 @@ class Connection:
     scope: Scope
     owner: str
     make: Callable[[], Clients]
+    service: str = ""
+    """Which state of the local engine answers: another one when its folder was removed. Empty for AWS."""
 
     @cached_property
     def _made(self) -> Clients:
@@ -64,7 +67,17 @@ def local(project: Path, options: Mapping[str, object], owner: str | None) -> Co
         return Clients(Endpoint.local(info.url, info.region))
 
     named = owner or os.environ.get("SWEEPER_OWNER") or getpass.getuser()
-    return Connection(Scope(EngineKind.LOCAL, LOCAL_ACCOUNT, LOCAL_REGION), named, make)
+    scope = Scope(EngineKind.LOCAL, LOCAL_ACCOUNT, LOCAL_REGION)
+    return Connection(scope, named, make, _identity(engine_folder(project)))
+
+
+def _identity(folder: Path) -> str:
+    """The name of an engine folder's state, given to it once."""
+    path = folder / "identity"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(uuid.uuid4().hex, encoding="ascii")
+    return path.read_text(encoding="ascii")
 
 
 def aws(sweep: Sweep) -> Connection:

@@ -16,6 +16,7 @@ from sweeper.core.failures import Failure
 from sweeper.core.model import Scope, Sweep
 from sweeper.core.outcome import final_metrics, fingerprint_of, lost, observation, outcome, refused, retained_seconds
 from sweeper.core.request import PoolKey, Staged, build, digest, fingerprint, job_name, locked_key
+from sweeper.core.resume import resume
 from sweeper.core.search import search_for
 from sweeper.core.stop import Until
 from sweeper.errors import ApiError, ApiErrorKind, ForeignNameError, JournalError, LockedChangedError, assert_never
@@ -59,6 +60,8 @@ class World:
     keep: Callable[[Job], None] = lambda job: None
     """Called once with every job whose outcome is durable (stores its log)."""
     versions: Mapping[str, str] = field(default_factory=dict)
+    service: str = ""
+    """Which engine state answers; empty for AWS, which is never another one."""
     requests: Callable[[], Sequence[Asked]] = lambda: ()
     """What other commands have asked of this chain and nobody has answered yet."""
     answered: Callable[[Asked], None] = lambda asked: None
@@ -74,8 +77,8 @@ class Runner:
     def __init__(self, sweep: Sweep, scope: Scope, owner: str, world: World) -> None:
         self.sweep, self.scope, self.owner, self.world = sweep, scope, owner, world
         self.settings = sweep.engine_settings
-        self.search = search_for(sweep)
         self.chain = fold(world.journal.events())
+        self.search = search_for(sweep, self.chain)
         self.unreleased: dict[str, Unreleased] = {}
         self._key = locked_key(sweep.locked)
         self._required = _required_metrics(sweep)
@@ -94,8 +97,14 @@ class Runner:
             scope=self.scope.folder(self.sweep.name),
             owner=self.owner,
             versions=self.world.versions,
+            service=self.world.service,
         )
+        before = self.chain.opened
         self.note(opened)
+        self._take_requests()
+        self._tell_resume()
+        if before and before.service != opened.service:
+            self._service_gone()
         try:
             why = self._loop()
         except BaseException as error:
@@ -132,6 +141,19 @@ class Runner:
                 case _:
                     assert_never(decision)
 
+    def _tell_resume(self) -> None:
+        found = resume(self.sweep, self.chain)
+        if self.chain.jobs and not found.nothing_to_do:
+            self.world.progress.say(f"continuing {self.sweep.name}:")
+            for line in found.lines():
+                self.world.progress.say(line)
+
+    def _service_gone(self) -> None:
+        """The local engine's state was removed, and with it every job and pool it had."""
+        for job in self.chain.debts_newest_first:
+            self.world.progress.say(f"{job.name} is gone with the local engine's state")
+            self.note(ev.PoolClosed(job.name, Closed.ENGINE_GONE.value))
+
     def note(self, event: ev.Event) -> None:
         """Make an event durable, then true. A mere observation waits for the next event that matters."""
         self._buffer.append(event)
@@ -157,14 +179,22 @@ class Runner:
             self.note(ev.Stopping(reason=f"stopped by {name}", now=True, signal=caught[0]))
 
     def _take_requests(self) -> None:
-        """`sweeper stop` ends the chain after the running job, `sweeper stop --now` stops that job as well."""
+        """What other commands left in the journal: each is made an event, then answered."""
         for asked in self.world.requests():
-            if asked.kind != "stop":
+            if asked.kind == "stop":
+                self._asked_to_stop(now=bool(asked.data.get("now")))
+            elif asked.kind == "retry":
+                for trial in asked.data["trials"]:
+                    self.note(ev.Reopened(trial))
+            else:
                 continue
-            now, before = bool(asked.data.get("now")), self.chain.stopping
-            if before is None or (now and not before.now):
-                self.note(ev.Stopping(reason="asked to stop by `sweeper stop`", now=now))
             self.world.answered(asked)
+
+    def _asked_to_stop(self, *, now: bool) -> None:
+        """`sweeper stop` ends the chain after the running job, `sweeper stop --now` stops that job as well."""
+        before = self.chain.stopping
+        if before is None or (now and not before.now):
+            self.note(ev.Stopping(reason="asked to stop by `sweeper stop`", now=now))
 
     def _close_after(self, error: BaseException) -> None:
         """An exception ends the chain: close every job first, whatever the journal says to it."""

@@ -95,6 +95,8 @@ class Chain:
     decided: ev.Decided | None = None
     finished: ev.Finished | None = None
     pool_never_retained: bool = False
+    reopenings: int = 0
+    """How often a finished trial was asked to be run again."""
     reusers: set[str] = field(default_factory=set)
     """Names of the jobs that took over a pool of ours."""
 
@@ -170,6 +172,7 @@ def apply(chain: Chain, event: Event) -> Chain:
             chain.stopping = event
         case ev.Reopened():
             chain.trials.setdefault(event.trial, TrialHistory(event.trial)).reopened = True
+            chain.reopenings += 1
         case ev.Finished():
             chain.finished = event
         case _:

@@ -90,6 +90,8 @@ class Opened:
     scope: str
     owner: str
     versions: Mapping[str, str] = field(default_factory=dict)
+    service: str = ""
+    """Which engine state answers: a local engine whose folder was removed is another one."""
 
 
 @dataclass(frozen=True)

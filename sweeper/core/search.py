@@ -10,6 +10,7 @@ from sweeper.core.model import Trial, Trials
 
 if TYPE_CHECKING:
     from sweeper.core.model import Sweep
+    from sweeper.ports import Search
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,13 @@ class InOrder:
 
     def __init__(self, trials: Trials) -> None:
         self._trials = trials
-        self._passed = 0  # every trial before this index is finished; only a shortcut, never a decision
+        # Every trial before this index is finished, unless one was reopened: a shortcut, never a decision.
+        self._passed, self._reopenings = 0, 0
 
     def propose(self, chain: Chain) -> Proposal | None:
         """The first trial that is neither finished nor running; None when there is none."""
+        if chain.reopenings != self._reopenings:
+            self._passed, self._reopenings = 0, chain.reopenings
         pending = {job.intent.trial for job in chain.unfinished.values()}
         first = self._next(chain, pending, self._passed, move=True)
         if first is None:
@@ -46,6 +50,6 @@ class InOrder:
         return None
 
 
-def search_for(sweep: Sweep) -> InOrder:
-    """The search that a sweep declares."""
-    return InOrder(sweep.trials)
+def search_for(sweep: Sweep, chain: Chain | None = None) -> Search:
+    """The search that a sweep declares; `chain` is what has happened before."""
+    return sweep.search(chain or Chain()) if sweep.search else InOrder(sweep.trials)

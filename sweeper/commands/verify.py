@@ -1,0 +1,68 @@
+"""`sweeper verify`: re-derives a sweep from its journal and compares it with what the service says. Changes nothing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from sweeper.commands import sweeps
+from sweeper.commands.run import complain, state_folder
+from sweeper.core.model import EngineKind
+from sweeper.core.verify import compare, verify
+from sweeper.debts import Debt, Registry
+from sweeper.engine import launch
+from sweeper.errors import ApiError, ApiErrorKind
+from sweeper.ports import TrainingApi
+from sweeper.stored import StoredSweep
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Check a sweep; returns 0 when every invariant holds, else 1."""
+    parser = argparse.ArgumentParser(
+        prog="sweeper verify",
+        description="Prove a journal unaltered, fold it again, and check the invariants on it and on what the service "
+        "says of its jobs. Changes nothing and starts nothing.",
+    )
+    parser.add_argument("name", help="a folder of runs/, or its beginning")
+    parser.add_argument("--offline", action="store_true", help="the journal alone, without asking the service")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    options = parser.parse_args(arguments)
+    sweep = sweeps.find(options.name)
+    found = verify([event for _, event in sweep.events])
+    api = None if options.offline else _service(sweep)
+    if api is not None:
+        for job in sweep.chain.jobs.values():
+            found += compare(job, _described(api, job.name))
+    asked = "the journal and the service" if api is not None else "the journal"
+    if options.json:
+        told = {"sweep": sweep.name, "events": len(sweep.events), "checked": asked, "violations": found}
+        print(json.dumps(told))
+    else:
+        for broken in found:
+            complain(broken)
+        held = "every invariant holds" if not found else f"{len(found)} broken invariants"
+        print(f"{sweep.name}: {len(sweep.events)} events, {len(sweep.chain.jobs)} jobs: {held} ({asked})")
+    return 1 if found else 0
+
+
+def _service(sweep: StoredSweep) -> TrainingApi | None:
+    """What answers for this sweep's jobs; None when nobody does, which is said."""
+    debt: Debt | None = Registry(state_folder()).find(str(sweep.folder.absolute()))
+    if debt is None:
+        complain("warning: this user's registry does not know the sweep's service; checking the journal alone")
+        return None
+    if debt.account.engine == EngineKind.LOCAL.value and not launch.status(Path(debt.account.engine_folder)):
+        complain("warning: the local engine does not run; checking the journal alone")
+        return None
+    return debt.account.api()
+
+
+def _described(api: TrainingApi, name: str) -> dict[str, object] | None:
+    try:
+        return api.describe_training_job(name)
+    except ApiError as error:
+        if error.kind is not ApiErrorKind.NOT_FOUND:
+            raise
+        return None

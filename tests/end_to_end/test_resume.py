@@ -1,0 +1,77 @@
+"""What happens between two runs: retries, removed folders, a changed declaration, a journal that was put back."""
+
+import shutil
+
+from tests.end_to_end.conftest import Project
+
+
+def test_retry_opens_failed_trials_and_the_next_run_takes_them(project: Project) -> None:
+    """Only the failed trial runs again, as its second attempt; nothing else is trained."""
+    assert project.run("hyperparameters.fail=2").code == 1
+    assert project.verb("retry", "tiny").out.startswith("reopened 1 trial of tiny (x=2)")
+    ended = project.run("hyperparameters.fail=2")
+    assert (ended.code, len(project.begun())) == (1, 4)
+    assert [row["attempts"] for row in project.rows()] == ["1", "2", "1"]
+    assert "1  to run again: x=2" in ended.err
+
+
+def test_retry_all_trains_everything_anew(project: Project) -> None:
+    """Every finished trial runs again under a new name."""
+    project.run()
+    project.verb("retry", "tiny", "--all")
+    assert project.run().code == 0
+    assert (len(project.begun()), [row["attempts"] for row in project.rows()]) == (6, ["2", "2", "2"])
+
+
+def test_a_removed_folder_adopts_the_finished_jobs_by_name_and_says_so(project: Project) -> None:
+    """Without its folder a sweep finds its jobs at the service: nothing is trained again."""
+    first = project.run()
+    shutil.rmtree(project.root / "runs")
+    second = project.run()
+    assert (second.code, second.out, len(project.begun())) == (0, first.out, 3)
+    assert second.err.count("found tiny-") == 3
+
+
+def test_a_removed_trial_is_dropped_and_a_new_one_is_run(project: Project) -> None:
+    """What is still declared is kept, what is not is told, what is new is run."""
+    project.run()
+    ended = project.run("hyperparameters.x=2,3,4")
+    assert [(row["name"], row["attempts"]) for row in project.rows()] == [("x=2", "1"), ("x=3", "1"), ("x=4", "1")]
+    assert "2  done: x=2, x=3" in ended.err
+    assert "1  not declared any more, dropped: x=1" in ended.err
+    assert "1  new" in ended.err
+
+
+def test_an_older_copy_of_the_journal_is_refused(project: Project) -> None:
+    """A journal that has lost rows the registry knows of is not gone on with."""
+    assert project.run("stop.max_trials=1").code == 0
+    journal = project.root / "runs/tiny/journal.db"
+    shutil.copy(journal, project.root / "older.db")
+    assert project.run().code == 0
+    shutil.copy(project.root / "older.db", journal)
+    ended = project.run()
+    assert (ended.code, "rows are missing at its end" in ended.err) == (2, True)
+
+
+def test_without_the_engines_state_open_pools_are_known_to_be_gone(project: Project) -> None:
+    """When the local engine's folder was removed its jobs are not waited for; the sweep begins their trials again."""
+    running = project.start("hyperparameters.wait=60", "pool.watchdog_grace_s=600")
+    assert running.stderr is not None
+    while "Training" not in running.stderr.readline():
+        pass
+    running.kill()
+    running.communicate()
+    assert project.verb("engine", "stop").code == 0
+    shutil.rmtree(project.root / ".sweeper")
+    ended = project.run("pool.watchdog_grace_s=600", "hyperparameters.wait=0")
+    assert ended.code == 0, ended.err
+    assert "is gone with the local engine's state" in ended.err
+
+
+def test_verify_finds_a_finished_sweep_in_order_and_changes_nothing(project: Project) -> None:
+    """Every invariant holds on the journal and at the service; the journal's bytes stay the same."""
+    project.run()
+    before = (project.root / "runs/tiny/journal.db").read_bytes()
+    told = project.verb("verify", "tiny")
+    assert (told.code, "every invariant holds (the journal and the service)" in told.out) == (0, True)
+    assert before == (project.root / "runs/tiny/journal.db").read_bytes()
