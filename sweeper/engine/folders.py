@@ -9,7 +9,8 @@ import re
 import site
 import sys
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -69,6 +70,8 @@ class JobFolder:
     def copy_inputs(self, view: JobView, objects: ObjectStore) -> None:
         """Copy every channel from S3 into input/data/CHANNEL."""
         for channel in view.request.get("InputDataConfig", []):
+            if channel.get("InputMode", view.request["AlgorithmSpecification"]["TrainingInputMode"]) == "Pipe":
+                raise InputError(f"channel {channel['ChannelName']}: the input mode Pipe is not emulated")
             target = self.ml / "input/data" / channel["ChannelName"]
             target.mkdir(parents=True, exist_ok=True)
             for bucket, key, relative in channel_objects(channel, objects):
@@ -101,6 +104,14 @@ class JobFolder:
             if file.suffix in (".sh", ".py", ".json") and file.is_file():
                 text = file.read_text(encoding="utf-8", errors="surrogateescape")
                 file.write_text(rewritten(text, root), encoding="utf-8", errors="surrogateescape")
+
+    def warn_of_literal_paths(self) -> None:
+        """Say in the job's log where its code names /opt/ml, on a machine that cannot give it one."""
+        found = list(_literal_paths(self.ml / "input/data"))
+        if found:
+            text = f"this machine gives no private {OPT_ML}; it is named literally in {', '.join(found[:10])}"
+            with self.log.open("a", encoding="utf-8") as log:
+                log.write(f"{int(time.time() * 1000)} sweeper engine: {text}\n")
 
     def write_spec(self, spec: Mapping[str, Any]) -> None:
         """What the supervisor reads."""
@@ -195,6 +206,14 @@ def _channel_configuration(channel: Mapping[str, Any], default_mode: str) -> dic
         "TrainingInputMode": channel.get("InputMode", default_mode),
         **content,
     }
+
+
+def _literal_paths(folder: Path) -> Iterator[str]:
+    """FILE:LINE of every /opt/ml in a Python or shell file; sweeper's own driver finds its folder by itself."""
+    for file in sorted(folder.rglob("*")):
+        if file.suffix in (".py", ".sh") and file.is_file() and file.parent != folder / "sweeper":
+            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+            yield from (f"{file.name}:{n}" for n, line in enumerate(lines, start=1) if OPT_ML in line)
 
 
 def fast_file_channels(request: Mapping[str, Any]) -> list[str]:

@@ -227,6 +227,8 @@ class Machine:
             return [sys.executable, toolkit.__file__, root, source, str(int(dialects.captures_errors(request)))]
         if dialect is Dialect.DRIVER_V3 and root != folders.OPT_ML:
             folder.rewrite(f"input/data/{dialects.V3_DRIVERS}", root)
+        elif root != folders.OPT_ML:
+            folder.warn_of_literal_paths()
         argv = dialects.own_command(request, self._options["images"])
         if not argv:
             algorithm = request["AlgorithmSpecification"]

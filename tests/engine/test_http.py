@@ -306,3 +306,20 @@ def test_a_killed_supervisor_takes_the_job_with_it(private: Clients) -> None:
     os.kill(next(job["supervisor_pid"] for job in status["jobs"] if job["name"] == "orphan"), signal.SIGKILL)
     assert private.ended("orphan")["FailureReason"].startswith("InternalServerError")
     wait_for(lambda: not sleeping(seconds))
+
+
+def test_where_there_is_no_private_opt_ml_the_log_says_who_needs_one(plain_clients: Clients) -> None:
+    """Lines of the code that name /opt/ml are named at the top of the log."""
+    clients = plain_clients
+    clients.run("literal", "import os\nprint(os.path.exists('/opt/ml/model'))")
+    clients.ended("literal")
+    warning, answer = clients.log("literal")
+    assert "it is named literally in train.py:2" in warning
+    assert answer == "False"
+
+
+def test_pipe_mode_is_refused_honestly(clients: Clients) -> None:
+    """What is not emulated fails the job in words, not in silence."""
+    inputs = [{**channel("code", "s3://bucket/code/pipe"), "InputMode": "Pipe"}]
+    clients.run("pipe", "", InputDataConfig=inputs)
+    assert "input mode Pipe is not emulated" in clients.ended("pipe")["FailureReason"]
