@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from sweeper import config
-from sweeper.commands.run import complain, forget_stdout, package_version, run, warn_unreleased
+from sweeper.commands.run import READER_GONE, complain, forget_stdout, package_version, run, warn_unreleased
 from sweeper.errors import SweeperError
 from sweeper.release import Unreleased
 
@@ -73,6 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"sweeper {package_version('sweeper')}")
         return 0
     verb = VERBS.get(arguments[0])
+    if verb and arguments[0] != "pools":
+        remind(complain)
     return guarded(lambda: verb(arguments[1:]) if verb else config.run(arguments, run))
 
 
@@ -83,9 +85,6 @@ def guarded(command: Callable[[], int]) -> int:
         code = command()
         sys.stdout.flush()
         return code
-    except BrokenPipeError:
-        forget_stdout()
-        return 0
     except SweeperError as error:
         unreleased = getattr(error, "unreleased", ())
         complain(str(error))
@@ -95,6 +94,9 @@ def guarded(command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         code = 130
     except OSError as error:
+        if error.errno in READER_GONE and not getattr(error, "unreleased", ()):
+            forget_stdout()
+            return 0
         # A full or read-only disk, a missing permission: the world's fault, told in one line.
         unreleased = getattr(error, "unreleased", ())
         complain(str(error))

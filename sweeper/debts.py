@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +25,12 @@ from sweeper.locks import held
 from sweeper.ports import Clock, TrainingApi
 from sweeper.release import Releaser, Unreleased
 from sweeper.tracking.files import write_atomically
+
+
+def state_folder() -> Path:
+    """Where sweeper keeps what belongs to the user and not to a project."""
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "sweeper"
 
 
 @dataclass(frozen=True)

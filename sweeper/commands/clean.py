@@ -12,10 +12,10 @@ from pathlib import Path
 
 from sweeper.clock import SystemClock
 from sweeper.commands import sweeps
-from sweeper.commands.run import complain, relative, state_folder
+from sweeper.commands.run import complain, relative
 from sweeper.commands.sizes import human
 from sweeper.connect import engine_folder
-from sweeper.debts import Registry
+from sweeper.debts import Registry, state_folder
 from sweeper.engine import launch
 from sweeper.errors import JournalError, UsageError
 from sweeper.locks import held

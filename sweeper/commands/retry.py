@@ -41,9 +41,8 @@ def main(arguments: Sequence[str]) -> int:
         print(json.dumps({"sweep": sweep.name, "reopened": chosen}))
     elif chosen:
         names = ", ".join(finished[id_].last.intent.label for id_ in chosen[:5])
-        print(
-            f"reopened {len(chosen)} trials of {sweep.name} ({names}{', ...' if len(chosen) > 5 else ''}); run it again"
-        )
+        more = ", ..." if len(chosen) > 5 else ""
+        print(f"reopened {len(chosen)} of {sweep.name} ({names}{more}); run it again")
     else:
         print(f"{sweep.name}: nothing to reopen")
     return 0

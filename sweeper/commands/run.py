@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Any
 
 from sweeper.backends import BACKENDS
 from sweeper.clock import SystemClock
+from sweeper.commands.owed import settle_others
 from sweeper.connect import Connection, connect, engine_folder
 from sweeper.core import results as tables
 from sweeper.core.chain import Chain, Job
@@ -21,7 +23,7 @@ from sweeper.core.events import TrialStatus
 from sweeper.core.model import EngineKind, Sweep
 from sweeper.core.request import locked_key
 from sweeper.core.secrets import Redactor, redacted
-from sweeper.debts import Account, Debt, RegisteredJournal, Registry, verify_head
+from sweeper.debts import Account, Debt, RegisteredJournal, Registry, state_folder, verify_head
 from sweeper.errors import SweeperError
 from sweeper.follow import LogFollower
 from sweeper.journal import SqliteJournal
@@ -36,6 +38,8 @@ from sweeper.tracking.refresh import ResultFiles
 from sweeper.watchdog import Watchdog
 
 BILLING = 3
+READER_GONE = (errno.EPIPE, errno.EIO)
+"""What writing to a pipe without a reader, and to a terminal that was closed, ends with."""
 FAILING_RULES = frozenset({"max_failures", "same_error_limit"})
 
 
@@ -66,7 +70,12 @@ def run(sweep: Sweep, session: type[Session] | None = None) -> int:
     with ExitStack() as stack:
         ending, outside = _drive(sweep, stack, session or Session)
     # The pool came first, the report comes second.
-    report(sweep, ending.chain, outside.folder, outside.redact)
+    try:
+        report(sweep, ending.chain, outside.folder, outside.redact)
+    except OSError as error:
+        # A full disk: the journal knows everything, and `sweeper report` writes the files again.
+        complain(f"the results could not be written: {error}")
+        return exit_code(sweep, ending) or 1
     return exit_code(sweep, ending)
 
 
@@ -78,6 +87,8 @@ def _drive(sweep: Sweep, stack: ExitStack, made: type[Session]) -> tuple[Ending,
     stack.enter_context(held(session.folder / ".lock", f"the sweep {sweep.name}", clock.now()))
     stack.enter_context(held(session.pool_lock, "the pool that this sweep uses", clock.now()))
     session.open(stack)
+    if sweep.pool.settle_debts:
+        settle_others(clock, session.display.say, but=str(session.folder))
     ending = Runner(sweep, session.connection.scope, session.connection.owner, session.world()).run()
     if not ending.chain.debts:
         session.settle()
@@ -218,6 +229,7 @@ class Session:
             keep=self._keep,
             requests=self._journal.requests,
             answered=self._journal.answered,
+            service=connection.service,
             versions={name: package_version(name) for name in ("sweeper", "boto3", "hydra-core")},
         )
 
@@ -252,8 +264,10 @@ def report(sweep: Sweep, chain: Chain, folder: Path, redact: Redactor) -> None:
         table.print_table(sys.stdout, found, sweep.trials.keys, chosen, sweep.objective)
         print(table.pool_line(chain))
         print(f"results: {relative(folder)}/results.csv", flush=True)
-    except BrokenPipeError:
+    except OSError as error:
         forget_stdout()
+        if error.errno not in READER_GONE:
+            raise
 
 
 def exit_code(sweep: Sweep, ending: Ending) -> int:
@@ -266,12 +280,6 @@ def exit_code(sweep: Sweep, ending: Ending) -> int:
     failed = any(row["status"] in bad for row in tables.results(sweep, ending.chain).rows)
     ended_by_failures = ending.chain.decided is not None and ending.chain.decided.rule in FAILING_RULES
     return 1 if failed or ended_by_failures else 0
-
-
-def state_folder() -> Path:
-    """Where sweeper keeps what belongs to the user and not to a project."""
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(base) / "sweeper"
 
 
 def as_yaml(value: Any) -> str:

@@ -210,6 +210,10 @@ POOL = _object(
         "last_job_releases": _flag("Send the last job without keep-alive, so that it releases the pool itself."),
         "on_no_quota": {"enum": ["cold", "fail"], "description": "Without a warm pool quota: go on cold, or refuse."},
         "watchdog_grace_s": _seconds("How long the watchdog waits for a restart before it releases."),
+        "settle_debts": {
+            "type": "boolean",
+            "description": "Close what other sweeps of yours left open before this one begins.",
+        },
     },
 )
 

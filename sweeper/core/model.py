@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from sweeper.core.chain import Chain
+    from sweeper.core.costs import Rate
     from sweeper.ports import Search, StopRule
 
 
@@ -103,10 +104,11 @@ class MetricDefinition:
 class PoolSettings:
     """How the warm pool is kept: seconds of keep-alive, and what happens without a quota for it."""
 
-    keep_alive_s: int = 300
+    keep_alive_s: int | str = 300  # or "auto"
     last_job_releases: bool = True
     on_no_quota: str = "cold"
     watchdog_grace_s: float = 30.0
+    settle_debts: bool = True
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,14 @@ class Sweep:
     metrics: tuple[MetricDefinition, ...] = ()
     objective: Objective | None = None
     stop: tuple[StopRule, ...] = ()
+    on_until: str = "stop"
+    """What becomes of the job that shows the metric of `until` while it trains: `stop`, or `finish`."""
+    prune: Mapping[str, Any] = field(default_factory=dict)
+    """When a running job is hopeless (sweeper.core.prune)."""
+    rate: Rate | None = None
+    """What a second of a job costs; None when the price is unknown."""
+    max_runtime_s: int | None = None
+    """The longest that a job may run, as declared."""
     pool: PoolSettings = field(default_factory=PoolSettings)
     on_failure: Mapping[str, Any] = field(default_factory=dict)
     composed: Mapping[str, Any] = field(default_factory=dict)

@@ -2,13 +2,13 @@
 
 import shutil
 
-from tests.end_to_end.conftest import Project
+from tests.end_to_end.conftest import Project, wait_for
 
 
 def test_retry_opens_failed_trials_and_the_next_run_takes_them(project: Project) -> None:
     """Only the failed trial runs again, as its second attempt; nothing else is trained."""
     assert project.run("hyperparameters.fail=2").code == 1
-    assert project.verb("retry", "tiny").out.startswith("reopened 1 trial of tiny (x=2)")
+    assert project.verb("retry", "tiny").out.startswith("reopened 1 of tiny (x=2)")
     ended = project.run("hyperparameters.fail=2")
     assert (ended.code, len(project.begun())) == (1, 4)
     assert [row["attempts"] for row in project.rows()] == ["1", "2", "1"]
@@ -75,3 +75,19 @@ def test_verify_finds_a_finished_sweep_in_order_and_changes_nothing(project: Pro
     told = project.verb("verify", "tiny")
     assert (told.code, "every invariant holds (the journal and the service)" in told.out) == (0, True)
     assert before == (project.root / "runs/tiny/journal.db").read_bytes()
+
+
+def test_another_sweep_first_closes_what_a_dead_runner_left_open(project: Project) -> None:
+    """A pool whose runner died and whose watchdog is gone too is told by every command and closed by the next run."""
+    running = project.start("hyperparameters.wait=1", "pool.watchdog_grace_s=600", "name=dead")
+    assert running.stderr is not None
+    while "completed" not in running.stderr.readline():
+        pass
+    running.kill()
+    running.communicate()
+    wait_for(lambda: "InProgress" not in {job["TrainingJobStatus"] for job in project.jobs()}, "its job ends")
+    assert "the sweep dead in" in project.verb("list").err
+    ended = project.run()
+    assert (ended.code, "closing the pools that the sweep dead" in ended.err) == (0, True)
+    assert set(project.pools()) <= {"Reused", "Terminated", ""}
+    assert project.verb("list").err == ""
