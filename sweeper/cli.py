@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from sweeper import config
+from sweeper.commands.owed import remind
 from sweeper.commands.run import READER_GONE, complain, forget_stdout, package_version, run, warn_unreleased
 from sweeper.errors import SweeperError
 from sweeper.release import Unreleased
