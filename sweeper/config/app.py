@@ -26,7 +26,8 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.config import complaints, project
-from sweeper.config.declare import Draft, UnknownKey, declare
+from sweeper.config.declare import declare
+from sweeper.config.draft import Draft, UnknownKey
 from sweeper.config.problems import COMMAND_LINE, Problem, refuse
 from sweeper.config.sources import PRIMARY, ExperimentSource, ProjectSearchPath, ProjectSource
 from sweeper.config.values import register_resolvers, say

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sweeper.config.problems import KeyPath, dotted, nearest
-from sweeper.config.schema import Schema
+from sweeper.config.schema import SECTIONS, Schema
 
 Finding = tuple[KeyPath, str]
 
@@ -34,7 +34,7 @@ def _of(error: Any, path: KeyPath) -> Iterator[Finding]:
     if error.validator == "additionalProperties" and rule is False:
         known = error.schema.get("properties", {})
         for key in sorted(set(value) - set(known), key=str):
-            hint = nearest(key, known) or f"; there is {', '.join(known)}"
+            hint = nearest(key, known) or _elsewhere(key, path) or f"; there is {', '.join(known)}"
             yield (*path, key), "is not a field" + (f" of {dotted(path)}" if path else "") + hint
     elif error.validator == "required":
         for key in rule:
@@ -47,6 +47,12 @@ def _of(error: Any, path: KeyPath) -> Iterator[Finding]:
             yield from _of(inner, (*path, *inner.relative_path))
     else:
         yield path, _says(error, path, value, rule)
+
+
+def _elsewhere(key: object, path: KeyPath) -> str:
+    """`; it belongs under X`, for a key that is known in another section."""
+    owner = next((s for s, shape in SECTIONS.items() if s not in path and key in shape.get("properties", {})), None)
+    return f"; it belongs under {owner}" if owner else ""
 
 
 def _meant(error: Any) -> list[Any]:

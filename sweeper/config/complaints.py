@@ -12,7 +12,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, MissingConfigException
 
 from sweeper.config import project
-from sweeper.config.declare import UnknownKey
+from sweeper.config.draft import UnknownKey
 from sweeper.config.locate import GROUP, marks
 from sweeper.config.problems import COMMAND_LINE, Problem, nearest, shown
 from sweeper.config.sources import SUFFIX

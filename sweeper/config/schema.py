@@ -410,6 +410,15 @@ NAME: Schema = {
     "description": "The sweep's name: its folder below runs/. Default: the file's stem.",
 }
 
+ASSUME: Schema = _object(
+    "What a plan assumes where nothing was measured yet.",
+    {
+        "cold_start_s": _seconds("Seconds from Create to training on new machines."),
+        "warm_start_s": _seconds("Seconds from Create to training on a warm pool."),
+        "train_s": _seconds("Seconds that a job trains; those of finished jobs are used instead when there are some."),
+    },
+)
+
 SECTIONS: dict[str, Schema] = {
     "name": NAME,
     "owner": _optional(_text("Whose sweep this is. Default: SWEEPER_OWNER, else the caller's ARN.")),
@@ -428,6 +437,7 @@ SECTIONS: dict[str, Schema] = {
     "stop": STOP,
     "on_failure": ON_FAILURE,
     "pool": POOL,
+    "assume": ASSUME,
     "backend": BACKEND,
 }
 

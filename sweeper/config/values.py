@@ -130,13 +130,13 @@ def environment_text(values: Mapping[str, Any]) -> dict[str, str]:
 # -- identity ---------------------------------------------------------------------------------------------------
 
 
-def identity_leaves(config: DictConfig, locked: Mapping[str, Any], source: str | None, swept: Sequence[str]) -> Leaves:
-    """The leaves that make a trial what it is.
+def identity_leaves(config: DictConfig, locked: Mapping[str, Any], digests: Leaves, swept: Sequence[str]) -> Leaves:
+    """The leaves that make a trial what it is; `digests` stand for what lies in files.
 
     What another key decides is taken as written, because that key counts itself; what the outside decides
     (`${oc.env:...}`) is taken by value, except under `environment`: a secret enters by its key, never by its value.
     """
-    leaves: dict[tuple[str, ...], Any] = {("source",): source}
+    leaves: dict[tuple[str, ...], Any] = {}
     sections = [*IDENTITY, *(name for name in dict.fromkeys(key.split(".")[0] for key in swept) if name == "vars")]
     for section in sections:
         if section == "locked":
@@ -148,7 +148,8 @@ def identity_leaves(config: DictConfig, locked: Mapping[str, Any], source: str |
     if "vars" in sections:  # of the user's own values only the swept ones count
         keys = [tuple(key.split(".")) for key in swept]
         leaves = {p: v for p, v in leaves.items() if p[0] != "vars" or any(p[: len(k)] == k for k in keys)}
-    return leaves
+    contents = {path: found or None for path, found in digests.items() if path == ("source",) or path in leaves}
+    return {**leaves, **contents}
 
 
 def _weighed(config: DictConfig, path: tuple[str, ...], value: Any, swept: Sequence[str]) -> Any:

@@ -1,0 +1,176 @@
+"""What must hold of a composed configuration beyond its syntax: each section by its schema, and one with another."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sweeper.config import project, source
+from sweeper.config.check import findings
+from sweeper.config.draft import FREE, ONE_LOCKED, Draft, apply, there_is
+from sweeper.config.locate import GROUP
+from sweeper.config.problems import COMMAND_LINE, Problem, nearest, refuse, shown
+from sweeper.config.schema import SECTIONS, engine_schema
+from sweeper.config.sources import ExperimentSource, load
+from sweeper.config.values import plain, prev_keys, read
+from sweeper.core.handover import why_not
+from sweeper.core.identity import flatten
+from sweeper.core.model import Goal, Launch, Objective
+
+Sections = Mapping[str, Any]
+
+
+def experiment_given(draft: Draft) -> None:
+    """There is no sweep without an experiment."""
+    if GROUP not in draft.choices:
+        known = draft.loader.get_group_options(GROUP)
+        there = there_is(known) if known else f"; none is in {shown(draft.root / project.EXPERIMENTS)}"
+        if not any(GROUP in problem.key for problem in draft.problems):
+            draft.problems.append(Problem(COMMAND_LINE, "", f"no experiment given: add +experiment=NAME{there}"))
+        refuse(draft.problems)
+
+
+def name_of(draft: Draft) -> Any:
+    """The experiment's own name: written in its file or on the command line, else the file's stem."""
+    option = draft.choices[GROUP]
+    if any(o.key_or_group == "name" for o in draft.overrides):
+        return plain(draft.config)["name"]
+    sources = (s for s in draft.loader.get_sources() if isinstance(s, ExperimentSource))
+    file = next((file for s in sources if (file := s.file(f"{GROUP}/{option}"))), None)
+    own = load(file)._get_node("name") if file else None
+    return plain(own._value()) if own is not None and own._value() is not None else Path(option).name
+
+
+def sections(draft: Draft) -> dict[str, Any]:
+    """Every section of the first trial, resolved and checked against its schema."""
+    first = copy.deepcopy(draft.config)
+    for axis in draft.axes:
+        row = axis.block.rows[0]
+        apply(first, {k: v for k, v in row.items() if not draft.is_group(k) and not k.startswith("locked")})
+    values: dict[str, Any] = {}
+    for section in draft.sections:
+        if section == "sweep":
+            continue
+        values[section], unresolved = read(first, section)
+        draft.note(unresolved)
+        shape = engine_schema((values[section] or {}).get("kind")) if section == "engine" else SECTIONS.get(section)
+        if shape is None:
+            _other_section(draft, section)
+            continue
+        broken = {path for path, _ in unresolved}
+        found = findings(values[section], shape, (section,))
+        draft.note([(path, what) for path, what in found if path not in broken])
+    return values
+
+
+def _other_section(draft: Draft, section: str) -> None:
+    """A section that is none of ours must come from a config group of the user's."""
+    groups = {choice.split("/")[0].split("@")[0] for choice in draft.choices}
+    if section == GROUP:
+        draft.wrong((section,), "is not a section; to start from an experiment list it under defaults")
+    elif section not in groups:
+        owner = next((name for name, shape in SECTIONS.items() if section in shape.get("properties", {})), None)
+        hint = nearest(section, [*SECTIONS, "engine"]) or (f"; it belongs under {owner}" if owner else "")
+        draft.wrong((section,), f"is not a section{hint or '; values of your own go under vars'}")
+
+
+def unknown_keys(draft: Draft) -> None:
+    """What Hydra has refused to override, with what was probably meant."""
+    for unknown in draft.unknown:
+        what = f"is not in the configuration{nearest(unknown.key, draft.names)}; to add it write +{unknown.line}"
+        draft.problems.append(Problem(COMMAND_LINE, unknown.key, what))
+
+
+# -- one section with another -----------------------------------------------------------------------------------
+
+
+def objective_of(values: Sections) -> Objective | None:
+    """The declared objective."""
+    goal = values["objective"]
+    return Objective(goal["metric"], Goal(goal["goal"])) if goal else None
+
+
+def metrics_fit(draft: Draft, values: Sections) -> None:
+    """Regular expressions have a group; what is decided by a metric names one that is read."""
+    metrics = [metric["name"] for metric in values["job"]["metrics"]]
+    for position, metric in enumerate(values["job"]["metrics"]):
+        path = ("job", "metrics", position, "regex")
+        try:
+            if re.compile(metric["regex"]).groups < 1:
+                draft.wrong(path, "has no group: put brackets around the part that is the value")
+        except re.error as error:
+            draft.wrong(path, f"is not a regular expression: {error}")
+    for section in (("objective",), ("stop", "until")):
+        node = values[section[0]] if section[0] not in draft.bad else None
+        node = node["until"] if node and section[1:] else node
+        if node is not None and node["metric"] not in metrics:
+            hint = nearest(node["metric"], metrics) or there_is(metrics)
+            draft.wrong((*section, "metric"), f"{node['metric']!r} is not one of job.metrics{hint}")
+
+
+def handover_fits(draft: Draft, values: Sections) -> None:
+    """What `${prev:...}` names must be something that a trial hands on."""
+    metrics = [metric["name"] for metric in values["job"]["metrics"]]
+    written = {s: v for s, v in draft.sections.items() if s in (*FREE, "locked")}
+    for path, leaf in flatten(written):
+        for key in prev_keys(leaf):
+            if path[0] == "locked":
+                draft.wrong(path, f"may not depend on the trial before: {ONE_LOCKED}")
+            elif what := why_not(key, metrics, objective_of(values)):
+                draft.wrong(path, f"${{prev:{key}}}: {what}")
+
+
+# -- files ------------------------------------------------------------------------------------------------------
+
+
+def source_folder(draft: Draft, job: Sections) -> Path | None:
+    """The folder with the code, when it and the files named in it are there."""
+    starts_script = job["launch"] != Launch.IMAGE.value
+    if job["source_dir"] is None:
+        if starts_script:
+            draft.wrong(("job", "source_dir"), f"is missing: launch {job['launch']} starts a script", missing=True)
+        return None
+    folder = _folder(draft, ("job", "source_dir"), job["source_dir"])
+    if folder is None:
+        return None
+    for key in ("entry_script", "requirements"):
+        if job[key] is None:
+            if key == "entry_script" and starts_script:
+                draft.wrong(("job", key), "is missing: name the script to start", missing=True)
+        elif not (folder / job[key]).is_file():
+            near = nearest(job[key], [name for name, _ in source.files(folder)])
+            draft.wrong(("job", key), f"there is no file {job[key]!r} in {job['source_dir']}{near}")
+    return folder
+
+
+def input_folders(draft: Draft, job: Sections) -> dict[tuple[str, ...], Path]:
+    """The channels that are folders of this machine, by the path of their key."""
+    found: dict[tuple[str, ...], Path] = {}
+    for channel, where in job["inputs"].items():
+        if where is not None and "://" not in where:
+            folder = _folder(draft, ("job", "inputs", channel), where)
+            if folder is not None:
+                found["job", "inputs", channel] = folder
+    return found
+
+
+def _folder(draft: Draft, path: tuple[str, ...], where: str) -> Path | None:
+    folder = draft.root / where
+    if folder.is_dir():
+        return folder
+    beside = folder.parent.iterdir() if folder.parent.is_dir() else iter(())
+    near = [p.relative_to(draft.root).as_posix() for p in beside if p.is_dir() and p.is_relative_to(draft.root)]
+    draft.wrong(path, f"there is no folder {where!r}{nearest(where, near)}")
+    return None
+
+
+def digest_of(draft: Draft, path: tuple[str, ...], folder: Path) -> str:
+    """The digest of a folder's files; a file that cannot be staged is a problem of the key that names the folder."""
+    try:
+        return source.digest(folder)
+    except (source.SourceError, OSError) as error:
+        draft.wrong(path, str(error))
+        return ""
