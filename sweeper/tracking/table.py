@@ -46,14 +46,16 @@ def print_table(
     grid = _grid(table, _headings(table, keys), chosen)
     if console.measure(grid).maximum > console.width:
         grid = _grid(table, _headings(table, ()), chosen)
-    console.print(grid)
-    if len(table.rows) > MOST_ROWS:
-        console.print(f"... and {len(table.rows) - MOST_ROWS} more rows in results.csv")
-    for line in _troubles(table):
-        console.print(Text(line), soft_wrap=True)
-    if chosen is not None and objective is not None:
-        value = shown(chosen[f"metric.{objective.metric}"])
-        console.print(Text(f"best: {chosen['name']}  {objective.metric} = {value} ({objective.goal.value})"))
+    with console.capture() as captured:  # rich ends the process when nobody reads what it writes itself
+        console.print(grid)
+        if len(table.rows) > MOST_ROWS:
+            console.print(f"... and {len(table.rows) - MOST_ROWS} more rows in results.csv")
+        for line in _troubles(table):
+            console.print(Text(line), soft_wrap=True)
+        if chosen is not None and objective is not None:
+            value = shown(chosen[f"metric.{objective.metric}"])
+            console.print(Text(f"best: {chosen['name']}  {objective.metric} = {value} ({objective.goal.value})"))
+    stream.write(captured.get())
 
 
 def _grid(table: Results, headings: Mapping[str, str], chosen: Row | None) -> Table:

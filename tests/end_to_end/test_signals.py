@@ -1,0 +1,194 @@
+"""Signals and streams that go away (R10), with real processes: the pool is closed whatever happens to the terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from sweeper.core.events import Stopping
+from sweeper.journal import read
+from tests.end_to_end.conftest import Project, wait_for
+from tests.end_to_end.terminal import Terminal
+
+TWO = "sweep.grid={hyperparameters.x: [1, 2]}"
+
+
+def ignoring(*numbers: signal.Signals) -> Callable[[], None]:
+    """What nohup and a shell without job control do before they start a command."""
+
+    def ignore() -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+
+    return ignore
+
+
+def started(project: Project, before: Callable[[], None], *arguments: str) -> subprocess.Popen[str]:
+    """A run whose process was prepared so."""
+    return subprocess.Popen(
+        project.command(*arguments),
+        cwd=project.root,
+        env=project.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=before,
+    )
+
+
+def journaled(project: Project, reason: str) -> bool:
+    """True once the runner has noted that it ends for this reason."""
+    events = read(project.root / "runs/tiny/journal.db")
+    return any(isinstance(event, Stopping) and event.reason.startswith(reason) for _, event in events)
+
+
+def held(project: Project) -> Iterator[None]:
+    """Let the script of every trial wait while a file is there."""
+    script = project.root / "experiments/scripts/tiny/train.py"
+    waiting = f"while os.path.exists({str(project.root / 'hold')!r}): time.sleep(0.02)"
+    script.write_text(script.read_text().replace("time.sleep(a.wait)", waiting))
+    (project.root / "hold").touch()
+    yield
+    (project.root / "hold").unlink()
+
+
+@pytest.fixture
+def holding(project: Project) -> Iterator[None]:
+    """Trials train until the file `hold` is gone."""
+    yield from held(project)
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_an_inherited_ignored_signal_stays_ignored(project: Project, number: signal.Signals) -> None:
+    """Under nohup, or in the background of a shell, the signal that is ignored there does not end the sweep."""
+    holding = held(project)
+    next(holding)
+    running = started(project, ignoring(number), TWO)
+    wait_for(project.begun, "the first trial trains")
+    running.send_signal(number)
+    next(holding, None)
+    ended = project.ended(running)
+    assert (ended.code, [row["status"] for row in project.rows()]) == (0, ["completed", "completed"])
+
+
+def test_a_killed_terminal_window_ends_as_sighup_does(project: Project, holding: None) -> None:
+    """The terminal is gone in the middle of training: job stopped, pool closed, exit code 129, results written."""
+    terminal = Terminal(project.command(TWO), project.root, project.environment, 80, 24)
+    terminal.until(project.begun)
+    terminal.close_window()
+    assert terminal.process.wait(60) == 129
+    assert [job["TrainingJobStatus"] for job in project.jobs()] == ["Stopped"]
+    assert set(project.pools()) <= {"Terminated", ""}
+    assert [row["status"] for row in project.rows()] == ["interrupted", "planned"]
+
+
+def test_ctrl_c_on_a_terminal_reaches_the_runner_alone(project: Project, holding: None) -> None:
+    """The key stops the job through the service, not by killing it; the pool is closed; exit code 130."""
+    terminal = Terminal(project.command(TWO), project.root, project.environment, 80, 24)
+    terminal.until(project.begun)
+    terminal.press(b"\x03")
+    assert terminal.to_end() == 130
+    assert [job["TrainingJobStatus"] for job in project.jobs()] == ["Stopped"]
+    assert set(project.pools()) <= {"Terminated", ""}
+    assert "SIGINT" in terminal.text
+
+
+def test_more_signals_never_skip_the_release(project: Project) -> None:
+    """A job that takes its time to stop, and Ctrl-C five times: still stopped and closed before the exit."""
+    script = project.root / "experiments/scripts/tiny/train.py"
+    late = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: (time.sleep(2), sys.exit(1)))\n"
+    script.write_text(script.read_text().replace("arguments = ", late + "arguments = ", 1))
+    running = project.start("hyperparameters.wait=60", TWO)
+    wait_for(project.begun, "the first trial trains")
+    running.send_signal(signal.SIGINT)
+    wait_for(lambda: journaled(project, "stopped by SIGINT"), "the first signal is taken")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        running.send_signal(number)
+    ended = project.ended(running)
+    assert ended.code == 130, ended.err
+    assert [job["TrainingJobStatus"] for job in project.jobs()] == ["Stopped"]
+    assert set(project.pools()) <= {"Terminated", ""}
+
+
+@pytest.mark.parametrize("closing", ["1>&-", "2>&-", "1>&- 2>&-", "<&- 1>&- 2>&-", ">/dev/full 2>/dev/full"])
+def test_a_run_without_standard_streams_runs_all_the_same(project: Project, closing: str) -> None:
+    """Closed or full streams change nothing but what can be read there."""
+    command = " ".join(f"'{word}'" for word in project.command(TWO))
+    done = subprocess.run(["sh", "-c", f"{command} {closing}"], cwd=project.root, env=project.environment, check=False)
+    assert done.returncode == (1 if "full" in closing else 0)
+    assert [row["status"] for row in project.rows()] == ["completed", "completed"]
+    assert set(project.pools()) <= {"Reused", "Terminated", ""}
+
+
+@pytest.mark.parametrize("streams", ["2>/dev/null", "2>&1"])
+def test_a_reader_that_goes_away_is_no_error(project: Project, streams: str) -> None:
+    """`| head -1` sees one line, and nothing complains; the sweep is run to its end."""
+    command = " ".join(f"'{word}'" for word in project.command(TWO))
+    script = f"{{ {command} {streams}; echo $? >code; }} | head -n 1"
+    done = subprocess.run(
+        ["sh", "-c", script], cwd=project.root, env=project.environment, capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) <= 1
+    assert (project.root / "code").read_text() == "0\n"
+    assert [row["status"] for row in project.rows()] == ["completed", "completed"]
+
+
+def test_reading_verbs_are_quiet_when_their_reader_goes_away(project: Project) -> None:
+    """`sweeper status --json | head -c 1` ends without a complaint."""
+    project.run("sweep.grid={hyperparameters.x: [1]}")
+    reading, writing = os.pipe()
+    os.close(reading)
+    verb = subprocess.run(
+        [sys.executable, "-m", "sweeper", "status", "--json"],
+        cwd=project.root,
+        env=project.environment,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writing)
+    assert (verb.returncode, verb.stderr) == (0, "")
+
+
+def test_stop_ends_the_chain_after_the_running_job(project: Project) -> None:
+    """`sweeper stop` lets the job finish, closes the pool and ends with 0; the same command then does the rest."""
+    holding = held(project)
+    next(holding)
+    running = project.start()
+    wait_for(project.begun, "the first trial trains")
+    asked = project.verb("stop", "tiny", "--json")
+    assert (asked.code, json.loads(asked.out)["asked"]) == (0, True)
+    wait_for(lambda: journaled(project, "asked to stop"), "the request is taken")
+    next(holding, None)
+    ended = project.ended(running)
+    assert (ended.code, [row["status"] for row in project.rows()]) == (0, ["completed", "planned", "planned"])
+    assert set(project.pools()) <= {"Terminated", ""}
+    assert project.run().code == 0
+    assert [row["attempts"] for row in project.rows()] == ["1", "1", "1"]
+
+
+def test_stop_now_stops_the_running_job_and_closes_the_pool(project: Project, holding: None) -> None:
+    """`sweeper stop --now` interrupts the trial; nothing bills when it returns with --wait."""
+    running = project.start()
+    wait_for(project.begun, "the first trial trains")
+    stopped = project.verb("stop", "tiny", "--now", "--wait")
+    assert (stopped.code, project.ended(running).code) == (0, 0)
+    assert [row["status"] for row in project.rows()] == ["interrupted", "planned", "planned"]
+    assert set(project.pools()) <= {"Terminated", ""}
+
+
+def test_a_stop_request_does_not_outlive_its_chain(project: Project) -> None:
+    """What was asked of a chain that has ended meanwhile does not stop the next one; nothing to stop is said."""
+    project.run("sweep.grid={hyperparameters.x: [1]}")
+    asked = project.verb("stop", "tiny")
+    assert (asked.code, "not running" in asked.out) == (0, True)
+    assert project.run().code == 0
+    assert [row["status"] for row in project.rows()] == ["completed"] * 3
