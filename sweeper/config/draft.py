@@ -50,6 +50,8 @@ class Draft:
     bad: set[str] = field(default_factory=set)
     """The sections that are wrong in themselves: what depends on them is not looked at."""
 
+    _options: dict[str, list[str]] = field(default_factory=dict)
+
     @cached_property
     def config(self) -> DictConfig:
         """The composed configuration without Hydra's own part."""
@@ -79,9 +81,15 @@ class Draft:
         """The dotted key of every value there is."""
         return [".".join(path) for path, _ in flatten({k: v for k, v in self.sections.items() if k != "sweep"})]
 
+    def options(self, key: str) -> list[str]:
+        """The options of a config group; none when the key is no group. A dotted key never is; asking Hydra is slow."""
+        if key not in self._options:
+            self._options[key] = [] if "." in key else list(self.loader.get_group_options(key))
+        return self._options[key]
+
     def is_group(self, key: str) -> bool:
         """True when the key names a config group."""
-        return bool(self.loader.get_group_options(key))
+        return bool(self.options(key))
 
     def wrong(self, path: KeyPath, what: str, *, missing: bool = False) -> None:
         """Note a problem at this key."""

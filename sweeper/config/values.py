@@ -169,6 +169,12 @@ def _weighed(config: DictConfig, path: tuple[str, ...], value: Any, swept: Seque
     return {"written": value, "resolved": resolved} if inside or "prev" in dict(references) else resolved
 
 
+def names_a_key(leaf: Any) -> bool:
+    """True when an interpolation in this value follows another key, not just the outside."""
+    text = leaf if isinstance(leaf, str) else canonical(leaf) if isinstance(leaf, list) else ""
+    return any(not call for _, call in _REFERENCE.findall(text))
+
+
 def _counts(key: str, swept: Iterable[str]) -> bool:
     """True when the key that an interpolation names is itself part of the identity, or swept."""
     if key.startswith("."):

@@ -13,9 +13,9 @@ from omegaconf import DictConfig
 from sweeper.config.axes import ROUND, Axis
 from sweeper.config.check import Finding, findings
 from sweeper.config.draft import FREE, ONE_LOCKED, Draft, apply, there_is
-from sweeper.config.problems import dotted, nearest, refuse
+from sweeper.config.problems import KeyPath, dotted, nearest, refuse
 from sweeper.config.schema import SECTIONS
-from sweeper.config.values import COSMETIC, PINNED, read
+from sweeper.config.values import COSMETIC, PINNED, names_a_key, read
 from sweeper.core.identity import canonical, flatten
 from sweeper.core.request import digest
 from sweeper.core.space import show
@@ -48,7 +48,7 @@ def _why_not(draft: Draft, key: str, sections: Mapping[str, Any], axis: Axis) ->
         return LOCKED
     if section in SECTIONS.keys() | {"engine"} and section not in FREE:
         return ALONE
-    if options := draft.loader.get_group_options(key):
+    if options := draft.options(key):
         wrong = next((row[key] for row in axis.block.rows if key in row and str(row[key]) not in options), None)
         return "" if wrong is None else f"there is no option {wrong!r}{nearest(wrong, options) or there_is(options)}"
     if section not in FREE:
@@ -77,12 +77,13 @@ def _absent(draft: Draft, key: str, sections: Mapping[str, Any]) -> str:
 def values_fit(draft: Draft, locked: Mapping[str, Any]) -> None:
     """Each value of an axis, one at a time: it must resolve, fit the schemas, and leave the locked section alone."""
     written = {s: v for s, v in draft.sections.items() if s in (*FREE, "locked")}
-    follows = any(isinstance(v, str) and "${" in v for _, v in flatten(written))
+    follows = any(names_a_key(leaf) for _, leaf in flatten(written))
+    broken = {path for section in written for path, _ in read(draft.config, section)[1]}
     for axis in draft.axes:
         if not follows and not any(key.split(".")[0] in ("job", "environment") for key in axis.block.keys):
             continue
         for row in itertools.islice(axis.block.rows, MOST_ROWS):
-            found = _row(draft, {k: v for k, v in row.items() if not draft.is_group(k)}, locked)
+            found = _row(draft, {k: v for k, v in row.items() if not draft.is_group(k)}, locked, broken)
             key = next(iter(row), "")
             for path, what in found:
                 draft.wrong_at(axis, key, f"{show(row[key])}: {dotted(path)} {what}")
@@ -90,13 +91,14 @@ def values_fit(draft: Draft, locked: Mapping[str, Any]) -> None:
                 break
 
 
-def _row(draft: Draft, row: Mapping[str, Any], locked: Mapping[str, Any]) -> list[Finding]:
+def _row(draft: Draft, row: Mapping[str, Any], locked: Mapping[str, Any], broken: set[KeyPath]) -> list[Finding]:
+    """What is wrong with one row, beyond what is missing in the base and may be set by another block."""
     config = copy.deepcopy(draft.config)
     apply(config, row)
     found: list[Finding] = []
     for section in (*FREE, "locked"):
         value, wrong = read(config, section) if section in config else ({}, [])
-        known = {path for path, _ in wrong} | {path for path, _ in read(draft.config, section)[1]}
+        known = {path for path, _ in wrong} | broken
         found += [(path, what) for path, what in wrong if not what.startswith("is missing")]
         if section in SECTIONS:
             found += [(p, what) for p, what in findings(value, SECTIONS[section], (section,)) if p not in known]
