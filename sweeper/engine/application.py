@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs, quote, unquote
 from xml.sax.saxutils import escape
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -40,8 +40,11 @@ class Part(Protocol):
 class Application:
     """Dispatches one request; knows nothing of processes and of time but when it was last asked."""
 
-    def __init__(self, control: Control, objects: ObjectStore, parts: Mapping[str, Part], admin: Admin) -> None:
+    def __init__(
+        self, control: Control, objects: ObjectStore, parts: Mapping[str, Part], admin: Admin, account: str
+    ) -> None:
         self._control, self._objects, self._parts, self._admin = control, objects, parts, admin
+        self._account = account
         self._moto: Callable[[Environ, StartResponse], Iterable[bytes]] = DomainDispatcherApplication(
             create_backend_app
         )
@@ -90,14 +93,21 @@ class Application:
         return self._moto(environ, start)
 
     def _iam(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
-        """The engine allows everything, and says so: moto cannot simulate policies."""
+        """The engine allows everything and takes any role, and says so; moto cannot simulate policies."""
         body = environ["wsgi.input"]
         asked = parse_qs(body.read(_REQUEST_MAX).decode("utf-8", "replace"))
         if asked.get("Action") == ["SimulatePrincipalPolicy"]:
             actions = [values[0] for name, values in asked.items() if name.startswith("ActionNames.member")]
             return _simulation(start, actions)
+        if asked.get("Action") == ["GetRole"] and not self._has_role(name := asked.get("RoleName", [""])[0]):
+            return _any_role(start, name, self._account)
         body.seek(0)
         return self._moto(environ, start)
+
+    def _has_role(self, name: str) -> bool:
+        from moto.iam.models import iam_backends  # a second that most sessions never need
+
+        return any(role.name == name for role in iam_backends[self._account]["aws"].roles.values())
 
     def _s3(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
         """moto has no lock and forgets everything: one request at a time, and what it changed goes to disk first."""
@@ -199,11 +209,30 @@ def _simulation(start: StartResponse, actions: list[str]) -> Iterable[bytes]:
         "<EvalDecision>allowed</EvalDecision><MatchedStatements/><MissingContextValues/></member>"
         for action in actions
     )
+    inner = f"<IsTruncated>false</IsTruncated><EvaluationResults>{results}</EvaluationResults>"
+    return _iam_answer(start, "SimulatePrincipalPolicy", inner)
+
+
+def _any_role(start: StartResponse, name: str, account: str) -> Iterable[bytes]:
+    """A role that nobody created: SageMaker may assume it."""
+    principal = {"Service": "sagemaker.amazonaws.com"}
+    trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    policy = quote(json.dumps({"Version": "2012-10-17", "Statement": [trust]}))
+    name = escape(name)
+    return _iam_answer(
+        start,
+        "GetRole",
+        f"<Role><Path>/</Path><RoleName>{name}</RoleName><RoleId>AROALOCALENGINELOCAL1</RoleId>"
+        f"<Arn>arn:aws:iam::{account}:role/{name}</Arn><CreateDate>2024-01-01T00:00:00Z</CreateDate>"
+        f"<AssumeRolePolicyDocument>{policy}</AssumeRolePolicyDocument></Role>",
+    )
+
+
+def _iam_answer(start: StartResponse, operation: str, result: str) -> Iterable[bytes]:
     text = (
-        '<SimulatePrincipalPolicyResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/">'
-        f"<SimulatePrincipalPolicyResult><IsTruncated>false</IsTruncated><EvaluationResults>{results}"
-        "</EvaluationResults></SimulatePrincipalPolicyResult><ResponseMetadata>"
-        f"<RequestId>{uuid.uuid4()}</RequestId></ResponseMetadata></SimulatePrincipalPolicyResponse>"
+        f'<{operation}Response xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><{operation}Result>{result}'
+        f"</{operation}Result><ResponseMetadata><RequestId>{uuid.uuid4()}</RequestId></ResponseMetadata>"
+        f"</{operation}Response>"
     ).encode()
     start("200 OK", [("Content-Type", "text/xml"), ("Content-Length", str(len(text)))])
     return [text]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import logging
@@ -104,6 +105,13 @@ class Machine:
     def do(self, effect: Effect) -> None:
         """Carry out an effect, some time soon."""
         self._effects.put(effect)
+
+    def kill_all(self) -> None:
+        """End every container at once: there is nobody left to report to."""
+        with self._lock:
+            for pid in self._supervisors.values():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGUSR1)
 
     def folder(self, name: str) -> JobFolder:
         """Where a job lives."""

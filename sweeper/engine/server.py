@@ -55,7 +55,8 @@ class EngineProcess:
             logs.TARGET: TrainingLogs(self._control, self._log_of, settings.service.arn_prefix),
             quotas.TARGET: Quotas(settings.service),
         }
-        self._app = Application(self._control, self._objects, parts, Admin(self.identity, self._status, self._stop))
+        admin = Admin(self.identity, self._status, self._stop)
+        self._app = Application(self._control, self._objects, parts, admin, settings.service.account)
 
     def _log_of(self, name: str) -> Path:
         return self._control.machine.folder(name).log
@@ -74,6 +75,10 @@ class EngineProcess:
         while not self._ended.wait(min(1.0, max(0.05, self._settings.idle_s / 4))):
             if self._idle():
                 break
+            if not self._still_ours():
+                _LOG.error("the state folder is gone or belongs to another engine: its jobs are killed")
+                self._control.machine.kill_all()
+                os._exit(1)  # there is no place left to write anything
             if time.monotonic() - looked >= _DISK_EVERY_S:
                 disk.trim(self._state, self._objects, self._control.ended_jobs(), self._settings.disk_cap_bytes)
                 looked = time.monotonic()
@@ -85,6 +90,14 @@ class EngineProcess:
     def end(self, *_: object) -> None:
         """Leave; running jobs go on, and the next engine adopts them."""
         self._ended.set()
+
+    def _still_ours(self) -> bool:
+        """Somebody may have removed the folder under a running engine."""
+        try:
+            known = json.loads((self._state / "engine.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return bool(known.get("id") == self.identity["id"])
 
     def _idle(self) -> bool:
         quiet = time.monotonic() - self._app.asked_at >= self._settings.idle_s

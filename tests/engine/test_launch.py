@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -169,3 +170,21 @@ def test_an_engine_that_cannot_start_says_why(tmp_path: Path) -> None:
     """One line with the end of its log."""
     with pytest.raises(EngineError, match=r"did not start .*unknown engine setting: nonsense"):
         launch.ensure(tmp_path, {"nonsense": 1})
+
+
+def test_an_engine_whose_folder_is_removed_ends_with_its_jobs(tmp_path: Path) -> None:
+    """Nothing goes on in a folder that is not there any more, and a new engine begins afresh."""
+    folder = tmp_path / "state"
+    clients, pid = start(folder)
+    clients.s3.create_bucket(Bucket="bucket")
+    clients.run("removed", "import time; time.sleep(1000)")
+    clients.until("removed", lambda d: d["SecondaryStatus"] == "Training")
+    status = launch.status(folder)
+    assert status is not None
+    shutil.rmtree(folder)
+    wait_for(lambda: gone(pid))
+    wait_for(lambda: not Path(f"/proc/{status['jobs'][0]['pid']}").exists())
+    clients, other = start(folder)
+    assert other != pid
+    assert clients.sagemaker.list_training_jobs()["TrainingJobSummaries"] == []
+    launch.stop(folder)

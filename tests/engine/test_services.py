@@ -42,7 +42,7 @@ def test_quotas_have_defaults_and_applied_values(clients: Clients) -> None:
 
 
 def test_every_policy_is_allowed(clients: Clients) -> None:
-    """The engine allows everything, and SimulatePrincipalPolicy says so."""
+    """The engine allows everything and takes any role: SimulatePrincipalPolicy and GetRole say so."""
     iam = client(clients, "iam")
     answer = iam.simulate_principal_policy(
         PolicySourceArn="arn:aws:iam::123456789012:role/x",
@@ -50,7 +50,14 @@ def test_every_policy_is_allowed(clients: Clients) -> None:
     )
     decisions = {r["EvalActionName"]: r["EvalDecision"] for r in answer["EvaluationResults"]}
     assert decisions == {"sagemaker:CreateTrainingJob": "allowed", "sagemaker:UpdateTrainingJob": "allowed"}
+    role = iam.get_role(RoleName="anybody")["Role"]
+    assert role["Arn"] == "arn:aws:iam::123456789012:role/anybody"
+    trust = role["AssumeRolePolicyDocument"]["Statement"][0]
+    assert trust["Principal"] == {"Service": "sagemaker.amazonaws.com"}
     assert iam.list_roles()["Roles"] == []
+    iam.create_role(RoleName="mine", AssumeRolePolicyDocument="{}", Description="a real one")
+    assert iam.get_role(RoleName="mine")["Role"]["Description"] == "a real one"
+    iam.delete_role(RoleName="mine")
 
 
 def test_cloudwatch_has_the_series_of_a_metric(clients: Clients) -> None:
