@@ -362,6 +362,8 @@ class Runner:
         if error.kind is ApiErrorKind.NOT_FOUND:
             if lasted > self.settings.not_found_s and not job.ended:
                 self.note(lost(job, "the training job is gone from SageMaker; its result cannot be read any more"))
+            elif lasted > self.settings.not_found_s and not job.settled:
+                self.note(ev.Settled(job.name, PoolStatus.ABSENT.value))  # nobody will ever see its pool
             return
         if not error.kind.passing and lasted > DENIED_S:
             raise error
