@@ -47,6 +47,7 @@ class ApiErrorKind(Enum):
     UNAVAILABLE = "unavailable"  # 5xx or no connection; a mutation may or may not have happened
     LOST = "lost"  # sent, no answer: the outcome is unknown
     EXPIRED = "expired"  # credentials ran out; they may be renewed while we wait
+    SKEWED = "skewed"  # signed by a clock that is wrong; it may be set while we wait
     DENIED = "denied"
     IN_USE = "in_use"  # the name exists already
     NOT_FOUND = "not_found"
@@ -63,7 +64,13 @@ class ApiErrorKind(Enum):
     @property
     def passing(self) -> bool:
         """True when waiting may help without anyone changing anything but the network or the credentials."""
-        return self in (ApiErrorKind.THROTTLED, ApiErrorKind.UNAVAILABLE, ApiErrorKind.LOST, ApiErrorKind.EXPIRED)
+        return self in (
+            ApiErrorKind.THROTTLED,
+            ApiErrorKind.UNAVAILABLE,
+            ApiErrorKind.LOST,
+            ApiErrorKind.EXPIRED,
+            ApiErrorKind.SKEWED,
+        )
 
 
 class ApiError(SweeperError):

@@ -295,6 +295,8 @@ class Runner:
                 pass
             case ApiErrorKind.EXPIRED:
                 self._say_once(job.name, f"credentials have expired; waiting for new ones ({error.message})")
+            case ApiErrorKind.SKEWED:
+                self._say_once(job.name, f"this machine's clock is wrong; waiting until it is set ({error.message})")
             case ApiErrorKind.PROPAGATION if since < PROPAGATION_S:
                 self._say_once(job.name, f"not visible to SageMaker yet, trying again: {error.message}")
             case ApiErrorKind.LIMIT if " is 0 Instances" not in error.message:

@@ -30,7 +30,14 @@ _CODES = {
     "ExpiredToken": ApiErrorKind.EXPIRED,
     "ExpiredTokenException": ApiErrorKind.EXPIRED,
     "RequestExpired": ApiErrorKind.EXPIRED,
+    "RequestTimeTooSkewed": ApiErrorKind.SKEWED,
+    "RequestInTheFuture": ApiErrorKind.SKEWED,
+    "InvalidSignatureException": ApiErrorKind.DENIED,
+    "SignatureDoesNotMatch": ApiErrorKind.DENIED,
 }
+
+# Texts of a refused signature that tell of the wrong time and not of the wrong key.
+_SKEWED = ("Signature expired", "Signature not yet current")
 
 # Texts of a ValidationException that time heals: Terraform's SageMaker provider retries exactly these.
 _PROPAGATION = (
@@ -53,6 +60,8 @@ def kind_of(code: str, message: str, status: int) -> ApiErrorKind:
         if any(text in message for text in _PROPAGATION):
             return ApiErrorKind.PROPAGATION
         return ApiErrorKind.NOT_FOUND if any(text in message for text in _MISSING) else ApiErrorKind.INVALID
+    if any(text in message for text in _SKEWED):
+        return ApiErrorKind.SKEWED
     if code in _CODES:
         return _CODES[code]
     if status >= 500:
