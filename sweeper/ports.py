@@ -71,6 +71,10 @@ class Search(Protocol):
 class StopRule(Protocol):
     """A reason to end the chain."""
 
+    @property
+    def name(self) -> str:
+        """Its name as the experiment file spells it."""
+
     def why(self, sweep: Sweep, chain: Chain, now: float) -> str | None:
         """The reason in words, or None to go on."""
 

@@ -95,6 +95,14 @@ def event_line(event: ev.Event, chain: Chain, total: int) -> str:
             return f"{event.reason}: " + (
                 "releasing the pool, please wait" if event.now else "ending after the running job"
             )
+        case ev.Judged():
+            return f"{_label(chain, event.name)}: {event.rule}: {event.why}"
+        case ev.Extended():
+            return f"pool of {event.name} is kept for {event.keep_alive_s} s: the next job is a while away"
+        case ev.Skipped():
+            return f"trial {event.trial} is skipped"
+        case ev.Added():
+            return f"trial {event.label} was added"
         case ev.Opened() | ev.Created() | ev.Settled() | ev.Reopened() | ev.Finished():
             return ""
         case _:

@@ -126,7 +126,7 @@ class Closing:
                 self._closed(Closed.TERMINATED, description)
             case PoolStatus.REUSED:
                 self._handed_on(description, look.reused_by)
-            case _ if not self.job.intent.keep_alive_s:
+            case _ if not self.job.keep_alive_s:
                 self._closed(Closed.NEVER_HAD_POOL)
             case PoolStatus.AVAILABLE:
                 self._update()
@@ -161,7 +161,7 @@ class Closing:
         """Ended, kept alive, and Describe shows no pool (yet): wait, but not for ever."""
         assert self._ended_at is not None
         waited = self._now - self._ended_at
-        if waited > self.job.intent.keep_alive_s + GRACE_S:
+        if waited > self.job.keep_alive_s + GRACE_S:
             self.r.say(f"warning: {self.job.name} never showed a pool; its keep-alive has ended by now")
             self._closed(Closed.EXPIRED_BY_BOUND, description)
         elif waited > self.r.settings.settle_s and self._never_launched(description):
@@ -189,13 +189,13 @@ class Closing:
         missing = self._now - self._missing_since
         if not self.job.acknowledged and missing > self.r.settings.not_found_s:
             self._closed(Closed.NEVER_HAD_POOL)
-        elif missing > self.job.intent.keep_alive_s + GRACE_S:
+        elif missing > self.job.keep_alive_s + GRACE_S:
             self._closed(Closed.EXPIRED_BY_BOUND)  # deleted by someone; the keep-alive has ended by now
 
     def _bound_s(self) -> float:
         """Seconds after which nothing of this job can bill: counted from the end when it is known."""
         run = 0.0 if self.job.ended else self.job.intent.max_runtime_s + GRACE_S
-        return run + self.job.intent.keep_alive_s + GRACE_S
+        return run + self.job.keep_alive_s + GRACE_S
 
     def _closed(self, how: Closed, description: Mapping[str, Any] | None = None, by: str = "") -> None:
         retained = retained_seconds(description) if description else None

@@ -13,12 +13,13 @@ from sweeper.core.chain import Chain, Job, apply, fold
 from sweeper.core.decide import Decide, Finish, Release, StopJob, Submit, Wait, decide
 from sweeper.core.events import Closed, JobStatus, PoolStatus
 from sweeper.core.failures import Failure
+from sweeper.core.keepalive import keep_alive_s
 from sweeper.core.model import Scope, Sweep
 from sweeper.core.outcome import final_metrics, fingerprint_of, lost, observation, outcome, refused, retained_seconds
 from sweeper.core.request import PoolKey, Staged, build, digest, fingerprint, job_name, locked_key
 from sweeper.core.resume import resume
 from sweeper.core.search import search_for
-from sweeper.core.stop import Until
+from sweeper.core.stop import Until, every
 from sweeper.errors import ApiError, ApiErrorKind, ForeignNameError, JournalError, LockedChangedError, assert_never
 from sweeper.journal import Asked
 from sweeper.ports import Backend, Clock, Description, Journal, Progress, Request, TrainingApi
@@ -98,6 +99,7 @@ class Runner:
             owner=self.owner,
             versions=self.world.versions,
             service=self.world.service,
+            at=self.world.clock.now(),
         )
         before = self.chain.opened
         self.note(opened)
@@ -134,7 +136,7 @@ class Runner:
                     if self.unreleased:
                         return "a pool may still bill"
                 case Decide():
-                    self.note(ev.Decided(decision.rule, decision.why))
+                    self.note(ev.Decided(decision.rule, decision.why, decision.now))
                 case Finish():
                     self.note(ev.Finished(decision.why))
                     return decision.why
@@ -234,8 +236,9 @@ class Runner:
         taken: Mapping[str, Any] | None = None,
     ) -> ev.Intent:
         trial = decision.trial
-        releases_itself = decision.last and self.sweep.pool.last_job_releases
-        shaped = self.world.backend.shape({"ResourceConfig": {}}, self.sweep.pool.keep_alive_s)
+        keep_alive = keep_alive_s(self.sweep, self.chain, last=decision.last)
+        most, longest = decision.most_s, int(config["job"]["max_runtime_s"])
+        shaped = self.world.backend.shape({"ResourceConfig": {}}, keep_alive)
         keeps = "KeepAlivePeriodInSeconds" in shaped["ResourceConfig"]
         return ev.Intent(
             name=name,
@@ -245,10 +248,13 @@ class Runner:
             values=dict(trial.values),
             attempt=decision.attempt,
             fingerprint=fingerprint(self.owner, self.sweep.name, trial.id, decision.attempt),
-            keep_alive_s=self.sweep.pool.keep_alive_s if keeps and not releases_itself else 0,
-            max_runtime_s=int(config["job"]["max_runtime_s"]),
+            keep_alive_s=keep_alive if keeps else 0,
+            max_runtime_s=longest if most is None else min(most, longest),
             source=staged.source,
             taken=taken or {},
+            patches=decision.patches,
+            remedy=decision.remedy,
+            clamped=decision.clamped if most is not None and most < longest else "",
         )
 
     def _request(self, intent: ev.Intent, config: Mapping[str, Any], staged: Staged) -> Request:
@@ -478,7 +484,7 @@ def _unevenness(name: str, waited: float) -> float:
 
 def _required_metrics(sweep: Sweep) -> tuple[str, ...]:
     """The metrics that something is decided by."""
-    wanted = [rule.metric for rule in sweep.stop if isinstance(rule, Until)]
+    wanted = [rule.metric for rule in every(sweep.stop) if isinstance(rule, Until)]
     if sweep.objective:
         wanted.append(sweep.objective.metric)
     return tuple(dict.fromkeys(wanted))

@@ -21,6 +21,8 @@ class Job:
     secondary: str = ""
     pool: PoolStatus = PoolStatus.ABSENT
     stop_reason: str = ""
+    judged: ev.Judged | None = None
+    extended_s: int = 0
     settled: bool = False
     outcome: ev.Outcome | None = None
     closed: Closed | None = None
@@ -43,6 +45,16 @@ class Job:
         return self.closed is None
 
     @property
+    def keep_alive_s(self) -> int:
+        """The longest that its pool is kept after it ends, in seconds."""
+        return max(self.intent.keep_alive_s, self.extended_s)
+
+    @property
+    def cut_short(self) -> bool:
+        """True when it ended because a rule had shortened the time it may run."""
+        return bool(self.intent.clamped and self.outcome and self.outcome.message.startswith(self.intent.clamped))
+
+    @property
     def pool_word(self) -> str:
         """The `pool` column of results.csv: cold, reused or none."""
         if self.reused_pool:
@@ -57,6 +69,7 @@ class TrialHistory:
     id: str
     jobs: list[Job] = field(default_factory=list)
     reopened: bool = False
+    skipped: bool = False
 
     @property
     def last(self) -> Job:
@@ -67,9 +80,10 @@ class TrialHistory:
     def status(self) -> TrialStatus:
         """What the trial has come to: the latest attempt decides."""
         if not self.jobs:
-            return TrialStatus.PLANNED
+            return TrialStatus.STOPPED if self.skipped else TrialStatus.PLANNED
         if self.last.outcome:
-            return TrialStatus(self.last.outcome.trial_status)
+            found = TrialStatus(self.last.outcome.trial_status)
+            return TrialStatus.STOPPED if self.skipped and not found.finished else found
         # Closed without an outcome: it never came to be, or nobody wanted its result any more.
         return TrialStatus.RUNNING if self.last.in_debt else TrialStatus.INTERRUPTED
 
@@ -90,6 +104,8 @@ class Chain:
     outcomes: list[Job] = field(default_factory=list)
     outcomes_before: int = 0
     """How many of the outcomes belong to earlier invocations."""
+    added: dict[str, ev.Added] = field(default_factory=dict)
+    """The trials that someone queued into the chain, by identity."""
     opened: ev.Opened | None = None
     stopping: ev.Stopping | None = None
     decided: ev.Decided | None = None
@@ -117,7 +133,7 @@ class Chain:
     @property
     def finished_count(self) -> int:
         """How many trials have finished."""
-        return sum(1 for t in self.trials.values() if t.finished)
+        return sum(1 for t in self.trials.values() if t.finished and t.jobs)
 
     @property
     def debts_newest_first(self) -> list[Job]:
@@ -168,10 +184,20 @@ def apply(chain: Chain, event: Event) -> Chain:
             _close(chain, event)
         case ev.Decided():
             chain.decided = event
+        case ev.Judged():
+            chain.jobs[event.name].judged = event
+        case ev.Extended():
+            chain.jobs[event.name].extended_s = event.keep_alive_s
+        case ev.Skipped():
+            history = chain.trials.setdefault(event.trial, TrialHistory(event.trial))
+            history.skipped, history.reopened = True, False
+        case ev.Added():
+            chain.added[event.trial] = event
         case ev.Stopping():
             chain.stopping = event
         case ev.Reopened():
-            chain.trials.setdefault(event.trial, TrialHistory(event.trial)).reopened = True
+            history = chain.trials.setdefault(event.trial, TrialHistory(event.trial))
+            history.reopened, history.skipped = True, False
             chain.reopenings += 1
         case ev.Finished():
             chain.finished = event

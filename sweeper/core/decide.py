@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Union
 
+from sweeper.core import costs
 from sweeper.core.chain import Chain, Job
 from sweeper.core.events import JobStatus, PoolStatus, TrialStatus
+from sweeper.core.keepalive import keep_alive_s
 from sweeper.core.model import Sweep, Trial
-from sweeper.core.stop import MaxTrials, name_of
+from sweeper.core.stop import TIMED, Budget, Fired, MaxTrials, fired
 
 if TYPE_CHECKING:
     from sweeper.ports import Search
 
+SKIPPED = "skipped by `sweeper skip`"
+
 
 @dataclass(frozen=True)
 class Submit:
-    """Send this attempt at this trial, until it is proved to exist. `last`: no job is to follow it."""
+    """Send this attempt at this trial, until it is proved to exist. `last`: no job is to follow it.
+
+    `most_s`: it may run for so many seconds at most, because `clamped` says so.
+    """
 
     trial: Trial
     attempt: int
     last: bool = False
+    patches: Mapping[str, Any] = field(default_factory=dict)
+    remedy: str = ""
+    most_s: int | None = None
+    clamped: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,10 +59,11 @@ class Release:
 
 @dataclass(frozen=True)
 class Decide:
-    """Note that a rule has decided the end of the chain; the release follows."""
+    """Note that a rule has decided the end of the chain; the release follows. `now`: the running job is stopped."""
 
     rule: str
     why: str
+    now: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,23 +90,48 @@ def decide(sweep: Sweep, search: Search, chain: Chain, now: float, capacity: int
         if running:
             return Wait(_watched(chain, running))
         return _end(chain, chain.stopping.reason)
+    if running and (ending := _end_of_running(sweep, chain, running, now)):
+        return ending
     if len(running) >= capacity:
         return stray_pool(chain) or Wait(_watched(chain, running))
     again = _unsent(sweep, unsent)
     if again:
         return again
     if chain.decided is None:
-        rule = next(((name_of(r), why) for r in sweep.stop if (why := r.why(sweep, chain, now))), None)
-        rule = rule or _failure_rule(sweep.on_failure, chain)
+        asked = tuple(rule for rule in sweep.stop if not isinstance(rule, Budget))
+        rule = fired(asked, sweep, chain, now) or _failure_rule(sweep.on_failure, chain)
         if rule:
-            return Decide(*rule)
-        following = _next_trial(sweep, search, chain)
-        if following:
+            return Decide(rule.rule, rule.why, rule.now)
+        proposed = _next_trial(sweep, search, chain)
+        if proposed:
+            following = _within_budget(sweep, chain, proposed)
+            if isinstance(following, Decide):
+                return following
             unsettled = tuple(j.name for j in chain.debts.values() if j.ended and not j.settled)
             return Wait(unsettled) if unsettled and not chain.pool_never_retained else following
     if running:
         return Wait(_watched(chain, running))
     return _end(chain, chain.decided.why if chain.decided else "every trial is done")
+
+
+def _end_of_running(sweep: Sweep, chain: Chain, running: list[Job], now: float) -> Decision | None:
+    """What ends a job before it is done: a rule of time, what it showed, or a person who skips its trial."""
+    if chain.decided is None:
+        timed = fired(tuple(rule for rule in sweep.stop if isinstance(rule, TIMED)), sweep, chain, now)
+        if timed:
+            return Decide(timed.rule, timed.why, timed.now)
+    for job in running:
+        if job.status is not JobStatus.STOPPING and (reason := _why_stop(chain, job)):
+            return StopJob(job.name, reason)
+    return None
+
+
+def _why_stop(chain: Chain, job: Job) -> str:
+    if chain.decided and chain.decided.now:
+        return chain.decided.why
+    if job.judged and job.judged.stops:
+        return f"{job.judged.rule}: {job.judged.why}"
+    return SKIPPED if chain.trials[job.intent.trial].skipped else ""
 
 
 def _end_now(chain: Chain, running: list[Job]) -> Decision:
@@ -146,6 +183,19 @@ def _next_trial(sweep: Sweep, search: Search, chain: Chain) -> Submit | None:
     return Submit(proposal.trial, chain.next_attempt(proposal.trial.id), last and not _may_retry(sweep.on_failure))
 
 
+def _within_budget(sweep: Sweep, chain: Chain, submit: Submit) -> Submit | Decide:
+    """The same job, but no longer than what is left of a budget lets it run; the end when that is too short."""
+    for rule in sweep.stop:
+        if not isinstance(rule, Budget) or sweep.rate is None:
+            continue
+        most = rule.runtime(sweep, chain, keep_alive_s(sweep, chain, last=submit.last) if costs.keeps(sweep) else 0)
+        if rule.cut_short(chain) or most < costs.shortest(sweep):
+            return Decide(rule.name, rule.words(sweep, chain))
+        if sweep.max_runtime_s is None or most < sweep.max_runtime_s:
+            submit = replace(submit, most_s=int(most), clamped=rule.name)
+    return submit
+
+
 # -- what to do after a failure ---------------------------------------------------------------------------------
 
 
@@ -177,16 +227,16 @@ def _retry(sweep: Sweep, chain: Chain) -> Submit | None:
     return Submit(trial, chain.next_attempt(job.intent.trial)) if trial else None
 
 
-def _failure_rule(on_failure: Mapping[str, Any], chain: Chain) -> tuple[str, str] | None:
+def _failure_rule(on_failure: Mapping[str, Any], chain: Chain) -> Fired | None:
     """The rule of `on_failure` that ends the chain, looking only at what this invocation has run."""
     recent = [job for job in chain.outcomes[chain.outcomes_before :] if job.outcome]
     if not recent or recent[-1].outcome is None or recent[-1].outcome.trial_status != TrialStatus.FAILED.value:
         return None
     last = recent[-1].outcome
     if action_for(on_failure, last.failure) == "stop":
-        return f"on_failure.{last.failure}", f"{recent[-1].intent.label} failed: {last.message}"
+        return Fired(f"on_failure.{last.failure}", f"{recent[-1].intent.label} failed: {last.message}")
     limit = on_failure.get("same_error_limit")
     tail = [job.outcome for job in recent[-int(limit) :]] if limit else []
     if limit and len(tail) == limit and all(o and (o.failure, o.message) == (last.failure, last.message) for o in tail):
-        return "same_error_limit", f"{limit} jobs in a row failed the same way: {last.message}"
+        return Fired("same_error_limit", f"{limit} jobs in a row failed the same way: {last.message}")
     return None

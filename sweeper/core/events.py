@@ -92,6 +92,8 @@ class Opened:
     versions: Mapping[str, str] = field(default_factory=dict)
     service: str = ""
     """Which engine state answers: a local engine whose folder was removed is another one."""
+    at: float | None = None
+    """When the invocation began: UTC seconds since the epoch."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,9 @@ class Intent:
     max_runtime_s: int
     source: str
     taken: Mapping[str, Any] = field(default_factory=dict)  # what `${prev:...}` stood for
+    patches: Mapping[str, Any] = field(default_factory=dict)  # what remedies changed, by dotted key
+    remedy: str = ""  # why this attempt follows the one before, in words
+    clamped: str = ""  # the rule that shortened max_runtime_s
 
 
 @dataclass(frozen=True)
@@ -175,11 +180,65 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Decided:
-    """A rule decided something: which one, and why, in words."""
+    """A rule decided the end of the chain: which one, and why, in words. `now` also stops the running job."""
 
     kind: ClassVar[str] = "decision"
     rule: str
     why: str
+    now: bool = False
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A running job showed what decides about it; only the metric that did is kept, and the last values so far.
+
+    `verdict`: completed, pruned or failed, which stop the job; finish, which lets it end by itself.
+    """
+
+    kind: ClassVar[str] = "judged"
+    name: str
+    rule: str
+    verdict: str
+    why: str
+    metric: str = ""
+    value: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def stops(self) -> bool:
+        """True when the job is not to go on."""
+        return self.verdict != FINISH
+
+
+FINISH = "finish"
+
+
+@dataclass(frozen=True)
+class Extended:
+    """The pool that an ended job holds is to be kept for so long, in seconds from the job's end at most."""
+
+    kind: ClassVar[str] = "extended"
+    name: str
+    keep_alive_s: int
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Someone asked for this trial not to be run, or not to go on."""
+
+    kind: ClassVar[str] = "skipped"
+    trial: str
+
+
+@dataclass(frozen=True)
+class Added:
+    """Someone queued another trial into the chain."""
+
+    kind: ClassVar[str] = "added"
+    trial: str
+    index: int
+    label: str
+    values: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -237,6 +296,10 @@ Event = Union[  # noqa: UP007 - a runtime alias on Python 3.10
     Settled,
     Outcome,
     Decided,
+    Judged,
+    Extended,
+    Skipped,
+    Added,
     Stopping,
     StopSent,
     PoolClosed,
@@ -255,6 +318,10 @@ KINDS: Mapping[str, type[Any]] = {
         Settled,
         Outcome,
         Decided,
+        Judged,
+        Extended,
+        Skipped,
+        Added,
         Stopping,
         StopSent,
         PoolClosed,
@@ -264,7 +331,7 @@ KINDS: Mapping[str, type[Any]] = {
 }
 
 
-FREE_TEXT = frozenset({"values", "label", "message", "reason", "why"})
+FREE_TEXT = frozenset({"values", "label", "message", "reason", "why", "patches", "remedy"})
 """The fields that carry what users and services wrote: a secret may stand in them, so they are redacted."""
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from sweeper.core.chain import Chain
     from sweeper.core.costs import Rate
+    from sweeper.core.costs import Rate
     from sweeper.ports import Search, StopRule
 
 

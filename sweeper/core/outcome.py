@@ -77,6 +77,8 @@ def _verdict(job: Job, status: JobStatus, secondary: str, reason: str) -> tuple[
         return TrialStatus.COMPLETED, None, ""
     if status is JobStatus.FAILED:
         return TrialStatus.FAILED, classify(reason), root_cause(reason)
+    if secondary in _TIMED_OUT and job.intent.clamped:
+        return TrialStatus.INTERRUPTED, None, f"{job.intent.clamped}: ran out after {job.intent.max_runtime_s} s"
     if secondary in _TIMED_OUT:
         return TrialStatus.FAILED, Failure.TIMEOUT, f"stopped by SageMaker: {secondary}"
     if job.stop_reason:

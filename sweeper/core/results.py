@@ -9,6 +9,7 @@ from math import isnan
 from typing import Any, Protocol
 
 from sweeper.core.chain import Chain, Job, TrialHistory
+from sweeper.core.costs import Rate, cost
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import Goal, MetricDefinition, Objective, Trial, Trials
 
@@ -53,12 +54,14 @@ class Declared(Protocol):
         """The metrics that jobs are read for."""
 
 
-def results(sweep: Declared, chain: Chain, default: Callable[[Trial, str], Any] | None = None) -> Results:
+def results(
+    sweep: Declared, chain: Chain, default: Callable[[Trial, str], Any] | None = None, rate: Rate | None = None
+) -> Results:
     """The table of a sweep. `default(trial, key)` gives the value of a free parameter that a trial does not set."""
     metrics = tuple(f"metric.{m.name}" for m in sweep.metrics)
     columns = FIRST + sweep.trials.keys + metrics + LAST
     leave_out = len(sweep.trials) > PLANNED_ROWS_UP_TO
-    rows = (_row(trial, chain.trials.get(trial.id), columns) for trial in _declared(sweep, chain, leave_out))
+    rows = (_row(trial, chain.trials.get(trial.id), columns, rate) for trial in _declared(sweep, chain, leave_out))
     return Results(columns, tuple(rows))
 
 
@@ -70,12 +73,13 @@ def _declared(sweep: Declared, chain: Chain, only_begun: bool) -> Iterator[Trial
     yield from sorted((t for t in begun if t), key=lambda trial: trial.index)
 
 
-def _row(trial: Trial, history: TrialHistory | None, columns: tuple[str, ...]) -> Row:
+def _row(trial: Trial, history: TrialHistory | None, columns: tuple[str, ...], rate: Rate | None) -> Row:
     row: Row = dict.fromkeys(columns)
     status = history.status if history else TrialStatus.PLANNED
     row.update(trial=trial.id, name=trial.name, index=trial.index, status=status.value, **trial.values)
     if history and history.jobs:
         row.update(_attempts(history))
+        row.update(cost_usd=cost(history.jobs, rate))
     return row
 
 

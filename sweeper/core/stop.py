@@ -1,13 +1,18 @@
-"""Reasons to end a chain: each rule looks at the chain and answers with words, or None."""
+"""Reasons to end a chain: each rule looks at the chain and answers with words, or None. At most means at most."""
 
 from __future__ import annotations
 
+import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from sweeper.core.chain import Chain, metric_of
+from sweeper.core import costs
+from sweeper.core.chain import Chain, Job, metric_of
+from sweeper.core.events import TrialStatus
+from sweeper.core.model import Goal
 
 if TYPE_CHECKING:
     from sweeper.core.model import Sweep
@@ -22,26 +27,70 @@ OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
 
 
 @dataclass(frozen=True)
-class Until:
-    """End when a finished trial's last value of `metric` satisfies `op value`. NaN never does."""
+class Fired:
+    """A rule that has a reason: its name as the experiment file spells it, and why. `now`: also stop what runs."""
 
+    rule: str
+    why: str
+    now: bool = False
+
+
+@dataclass(frozen=True)
+class Until:
+    """End when `metric op value` holds for `trials` finished trials in a row, by their last values. NaN never does.
+
+    A trial that showed it while it trained counts too, whatever its last value is.
+    """
+
+    name: ClassVar[str] = "until"
     metric: str
     op: str
     value: float
+    trials: int = 1
 
     def why(self, sweep: Sweep, chain: Chain, now: float) -> str | None:
-        """The first declared trial that satisfies it, in words."""
+        """The trial that made the row complete, in words."""
+        row = 0
         for job in chain.outcomes:
-            got = metric_of(job, self.metric)
-            if got is not None and OPERATORS[self.op](got, self.value):
-                return f"{self.metric} = {got:g} {self.op} {self.value:g} ({job.intent.label})"
+            row = row + 1 if self.met_by(job) else 0 if _finished(job) else row
+            if row >= self.trials:
+                return f"{self.words(self.shown_by(job))} ({job.intent.label})"
         return None
+
+    def words(self, got: float | None) -> str:
+        """What was reached."""
+        value = "" if got is None else f" = {got:g}"
+        return f"{self.metric}{value} {self.op} {self.value:g}" + (
+            f" for {self.trials} trials" if self.trials > 1 else ""
+        )
+
+    def holds(self, value: float | None) -> bool:
+        """Whether this value satisfies it."""
+        return value is not None and OPERATORS[self.op](value, self.value)
+
+    def met_by(self, job: Job) -> bool:
+        """Whether this ended job satisfies it."""
+        return _finished(job) and self.holds(self.shown_by(job))
+
+    def shown_by(self, job: Job) -> float | None:
+        """The value that counts for a job: the one that was seen to satisfy it while it trained, else its last."""
+        judged = job.judged
+        if judged and judged.rule == self.name and judged.metric == self.metric and self.holds(judged.value):
+            return judged.value
+        return metric_of(job, self.metric)
+
+    def one_short(self, chain: Chain) -> bool:
+        """Whether the next trial that satisfies it ends the chain: only then may it end before it is done."""
+        done = [job for job in chain.outcomes if _finished(job)]
+        before = done[len(done) - self.trials + 1 :]
+        return len(before) == self.trials - 1 and all(self.met_by(job) for job in before)
 
 
 @dataclass(frozen=True)
 class MaxTrials:
-    """End when so many trials have finished, over the whole chain, reruns included. At most means at most."""
+    """End when so many trials have finished, over the whole chain, reruns included."""
 
+    name: ClassVar[str] = "max_trials"
     n: int
 
     def why(self, sweep: Sweep, chain: Chain, now: float) -> str | None:
@@ -49,17 +98,173 @@ class MaxTrials:
         return f"max_trials = {self.n}" if chain.finished_count >= self.n else None
 
 
+@dataclass(frozen=True)
+class MaxSeconds:
+    """End so many seconds after this invocation began; the running job is stopped."""
+
+    name: ClassVar[str] = "max_seconds"
+    seconds: float
+
+    def why(self, sweep: Sweep, chain: Chain, now: float) -> str | None:
+        """Says so when the time is up."""
+        begun = chain.opened.at if chain.opened else None
+        return None if begun is None or now - begun < self.seconds else f"max_seconds = {self.seconds:g}"
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """End at a moment; the running job is stopped. `at`: UTC seconds since the epoch."""
+
+    name: ClassVar[str] = "deadline"
+    at: float
+    text: str
+
+    def why(self, sweep: Sweep, chain: Chain, now: float) -> str | None:
+        """Says so from then on."""
+        return f"deadline {self.text}" if now >= self.at else None
+
+
+@dataclass(frozen=True)
+class MaxFailures:
+    """End when so many trials have failed: a number, or below 1 a share of the declared trials."""
+
+    name: ClassVar[str] = "max_failures"
+    n: float
+
+    def why(self, sweep: Sweep, chain: Chain, now: float) -> str | None:
+        """Says so when the number is reached."""
+        most = self.n if self.n >= 1 else max(1, math.ceil(self.n * len(sweep.trials) - 1e-9))
+        failed = sum(1 for history in chain.trials.values() if history.status is TrialStatus.FAILED)
+        return f"{failed} trials failed, max_failures = {self.n:g}" if failed >= most else None
+
+
+@dataclass(frozen=True)
+class NoImprovement:
+    """End when so many trials in a row were not better than the best before them by more than `min_delta`."""
+
+    name: ClassVar[str] = "no_improvement"
+    trials: int
+    min_delta: float = 0.0
+
+    def why(self, sweep: Sweep, chain: Chain, now: float) -> str | None:
+        """Says so when the last ones brought nothing."""
+        if sweep.objective is None:
+            return None
+        sign = 1 if sweep.objective.goal is Goal.MAXIMIZE else -1
+        best, since = -math.inf, 0
+        for job in filter(_finished, chain.outcomes):
+            value = metric_of(job, sweep.objective.metric)
+            better = value is not None and not math.isnan(value) and sign * value > best + self.min_delta
+            best, since = (sign * (value or 0.0), 0) if better else (best, since + 1)
+        return f"{since} trials without a better {sweep.objective.metric}" if since >= self.trials else None
+
+
+@dataclass(frozen=True)
+class Budget:
+    """End when the worst case of one more job could cost more than what is left."""
+
+    name: ClassVar[str] = "budget_usd"
+    usd: float
+
+    def why(self, sweep: Sweep, chain: Chain, now: float) -> str | None:
+        """Says so when not even a short job fits, or when one was cut short by what was left."""
+        if sweep.rate is None:
+            return None
+        fits = self.runtime(sweep, chain, costs.keeps(sweep)) >= costs.shortest(sweep)
+        return None if fits and not self.cut_short(chain) else self.words(sweep, chain)
+
+    def runtime(self, sweep: Sweep, chain: Chain, keep_alive_s: float) -> float:
+        """Seconds that one more job with this keep-alive may run at most."""
+        assert sweep.rate is not None
+        return costs.affordable(sweep.rate, self.usd, chain, keep_alive_s)
+
+    def cut_short(self, chain: Chain) -> bool:
+        """True when a job of this invocation ran out of what was left: the next one would too."""
+        return any(job.cut_short for job in chain.outcomes[chain.outcomes_before :])
+
+    def words(self, sweep: Sweep, chain: Chain) -> str:
+        """What is gone, at its worst."""
+        assert sweep.rate is not None
+        spent = costs.spent(chain, sweep.rate)
+        return f"budget_usd = {self.usd:g}: at worst {spent:.2f} USD are spent, and one more job may not fit"
+
+
+@dataclass(frozen=True)
+class All:
+    """End when every one of these rules has a reason."""
+
+    rules: tuple[StopRule, ...]
+
+    @property
+    def name(self) -> str:
+        """Their names."""
+        return "+".join(rule.name for rule in self.rules)
+
+    def why(self, sweep: Sweep, chain: Chain, now: float) -> str | None:
+        """Their reasons, one after another."""
+        reasons = [rule.why(sweep, chain, now) for rule in self.rules]
+        return " and ".join(map(str, reasons)) if all(reasons) and reasons else None
+
+
+TIMED = (MaxSeconds, Deadline)
+"""The rules that also stop a running job."""
+
+
+def fired(rules_: tuple[StopRule, ...], sweep: Sweep, chain: Chain, now: float) -> Fired | None:
+    """The first rule that has a reason, in the order in which they are declared."""
+    for rule in rules_:
+        if why := rule.why(sweep, chain, now):
+            return Fired(rule.name, why, isinstance(rule, TIMED))
+    return None
+
+
+def every(found: tuple[StopRule, ...]) -> Iterator[StopRule]:
+    """Every rule, those inside of `all` too."""
+    for rule in found:
+        yield from every(rule.rules) if isinstance(rule, All) else (rule,)
+
+
+def _finished(job: Job) -> bool:
+    """A job that says something about its trial: a failure or an interruption does not."""
+    return job.outcome is not None and job.outcome.trial_status in (
+        TrialStatus.COMPLETED.value,
+        TrialStatus.PRUNED.value,
+        TrialStatus.METRIC_MISSING.value,
+    )
+
+
+# -- reading the `stop` section ----------------------------------------------------------------------------------
+
+
+def moment(text: str) -> float:
+    """UTC seconds since the epoch of an ISO 8601 time with a time zone. Raises ValueError in words for the user."""
+    try:
+        found = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+    except ValueError:
+        raise ValueError("is not a time such as 2030-01-31T18:00:00Z") from None
+    if found.tzinfo is None:
+        raise ValueError("has no time zone: end it with Z or +01:00")
+    return found.timestamp()
+
+
+_KINDS: Mapping[str, Callable[[Any], StopRule]] = {
+    "until": lambda v: Until(v["metric"], v["op"], float(v["value"]), int(v.get("for") or 1)),
+    "max_trials": lambda v: MaxTrials(int(v)),
+    "max_failures": lambda v: MaxFailures(float(v)),
+    "no_improvement": lambda v: NoImprovement(int(v["trials"]), float(v.get("min_delta") or 0.0)),
+    "budget_usd": lambda v: Budget(float(v)),
+    "max_seconds": lambda v: MaxSeconds(float(v)),
+    "deadline": lambda v: Deadline(moment(str(v)), str(v)),
+}
+"""Each rule by its key; also the order in which they are asked: what was reached before what ran out."""
+
+
 def rules(declared: Mapping[str, Any] | None) -> tuple[StopRule, ...]:
     """The stop rules of an experiment's `stop` section (validated by its schema before)."""
     declared = declared or {}
-    found: list[StopRule] = []
-    if until := declared.get("until"):
-        found.append(Until(until["metric"], until["op"], float(until["value"])))
-    if (most := declared.get("max_trials")) is not None:
-        found.append(MaxTrials(int(most)))
+    found = [make(declared[key]) for key, make in _KINDS.items() if declared.get(key) is not None]
+    for group in declared.get("any") or ():
+        found += rules(group)
+    if together := tuple(rule for group in declared.get("all") or () for rule in rules(group)):
+        found.append(All(together))
     return tuple(found)
-
-
-def name_of(rule: StopRule) -> str:
-    """The rule's name as the experiment file spells it."""
-    return {"Until": "until", "MaxTrials": "max_trials"}.get(type(rule).__name__, type(rule).__name__)

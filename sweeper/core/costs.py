@@ -1,0 +1,105 @@
+"""What a sweep costs: seconds times a price. Pure; an unknown price is unknown, never zero.
+
+The service bills wall-clock seconds of a job and of the pool it leaves, times the number of machines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sweeper.core.events import Closed
+from sweeper.core.identity import flatten
+
+if TYPE_CHECKING:
+    from sweeper.core.chain import Chain, Job
+    from sweeper.core.model import Sweep
+
+OVERRUN_S = 300.0
+"""Seconds past its longest run for which a job may bill: 120 s to stop, and its upload."""
+SHORTEST_S = 60.0
+"""A job that may only run for less is not worth its start."""
+MOST_KEEP_ALIVE_S = 3600
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What all machines of a job cost in USD a second, and since when that is known."""
+
+    usd_per_second: float
+    as_of: str = ""
+
+
+def rate(prices: Mapping[str, Any] | None, locked: Mapping[str, Any]) -> Rate | None:
+    """The rate of a locked section by a `prices` section; None when the price is unknown."""
+    known = {".".join(path): value for path, value in flatten((prices or {}).get("usd_per_hour") or {})}
+    price = known.get(str(locked.get("instance_type")))
+    if price is None:
+        return None
+    return Rate(float(price) / 3600 * int(locked.get("instance_count") or 1), str((prices or {}).get("as_of") or ""))
+
+
+def cost(jobs: Iterable[Job], per: Rate | None) -> float | None:
+    """USD of these jobs as far as the service has told seconds; None when it told none, or the price is unknown."""
+    known = [
+        seconds
+        for job in jobs
+        for seconds in (job.outcome.billable_seconds if job.outcome else None, job.retained_s)
+        if seconds is not None
+    ]
+    return round(sum(known) * per.usd_per_second, 6) if known and per else None
+
+
+def spent(chain: Chain, per: Rate) -> float:
+    """USD that the jobs so far may have cost or may still cost at most: what is not known counts at its worst."""
+    return sum(worst_seconds(job) for job in chain.jobs.values()) * per.usd_per_second
+
+
+def worst_seconds(job: Job) -> float:
+    """Seconds that a job and its pool may bill at most, as far as they are not known."""
+    if job.closed is Closed.NEVER_HAD_POOL and not job.acknowledged:
+        return 0.0
+    return _worst_run(job) + _worst_idle(job)
+
+
+def _worst_run(job: Job) -> float:
+    outcome, most = job.outcome, job.intent.max_runtime_s + OVERRUN_S
+    if outcome is None:
+        return most
+    if outcome.billable_seconds is not None:
+        return outcome.billable_seconds
+    if outcome.started_at is None or outcome.ended_at is None:
+        return most
+    return min(most, max(0.0, outcome.ended_at - outcome.started_at))
+
+
+def _worst_idle(job: Job) -> float:
+    if job.retained_s is not None:
+        return job.retained_s
+    return 0.0 if job.closed is Closed.NEVER_HAD_POOL else float(job.keep_alive_s)
+
+
+def affordable(per: Rate, usd: float, chain: Chain, keep_alive_s: float) -> float:
+    """Seconds that one more job may run so that it, its overrun and its pool fit into what is left of `usd`."""
+    left = (usd - spent(chain, per)) / per.usd_per_second
+    return left - OVERRUN_S - keep_alive_s
+
+
+def shortest(sweep: Sweep) -> float:
+    """The shortest run that is worth sending, in seconds."""
+    return min(SHORTEST_S, float(sweep.max_runtime_s or SHORTEST_S))
+
+
+def keeps(sweep: Sweep) -> int:
+    """The longest keep-alive that a job of this sweep may be sent with, in seconds."""
+    if sweep.backend.value != "warm_pool":
+        return 0
+    return MOST_KEEP_ALIVE_S if sweep.pool.keep_alive_s == "auto" else int(sweep.pool.keep_alive_s)
+
+
+def least_usd(sweep: Sweep) -> float | None:
+    """The smallest budget under which one job can be sent; None when the price is unknown."""
+    if sweep.rate is None:
+        return None
+    return (shortest(sweep) + OVERRUN_S + keeps(sweep)) * sweep.rate.usd_per_second

@@ -1,0 +1,49 @@
+"""How long a pool is kept after a job: as declared, or `auto` from the gaps that were measured between jobs. Pure."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from math import ceil
+from typing import TYPE_CHECKING
+
+from sweeper.core.costs import MOST_KEEP_ALIVE_S
+
+if TYPE_CHECKING:
+    from sweeper.core.chain import Chain, Job
+    from sweeper.core.model import Sweep
+
+AUTO = "auto"
+UNMEASURED_S = 300
+LEAST_S = 60
+SAFETY = 3.0
+"""How much longer than the longest gap so far a pool is kept: the next gap may be a slow one."""
+RECENT = 5
+
+
+def keep_alive_s(sweep: Sweep, chain: Chain, *, last: bool) -> int:
+    """Seconds of keep-alive for the next job: none for one that is known to be the last."""
+    if last and sweep.pool.last_job_releases:
+        return 0
+    declared = sweep.pool.keep_alive_s
+    return fitting(chain) if declared == AUTO else int(declared)
+
+
+def fitting(chain: Chain) -> int:
+    """What covers the gaps between the latest jobs, with a margin; a guess before the first gap."""
+    measured = gaps(chain)[-RECENT:]
+    wanted = ceil(SAFETY * max(measured)) if measured else UNMEASURED_S
+    return min(max(wanted, LEAST_S), MOST_KEEP_ALIVE_S)
+
+
+def gaps(chain: Chain) -> list[float]:
+    """Idle seconds between one job of a chain and the next, as the service billed or timed them."""
+    found = (_gap(before, after) for before, after in pairwise(chain.jobs.values()) if after.reused_pool)
+    return [gap for gap in found if gap is not None]
+
+
+def _gap(before: Job, after: Job) -> float | None:
+    if before.retained_s is not None:
+        return before.retained_s
+    ended = before.outcome.ended_at if before.outcome else None
+    started = after.outcome.started_at if after.outcome else None
+    return max(0.0, started - ended) if ended is not None and started is not None else None
