@@ -10,21 +10,42 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
+from sweeper.aws.clients import Clients, Endpoint, SageMakerApi
 from sweeper.engine import rules
 from sweeper.engine.errors import ServiceError
 from sweeper.testing.twin import Twin, WireError
 
 _TARGET = "SageMaker."
+_SENDING = "before-send.sagemaker.*"
 
 
 def attach(client: Any, twin: Twin) -> None:
     """Let this boto3 SageMaker client talk to the twin: no socket, and no sleep but the twin's own clock."""
-    client.meta.events.register("before-send.sagemaker.*", _Hook(twin).answer)
+    client.meta.events.register(_SENDING, _Hook(twin).answer)
+
+
+class Wire(Clients):
+    """Real boto3 clients whose wire is one twin after another; one attempt a call, so that botocore never sleeps."""
+
+    def __init__(self) -> None:
+        super().__init__(Endpoint.local("http://twin.invalid", "us-east-1"))
+        self._hook = _Hook(Twin())
+
+    def client(self, service: str, attempts: int = 1, patience_s: float = 60) -> Any:
+        """A client of SageMaker, attached."""
+        made = super().client(service, attempts=1)
+        made.meta.events.register(_SENDING, self._hook.answer)
+        return made
+
+    def to(self, twin: Twin) -> SageMakerApi:
+        """The TrainingApi port over botocore to this twin; the one before is not answered for any more."""
+        self._hook.twin = twin
+        return SageMakerApi(lambda: self)
 
 
 class _Hook:
     def __init__(self, twin: Twin) -> None:
-        self._twin = twin
+        self.twin = twin
 
     def answer(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
         """What botocore gets instead of sending."""
@@ -45,9 +66,9 @@ class _Hook:
         return _response(request.url, 200, body)
 
     def _call(self, operation: str, params: Any) -> dict[str, Any]:
-        if operation not in self._twin.service.operations:
+        if operation not in self.twin.service.operations:
             raise ServiceError("UnknownOperationException", f"The twin does not emulate the operation {operation}.")
-        answer = self._twin.request(operation, rules.validated(operation, params))
+        answer = self.twin.request(operation, rules.validated(operation, params))
         return rules.shaped(operation, answer)
 
 
