@@ -27,6 +27,8 @@ from sweeper.release import DENIED_S, Releaser, Unreleased
 
 PROPAGATION_S = 120.0
 """Seconds for which a new role, bucket or repository may not be visible yet (Terraform retries as long)."""
+LOG_S = 300.0
+"""Seconds for which a log that holds a needed metric is asked for again."""
 LIMIT_FIRST_S, LIMIT_MOST_S = 30.0, 600.0
 BACKOFF_MOST_S = 60.0
 
@@ -426,8 +428,19 @@ class Runner:
         if missing and JobStatus.of(description.get("TrainingJobStatus")) is JobStatus.COMPLETED:
             if patient and self._lasting(job.name, "metrics") < self.settings.metrics_wait_s:
                 return None
-            metrics, source = {**self.world.log_metrics(job.name), **metrics}, "log"
+            found = self._from_log(job, patient=patient)
+            if found is None:
+                return None
+            metrics, source = {**found, **metrics}, "log"
         return outcome(job, description, metrics, source, self._required)
+
+    def _from_log(self, job: Job, *, patient: bool) -> Mapping[str, float] | None:
+        """The metrics in a job's log, none when it cannot be read; None while `patient` and that may pass."""
+        try:
+            return self.world.log_metrics(job.name)
+        except ApiError as error:
+            self._say_once(job.name, f"the log of {job.name} cannot be read: {error.message}")
+            return None if patient and error.kind.passing and self._lasting(job.name, "log") < LOG_S else {}
 
     def _harvest_now(self, job: Job, description: Mapping[str, Any]) -> ev.Outcome:
         made = self._harvest(job, description, patient=False)
