@@ -61,7 +61,7 @@ class World:
     log_metrics: Callable[[str], Mapping[str, float]] = lambda name: {}
     """The last value of each metric in a job's log: the fallback when the service computed none."""
     keep: Callable[[Job], None] = lambda job: None
-    """Called once with every job whose outcome is durable (stores its log)."""
+    """Called with every job whose outcome is durable, and once more when its pool is closed (stores its log)."""
     versions: Mapping[str, str] = field(default_factory=dict)
     service: str = ""
     """Which engine state answers; empty for AWS, which is never another one."""
@@ -88,6 +88,8 @@ class Runner:
         self._buffer: list[ev.Event] = []
         self._since: dict[tuple[str, str], float] = {}
         self._closing = False
+        self._late: list[Job] = []
+        """Jobs whose log may have got its last lines since it was stored."""
 
     # -- the loop ------------------------------------------------------------------------------------------------
 
@@ -140,6 +142,7 @@ class Runner:
                 case Decide():
                     self.note(ev.Decided(decision.rule, decision.why, decision.now))
                 case Finish():
+                    self._keep_late()
                     self.note(ev.Finished(decision.why))
                     return decision.why
                 case _:
@@ -164,6 +167,8 @@ class Runner:
         if not isinstance(event, ev.Observed):
             self._flush()
         apply(self.chain, event)
+        if isinstance(event, ev.PoolClosed) and self.chain.jobs[event.name].ended:
+            self._late.append(self.chain.jobs[event.name])
         self.world.progress.event(event, self.chain)
 
     def _flush(self) -> None:
@@ -345,8 +350,14 @@ class Runner:
         before = self._version()
         for name in names:
             self._look(self.chain.jobs[name])
+        self._keep_late()
         if self._version() == before:
             self.world.clock.sleep(self.settings.poll_s)
+
+    def _keep_late(self) -> None:
+        """Once more, now that no pool waits for it: lines come to the log after the job has ended."""
+        while self._late:
+            self.world.keep(self._late.pop())
 
     def _version(self) -> tuple[int, int]:
         return len(self.chain.outcomes), sum(1 for j in self.chain.debts.values() if not j.settled)
