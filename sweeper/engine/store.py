@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +81,17 @@ def _job(record: dict[str, Any]) -> Job:
     why = record.pop("stop_why")
     record["status"], record["secondary"] = JobStatus(record["status"]), Secondary(record["secondary"])
     record["metrics"] = {name: (value, at) for name, (value, at) in record["metrics"].items()}
-    job = Job(**record)
+    job = Job(**_known(Job, record))
     job.stop_why = Secondary(why) if why else None
     job.retention = Retention(**{**kept, "status": PoolStatus(kept["status"])}) if kept else None
     return job
 
 
 def _pool(record: dict[str, Any]) -> Pool:
-    return Pool(**{**record, "state": PoolState(record["state"])})
+    return Pool(**_known(Pool, {**record, "state": PoolState(record["state"])}))
+
+
+def _known(kind: type[Job] | type[Pool], record: dict[str, Any]) -> dict[str, Any]:
+    """The members that this version knows: another one may have written the record."""
+    names = {f.name for f in fields(kind)}
+    return {name: value for name, value in record.items() if name in names}
