@@ -23,6 +23,8 @@ GRACE_S = 120.0
 """Seconds past the end of the keep-alive after which a pool cannot live any more."""
 DENIED_S = 300.0
 """Seconds for which AccessDenied right after a Create may be mere propagation (SDK, PR 4600)."""
+IMPATIENT_S = 10.0
+"""Seconds without an answer after which a person who has pressed Ctrl-C twice is told what may still bill."""
 NAG_S = 30.0
 
 
@@ -86,6 +88,7 @@ class Closing:
         self._begun = releaser.clock.monotonic()
         self._ended_at: float | None = None
         self._missing_since: float | None = None
+        self._silent_since: float | None = None
         self._next_nag = self._begun + NAG_S
         self._last_problem = ""
 
@@ -102,7 +105,7 @@ class Closing:
         except ApiError as error:
             self._no_answer(error)
         else:
-            self._missing_since = None
+            self._missing_since = self._silent_since = None
             self._seen(description)
         self._nag()
 
@@ -176,12 +179,13 @@ class Closing:
 
     def _no_answer(self, error: ApiError) -> None:
         self._last_problem = str(error)
-        waited = self._now - self._begun
+        self._silent_since = self._now if self._silent_since is None else self._silent_since
+        waited, silent = self._now - self._begun, self._now - self._silent_since
         if error.kind is ApiErrorKind.NOT_FOUND:
             self._not_found()
         elif error.kind is ApiErrorKind.DENIED and waited > DENIED_S:
             self._give_up(f"looking at it was denied: {error.message}")
-        elif waited > self._bound_s() or self.r.impatient():
+        elif waited > self._bound_s() or (self.r.impatient() and silent > IMPATIENT_S):
             self._give_up(f"the service could not be asked: {error.message}")
 
     def _not_found(self) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 from sweeper.core import events as ev
 from sweeper.core import handover
 from sweeper.core.chain import Chain, Job, apply, fold
-from sweeper.core.decide import Decide, Finish, Release, StopJob, Submit, Wait, decide
+from sweeper.core.decide import Decide, Extend, Finish, Release, StopJob, Submit, Wait, decide
 from sweeper.core.events import Closed, JobStatus, PoolStatus
 from sweeper.core.failures import Failure
 from sweeper.core.keepalive import keep_alive_s
 from sweeper.core.model import Scope, Sweep
 from sweeper.core.outcome import final_metrics, fingerprint_of, lost, observation, outcome, refused, retained_seconds
+from sweeper.core.remedies import patched
 from sweeper.core.request import PoolKey, Staged, build, digest, fingerprint, job_name, locked_key
 from sweeper.core.resume import resume
 from sweeper.core.search import search_for
@@ -23,7 +24,7 @@ from sweeper.core.stop import Until, every
 from sweeper.errors import ApiError, ApiErrorKind, ForeignNameError, JournalError, LockedChangedError, assert_never
 from sweeper.journal import Asked
 from sweeper.ports import Backend, Clock, Description, Journal, Progress, Request, TrainingApi
-from sweeper.release import DENIED_S, Releaser, Unreleased
+from sweeper.release import DENIED_S, IMPATIENT_S, Releaser, Unreleased
 
 PROPAGATION_S = 120.0
 """Seconds for which a new role, bucket or repository may not be visible yet (Terraform retries as long)."""
@@ -87,7 +88,7 @@ class Runner:
         self._required = _required_metrics(sweep)
         self._buffer: list[ev.Event] = []
         self._since: dict[tuple[str, str], float] = {}
-        self._closing = False
+        self._closing = self._gave_up = False
         self._late: list[Job] = []
         """Jobs whose log may have got its last lines since it was stored."""
 
@@ -139,6 +140,8 @@ class Runner:
                     self._release(decision.names)
                     if self.unreleased:
                         return "a pool may still bill"
+                case Extend():
+                    self._extend(decision)
                 case Decide():
                     self.note(ev.Decided(decision.rule, decision.why, decision.now))
                 case Finish():
@@ -147,6 +150,8 @@ class Runner:
                     return decision.why
                 case _:
                     assert_never(decision)
+            if self._gave_up:
+                return "a pool may still bill"
 
     def _tell_resume(self) -> None:
         found = resume(self.sweep, self.chain)
@@ -225,7 +230,8 @@ class Runner:
         name = job_name(self.owner, self.scope, self.sweep.name, decision.trial.id, decision.attempt)
         known = self.chain.jobs.get(name)
         taken = known.intent.taken if known else handover.taken(self.sweep.prev, self.chain, self.sweep.objective)
-        config = self.sweep.resolve(decision.trial, taken) if taken else self.sweep.resolve(decision.trial)
+        trial = patched(decision.trial, known.intent.patches if known else decision.patches)
+        config = self.sweep.resolve(trial, taken)
         staged = self.world.stage(config)
         intent = known.intent if known else self._intend(name, decision, config, staged, taken)
         request = self._request(intent, config, staged)
@@ -252,7 +258,7 @@ class Runner:
             trial=trial.id,
             index=trial.index,
             label=trial.name,
-            values=dict(trial.values),
+            values={**trial.values, **decision.patches},
             attempt=decision.attempt,
             fingerprint=fingerprint(self.owner, self.sweep.name, trial.id, decision.attempt),
             keep_alive_s=keep_alive if keeps else 0,
@@ -389,6 +395,11 @@ class Runner:
             return
         if not error.kind.passing and lasted > DENIED_S:
             raise error
+        if self._impatient() and lasted > IMPATIENT_S:
+            # A second Ctrl-C: what cannot be asked is named instead of waited for.
+            self._release(tuple(job.name for job in self.chain.debts_newest_first))
+            self._gave_up = bool(self.unreleased)
+            return
         if lasted > self.settings.poll_s * 3:
             self._say_once(job.name, f"cannot look at {job.name}, still trying: {error.message}")
 
@@ -483,6 +494,17 @@ class Runner:
         if not job.ended and job.status is not JobStatus.STOPPING:
             self.world.clock.sleep(self.settings.poll_s)
 
+    def _impatient(self) -> bool:
+        return len(self.world.caught) > 1
+
+    def _extend(self, decision: Extend) -> None:
+        """Keep a pool that is Available; when it cannot be, the next job starts cold."""
+        self.note(ev.Extended(decision.name, decision.bound_s))
+        try:
+            self.world.api.update_training_job(decision.name, decision.keep_alive_s)
+        except ApiError as error:
+            self._say_once(decision.name, f"keeping the pool of {decision.name}: {error.message}")
+
     def _release(self, names: tuple[str, ...]) -> None:
         """Close these jobs; those that cannot be observed closed are kept in `unreleased`."""
         closing, self._closing = self._closing, True
@@ -494,7 +516,7 @@ class Runner:
             say=self.world.progress.say,
             harvest=self._harvest_now,
             is_own=self._is_own,
-            impatient=lambda: len(self.world.caught) > 1,
+            impatient=self._impatient,
         )
         for failed in releaser.close_all([self.chain.jobs[name] for name in names]):
             self.unreleased[failed.name] = failed
