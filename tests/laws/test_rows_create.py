@@ -98,7 +98,6 @@ def squat(here: Outside, trial: int) -> str:
 def test_row_36_a_foreign_job_of_our_name_is_not_touched(outside: Make) -> None:
     """ResourceInUse with another's fingerprint ends the sweep; their job trains on and our own pool is closed."""
     here = outside()
-    here.stage = lambda config: STAGED if here.chain.jobs else STAGED
     name = squat(here, 1)
     with pytest.raises(ForeignNameError, match=name):
         here.run()
