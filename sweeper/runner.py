@@ -16,7 +16,7 @@ from sweeper.core.failures import Failure
 from sweeper.core.keepalive import keep_alive_s
 from sweeper.core.model import Scope, Sweep
 from sweeper.core.outcome import final_metrics, fingerprint_of, lost, observation, outcome, refused, retained_seconds
-from sweeper.core.remedies import patched
+from sweeper.core.remedies import config_of
 from sweeper.core.request import PoolKey, Staged, build, digest, fingerprint, job_name, locked_key
 from sweeper.core.resume import resume
 from sweeper.core.search import search_for
@@ -57,6 +57,8 @@ class World:
     """Makes sure that the code and data of a resolved trial are where the job will read them."""
     arm: Callable[[], None] = lambda: None
     """Called before a job can exist: starts the watchdog."""
+    lease_held: Callable[[], bool] = lambda: True
+    """Keeps the lease on the pool alive; false once it is someone else's."""
     caught: Sequence[int] = ()
     """The signals that have arrived, oldest first (a live list)."""
     log_metrics: Callable[[str], Mapping[str, float]] = lambda name: {}
@@ -126,6 +128,7 @@ class Runner:
         while True:
             self._take_signal()
             self._take_requests()
+            self._keep_lease()
             decision = self.decide(
                 self.sweep, self.search, self.chain, self.world.clock.now(), self.world.backend.capacity
             )
@@ -204,6 +207,11 @@ class Runner:
                 continue
             self.world.answered(asked)
 
+    def _keep_lease(self) -> None:
+        """Without the lease the running job is finished, and nothing new is created (row 22)."""
+        if not self.chain.stopping and not self.world.lease_held():
+            self.note(ev.Stopping(reason="the lease on the pool was lost to another runner", now=False))
+
     def _asked_to_stop(self, *, now: bool) -> None:
         """`sweeper stop` ends the chain after the running job, `sweeper stop --now` stops that job as well."""
         before = self.chain.stopping
@@ -230,8 +238,8 @@ class Runner:
         name = job_name(self.owner, self.scope, self.sweep.name, decision.trial.id, decision.attempt)
         known = self.chain.jobs.get(name)
         taken = known.intent.taken if known else handover.taken(self.sweep.prev, self.chain, self.sweep.objective)
-        trial = patched(decision.trial, known.intent.patches if known else decision.patches)
-        config = self.sweep.resolve(trial, taken)
+        patches = known.intent.patches if known else decision.patches
+        config = config_of(self.sweep, decision.trial, patches, taken)
         staged = self.world.stage(config)
         intent = known.intent if known else self._intend(name, decision, config, staged, taken)
         request = self._request(intent, config, staged)
@@ -258,7 +266,7 @@ class Runner:
             trial=trial.id,
             index=trial.index,
             label=trial.name,
-            values={**trial.values, **decision.patches},
+            values=dict(trial.values),
             attempt=decision.attempt,
             fingerprint=fingerprint(self.owner, self.sweep.name, trial.id, decision.attempt),
             keep_alive_s=keep_alive if keeps else 0,

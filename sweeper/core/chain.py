@@ -77,6 +77,12 @@ class TrialHistory:
         return self.jobs[-1]
 
     @property
+    def last_failed(self) -> bool:
+        """True when the latest attempt ended in a failure."""
+        outcome = self.last.outcome
+        return outcome is not None and outcome.trial_status == TrialStatus.FAILED.value
+
+    @property
     def status(self) -> TrialStatus:
         """What the trial has come to: the latest attempt decides."""
         if not self.jobs:
@@ -103,7 +109,9 @@ class Chain:
     unfinished: dict[str, Job] = field(default_factory=dict)
     outcomes: list[Job] = field(default_factory=list)
     outcomes_before: int = 0
-    """How many of the outcomes belong to earlier invocations."""
+    """How many of the outcomes belong to earlier invocations; one that was killed goes on with the next."""
+    begun_at: float | None = None
+    """When this invocation began, or the killed one that it goes on with: UTC seconds since the epoch."""
     added: dict[str, ev.Added] = field(default_factory=dict)
     """The trials that someone queued into the chain, by identity."""
     opened: ev.Opened | None = None
@@ -158,8 +166,7 @@ def apply(chain: Chain, event: Event) -> Chain:
     """Take one event into the chain (changed in place and returned); an event of an unknown job raises KeyError."""
     match event:
         case ev.Opened():
-            chain.opened, chain.stopping, chain.decided, chain.finished = event, None, None, None
-            chain.outcomes_before = len(chain.outcomes)
+            _open(chain, event)
         case ev.Intent():
             _intend(chain, event)
         case ev.Created() | ev.Adopted():
@@ -204,6 +211,13 @@ def apply(chain: Chain, event: Event) -> Chain:
         case _:
             assert_never(event)
     return chain
+
+
+def _open(chain: Chain, event: ev.Opened) -> None:
+    # An invocation that was killed goes on: what it had run and when it began still count for its rules.
+    if chain.opened is None or chain.finished or chain.stopping:
+        chain.outcomes_before, chain.begun_at = len(chain.outcomes), event.at
+    chain.opened, chain.stopping, chain.decided, chain.finished = event, None, None, None
 
 
 def _intend(chain: Chain, event: ev.Intent) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import ceil
 from typing import TYPE_CHECKING, Any, Union
 
 from sweeper.core import costs
@@ -11,17 +12,23 @@ from sweeper.core.chain import Chain, Job
 from sweeper.core.events import JobStatus, PoolStatus, TrialStatus
 from sweeper.core.keepalive import keep_alive_s
 from sweeper.core.model import Sweep, Trial
+from sweeper.core.remedies import action_for, find, may_follow, remedy, repeated
 from sweeper.core.stop import TIMED, Budget, Fired, MaxTrials, fired
 
 if TYPE_CHECKING:
     from sweeper.ports import Search
 
+LONGEST_PAUSE_S = 3600.0
+MARGIN_S = 60
+"""Seconds for which a pool is kept past the end of a pause."""
 SKIPPED = "skipped by `sweeper skip`"
 
 
 @dataclass(frozen=True)
 class Submit:
     """Send this attempt at this trial, until it is proved to exist. `last`: no job is to follow it.
+
+    `patches` are what remedies changed about it and `remedy` why; it is not sent before `not_before`.
 
     `most_s`: it may run for so many seconds at most, because `clamped` says so.
     """
@@ -30,7 +37,8 @@ class Submit:
     attempt: int
     last: bool = False
     patches: Mapping[str, Any] = field(default_factory=dict)
-    remedy: str = ""
+    remedy: str = field(default="", compare=False)
+    not_before: float = 0.0
     most_s: int | None = None
     clamped: str = ""
 
@@ -58,6 +66,15 @@ class Release:
 
 
 @dataclass(frozen=True)
+class Extend:
+    """Keep an Available pool for so many seconds from now: a long gap is coming. `bound_s`: from its job's end."""
+
+    name: str
+    keep_alive_s: int
+    bound_s: int
+
+
+@dataclass(frozen=True)
 class Decide:
     """Note that a rule has decided the end of the chain; the release follows. `now`: the running job is stopped."""
 
@@ -73,7 +90,7 @@ class Finish:
     why: str
 
 
-Decision = Union[Submit, StopJob, Wait, Release, Decide, Finish]  # noqa: UP007 - a runtime alias on Python 3.10
+Decision = Union[Submit, StopJob, Wait, Release, Extend, Decide, Finish]  # noqa: UP007 - a runtime alias on Python 3.10
 
 
 def decide(sweep: Sweep, search: Search, chain: Chain, now: float, capacity: int = 1) -> Decision:
@@ -94,12 +111,12 @@ def decide(sweep: Sweep, search: Search, chain: Chain, now: float, capacity: int
         return ending
     if len(running) >= capacity:
         return stray_pool(chain) or Wait(_watched(chain, running))
-    again = _unsent(sweep, unsent)
+    again = _unsent(sweep, chain, unsent)
     if again:
         return again
     if chain.decided is None:
         asked = tuple(rule for rule in sweep.stop if not isinstance(rule, Budget))
-        rule = fired(asked, sweep, chain, now) or _failure_rule(sweep.on_failure, chain)
+        rule = fired(asked, sweep, chain, now) or _failure_rule(sweep, chain)
         if rule:
             return Decide(rule.rule, rule.why, rule.now)
         proposed = _next_trial(sweep, search, chain)
@@ -108,7 +125,9 @@ def decide(sweep: Sweep, search: Search, chain: Chain, now: float, capacity: int
             if isinstance(following, Decide):
                 return following
             unsettled = tuple(j.name for j in chain.debts.values() if j.ended and not j.settled)
-            return Wait(unsettled) if unsettled and not chain.pool_never_retained else following
+            if unsettled and not chain.pool_never_retained:
+                return Wait(unsettled)
+            return _pause(sweep, chain, following, now) or following
     if running:
         return Wait(_watched(chain, running))
     return _end(chain, chain.decided.why if chain.decided else "every trial is done")
@@ -161,10 +180,10 @@ def stray_pool(chain: Chain) -> Release | None:
     return Release(stray) if stray else None
 
 
-def _unsent(sweep: Sweep, unsent: list[Job]) -> Decision | None:
+def _unsent(sweep: Sweep, chain: Chain, unsent: list[Job]) -> Decision | None:
     """An intent without an acknowledgement: send the same job again (R3). A dropped trial's is closed instead."""
     for job in unsent:
-        trial = sweep.trials.find(job.intent.trial, job.intent.index)
+        trial = find(sweep, chain, job.intent.trial, job.intent.index)
         if trial is None:
             return Release((job.name,))
         return Submit(trial, job.intent.attempt, last=job.intent.keep_alive_s == 0)
@@ -172,15 +191,47 @@ def _unsent(sweep: Sweep, unsent: list[Job]) -> Decision | None:
 
 
 def _next_trial(sweep: Sweep, search: Search, chain: Chain) -> Submit | None:
-    retry = _retry(sweep, chain)
-    if retry:
-        return retry
+    again = remedy(sweep, chain)
+    if again:
+        job, found = again
+        trial = find(sweep, chain, job.intent.trial, job.intent.index)
+        assert trial is not None
+        attempt = chain.next_attempt(job.intent.trial)
+        return Submit(trial, attempt, patches=found.patches, remedy=found.words, not_before=found.not_before)
     proposal = search.propose(chain)
     if proposal is None:
         return None
     most = min((r.n for r in sweep.stop if isinstance(r, MaxTrials)), default=None)
     last = proposal.last or (most is not None and chain.finished_count + 1 >= most)
-    return Submit(proposal.trial, chain.next_attempt(proposal.trial.id), last and not _may_retry(sweep.on_failure))
+    trial, history = proposal.trial, chain.trials.get(proposal.trial.id)
+    kept = history.last.intent.patches if history and history.jobs and not history.last_failed else {}
+    return Submit(trial, chain.next_attempt(trial.id), last and not may_follow(sweep.on_failure), kept)
+
+
+def _pause(sweep: Sweep, chain: Chain, submit: Submit, now: float) -> Decision | None:
+    """What to do while the next attempt has to wait: keep the pool for it when it can be had for that long."""
+    left = submit.not_before - now
+    if not 0 < left <= LONGEST_PAUSE_S:  # a clock that is far off must not hold the chain up
+        return None
+    for job in chain.debts.values():
+        ended = job.outcome.ended_at if job.outcome else None
+        if ended is None or job.pool is not PoolStatus.AVAILABLE or not job.keep_alive_s:
+            continue
+        needed = ceil(left) + MARGIN_S
+        if now + needed > ended + job.keep_alive_s and _can_extend(sweep, chain, needed):
+            return Extend(job.name, needed, ceil(max(0.0, now - ended)) + needed)
+    return Wait(())
+
+
+def _can_extend(sweep: Sweep, chain: Chain, needed: int) -> bool:
+    """Keeping a pool longer costs: not past what the service allows, and never past a budget."""
+    budgets = [rule for rule in sweep.stop if isinstance(rule, Budget)]
+    fits = all(
+        rule.runtime(sweep, chain, costs.keeps(sweep) + needed + MARGIN_S) >= costs.shortest(sweep)
+        for rule in budgets
+        if sweep.rate is not None
+    )
+    return fits and needed <= costs.MOST_KEEP_ALIVE_S
 
 
 def _within_budget(sweep: Sweep, chain: Chain, submit: Submit) -> Submit | Decide:
@@ -199,44 +250,18 @@ def _within_budget(sweep: Sweep, chain: Chain, submit: Submit) -> Submit | Decid
 # -- what to do after a failure ---------------------------------------------------------------------------------
 
 
-def action_for(on_failure: Mapping[str, Any], failure: str) -> Any:
-    """What the experiment says to do after this failure: `continue`, `stop` or `{retry: N}`."""
-    return on_failure.get(failure, on_failure.get("default", "continue"))
+def _failure_rule(sweep: Sweep, chain: Chain) -> Fired | None:
+    """The rule of `on_failure` that ends the chain, looking only at what this invocation has run.
 
-
-def _retries(action: Any) -> int:
-    return int(action.get("retry", 0)) if isinstance(action, Mapping) else 0
-
-
-def _may_retry(on_failure: Mapping[str, Any]) -> bool:
-    return any(_retries(action) for action in on_failure.values())
-
-
-def _retry(sweep: Sweep, chain: Chain) -> Submit | None:
-    """The trial that failed last, once more, when its failure has retries left."""
-    job = chain.last_ended
-    if job is None or job.outcome is None or job.outcome.trial_status != TrialStatus.FAILED.value:
+    A failure that has a remedy left is none yet.
+    """
+    last = chain.outcomes[-1] if len(chain.outcomes) > chain.outcomes_before else None
+    outcome = last.outcome if last else None
+    if last is None or outcome is None or outcome.trial_status != TrialStatus.FAILED.value or remedy(sweep, chain):
         return None
-    history = chain.trials[job.intent.trial]
-    if history.last is not job:
-        return None
-    same = sum(1 for j in history.jobs if j.outcome and j.outcome.failure == job.outcome.failure)
-    if same > _retries(action_for(sweep.on_failure, job.outcome.failure)):
-        return None
-    trial = sweep.trials.find(job.intent.trial, job.intent.index)
-    return Submit(trial, chain.next_attempt(job.intent.trial)) if trial else None
-
-
-def _failure_rule(on_failure: Mapping[str, Any], chain: Chain) -> Fired | None:
-    """The rule of `on_failure` that ends the chain, looking only at what this invocation has run."""
-    recent = [job for job in chain.outcomes[chain.outcomes_before :] if job.outcome]
-    if not recent or recent[-1].outcome is None or recent[-1].outcome.trial_status != TrialStatus.FAILED.value:
-        return None
-    last = recent[-1].outcome
-    if action_for(on_failure, last.failure) == "stop":
-        return Fired(f"on_failure.{last.failure}", f"{recent[-1].intent.label} failed: {last.message}")
-    limit = on_failure.get("same_error_limit")
-    tail = [job.outcome for job in recent[-int(limit) :]] if limit else []
-    if limit and len(tail) == limit and all(o and (o.failure, o.message) == (last.failure, last.message) for o in tail):
-        return Fired("same_error_limit", f"{limit} jobs in a row failed the same way: {last.message}")
+    if action_for(sweep.on_failure, outcome.failure) == "stop":
+        return Fired(f"on_failure.{outcome.failure}", f"{last.intent.label} failed: {outcome.message}")
+    limit = sweep.on_failure.get("same_error_limit")
+    if limit and repeated(chain) >= limit:
+        return Fired("same_error_limit", f"{limit} trials in a row failed the same way: {outcome.message}")
     return None

@@ -42,7 +42,7 @@ def _value(job: Job, key: str) -> Any:
     if kind == "metrics":
         return metric_of(job, name)
     if kind == "values":
-        return job.intent.values.get(name)
+        return {**job.intent.values, **job.intent.patches}.get(name)
     simple: Mapping[str, Any] = {
         "job_name": job.name,
         "trial": job.intent.trial,

@@ -41,6 +41,10 @@ ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
 }
 
 
+FUNCTIONS: Mapping[str, Callable[..., Any]] = {"min": min, "max": max, "round": round, "int": int, "abs": abs}
+"""What an expression may call: functions of numbers."""
+
+
 class RuleError(ValueError):
     """The rule cannot be read, or cannot be applied to these values."""
 
@@ -64,6 +68,21 @@ def matching(wanted: Values, place: tuple[str | int, ...] = ()) -> Rule:
 
 def expression(text: str, names: Names, *, keep: bool = False, place: tuple[str | int, ...] = ()) -> Rule:
     """Drops the trials for which the expression is true; with `keep`, those for which it is not."""
+    value = formula(text, names)
+    return Rule(("unless " if keep else "") + text, value.keys, lambda v: bool(value.of(v)) is not keep, place)
+
+
+@dataclass(frozen=True)
+class Formula:
+    """An expression that has a value for the values of these keys."""
+
+    keys: tuple[str, ...]
+    of: Callable[[Values], Any]
+    """Works it out. Raises RuleError when these values do not fit."""
+
+
+def formula(text: str, names: Names) -> Formula:
+    """Read an expression. Raises RuleError when it is none."""
     if len(text) > MOST:
         raise RuleError(f"is too long: at most {MOST} characters")
     try:
@@ -73,14 +92,14 @@ def expression(text: str, names: Names, *, keep: bool = False, place: tuple[str 
     keys: dict[str, None] = {}
     value = _compile(tree.body, names, keys)
 
-    def drops(values: Values) -> bool:
+    def of(values: Values) -> Any:
         try:
-            return bool(value(values)) is not keep
-        except (TypeError, ZeroDivisionError, OverflowError) as error:
+            return value(values)
+        except (TypeError, ValueError, ZeroDivisionError, OverflowError) as error:
             given = ", ".join(f"{key}={canonical(values[key])}" for key in keys)
             raise RuleError(f"cannot be worked out for {given}: {error}") from None
 
-    return Rule(("unless " if keep else "") + text, tuple(keys), drops, place)
+    return Formula(tuple(keys), of)
 
 
 def _compile(node: ast.expr, names: Names, keys: dict[str, None]) -> Callable[[Values], Any]:
@@ -111,9 +130,19 @@ def _compile(node: ast.expr, names: Names, keys: dict[str, None]) -> Callable[[V
             return _both(_arithmetic(operator.sub), lambda values: 0, make(operand))
         case ast.BinOp(op=op, left=left, right=right) if type(op) in ARITHMETIC:
             return _both(_arithmetic(ARITHMETIC[type(op)]), make(left), make(right))
+        case ast.Call(func=ast.Name(id=word), args=args, keywords=[]) if word in FUNCTIONS and args:
+            return _called(FUNCTIONS[word], [make(part) for part in args])
         case ast.Compare(left=left, ops=ops, comparators=rest) if all(type(op) in COMPARE for op in ops):
             return _chained([COMPARE[type(op)] for op in ops], [make(part) for part in (left, *rest)])
     raise RuleError(f"{ast.unparse(node)!r} is not understood: use comparisons, + - * / // %, and, or, not, in")
+
+
+def _called(function: Callable[..., Any], parts: Sequence[Callable[[Values], Any]]) -> Callable[[Values], Any]:
+    def call(values: Values) -> Any:
+        found = [_number(part(values)) for part in parts]
+        return function(*found) if len(found) > 1 or function not in (min, max) else found[0]
+
+    return call
 
 
 def _both(
@@ -126,12 +155,15 @@ def _arithmetic(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any
     """Numbers only: "a" * 999999999 is not a condition."""
 
     def checked(a: Any, b: Any) -> Any:
-        for value in (a, b):
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise TypeError(f"{canonical(value)} is not a number")
-        return function(a, b)
+        return function(_number(a), _number(b))
 
     return checked
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{canonical(value)} is not a number")
+    return value
 
 
 def _chained(functions: Sequence[Callable[[Any, Any], Any]], parts: Sequence[Callable[[Values], Any]]) -> Test:

@@ -107,8 +107,9 @@ class MaxSeconds:
 
     def why(self, sweep: Sweep, chain: Chain, now: float) -> str | None:
         """Says so when the time is up."""
-        begun = chain.opened.at if chain.opened else None
-        return None if begun is None or now - begun < self.seconds else f"max_seconds = {self.seconds:g}"
+        return (
+            None if chain.begun_at is None or now - chain.begun_at < self.seconds else f"max_seconds = {self.seconds:g}"
+        )
 
 
 @dataclass(frozen=True)
