@@ -408,7 +408,7 @@ def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]], *, status: int, c
     widths = _widths([heads, *rows])
     widths[status] = max(widths[status], len("Downloading"))
     over = sum(widths) + 2 * (len(widths) - 1) - columns
-    widths[1] = max(MIN_WIDTH, widths[1] - max(0, over))
+    widths[1] = max(min(MIN_WIDTH, widths[1]), widths[1] - max(0, over))
     yield Text("  ".join(map(_fitted, heads, widths)), style="bold")
     for row in rows:
         line = Text()

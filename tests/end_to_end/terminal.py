@@ -42,7 +42,7 @@ class Terminal:
         )
         os.close(worker)
 
-    def until(self, condition: Callable[[], Any], timeout_s: float = 60) -> None:
+    def until(self, condition: Callable[[], Any], timeout_s: float = 30) -> None:
         """Read the screen until this holds."""
         end = time.monotonic() + timeout_s
         while not condition():
@@ -79,6 +79,15 @@ class Terminal:
         """Type."""
         os.write(self._master, keys)
 
+    def kill(self) -> None:
+        """End what is left when a test is over."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        if self._master >= 0:
+            os.close(self._master)
+            self._master = -1
+
     def close_window(self) -> None:
         """What the kernel does when a terminal window is killed."""
         os.close(self._master)
@@ -88,6 +97,26 @@ class Terminal:
     def text(self) -> str:
         """The screen."""
         return "\n".join(line.rstrip() for line in self.screen.display).rstrip()
+
+
+class Opened:
+    """The terminals of one test."""
+
+    def __init__(self, project: Any) -> None:
+        self._project = project
+        self._all: list[Terminal] = []
+
+    def __call__(self, *arguments: str, columns: int = 80, rows: int = 24, env: Sequence[str] = ()) -> Terminal:
+        """A run of `tiny` on a terminal of this size."""
+        command = ["env", *env, *self._project.command(*arguments)] if env else self._project.command(*arguments)
+        terminal = Terminal(command, self._project.root, self._project.environment, columns, rows)
+        self._all.append(terminal)
+        return terminal
+
+    def kill(self) -> None:
+        """End what is left of them."""
+        for terminal in self._all:
+            terminal.kill()
 
 
 def _controlling() -> None:
