@@ -23,6 +23,7 @@ def _verb(module: str) -> Callable[[Sequence[str]], int]:
 
 
 VERBS: Mapping[str, Callable[[Sequence[str]], int]] = {
+    "plan": _verb("plan"),
     "status": _verb("status"),
     "list": _verb("listing"),
     "logs": _verb("logs"),
@@ -39,6 +40,7 @@ HELP = """\
 sweeper: sweeps of SageMaker training jobs on one warm pool that is always released
 
   sweeper +experiment=NAME [KEY=VALUE ...]   run the experiment, or continue where it stopped
+  sweeper plan +experiment=NAME [KEY=VALUE]  everything short of spending: trials, requests, quotas, time and money
   sweeper status [NAME]                      the chain now, from the journal; works while another process runs it
   sweeper list                               every sweep of this project
   sweeper logs NAME [TRIAL] [-f]             a trial's log, stored or live

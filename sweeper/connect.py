@@ -48,14 +48,17 @@ class Connection:
         return self._made
 
 
-def connect(sweep: Sweep) -> Connection:
-    """The connection that a sweep's `engine` asks for. Raises UsageError without credentials or a region."""
+def connect(sweep: Sweep, *, reading: bool = False) -> Connection:
+    """The connection that a sweep's `engine` asks for. Raises UsageError without credentials or a region.
+
+    `reading`: nothing is written, not even the name of a local engine's state.
+    """
     if sweep.engine is EngineKind.LOCAL:
-        return local(Path(sweep.project), sweep.engine_options, sweep.owner)
+        return local(Path(sweep.project), sweep.engine_options, sweep.owner, reading=reading)
     return aws(sweep)
 
 
-def local(project: Path, options: Mapping[str, object], owner: str | None) -> Connection:
+def local(project: Path, options: Mapping[str, object], owner: str | None, *, reading: bool = False) -> Connection:
     """The embedded engine of this project."""
 
     # What is ours to know (how often to look, how long to wait) is not the engine's.
@@ -68,7 +71,7 @@ def local(project: Path, options: Mapping[str, object], owner: str | None) -> Co
 
     named = owner or os.environ.get("SWEEPER_OWNER") or getpass.getuser()
     scope = Scope(EngineKind.LOCAL, LOCAL_ACCOUNT, LOCAL_REGION)
-    return Connection(scope, named, make, _identity(engine_folder(project)))
+    return Connection(scope, named, make, "" if reading else _identity(engine_folder(project)))
 
 
 def _identity(folder: Path) -> str:
@@ -83,7 +86,9 @@ def _identity(folder: Path) -> str:
 def aws(sweep: Sweep) -> Connection:
     """A real account (or whatever AWS_ENDPOINT_URL points at), by boto3's own configuration."""
     options = sweep.engine_options
-    clients = Clients(Endpoint(region=_text(options.get("region")), profile=_text(options.get("profile"))))
+    # boto3 itself reads AWS_DEFAULT_REGION only; the AWS CLI and every other SDK read AWS_REGION first.
+    named_region = _text(options.get("region")) or os.environ.get("AWS_REGION")
+    clients = Clients(Endpoint(region=named_region, profile=_text(options.get("profile"))))
     region = clients.session.region_name
     if not region:
         raise UsageError("engine=aws: no region; set AWS_REGION, a profile's region or engine.region")

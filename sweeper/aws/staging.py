@@ -155,6 +155,16 @@ class Staging:
         return self._clients().client("s3")
 
 
+class Located(Staging):
+    """Where staging would put things, without asking or sending anything: what a plan shows."""
+
+    def _put_once(self, bucket: str, prefix: str, files: Mapping[str, bytes]) -> str:
+        return f"s3://{bucket}/{prefix}"
+
+    def _need_bucket(self, bucket: str) -> None:
+        pass
+
+
 def _launch(job: Mapping[str, Any]) -> str:
     """What the driver needs to know: launch.json."""
     return canonical(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sweeper.backends import BACKENDS
 from sweeper.clock import SystemClock
@@ -36,6 +37,9 @@ from sweeper.runner import Ending, Runner, World
 from sweeper.tracking import files, table
 from sweeper.tracking.refresh import ResultFiles
 from sweeper.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from sweeper.aws.lease import Lease
 
 BILLING = 3
 READER_GONE = (errno.EPIPE, errno.EIO)
@@ -87,6 +91,7 @@ def _drive(sweep: Sweep, stack: ExitStack, made: type[Session]) -> tuple[Ending,
     stack.enter_context(held(session.folder / ".lock", f"the sweep {sweep.name}", clock.now()))
     stack.enter_context(held(session.pool_lock, "the pool that this sweep uses", clock.now()))
     session.open(stack)
+    session.take_lease(stack)
     if sweep.pool.settle_debts:
         settle_others(clock, session.display.say, but=str(session.folder))
     ending = Runner(sweep, session.connection.scope, session.connection.owner, session.world()).run()
@@ -195,6 +200,19 @@ class Session:
             if asked.kind == "stop" and asked.time < self.begun:
                 self._journal.answered(asked)  # meant for a chain that has ended meanwhile
         self._watchdog: Watchdog | None = None
+        self._lease: Lease | None = None
+
+    def take_lease(self, stack: ExitStack) -> None:
+        """Take the lease that the experiment names, for as long as this invocation lasts. Raises LockHeldError."""
+        if self.sweep.pool.lease:
+            from sweeper.aws.lease import Lease
+
+            scope = self.connection.scope
+            key = f"{scope.account}.{scope.region}.{locked_key(self.sweep.locked).short}"
+            holder = f"{self.connection.owner}, process {os.getpid()} on {socket.gethostname()}"
+            self._lease = Lease(self.connection.clients, self.sweep.pool.lease, key, holder, self.clock)
+            self._lease.acquire()
+            stack.callback(self._lease.release)
 
     def arm(self) -> None:
         """Start the watchdog, once, before the first job can exist."""
@@ -224,6 +242,7 @@ class Session:
             progress=self.progress,
             stage=Staging(connection.clients, connection.scope, sweep.name, Path(sweep.project)),
             arm=self.arm,
+            lease_held=self._lease.beat if self._lease else lambda: True,
             caught=self.clock.caught,
             log_metrics=self._log_metrics,
             keep=self._keep,

@@ -104,7 +104,7 @@ def metrics_fit(draft: Draft, values: Sections) -> None:
         except re.error as error:
             draft.wrong(path, f"is not a regular expression: {error}")
     for section in (("objective",), ("stop", "until")):
-        node = values[section[0]] if section[0] not in draft.bad else None
+        node = values[section[0]] if draft.holds(*section) else None
         node = node["until"] if node and section[1:] else node
         if node is not None and node["metric"] not in metrics:
             hint = nearest(node["metric"], metrics) or there_is(metrics)

@@ -44,18 +44,19 @@ def declare(draft: Draft) -> Sweep:
     section = plain(draft.config.get("sweep")) or {}
     draft.note(findings(section, SECTIONS["sweep"], ("sweep",)))
     builder = Builder(CommandLine.of(draft.overrides), lambda: draft.origin, dict(flatten(draft.sections)))
-    parts = builder.build(section) if "sweep" not in draft.bad else []
+    parts = builder.build(section) if draft.holds("sweep") else []
     draft.axes = builder.axes
     draft.problems += builder.problems
     varying.keys_may_vary(draft)
     values = checks.sections(draft)
     checks.unknown_keys(draft)
-    digests = _digests(draft, values["job"]) if "job" not in draft.bad else {}
+    files = ("source_dir", "entry_script", "requirements", "inputs", "launch")
+    digests = _digests(draft, values["job"]) if all(draft.holds("job", key) for key in files) else {}
     if not draft.problems:
         varying.values_fit(draft, values["locked"])
-    if "job" not in draft.bad:
+    if draft.holds("job", "metrics"):
         checks.metrics_fit(draft, values)
-    if not draft.bad & {"job", "objective"}:
+    if draft.holds("job", "metrics") and draft.holds("objective"):
         checks.handover_fits(draft, values)
     refuse(draft.problems)
     return _freeze(draft, values, parts, digests, builder.optuna)

@@ -47,8 +47,7 @@ class Draft:
     problems: list[Problem] = field(default_factory=list)
     unknown: Sequence[UnknownKey] = ()
     axes: Sequence[Axis] = ()
-    bad: set[str] = field(default_factory=set)
-    """The sections that are wrong in themselves: what depends on them is not looked at."""
+    bad: set[KeyPath] = field(default_factory=set)
 
     _options: dict[str, list[str]] = field(default_factory=dict)
 
@@ -91,9 +90,13 @@ class Draft:
         """True when the key names a config group."""
         return bool(self.options(key))
 
+    def holds(self, *path: str) -> bool:
+        """True when nothing at, above or below this key is wrong so far: what depends on it may be looked at."""
+        return not any(bad[: len(path)] == path[: len(bad)] for bad in self.bad)
+
     def wrong(self, path: KeyPath, what: str, *, missing: bool = False) -> None:
         """Note a problem at this key."""
-        self.bad.add(str(path[0]))
+        self.bad.add(path)
         for axis in self.axes:
             for key in axis.block.keys:
                 if (dotted(path) + ".").startswith(key + "."):

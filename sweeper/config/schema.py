@@ -210,6 +210,11 @@ POOL = _object(
         "last_job_releases": _flag("Send the last job without keep-alive, so that it releases the pool itself."),
         "on_no_quota": {"enum": ["cold", "fail"], "description": "Without a warm pool quota: go on cold, or refuse."},
         "watchdog_grace_s": _seconds("How long the watchdog waits for a restart before it releases."),
+        "lease": {
+            "type": ["string", "null"],
+            "pattern": "^s3://",
+            "description": "An S3 prefix: one runner at a time on this pool, across the hosts of a team.",
+        },
         "settle_debts": {
             "type": "boolean",
             "description": "Close what other sweeps of yours left open before this one begins.",

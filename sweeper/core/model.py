@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from sweeper.core.chain import Chain
     from sweeper.core.costs import Rate
-    from sweeper.core.costs import Rate
     from sweeper.ports import Search, StopRule
 
 
@@ -110,6 +109,7 @@ class PoolSettings:
     on_no_quota: str = "cold"
     watchdog_grace_s: float = 30.0
     settle_debts: bool = True
+    lease: str | None = None  # an s3:// prefix that teams share
 
 
 @dataclass(frozen=True)

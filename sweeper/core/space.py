@@ -239,11 +239,14 @@ class Space:
             raise IndexError(index)
         index %= len(self)
         part = bisect_right(self._starts, index) - 1
-        return self._trial(index, part, self._parts[part].rows(index - self._starts[part]))
+        rows = self._parts[part].rows(index - self._starts[part])
+        return self._trial(index, part, rows, self._parts[part].weight(rows))
 
     def __iter__(self) -> Iterator[Trial]:
         index = itertools.count()
-        return (self._trial(next(index), at, rows) for at, part in enumerate(self._parts) for rows in part)
+        for at, part in enumerate(self._parts):
+            for rows, number in zip(part, part.weigh_all(), strict=True):
+                yield self._trial(next(index), at, rows, number)
 
     def ids(self) -> Iterator[str]:
         """The identities alone, in order: what a plan of a million trials walks."""
@@ -256,10 +259,10 @@ class Space:
         found = next((i for i, other in enumerate(self.ids()) if other == id), None)
         return None if found is None else self[found]
 
-    def _trial(self, index: int, at: int, rows: Rows) -> Trial:
-        part = self._parts[at]
-        name = ",".join(text for names, row in zip(self._names[at], rows, strict=True) if (text := names[row]))
-        return Trial(index, text_of(part.weight(rows)), name or "base", part.values(rows))
+    def _trial(self, index: int, at: int, rows: Rows, number: int) -> Trial:
+        parts = [names[row] for names, row in zip(self._names[at], rows, strict=True)]
+        name = ",".join(part for part in parts if part)
+        return Trial(index, text_of(number), name or "base", self._parts[at].values(rows))
 
     def _drop_what_came_before(self, names: Sequence[str]) -> None:
         """Between parts no key tells duplicates apart: their identities are compared, eight bytes each."""

@@ -1,0 +1,101 @@
+"""A lease on a pool in S3, for teams: one runner at a time across hosts, by conditional writes (R13).
+
+Terraform's S3 lock file works the same way. A holder that is silent for three heartbeats has lost it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from typing import Any
+
+from sweeper.aws.clients import Clients
+from sweeper.aws.errors import mapped
+from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, UsageError
+from sweeper.ports import Clock
+
+HEARTBEAT_S = 60.0
+SILENT_BEATS = 3
+_TAKEN = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
+
+
+@dataclass
+class Lease:
+    """One object whose ETag only its holder knows. `where`: an s3:// prefix; `key`: the pool it stands for."""
+
+    clients: Callable[[], Clients]
+    where: str
+    key: str
+    holder: str
+    clock: Clock
+    _etag: str = field(default="", init=False)
+    _beat_at: float = field(default=0.0, init=False)
+
+    def acquire(self) -> None:
+        """Take it, or take it over from a silent holder. Raises LockHeldError that names the holder, ApiError."""
+        if not self._put(IfNoneMatch="*"):
+            etag, age_s, holder = self._look()
+            if age_s < HEARTBEAT_S * SILENT_BEATS:
+                raise LockHeldError(f"another runner holds the lease {self.where}: {holder}, {age_s:.0f} s ago")
+            if not self._put(IfMatch=etag):
+                raise LockHeldError(f"another runner has just taken the lease {self.where} over")
+
+    def beat(self) -> bool:
+        """Say that we live, when it is time to; False once the lease is someone else's.
+
+        A heartbeat that cannot be written is tried again at the next call: until three have been missed it is ours.
+        """
+        now = self.clock.monotonic()
+        if now - self._beat_at < HEARTBEAT_S:
+            return True
+        try:
+            return self._put(IfMatch=self._etag)
+        except ApiError:
+            return now - self._beat_at < HEARTBEAT_S * SILENT_BEATS
+
+    def release(self) -> None:
+        """Give it back. What goes wrong here only makes the next runner wait for three heartbeats."""
+        try:
+            if self._look()[0] == self._etag:
+                with mapped("DeleteObject"):
+                    self._s3.delete_object(Bucket=self._place[0], Key=self._place[1])
+        except ApiError:
+            return
+
+    def _put(self, **condition: str) -> bool:
+        """Write the object under a condition; False when the condition does not hold."""
+        bucket, name = self._place
+        body = json.dumps({"holder": self.holder}).encode()
+        try:
+            with mapped("PutObject"):
+                answer = self._s3.put_object(Bucket=bucket, Key=name, Body=body, **condition)
+        except ApiError as error:
+            if error.code in _TAKEN or error.kind is ApiErrorKind.NOT_FOUND:
+                return False
+            raise
+        self._etag, self._beat_at = str(answer["ETag"]), self.clock.monotonic()
+        return True
+
+    def _look(self) -> tuple[str, float, str]:
+        """(ETag, seconds since its last heartbeat by the service's own clock, holder)."""
+        with mapped("GetObject"):
+            found = self._s3.get_object(Bucket=self._place[0], Key=self._place[1])
+            told = json.loads(found["Body"].read())
+        now = parsedate_to_datetime(found["ResponseMetadata"]["HTTPHeaders"]["date"])
+        written: datetime = found["LastModified"]
+        return str(found["ETag"]), (now - written).total_seconds(), str(told.get("holder"))
+
+    @property
+    def _place(self) -> tuple[str, str]:
+        bucket, _, prefix = self.where.removeprefix("s3://").partition("/")
+        if not self.where.startswith("s3://") or not bucket:
+            raise UsageError(f"pool.lease: {self.where!r} is not an S3 URI; write s3://BUCKET/PREFIX")
+        return bucket, f"{prefix.strip('/')}/{self.key}.json".lstrip("/")
+
+    @cached_property
+    def _s3(self) -> Any:
+        return self.clients().client("s3", attempts=1)

@@ -1,0 +1,44 @@
+"""Service Quotas of SageMaker training: how many instances of a type may train, and how many may stay warm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sweeper.aws.clients import Clients
+from sweeper.aws.errors import mapped
+
+
+@dataclass(frozen=True)
+class Quotas:
+    """Instances of one type; None where the service does not say."""
+
+    training: float | None
+    warm_pool: float | None
+
+
+def of(clients: Clients, instance_type: str) -> Quotas:
+    """The applied quotas of an instance type, else AWS's defaults. Raises ApiError."""
+    wanted = {
+        f"{instance_type} for training job usage": "training",
+        f"{instance_type} for training warm pool usage": "warm_pool",
+    }
+    found: dict[str, float] = {}
+    # ListServiceQuotas leaves out what has no applied value: the defaults fill the rest.
+    for operation in ("list_service_quotas", "list_aws_default_service_quotas"):
+        if len(found) < len(wanted):
+            for quota in _pages(clients, operation):
+                kind = wanted.get(str(quota["QuotaName"]))
+                if kind:
+                    found.setdefault(kind, float(quota["Value"]))
+    return Quotas(found.get("training"), found.get("warm_pool"))
+
+
+def _pages(clients: Clients, operation: str) -> Iterator[dict[str, Any]]:
+    client = clients.client("service-quotas")
+    with mapped("ListServiceQuotas"):
+        for page in client.get_paginator(operation).paginate(
+            ServiceCode="sagemaker", PaginationConfig={"PageSize": 100}
+        ):
+            yield from page["Quotas"]

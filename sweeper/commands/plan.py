@@ -1,0 +1,189 @@
+"""`sweeper plan`: everything short of spending. No mutating call is made, and no engine is started."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from sweeper import config
+from sweeper.aws.staging import Located
+from sweeper.backends import BACKENDS
+from sweeper.commands.run import complain
+from sweeper.connect import Connection, connect
+from sweeper.core import costs, plan
+from sweeper.core.chain import Chain, fold
+from sweeper.core.events import TrialStatus
+from sweeper.core.keepalive import keep_alive_s
+from sweeper.core.model import BackendKind, EngineKind, Sweep, Trial
+from sweeper.core.request import FINGERPRINT, build, fingerprint, job_name
+from sweeper.core.secrets import MASK
+from sweeper.errors import ApiError
+from sweeper.journal import read
+
+MOST_TRIALS = 20
+"""Trials that are listed before only their number is told; --all lists every one."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Plan; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="sweeper plan",
+        usage="sweeper plan +experiment=NAME [KEY=VALUE ...] [--requests] [--all] [--json]",
+        description="Everything short of spending: the trials in their order, what is done already, duplicates, the "
+        "requests, the quotas, time and money, and the worst idle bill. Nothing is sent but questions.",
+    )
+    parser.add_argument("--requests", action="store_true", help="print every CreateTrainingJob request as JSON lines")
+    parser.add_argument("--all", action="store_true", help=f"list every trial, not only the first {MOST_TRIALS}")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    options, overrides = parser.parse_known_args(arguments)
+    return config.run(overrides, lambda sweep: _Plan(sweep).show(options))
+
+
+class _Plan:
+    """One sweep's plan."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self.sweep = sweep
+        self.connection: Connection = connect(sweep, reading=True)
+        folder = Path(sweep.project) / "runs" / self.connection.scope.folder(sweep.name)
+        journal = folder / "journal.db"
+        self.chain: Chain = fold(event for _, event in read(journal)) if journal.exists() else Chain()
+        self.rate = costs.rate(sweep.composed.get("prices"), sweep.locked)
+        self.given = plan.assumed(sweep, self.chain)
+        # Those that have begun are few and known; walking a million trials for them would be slow.
+        begun = (sweep.trials.find(t.id, t.jobs[0].intent.index) for t in self.chain.trials.values() if t.jobs)
+        self.done = sum(1 for trial in begun if trial and self.chain.is_finished(trial.id))
+        self.left = len(sweep.trials) - self.done
+
+    def show(self, options: argparse.Namespace) -> int:
+        """Print it."""
+        if options.json:
+            print(json.dumps(self.told(requests=options.requests, every=options.all)))
+        elif options.requests:
+            for request in self.requests():
+                print(json.dumps(request))
+        else:
+            print("\n".join(self.lines(every=options.all)))
+        return 0
+
+    # -- what there is to tell ---------------------------------------------------------------------------------
+
+    def requests(self) -> Iterator[dict[str, Any]]:
+        """The request of every trial that is left, its environment's values masked."""
+        scope, owner, sweep = self.connection.scope, self.connection.owner, self.sweep
+        locate = Located(self.connection.clients, scope, sweep.name, Path(sweep.project))
+        backend = BACKENDS[sweep.backend]()
+        for trial in sweep.trials:
+            if self.chain.is_finished(trial.id):
+                continue
+            resolved = sweep.resolve(trial)
+            attempt = self.chain.next_attempt(trial.id)
+            request = build(
+                resolved,
+                name=job_name(owner, scope, sweep.name, trial.id, attempt),
+                mark=fingerprint(owner, sweep.name, trial.id, attempt),
+                sweep=sweep.name,
+                max_runtime_s=int(resolved["job"]["max_runtime_s"]),
+                staged=locate(resolved),
+                region=scope.region,
+            )
+            shown = {k: v if k == FINGERPRINT else MASK for k, v in request.get("Environment", {}).items()}
+            yield backend.shape({**request, "Environment": shown}, keep_alive_s(sweep, self.chain, last=False))
+
+    def quota(self) -> str:
+        """What the account may use of this instance type, in words."""
+        if self.sweep.engine is EngineKind.LOCAL:
+            return "not asked: the local engine's own quotas are settings"
+        from sweeper.aws import quotas
+
+        instance = str(self.sweep.locked["instance_type"])
+        try:
+            found = quotas.of(self.connection.clients(), instance)
+        except ApiError as error:
+            return f"unknown ({error.message})"
+        words = [f"{_number(found.training)} {instance} for training", f"{_number(found.warm_pool)} for warm pools"]
+        if found.training == 0:
+            words.append("no job can start")
+        elif found.warm_pool == 0 and self.sweep.backend is BackendKind.WARM_POOL:
+            words.append("no pool will be kept: every job starts cold")
+        return ", ".join(words)
+
+    def status(self, trial: Trial) -> str:
+        """What the journal says of a trial."""
+        history = self.chain.trials.get(trial.id)
+        return (history.status if history else TrialStatus.PLANNED).value
+
+    def listed(self, every: bool) -> Iterator[Trial]:
+        """The trials to list."""
+        return iter(self.sweep.trials) if every else islice(self.sweep.trials, MOST_TRIALS)
+
+    def told(self, *, requests: bool, every: bool) -> dict[str, Any]:
+        """The plan as one JSON object."""
+        sweep, space = self.sweep, self.sweep.trials
+        told: dict[str, Any] = {
+            "trials": len(space),
+            "declared": getattr(space, "declared", len(space)),
+            "done": self.done,
+            "left": self.left,
+            "sweep": sweep.name,
+            "engine": sweep.engine.value,
+            "backend": sweep.backend.value,
+            "order": [{"trial": t.id, "name": t.name, "status": self.status(t)} for t in self.listed(every)],
+            "duplicates": list(getattr(space, "duplicates", ())),
+            "excluded": [{"rule": rule.text, "trials": n} for rule, n in getattr(space, "excluded", ())],
+            "quota": self.quota(),
+            "assumed": asdict(self.given),
+            "price": None if self.rate is None else asdict(self.rate),
+            "estimates": [asdict(found) for found in plan.estimates(sweep, self.left, self.given, self.rate)],
+            "worst_idle": asdict(plan.worst_idle(sweep, self.rate)),
+        }
+        return {**told, "requests": list(self.requests())} if requests else told
+
+    def lines(self, *, every: bool) -> Iterator[str]:
+        """The plan for a person."""
+        sweep, space = self.sweep, self.sweep.trials
+        simulated = " (nothing is billed)" if sweep.engine is EngineKind.LOCAL else ""
+        yield f"{sweep.name} on engine {sweep.engine.value}{simulated}, backend {sweep.backend.value}"
+        yield f"{len(space)} trials: {self.done} done, {self.left} to run"
+        for trial in self.listed(every):
+            yield f"  {trial.index:>4}  {trial.name}  {self.status(trial)}"
+        if not every and len(space) > MOST_TRIALS:
+            yield f"  ... and {len(space) - MOST_TRIALS} more (--all lists them)"
+        yield from (f"duplicate: {line}" for line in getattr(space, "duplicates", ()))
+        yield from (f"excluded: {n} by {rule.text}" for rule, n in getattr(space, "excluded", ()))
+        yield f"quota: {self.quota()}"
+        if self.left:
+            yield from self._money()
+
+    def _money(self) -> Iterator[str]:
+        given = self.given
+        source = f"the mean of {given.measured} finished jobs" if given.measured else "assume.train_s"
+        yield (
+            f"estimate, assuming {given.cold_start_s:g} s for a cold start, {given.warm_start_s:g} s for a warm one "
+            f"and {given.train_s:.0f} s of training a job ({source}):"
+        )
+        for found in plan.estimates(self.sweep, self.left, given, self.rate):
+            yield f"  {found.way}: {found.seconds / 60:.0f} min, {_dollars(found.usd)}"
+        instance = self.sweep.locked.get("instance_type")
+        if self.rate is None:
+            yield f"  the price of {instance} is unknown: set prices.usd_per_hour"
+        else:
+            when = self.rate.as_of or "an unknown date"
+            yield f"  at {self.rate.usd_per_second * 3600:.3f} USD an hour (prices of {when})"
+        idle = plan.worst_idle(self.sweep, self.rate)
+        yield f"worst idle bill if this host dies: {idle.seconds:.0f} s of an idle pool, {_dollars(idle.usd)}"
+        if idle.usd is not None and idle.usd > 5:
+            complain("warning: pool.keep_alive_s is long for this price; an idle pool costs more than 5 USD")
+
+
+def _number(value: float | None) -> str:
+    return "an unknown number of" if value is None else f"{value:g}"
+
+
+def _dollars(usd: float | None) -> str:
+    return "cost unknown" if usd is None else f"{usd:.2f} USD"

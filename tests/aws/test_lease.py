@@ -1,0 +1,80 @@
+"""The lease on a pool: real botocore, real conditional writes on the engine's S3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sweeper.aws.clients import Clients, Endpoint
+from sweeper.aws.lease import HEARTBEAT_S, SILENT_BEATS, Lease
+from sweeper.engine import launch
+from sweeper.errors import LockHeldError
+from sweeper.testing.twin import VirtualClock
+
+
+@pytest.fixture(scope="module")
+def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
+    """A bucket on a local engine."""
+    folder: Path = tmp_path_factory.mktemp("engine")
+    info = launch.ensure(folder)
+    made = Clients(Endpoint.local(info.url, info.region))
+    made.client("s3").create_bucket(Bucket="leases")
+    yield made
+    launch.stop(folder)
+
+
+def a_lease(clients: Clients, key: str, holder: str = "ann") -> Lease:
+    """A lease under its own virtual clock."""
+    return Lease(lambda: clients, "s3://leases/team", key, holder, VirtualClock())
+
+
+def test_one_runner_holds_a_lease_and_the_other_is_told_who(clients: Clients) -> None:
+    """A second runner is refused and told the holder's name."""
+    a_lease(clients, "one", "ann on host a").acquire()
+    with pytest.raises(LockHeldError, match="ann on host a"):
+        a_lease(clients, "one", "bob").acquire()
+
+
+def test_a_released_lease_can_be_taken(clients: Clients) -> None:
+    """Giving it back frees it at once."""
+    first, second = a_lease(clients, "two"), a_lease(clients, "two", "bob")
+    first.acquire()
+    first.release()
+    second.acquire()
+    assert second.beat()
+
+
+def test_a_heartbeat_keeps_the_lease(clients: Clients) -> None:
+    """When it is time the holder writes again and still holds it."""
+    lease = a_lease(clients, "three")
+    lease.acquire()
+    lease.clock.sleep(HEARTBEAT_S + 1)
+    assert lease.beat()
+
+
+def test_a_holder_whose_lease_was_taken_over_learns_it_at_its_next_heartbeat(clients: Clients) -> None:
+    """After a take-over the old holder's heartbeat says that the lease is gone, and its release leaves the new one."""
+    old = a_lease(clients, "four")
+    old.acquire()
+    clients.client("s3").delete_object(Bucket="leases", Key="team/four.json")
+    new = a_lease(clients, "four", "bob")
+    new.acquire()
+    old.clock.sleep(HEARTBEAT_S + 1)
+    assert not old.beat()
+    old.release()
+    new.clock.sleep(HEARTBEAT_S + 1)
+    assert new.beat()
+
+
+def test_an_unreachable_bucket_costs_the_lease_only_after_three_heartbeats(clients: Clients) -> None:
+    """A heartbeat that cannot be written is forgiven until the next runner might have taken over."""
+    lease = a_lease(clients, "five")
+    lease.acquire()
+    lease.clients = lambda: Clients(Endpoint.local("http://127.0.0.1:9", "us-east-1"))
+    lease.__dict__.pop("_s3", None)
+    lease.clock.sleep(HEARTBEAT_S + 1)
+    assert lease.beat()
+    lease.clock.sleep(HEARTBEAT_S * SILENT_BEATS)
+    assert not lease.beat()

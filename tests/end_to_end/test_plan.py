@@ -1,0 +1,97 @@
+"""`sweeper plan`: everything short of spending, and nothing else."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from sweeper.engine import launch
+from tests.end_to_end.conftest import Project
+
+
+@contextmanager
+def recorded(url: str) -> Iterator[tuple[str, list[str]]]:
+    """A proxy before an engine: its address, and the list of what was asked, as it grows."""
+    asked: list[str] = []
+    host = url.removeprefix("http://")
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_any(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            target = self.headers.get("X-Amz-Target") or body.decode()[:60]
+            asked.append(f"{self.command} {self.path} {target}")
+            connection = http.client.HTTPConnection(host)
+            connection.request(self.command, self.path, body, dict(self.headers))
+            answer = connection.getresponse()
+            data = answer.read()
+            self.send_response(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in ("content-length", "transfer-encoding", "connection"):
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = do_any  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+
+
+def test_a_plan_on_the_local_engine_writes_nothing_and_starts_nothing(project: Project) -> None:
+    """After a plan the project's folder is what it was before."""
+    before = sorted(project.root.rglob("*"))
+    told = project.verb("plan", "+experiment=tiny")
+    assert (told.code, "3 trials: 0 done, 3 to run" in told.out) == (0, True)
+    assert before == sorted(project.root.rglob("*"))
+
+
+def test_a_plan_on_aws_only_asks(project: Project) -> None:
+    """Not one call of a plan changes anything: who am I, and what may I use."""
+    info = launch.ensure(project.root / ".sweeper/engine")
+    with recorded(info.url) as (url, asked):
+        project.environment |= {
+            "AWS_ENDPOINT_URL": url,
+            "AWS_ACCESS_KEY_ID": "x",
+            "AWS_SECRET_ACCESS_KEY": "y",
+            "AWS_REGION": "us-east-1",
+        }
+        told = project.verb("plan", "+experiment=tiny", "engine=aws", "--json", "--requests")
+    assert told.code == 0, told.err
+    plan = json.loads(told.out)
+    assert (plan["trials"], len(plan["requests"])) == (3, 3)
+    assert "for training" in plan["quota"]
+    assert asked
+    assert all("GetCallerIdentity" in call or "Quotas" in call for call in asked), asked
+
+
+def test_a_plan_knows_what_is_done(project: Project) -> None:
+    """Trials of an earlier run are told as completed and are not planned again; their requests are left out."""
+    project.run("hyperparameters.x=1,2")
+    told = project.verb("plan", "+experiment=tiny", "--json", "--requests")
+    plan = json.loads(told.out)
+    assert (plan["done"], plan["left"], len(plan["requests"])) == (2, 1, 1)
+    assert [row["status"] for row in plan["order"]] == ["completed", "completed", "planned"]
+
+
+def test_the_planned_request_is_the_one_that_is_sent(project: Project) -> None:
+    """Names, hyperparameters and places of a plan are those of the jobs that a run then makes."""
+    told = project.verb("plan", "+experiment=tiny", "--json", "--requests")
+    project.run()
+    planned = {
+        r["TrainingJobName"]: (r["HyperParameters"], r["InputDataConfig"]) for r in json.loads(told.out)["requests"]
+    }
+    sent = {job["TrainingJobName"]: (job["HyperParameters"], job["InputDataConfig"]) for job in project.jobs()}
+    assert planned.keys() == sent.keys()
+    assert [p[0] for p in planned.values()] == [s[0] for s in sent.values()]
