@@ -155,16 +155,14 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def read(path: Path) -> list[tuple[float, Event]]:
-    """Every (time, event) of a journal, proved by its hashes. Changes nothing.
+    """Every (time, event) of a journal, proved by its hashes. Changes nothing that was durable.
 
     Raises JournalError for a file that is missing, empty, altered or from a newer version.
     """
     if not path.exists():
         raise JournalError(f"{path}: there is no journal")
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_S)) as db:
-            found = int(db.execute("PRAGMA user_version").fetchone()[0])
-            rows = db.execute("SELECT seq, time, kind, data, hash FROM events ORDER BY seq").fetchall()
+        found, rows = _fetched(path)
     except sqlite3.Error as error:
         raise JournalError(
             f"{path}: the journal is damaged ({error}); `sweeper pools release` still works without it"
@@ -179,8 +177,24 @@ def read(path: Path) -> list[tuple[float, Event]]:
 def hashes(path: Path) -> set[str]:
     """The hash of every row: what the journal has been. Raises JournalError when it cannot be read."""
     read(path)
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_S)) as db:
-        return {str(row[0]) for row in db.execute("SELECT hash FROM events")}
+    return {str(row[4]) for row in _fetched(path)[1]}
+
+
+def _fetched(path: Path) -> tuple[int, list[tuple[Any, ...]]]:
+    """The format and every row. An append that its writer's death cut short is rolled back first."""
+    try:
+        return _fetched_by(path, "ro")
+    except sqlite3.OperationalError:
+        # Only who may write can roll back; with a live writer there is nothing to roll back.
+        if not path.with_name(f"{path.name}-journal").exists():
+            raise
+        return _fetched_by(path, "rw")
+
+
+def _fetched_by(path: Path, mode: str) -> tuple[int, list[tuple[Any, ...]]]:
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=_BUSY_S)) as db:
+        found = int(db.execute("PRAGMA user_version").fetchone()[0])
+        return found, db.execute("SELECT seq, time, kind, data, hash FROM events ORDER BY seq").fetchall()
 
 
 def _proved(path: Path, rows: list[tuple[Any, ...]]) -> Iterator[tuple[float, Event]]:
