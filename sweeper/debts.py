@@ -19,7 +19,7 @@ from sweeper.core import events as ev
 from sweeper.core.chain import Chain, Job, apply, fold
 from sweeper.core.model import EngineKind, EngineSettings
 from sweeper.engine import launch
-from sweeper.errors import JournalError
+from sweeper.errors import JournalError, JournalWriteError
 from sweeper.journal import Asked, SqliteJournal, hashes, read
 from sweeper.locks import held
 from sweeper.ports import Clock, TrainingApi
@@ -172,7 +172,7 @@ class RegisteredJournal:
         try:
             self._registry.record(replace(self._debt, head=self._journal.head))
         except OSError as error:
-            raise JournalError(f"cannot write the registry of open pools: {error}") from error
+            raise JournalWriteError(f"cannot write the registry of open pools: {error}") from error
 
 
 def verify_head(debt: Debt | None, journal: Path) -> None:

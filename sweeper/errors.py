@@ -26,6 +26,12 @@ class JournalError(SweeperError):
     """The journal cannot be read or written. It is never taken for an empty one."""
 
 
+class JournalWriteError(JournalError):
+    """The journal could be read and cannot be written any more: a full disk, a folder that became read-only."""
+
+    exit_code = 1
+
+
 class EngineError(SweeperError):
     """The local engine did not start or does not answer."""
 

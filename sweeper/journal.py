@@ -18,7 +18,7 @@ from typing import Any
 
 from sweeper.core.events import FREE_TEXT, Event, from_dict, to_dict
 from sweeper.core.secrets import redacted
-from sweeper.errors import JournalError
+from sweeper.errors import JournalError, JournalWriteError
 
 FORMAT = 1
 _BUSY_S = 10.0
@@ -86,11 +86,11 @@ class SqliteJournal:
             rows.append((seq, time, event.kind, data, last))
         with self._mapped("write"):
             if not self.path.exists():
-                raise JournalError(f"{self.path}: the journal was deleted while the sweep was running")
+                raise JournalWriteError(f"{self.path}: the journal was deleted while the sweep was running")
             with self._db:
                 self._db.execute("BEGIN IMMEDIATE")
                 if self._tail() != (self._seq, self._hash):
-                    raise JournalError(f"{self.path}: someone else wrote to this journal while the sweep was running")
+                    raise JournalWriteError(f"{self.path}: someone else wrote to this journal while the sweep was running")
                 self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", rows)
         self._seq, self._hash = seq, last
 
@@ -129,7 +129,8 @@ class SqliteJournal:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise JournalError(f"{self.path}: cannot {doing} the journal: {error}") from error
+            kind = JournalWriteError if doing == "write" else JournalError
+            raise kind(f"{self.path}: cannot {doing} the journal: {error}") from error
 
 
 def _create(path: Path) -> None:

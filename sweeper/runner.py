@@ -108,13 +108,8 @@ class Runner:
             service=self.world.service,
             at=self.world.clock.now(),
         )
-        before = self.chain.opened
-        self.note(opened)
-        self._take_requests()
-        self._tell_resume()
-        if before and before.service != opened.service:
-            self._service_gone()
         try:
+            self._begin(opened)
             why = self._loop()
         except BaseException as error:
             self._close_after(error)
@@ -123,6 +118,14 @@ class Runner:
             raise
         caught = self.chain.stopping.signal if self.chain.stopping else 0
         return Ending(why, self.chain, caught, list(self.unreleased.values()))
+
+    def _begin(self, opened: ev.Opened) -> None:
+        before = self.chain.opened
+        self.note(opened)
+        self._take_requests()
+        self._tell_resume()
+        if before and before.service != opened.service:
+            self._service_gone()
 
     def _loop(self) -> str:
         while True:
