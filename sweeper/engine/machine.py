@@ -72,7 +72,7 @@ class Reports(Protocol):
 def _probe() -> subprocess.Popen[bytes]:
     """Ask in a process of one thread: only there may it be tried."""
     return subprocess.Popen(
-        [sys.executable, "-I", namespaces.__file__], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        [sys.executable, "-I", "-S", namespaces.__file__], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
 
 
@@ -84,6 +84,7 @@ class Machine:
         self._endpoint, self._options = endpoint, options
         self._effects: queue.SimpleQueue[Effect] = queue.SimpleQueue()
         self._lock = threading.Lock()
+        self._scanning = threading.Lock()
         self._supervisors: dict[str, int] = {}  # job name -> process id
         self._wanted: dict[str, Signal] = {}  # signals for containers that are still being prepared
         self._checkpoints: dict[str, Checkpoints] = {}
@@ -119,7 +120,7 @@ class Machine:
 
     def metrics(self, name: str, definitions: list[Mapping[str, Any]]) -> dict[str, tuple[float, float]]:
         """The last value of each metric in the log as it is now; only what is new is read."""
-        with self._lock:
+        with self._scanning:  # a long log must not hold up a signal
             scanner, offset = self._scanners.get(name) or (Scanner(definitions), 0)
             for at, line, end in lines(self.folder(name).log, offset):
                 scanner.feed(line, at)
@@ -253,7 +254,7 @@ class Machine:
             fcntl.flock(lock, fcntl.LOCK_EX)
             with (folder.path / "supervisor.log").open("ab") as errors:
                 return subprocess.Popen(
-                    [sys.executable, "-I", container.__file__, str(folder.path)],
+                    [sys.executable, "-I", "-S", container.__file__, str(folder.path)],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=errors,
@@ -328,8 +329,9 @@ class Machine:
         except NoSuchBucketError as error:
             problem = f"ClientError: Artifact upload failed: the bucket {error} does not exist"
         self._clean(folder)
-        with self._lock:
+        with self._scanning:
             self._scanners.pop(name, None)
+        with self._lock:
             self._checkpoints.pop(name, None)
         self._reports.uploaded(name, problem)
 
