@@ -16,6 +16,7 @@ from typing import Any
 
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, fold
+from sweeper.core.costs import rate
 from sweeper.core.model import Goal, MetricDefinition, Objective, Trial
 from sweeper.core.results import FIRST, LAST, Results, Row, best, results
 from sweeper.journal import read
@@ -128,7 +129,8 @@ class StoredSweep:
     @cached_property
     def table(self) -> Results:
         """The rows of results.csv as they are now."""
-        return results(self.declared, self.chain)
+        per = rate(self.config.get("prices"), self.config.get("locked") or {})
+        return results(self.declared, self.chain, rate=per)
 
     @property
     def best(self) -> Row | None:

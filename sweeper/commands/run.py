@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from sweeper.aws.lease import Lease
 
 BILLING = 3
+OVER_BUDGET = 5
 READER_GONE = (errno.EPIPE, errno.EIO)
 """What writing to a pipe without a reader, and to a terminal that was closed, ends with."""
 FAILING_RULES = frozenset({"max_failures", "same_error_limit"})
@@ -295,10 +296,12 @@ def exit_code(sweep: Sweep, ending: Ending) -> int:
         return warn_unreleased(ending.unreleased)
     if ending.signal:
         return 128 + ending.signal
+    decided = ending.chain.decided.rule.split("+") if ending.chain.decided else []
+    if "budget_usd" in decided:
+        return OVER_BUDGET
     bad = {TrialStatus.FAILED.value, TrialStatus.METRIC_MISSING.value}
     failed = any(row["status"] in bad for row in tables.results(sweep, ending.chain).rows)
-    ended_by_failures = ending.chain.decided is not None and ending.chain.decided.rule in FAILING_RULES
-    return 1 if failed or ended_by_failures else 0
+    return 1 if failed or FAILING_RULES.intersection(decided) else 0
 
 
 def as_yaml(value: Any) -> str:

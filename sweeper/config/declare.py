@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sweeper.config import checks, varying
+from sweeper.config import checks, reasons, varying
 from sweeper.config.axes import CommandLine
 from sweeper.config.check import findings
 from sweeper.config.draft import FREE, Draft, apply
@@ -22,7 +22,7 @@ from sweeper.config.problems import dotted, refuse
 from sweeper.config.schema import SECTIONS
 from sweeper.config.values import environment_text, handing_over, identity_leaves, plain, prev_keys, read
 from sweeper.config.varying import MOST_ROWS, Compositions
-from sweeper.core import stop
+from sweeper.core import costs, stop
 from sweeper.core.identity import Base, Leaves, flatten
 from sweeper.core.model import BackendKind, EngineKind, EngineSettings, MetricDefinition, PoolSettings, Sweep, Trial
 from sweeper.core.request import digest
@@ -56,6 +56,8 @@ def declare(draft: Draft) -> Sweep:
         varying.values_fit(draft, values["locked"])
     if draft.holds("job", "metrics"):
         checks.metrics_fit(draft, values)
+    if not draft.problems:
+        draft.note(reasons.findings(values))
     if draft.holds("job", "metrics") and draft.holds("objective"):
         checks.handover_fits(draft, values)
     refuse(draft.problems)
@@ -104,6 +106,10 @@ def _freeze(
         metrics=tuple(MetricDefinition(m["name"], m["regex"]) for m in values["job"]["metrics"]),
         objective=checks.objective_of(values),
         stop=stop.rules(values["stop"]),
+        on_until=values["stop"]["on_until"],
+        prune={k: v for k, v in values["prune"].items() if v},
+        rate=costs.rate(values["prices"], values["locked"]),
+        max_runtime_s=values["job"]["max_runtime_s"],
         pool=PoolSettings(**values["pool"]),
         on_failure={k: v for k, v in values["on_failure"].items() if v is not None},
         composed={s: plain(draft.config.sweep) if s == "sweep" else read(draft.config, s)[0] for s in draft.sections},
@@ -160,7 +166,7 @@ def _warnings(draft: Draft, values: Mapping[str, Any], space: Space) -> tuple[st
     said = [f"{line}: only the first counts" for line in space.duplicates]
     said += [f"{dotted(rule.place)}: {rule.text} matches nothing" for rule, count in space.excluded if count == 0]
     keep_alive = values["pool"]["keep_alive_s"]
-    if 0 < keep_alive < 60:
+    if keep_alive != "auto" and 0 < keep_alive < 60:
         said.append(f"pool.keep_alive_s is {keep_alive}: a pool may be gone before the next job reaches it")
     if what := unknown_type(values["locked"]["instance_type"]):
         said.append(f"locked.instance_type: {what}")

@@ -154,8 +154,33 @@ ACTION: Schema = {
     "anyOf": [
         {"enum": ["continue", "stop"]},
         _object("Run the same trial again.", {"retry": _whole("How often.", 1, 98)}, required=("retry",)),
+        _object(
+            "Run the same trial again with other values.",
+            {
+                "patch": {
+                    "type": "object",
+                    "minProperties": 1,
+                    "additionalProperties": {"type": ["string", "number"]},
+                    "description": "Dotted keys and expressions; `value` is the present one: max(1, value // 2).",
+                },
+                "attempts": _whole("How often; default 10.", 1, 98),
+            },
+            required=("patch",),
+        ),
+        _object(
+            "Run the same trial again with the next value of a list.",
+            {
+                "next": {
+                    "type": "object",
+                    "minProperties": 1,
+                    "additionalProperties": {"type": "array", "minItems": 1, "maxItems": 98},
+                    "description": "Dotted keys and the values to try in order.",
+                },
+            },
+            required=("next",),
+        ),
     ],
-    "errorMessage": "must be continue, stop or {retry: N}",
+    "errorMessage": "must be continue, stop, {retry: N}, {patch: {KEY: EXPRESSION}} or {next: {KEY: [VALUE, ...]}}",
 }
 
 ON_FAILURE = _object(
@@ -173,15 +198,133 @@ UNTIL = _object(
         "metric": _text("A metric of job.metrics."),
         "op": {"enum": [">", ">=", "<", "<="], "description": "How to compare."},
         "value": {"type": "number", "description": "What to compare with."},
+        "for": _optional(_whole("So many trials in a row must satisfy it.", 1)),
     },
     required=("metric", "op", "value"),
 )
 
+_RULES: dict[str, Schema] = {
+    "until": {"anyOf": [UNTIL, {"type": "null"}]},
+    "max_trials": _optional(_whole("End after so many finished trials, reruns included.", 1)),
+    "max_seconds": {
+        "type": ["number", "null"],
+        "exclusiveMinimum": 0,
+        "description": "End so many seconds after the run began; the running job is stopped.",
+    },
+    "max_failures": {
+        "type": ["number", "null"],
+        "exclusiveMinimum": 0,
+        "description": "End after so many failed trials; below 1: a share of the declared ones.",
+    },
+    "budget_usd": {
+        "type": ["number", "null"],
+        "exclusiveMinimum": 0,
+        "description": "Send no job whose worst case, its pool included, could cost more than what is left.",
+    },
+    "no_improvement": {
+        "anyOf": [
+            _object(
+                "End when the objective does not get better any more.",
+                {
+                    "trials": _whole("After so many trials in a row.", 1),
+                    "min_delta": {"type": "number", "minimum": 0, "description": "By how much it must be better."},
+                },
+                required=("trials",),
+            ),
+            {"type": "null"},
+        ]
+    },
+    "deadline": {
+        "type": ["string", "null"],
+        "description": "End at this time, for example 2030-01-31T18:00:00Z; the running job is stopped.",
+    },
+}
+_GROUPS: dict[str, Schema] = {
+    word: {
+        "type": ["array", "null"],
+        "items": _object("Some rules.", _RULES),
+        "minItems": 1,
+        "description": text,
+    }
+    for word, text in (("any", "End when one of these rules says so."), ("all", "End when all of them say so."))
+}
+
 STOP = _object(
     "Reasons to end the chain early.",
     {
-        "until": {"anyOf": [UNTIL, {"type": "null"}]},
-        "max_trials": _optional(_whole("End after so many finished trials, reruns included.", 1)),
+        **_RULES,
+        **_GROUPS,
+        "on_until": {
+            "enum": ["stop", "finish"],
+            "description": "What becomes of the job that satisfies `until` while it trains.",
+        },
+    },
+)
+
+_AFTER = {
+    "after_steps": _whole("Not before so many steps.", 1),
+    "min_trials": _whole("Not before so many finished trials.", 1),
+}
+PRUNE = _object(
+    "When a running job is hopeless and stopped: compared with the finished trials at the same step, or by itself.",
+    {
+        "metric": _optional(_text("The metric to look at. Default: the objective's.")),
+        "step": _optional(_text("The metric that counts the steps. Default: the number of the value.")),
+        "median": {"anyOf": [_object("Worse than the median.", _AFTER), {"type": "null"}]},
+        "percentile": {
+            "anyOf": [
+                _object(
+                    "Not among the best so many per cent.",
+                    {
+                        "keep": {
+                            "type": "number",
+                            "exclusiveMinimum": 0,
+                            "exclusiveMaximum": 100,
+                            "description": "Per cent.",
+                        },
+                        **_AFTER,
+                    },
+                    required=("keep",),
+                ),
+                {"type": "null"},
+            ]
+        },
+        "patience": {
+            "anyOf": [
+                _object(
+                    "No better for so many steps.",
+                    {
+                        "steps": _whole("Steps without a better value.", 1),
+                        "min_delta": {"type": "number", "minimum": 0, "description": "By how much it must be better."},
+                    },
+                    required=("steps",),
+                ),
+                {"type": "null"},
+            ]
+        },
+        "halving": {
+            "anyOf": [
+                _object(
+                    "Successive halving: only the best 1/factor go on past each rung.",
+                    {
+                        "first": _whole("The step of the first rung.", 1),
+                        "factor": _whole("Each rung is so many times the one before.", 2),
+                    },
+                ),
+                {"type": "null"},
+            ]
+        },
+        "nan": _flag("The metric is nan."),
+        "no_metric_s": _optional(_seconds("No metric for so many seconds.")),
+        "stalled_log_s": _optional(_seconds("Nothing in the log for so many seconds: failed as no_output.")),
+    },
+)
+
+PRICES = _object(
+    "What machines cost: for budgets, and shown where money is told.",
+    {
+        "as_of": {"type": ["string", "null"], "description": "When these prices were looked up."},
+        "usd_per_hour": {"type": "object", "description": "Instance types and USD an hour."},
     },
 )
 
@@ -203,8 +346,8 @@ POOL = _object(
     "How the warm pool is kept.",
     {
         "keep_alive_s": {
-            "anyOf": [{"type": "integer", "minimum": 0, "maximum": 3600}],
-            "errorMessage": "must be 0 to 3600 seconds",
+            "anyOf": [{"type": "integer", "minimum": 0, "maximum": 3600}, {"enum": ["auto"]}],
+            "errorMessage": "must be 0 to 3600 seconds, or auto",
             "description": "Seconds the pool is kept after a job. Under 60 a successor may come too late.",
         },
         "last_job_releases": _flag("Send the last job without keep-alive, so that it releases the pool itself."),
@@ -440,6 +583,8 @@ SECTIONS: dict[str, Schema] = {
     "sweep": SWEEP,
     "objective": OBJECTIVE,
     "stop": STOP,
+    "prune": PRUNE,
+    "prices": PRICES,
     "on_failure": ON_FAILURE,
     "pool": POOL,
     "assume": ASSUME,

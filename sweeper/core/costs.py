@@ -91,15 +91,14 @@ def shortest(sweep: Sweep) -> float:
     return min(SHORTEST_S, float(sweep.max_runtime_s or SHORTEST_S))
 
 
+def least_seconds(max_runtime_s: float, keep_alive_s: int | str) -> float:
+    """The worst case of the shortest job that is worth sending, its pool included."""
+    keeps_s = MOST_KEEP_ALIVE_S if keep_alive_s == "auto" else int(keep_alive_s)
+    return min(SHORTEST_S, max_runtime_s) + OVERRUN_S + keeps_s
+
+
 def keeps(sweep: Sweep) -> int:
     """The longest keep-alive that a job of this sweep may be sent with, in seconds."""
     if sweep.backend.value != "warm_pool":
         return 0
     return MOST_KEEP_ALIVE_S if sweep.pool.keep_alive_s == "auto" else int(sweep.pool.keep_alive_s)
-
-
-def least_usd(sweep: Sweep) -> float | None:
-    """The smallest budget under which one job can be sent; None when the price is unknown."""
-    if sweep.rate is None:
-        return None
-    return (shortest(sweep) + OVERRUN_S + keeps(sweep)) * sweep.rate.usd_per_second

@@ -105,7 +105,7 @@ def _shell(text: str) -> str:
 
 def write_results(sweep: Sweep, chain: Chain, folder: Path, redact: Callable[[str], str]) -> tuple[Results, Row | None]:
     """Write the result files of a sweep as it stands; returns the table and its best row. Raises OSError."""
-    table = results(sweep, chain)
+    table = results(sweep, chain, rate=sweep.rate)
     for row in table.rows:
         row.update({key: redacted(row[key], redact) for key in ("message", *sweep.trials.keys)})
     chosen = best(table, sweep.objective)

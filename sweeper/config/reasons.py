@@ -1,0 +1,108 @@
+"""What no schema can say of `stop`, `prune`, `on_failure` and `prices`: rules that cannot fire, or cannot be kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sweeper.config.check import Finding
+from sweeper.config.problems import KeyPath, nearest
+from sweeper.core import costs, prune, stop
+from sweeper.core.identity import flatten
+from sweeper.core.remedies import names_in
+from sweeper.core.space_rules import RuleError, formula
+
+Sections = Mapping[str, Any]
+MAY_CHANGE = ("hyperparameters", "job", "dependencies", "vars")
+"""The sections whose values a remedy may change: what is locked stays, and secrets stand under environment."""
+
+
+def findings(values: Sections) -> list[Finding]:
+    """Everything that is wrong, at its key."""
+    return [*_groups(values), *_prune(values), *_remedies(values)]
+
+
+def _groups(values: Sections) -> Iterator[Finding]:
+    for path, group in groups(values["stop"] or {}, ("stop",)):
+        yield from _rules(values, group, path)
+
+
+def groups(section: Mapping[str, Any], path: KeyPath) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
+    """The section and every group of rules inside of `any` and `all`."""
+    yield path, section
+    for word in ("any", "all"):
+        for number, group in enumerate(section.get(word) or ()):
+            yield from groups(group, (*path, word, number))
+
+
+def _rules(values: Sections, group: Mapping[str, Any], path: KeyPath) -> Iterator[Finding]:
+    until = group.get("until")
+    if until and path != ("stop",) and (what := _no_metric(values, until["metric"])):
+        yield (*path, "until", "metric"), what  # the outermost one is checked with the objective
+    if group.get("no_improvement") and not values["objective"]:
+        yield (*path, "no_improvement"), "needs an objective, which says what is better"
+    if group.get("deadline") is not None:
+        try:
+            stop.moment(str(group["deadline"]))
+        except ValueError as error:
+            yield (*path, "deadline"), str(error)
+    if group.get("budget_usd") is not None:
+        if "all" in path:
+            yield (*path, "budget_usd"), "cannot stand under all: a budget that waits for another rule is none"
+        elif what := _no_budget(values, float(group["budget_usd"])):
+            yield (*path, "budget_usd"), what
+
+
+def _no_metric(values: Sections, name: str) -> str:
+    metrics = [metric["name"] for metric in values["job"]["metrics"]]
+    there = nearest(name, metrics) or f"; there is {', '.join(metrics) or 'none'}"
+    return "" if name in metrics else f"{name!r} is not one of job.metrics{there}"
+
+
+def _no_budget(values: Sections, usd: float) -> str:
+    """Why a budget cannot be kept: an unknown price, or less than the shortest job costs with its pool."""
+    kind = values["locked"].get("instance_type")
+    per = costs.rate(values.get("prices"), values["locked"])
+    if per is None:
+        return f"needs the price of {kind}: set prices.usd_per_hour.{kind}"
+    keeps = values["pool"]["keep_alive_s"] if values["backend"]["kind"] == "warm_pool" else 0
+    seconds = costs.least_seconds(values["job"]["max_runtime_s"], keeps)
+    least = seconds * per.usd_per_second
+    if usd >= least:
+        return ""
+    return f"{usd:g} is less than one shortest job may cost with its pool: {least:.4f} USD for {seconds:.0f} s"
+
+
+def _prune(values: Sections) -> Iterator[Finding]:
+    section = values.get("prune") or {}
+    if not any(section.get(rule) for rule in prune.COMPARING):
+        return
+    if not values["objective"]:
+        yield ("prune",), "needs an objective, which says what is better"
+    for key in ("metric", "step"):
+        if section.get(key) and (what := _no_metric(values, section[key])):
+            yield ("prune", key), what
+
+
+def _remedies(values: Sections) -> Iterator[Finding]:
+    known = {".".join(path): value for path, value in flatten({s: values.get(s) or {} for s in MAY_CHANGE})}
+    for failure, action in (values["on_failure"] or {}).items():
+        if not isinstance(action, Mapping):
+            continue
+        for kind in ("patch", "next"):
+            for key, wanted in (action.get(kind) or {}).items():
+                path = ("on_failure", failure, kind, key)
+                if key.split(".")[0] not in MAY_CHANGE or "." not in key:
+                    yield path, f"cannot be changed: only keys of {', '.join(MAY_CHANGE)}"
+                elif key not in known and not key.startswith("dependencies."):
+                    yield path, f"is not a parameter{nearest(key, list(known))}"
+                elif kind == "patch" and (what := _unreadable(str(wanted), known, key)):
+                    yield path, what
+
+
+def _unreadable(text: str, known: Mapping[str, Any], key: str) -> str:
+    try:
+        formula(text, names_in(known, key))
+    except RuleError as error:
+        return str(error)
+    return ""
