@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sweeper import driver
+from sweeper import driver, source
 from sweeper.aws.clients import Clients
 from sweeper.aws.errors import mapped
 from sweeper.core import dependencies
@@ -19,20 +19,13 @@ from sweeper.core.model import Launch, Scope
 from sweeper.core.request import Staged, canonical
 from sweeper.errors import ApiError, ApiErrorKind, UsageError
 
-IGNORED = {"__pycache__", ".git", ".venv", ".ipynb_checkpoints", ".mypy_cache", ".ruff_cache", ".env"}
-"""Names that are never staged: caches, and the file where people keep secrets."""
-
 
 def source_files(folder: Path) -> Iterator[tuple[str, Path]]:
     """(relative name, path) of every file to stage, sorted. Raises UsageError for a link that leads out."""
-    root = folder.resolve()
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder)
-        if any(part in IGNORED for part in relative.parts) or path.suffix == ".pyc" or not path.is_file():
-            continue
-        if not path.resolve().is_relative_to(root):
-            raise UsageError(f"{path}: this link leads out of {folder}; copy the file into the folder")
-        yield relative.as_posix(), path
+    try:
+        yield from source.files(folder)
+    except source.SourceError as error:
+        raise UsageError(f"{folder}: {error}") from error
 
 
 def tarball(folder: Path, instead: Mapping[str, bytes] | None = None) -> bytes:

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sweeper.config import project, source
+from sweeper import source
+from sweeper.config import project
 from sweeper.config.check import findings
 from sweeper.config.draft import FREE, ONE_LOCKED, Draft, apply, there_is
 from sweeper.config.locate import GROUP

@@ -1,4 +1,4 @@
-"""The training code of a sweep as one digest: the same files with the same content, wherever they lie."""
+"""Which files of a folder count: the same for a trial's identity and for what is staged; and their digest."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-IGNORED = {"__pycache__", ".git", ".venv", ".ipynb_checkpoints", ".mypy_cache", ".ruff_cache", ".env"}
+IGNORED = {"__pycache__", ".git", ".venv", ".ipynb_checkpoints", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
 IGNORED_SUFFIXES = {".pyc", ".pyo"}
+SECRETS = ".env"
+"""Where people keep secrets, `.env.local` and the like included: never staged."""
 
 
 class SourceError(ValueError):
@@ -19,9 +21,15 @@ def files(folder: Path) -> Iterator[tuple[str, Path]]:
     yield from sorted(_walk(folder, folder.resolve(), ""))
 
 
+def ignored(name: str) -> bool:
+    """True for what is neither staged nor part of an identity: caches, and files with secrets."""
+    secret = name == SECRETS or name.startswith(SECRETS + ".")
+    return secret or name in IGNORED or Path(name).suffix in IGNORED_SUFFIXES
+
+
 def _walk(folder: Path, root: Path, prefix: str) -> Iterator[tuple[str, Path]]:
     for entry in folder.iterdir():
-        if entry.name in IGNORED or entry.suffix in IGNORED_SUFFIXES:
+        if ignored(entry.name):
             continue
         name = prefix + entry.name
         if entry.is_symlink() and root not in entry.resolve().parents:
