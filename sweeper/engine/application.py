@@ -17,6 +17,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from sweeper.engine import rules
 from sweeper.engine.control import Control
 from sweeper.engine.errors import ServiceError
+from sweeper.engine.faults import Loss, WireError
 from sweeper.engine.s3 import ObjectStore
 from sweeper.engine.wire import Environ, StartResponse
 
@@ -161,6 +162,10 @@ def _json_call(environ: Environ, start: StartResponse, call: Callable[[object], 
 def _answer(start: StartResponse, call: Callable[[], dict[str, Any]]) -> Iterable[bytes]:
     try:
         return _reply(start, call())
+    except WireError as error:
+        if error.loss is not Loss.READING:
+            raise ConnectionError("simulated") from error
+        return _reply(start, "<html>not what you asked for")
     except ServiceError as error:
         body = {"__type": error.code, "message": error.message}
         return _reply(start, body, status=error.http_status, error=error.code)
@@ -170,8 +175,10 @@ def _answer(start: StartResponse, call: Callable[[], dict[str, Any]]) -> Iterabl
         return _reply(start, body, status=500, error="InternalFailure")
 
 
-def _reply(start: StartResponse, body: Mapping[str, Any], status: int = 200, error: str | None = None) -> list[bytes]:
-    data = json.dumps(body).encode()
+def _reply(
+    start: StartResponse, body: Mapping[str, Any] | str, status: int = 200, error: str | None = None
+) -> list[bytes]:
+    data = (body if isinstance(body, str) else json.dumps(body)).encode()
     headers = [
         ("x-amzn-RequestId", str(uuid.uuid4())),
         ("Content-Type", _JSON),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sweeper.engine.faults import Faults, Wire
 from sweeper.engine.folders import JobView
 from sweeper.engine.machine import Machine
 from sweeper.engine.s3 import ObjectStore
@@ -25,6 +26,7 @@ class Control:
     def __init__(self, state: Path, settings: EngineSettings, objects: ObjectStore, endpoint: str) -> None:
         self._changed = threading.Condition(threading.Lock())
         self._service = Service(settings.service, random.Random(settings.seed))
+        self._wire = Wire(settings.faults, random.Random(f"wire {settings.seed}"))
         self._store = Store(state / "engine.db")
         self._series = Series(settings.service.account, settings.service.region)
         self._closed = False
@@ -51,7 +53,16 @@ class Control:
         return self._service.operations
 
     def call(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer one request; what it changed is on disk when this returns."""
+        """Answer one request through the faults that were asked for; raises ServiceError or WireError."""
+        if self._wire.faults == Faults():
+            return self._apply(operation, params)
+        with self._changed:
+            job = self._service.jobs.get(str(params.get("TrainingJobName", "")))
+        created = None if job is None else job.created
+        return self._wire.carry(operation, time.time(), created, time.sleep, lambda: self._apply(operation, params))
+
+    def _apply(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """What it changed is on disk when this returns."""
         if operation == "DescribeTrainingJob":
             self._refresh_metrics(params["TrainingJobName"])
         with self._changed:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from sweeper.engine.faults import Faults
+
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 
@@ -54,6 +56,7 @@ class EngineSettings:
     port: int = 0  # 0: the kernel's choice
     idle_s: float = 300.0  # stop after so long without a running job, a live pool or a request
     seed: int = 0
+    faults: Faults = field(default_factory=Faults)  # what goes wrong on the wire
     disk_cap_bytes: int = 10 << 30  # above it what the oldest ended jobs left is removed
     private_opt_ml: bool = True  # a private /opt/ml by namespaces where the kernel allows it
     # what to run for an image (a pattern) whose request names no entrypoint; `train` is added, as to a container
@@ -63,6 +66,7 @@ class EngineSettings:
     def from_mapping(cls, values: Mapping[str, Any]) -> EngineSettings:
         """Build from one flat mapping; a name nobody knows raises ValueError."""
         own = {f.name for f in fields(cls)} - {"service"}
+        values = {**values, "faults": Faults(**values["faults"])} if isinstance(values.get("faults"), dict) else values
         service = {f.name for f in fields(ServiceSettings)}
         if unknown := sorted(set(values) - own - service):
             raise ValueError(f"unknown engine setting: {', '.join(unknown)}")

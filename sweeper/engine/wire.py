@@ -76,6 +76,9 @@ class Handler(MotoRequestHandler):
             chunks += list(answer)
             if hasattr(answer, "close"):
                 answer.close()
+        except ConnectionError:  # a simulated loss: the client sees its connection end
+            self.close_connection = True
+            return
         except Exception:  # noqa: BLE001 - a bug, ours or moto's, is a 500 for the client and a traceback in the log
             _LOG.exception("%s %s", self.command, self.path)
             head[:] = ["500 Internal Server Error", [("x-amzn-ErrorType", "InternalFailure")]]

@@ -13,7 +13,8 @@ from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 from sweeper.aws.clients import Clients, Endpoint, SageMakerApi
 from sweeper.engine import rules
 from sweeper.engine.errors import ServiceError
-from sweeper.testing.twin import Twin, WireError
+from sweeper.engine.faults import Loss, WireError
+from sweeper.testing.twin import Twin
 
 _TARGET = "SageMaker."
 _SENDING = "before-send.sagemaker.*"
@@ -58,9 +59,9 @@ class _Hook:
                 request.url, error.http_status, {"__type": error.code, "message": error.message}, error.code
             )
         except WireError as error:
-            if error.what == "ReadTimeoutError":
+            if error.loss is Loss.REQUEST:
                 raise ReadTimeoutError(endpoint_url=request.url) from error
-            if error.what == "ConnectionClosedError":
+            if error.loss is Loss.ANSWER:
                 raise ConnectionClosedError(endpoint_url=request.url) from error
             return AWSResponse(request.url, 200, HTTPHeaders(), _Raw(b"<html>not what you asked for"))
         return _response(request.url, 200, body)

@@ -16,6 +16,7 @@ from typing import Any
 from sweeper.engine import states
 from sweeper.engine.effects import SignalContainer, StartContainer, UploadArtifacts
 from sweeper.engine.errors import ServiceError
+from sweeper.engine.faults import Faults, Loss, Wire, WireError
 from sweeper.engine.service import Service
 from sweeper.engine.settings import ServiceSettings
 from sweeper.engine.states import Signal
@@ -74,52 +75,6 @@ def always(script: Script) -> Behaviour:
     return lambda _request, _rng: script
 
 
-@dataclass(frozen=True)
-class Faults:
-    """What goes wrong: rates per call for the wire, rates per job for the world. All zero: nothing does."""
-
-    throttled: float = 0.0
-    unavailable: float = 0.0  # 5xx, nothing applied
-    lost_before: float = 0.0  # the request never arrived
-    lost_after: float = 0.0  # applied, the answer lost
-    garbage: float = 0.0  # applied, the answer unreadable
-    slow: float = 0.0
-    slow_s: float = 30.0
-    expired: float = 0.0  # begins a window in which every call says ExpiredToken
-    expired_s: float = 120.0
-    outage: float = 0.0  # begins a window in which every call says 503
-    outage_s: float = 600.0
-    denied_after_create_s: float = 0.0  # Describe says AccessDenied for so long after Create
-    capacity: float = 0.0
-    internal: float = 0.0
-    foreign_takes: float = 0.0  # somebody else's matching job takes the idle pool
-    human_stops: float = 0.0
-    latency_s: tuple[float, ...] = (0.05,)
-
-    @classmethod
-    def draw(cls, rng: random.Random, rate: float = 0.08) -> Faults:
-        """A world in which about `rate` of the calls go wrong."""
-        return cls(
-            throttled=rate / 2,
-            unavailable=rate / 16,
-            lost_before=rate / 8,
-            lost_after=rate / 4,
-            garbage=rate / 32,
-            slow=rate / 32,
-            slow_s=rng.choice((5.0, 30.0, 59.0)),
-            expired=rng.choice((0.0, rate / 100)),
-            expired_s=rng.choice((30.0, 300.0)),
-            outage=rng.choice((0.0, rate / 200)),
-            outage_s=rng.choice((60.0, 600.0)),
-            denied_after_create_s=rng.choice((0.0, 0.0, 5.0, 60.0)),
-            capacity=0.03,
-            internal=0.05,
-            foreign_takes=rng.choice((0.0, 0.0, 0.1)),
-            human_stops=rng.choice((0.0, 0.0, 0.05)),
-            latency_s=(0.05, 0.2, 1.0),
-        )
-
-
 def draw_settings(rng: random.Random) -> ServiceSettings:
     """One of the services that the evidence allows: every unknown is drawn."""
     return ServiceSettings(
@@ -142,14 +97,6 @@ def draw_settings(rng: random.Random) -> ServiceSettings:
     )
 
 
-class WireError(Exception):
-    """The call got no answer that can be read; `applied` is what the caller cannot know."""
-
-    def __init__(self, kind: ApiErrorKind, what: str, *, applied: bool) -> None:
-        super().__init__(what)
-        self.kind, self.what, self.applied = kind, what, applied
-
-
 @dataclass(frozen=True)
 class Call:
     """One call as the service saw it, or did not."""
@@ -158,6 +105,9 @@ class Call:
     operation: str
     name: str
     result: str  # "ok", an error code, or the name of a fault
+
+
+__all__ = ["Behaviour", "Call", "Faults", "Script", "Twin", "VirtualClock", "WireError", "always", "draw_settings"]
 
 
 class Twin:
@@ -173,17 +123,15 @@ class Twin:
         behaviour: Behaviour = always(Script()),  # noqa: B008 - a constant
     ) -> None:
         self.clock: Clock = clock or VirtualClock()
-        self.faults = faults or Faults()
         self.service = Service(settings, random.Random(f"service {seed}"))
         self.calls: list[Call] = []
         self._behaviour = behaviour
         self._seed = seed
-        self._wire = random.Random(f"wire {seed}")
+        self._wire = Wire(faults or Faults(), random.Random(f"wire {seed}"))
         self._world = random.Random(f"world {seed}")
         self._scripts: dict[str, Script] = {}
         self._events: list[tuple[float, int, str, str]] = []  # due, number, what, job name
         self._number = 0
-        self._expired_until = self._outage_until = float("-inf")
         self._foreign = 0
 
     @classmethod
@@ -193,10 +141,18 @@ class Twin:
         settings, faults = draw_settings(rng), Faults.draw(rng)
         return cls(clock, seed=seed, settings=settings, faults=faults, behaviour=behaviour or always(Script()))
 
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong; may be changed at any time."""
+        return self._wire.faults
+
+    @faults.setter
+    def faults(self, faults: Faults) -> None:
+        self._wire.faults = faults
+
     def quiet(self) -> None:
         """Nothing goes wrong from here on; what the service is like stays."""
-        self.faults = Faults()
-        self._expired_until = self._outage_until = float("-inf")
+        self._wire.calm()
 
     # ------------------------------------------------------------------ the port
 
@@ -232,8 +188,8 @@ class Twin:
             return self.request(operation, params)
         except ServiceError as error:
             raise ApiError(_kind(error), operation, error.code, error.message) from error
-        except WireError as fault:
-            raise ApiError(fault.kind, operation, fault.what, "simulated") from fault
+        except WireError as error:
+            raise ApiError(ApiErrorKind.LOST, operation, error.loss.value, "simulated") from error
 
     # ------------------------------------------------------------------ the wire
 
@@ -245,52 +201,23 @@ class Twin:
         except ServiceError as error:
             self.calls.append(Call(self.clock.now(), operation, name, error.code))
             raise
-        except WireError as fault:
-            self.calls.append(Call(self.clock.now(), operation, name, fault.what))
+        except WireError as error:
+            self.calls.append(Call(self.clock.now(), operation, name, error.loss.value))
             raise
         self.calls.append(Call(self.clock.now(), operation, name, "ok"))
         return answer
 
     def _through_faults(self, operation: str, params: Mapping[str, Any], name: str) -> dict[str, Any]:
-        faults, rng = self.faults, self._wire
-        self.clock.sleep(rng.choice(faults.latency_s))
-        self._check_windows(operation, name)
-        drawn = rng.random()
-        if drawn < faults.throttled:
-            raise ServiceError("ThrottlingException", "Rate exceeded")
-        drawn -= faults.throttled
-        if drawn < faults.unavailable:
-            raise ServiceError("InternalFailure", "We encountered an internal error.", 500)
-        drawn -= faults.unavailable
-        if drawn < faults.lost_before:
-            self.clock.sleep(60.0)  # the client's read timeout
-            raise WireError(ApiErrorKind.LOST, "ReadTimeoutError", applied=False)
-        drawn -= faults.lost_before
-        answer = self.apply(operation, params)
-        if drawn < faults.lost_after:
-            raise WireError(ApiErrorKind.LOST, "ConnectionClosedError", applied=True)
-        drawn -= faults.lost_after
-        if drawn < faults.garbage:
-            raise WireError(ApiErrorKind.LOST, "ResponseParserError", applied=True)
-        drawn -= faults.garbage
-        if drawn < faults.slow:
-            self.clock.sleep(faults.slow_s)
-        return answer
-
-    def _check_windows(self, operation: str, name: str) -> None:
-        faults, rng, now = self.faults, self._wire, self.clock.now()
-        if faults.expired and rng.random() < faults.expired:
-            self._expired_until = now + faults.expired_s
-        if faults.outage and rng.random() < faults.outage:
-            self._outage_until = now + faults.outage_s
-        if now < self._expired_until:
-            raise ServiceError("ExpiredTokenException", "The security token included in the request is expired")
-        if now < self._outage_until:
-            raise ServiceError("ServiceUnavailable", "Service Unavailable", 503)
-        if faults.denied_after_create_s and operation == "DescribeTrainingJob":
-            job = self.service.jobs.get(name)
-            if job is not None and now < job.created + faults.denied_after_create_s:
-                raise ServiceError("AccessDeniedException", "User is not authorized to perform this operation")
+        wire, clock = self._wire, self.clock
+        clock.sleep(wire.latency())
+        job = self.service.jobs.get(name)
+        created = None if job is None else job.created
+        try:
+            return wire.carry(operation, clock.now(), created, clock.sleep, lambda: self.apply(operation, params))
+        except WireError as error:
+            if error.loss is Loss.REQUEST:
+                clock.sleep(60.0)  # the client's read timeout
+            raise
 
     def apply(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """The call as the service does it, now, with no wire in between."""

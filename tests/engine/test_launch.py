@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import BotoCoreError, ClientError
 
 from sweeper.engine import launch
 from sweeper.errors import EngineError
 
-from .conftest import FAST, Clients, wait_for
+from .conftest import FAST, Clients, request, wait_for
 
 GROUP = "/aws/sagemaker/TrainingJobs"
 
@@ -188,3 +189,27 @@ def test_an_engine_whose_folder_is_removed_ends_with_its_jobs(tmp_path: Path) ->
     assert other != pid
     assert clients.sagemaker.list_training_jobs()["TrainingJobSummaries"] == []
     launch.stop(folder)
+
+
+LOSSES = [
+    ({"throttled": 1.0}, "ThrottlingException", False),
+    ({"unavailable": 1.0}, "InternalFailure", False),
+    ({"lost_before": 1.0}, "Connection was closed", False),
+    ({"lost_after": 1.0}, "Connection was closed", True),
+    ({"garbage": 1.0}, "TrainingJobArn", True),
+    ({"expired": 1.0}, "ExpiredTokenException", False),
+    ({"outage": 1.0}, "ServiceUnavailable", False),
+]
+
+
+@pytest.mark.parametrize(("faults", "text", "applied"), LOSSES)
+def test_faults_reach_a_real_client_over_http(folder: Path, faults: dict[str, float], text: str, applied: bool) -> None:
+    """What the settings ask for goes wrong on the wire itself; whether the job exists is seen when it is calm again."""
+    info = launch.ensure(folder, {**FAST, "faults": faults})
+    clients = Clients(info.url, folder)
+    with pytest.raises((ClientError, BotoCoreError, KeyError), match=text):
+        # botocore takes an answer that is no JSON for one without members
+        clients.sagemaker.create_training_job(**request("fault"))["TrainingJobArn"]
+    launch.stop(folder)
+    clients, _ = start(folder)
+    assert len(clients.sagemaker.list_training_jobs()["TrainingJobSummaries"]) == applied
