@@ -12,15 +12,25 @@ from sweeper.core import handover
 from sweeper.core.chain import Chain, Job, apply, fold
 from sweeper.core.decide import Decide, Extend, Finish, Release, StopJob, Submit, Wait, decide
 from sweeper.core.events import Closed, JobStatus, PoolStatus
-from sweeper.core.failures import Failure
+from sweeper.core.failures import Failure, is_vague
 from sweeper.core.keepalive import keep_alive_s
 from sweeper.core.model import Scope, Sweep
-from sweeper.core.outcome import final_metrics, fingerprint_of, lost, observation, outcome, refused, retained_seconds
+from sweeper.core.outcome import (
+    final_metrics,
+    fingerprint_of,
+    lost,
+    observation,
+    outcome,
+    refused,
+    retained_seconds,
+    told_by,
+)
 from sweeper.core.remedies import config_of
 from sweeper.core.request import PoolKey, Staged, build, digest, fingerprint, job_name, locked_key
 from sweeper.core.resume import resume
 from sweeper.core.search import search_for
 from sweeper.core.stop import Until, every
+from sweeper.core.watch import ReadLog, Watch
 from sweeper.errors import ApiError, ApiErrorKind, ForeignNameError, JournalError, LockedChangedError, assert_never
 from sweeper.journal import Asked
 from sweeper.ports import Backend, Clock, Description, Journal, Progress, Request, TrainingApi
@@ -63,6 +73,12 @@ class World:
     """The signals that have arrived, oldest first (a live list)."""
     log_metrics: Callable[[str], Mapping[str, float]] = lambda name: {}
     """The last value of each metric in a job's log: the fallback when the service computed none."""
+    read_log: ReadLog = lambda name: None
+    """What has come in a running job's log since it was last read; None when it cannot be read."""
+    log_tail: Callable[[str], str] = lambda name: ""
+    """The last lines of a job's log."""
+    curve: Callable[[Job], Sequence[tuple[str, float]]] = lambda job: ()
+    """The metrics of an ended job, in the order in which they came."""
     keep: Callable[[Job], None] = lambda job: None
     """Called with every job whose outcome is durable, and once more when its pool is closed (stores its log)."""
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -88,6 +104,7 @@ class Runner:
         self.unreleased: dict[str, Unreleased] = {}
         self._key = locked_key(sweep.locked)
         self._required = _required_metrics(sweep)
+        self._watch = Watch(sweep, world.read_log, world.curve)
         self._buffer: list[ev.Event] = []
         self._since: dict[tuple[str, str], float] = {}
         self._closing = self._gave_up = False
@@ -376,8 +393,9 @@ class Runner:
         while self._late:
             self.world.keep(self._late.pop())
 
-    def _version(self) -> tuple[int, int]:
-        return len(self.chain.outcomes), sum(1 for j in self.chain.debts.values() if not j.settled)
+    def _version(self) -> tuple[int, int, int]:
+        judged = sum(1 for j in self.chain.unfinished.values() if j.judged)
+        return len(self.chain.outcomes), sum(1 for j in self.chain.debts.values() if not j.settled), judged
 
     def _look(self, job: Job) -> None:
         try:
@@ -394,6 +412,8 @@ class Runner:
         self.world.progress.watching(job.name, description)
         if JobStatus.of(seen.status).terminal:
             self._ended(job, description, seen)
+        elif judged := self._watch.look(self.chain, job, description, self.world.clock.monotonic()):
+            self.note(judged)
 
     def _unseen(self, job: Job, error: ApiError) -> None:
         """Describe failed: not an end, until it has lasted (rows 49, 50, 53, 54)."""
@@ -458,14 +478,26 @@ class Runner:
         """The outcome of an ended job; None while `patient` and a metric that is needed may still arrive."""
         metrics, source = final_metrics(description), "FinalMetricDataList"
         missing = [name for name in self._required if name not in metrics]
-        if missing and JobStatus.of(description.get("TrainingJobStatus")) is JobStatus.COMPLETED:
+        status = JobStatus.of(description.get("TrainingJobStatus"))
+        if judged := told_by(job, status):
+            metrics, source = {**judged.metrics, **metrics}, source if set(judged.metrics) <= set(metrics) else "log"
+        if missing and status is JobStatus.COMPLETED:
             if patient and self._lasting(job.name, "metrics") < self.settings.metrics_wait_s:
                 return None
             found = self._from_log(job, patient=patient)
             if found is None:
                 return None
             metrics, source = {**found, **metrics}, "log"
-        return outcome(job, description, metrics, source, self._required)
+        vague = status is JobStatus.FAILED and is_vague(str(description.get("FailureReason") or ""))
+        tail = self._tail_of(job) if vague else ""
+        return outcome(job, description, metrics, source, self._required, tail)
+
+    def _tail_of(self, job: Job) -> str:
+        """The end of a job's log, empty when it cannot be had: it only makes a reason clearer."""
+        try:
+            return self.world.log_tail(job.name)
+        except ApiError:
+            return ""
 
     def _from_log(self, job: Job, *, patient: bool) -> Mapping[str, float] | None:
         """The metrics in a job's log, none when it cannot be read; None while `patient` and that may pass."""

@@ -47,13 +47,18 @@ def outcome(
     metrics: Mapping[str, float],
     metrics_from: str,
     required: Collection[str],
+    tail: str = "",
 ) -> ev.Outcome:
-    """The outcome of a job whose description is terminal; `required` are the metrics that something is decided by."""
+    """The outcome of a job whose description is terminal; `required` are the metrics that something is decided by.
+
+    `tail` is the end of its log, where the service's own reason says too little.
+    """
     status = JobStatus.of(description.get("TrainingJobStatus"))
     reason = str(description.get("FailureReason") or "")
-    trial_status, failure, message = _verdict(job, status, str(description.get("SecondaryStatus") or ""), reason)
+    secondary = str(description.get("SecondaryStatus") or "")
+    trial_status, failure, message = _verdict(job, status, secondary, reason, tail)
     missing = sorted(set(required) - set(metrics))
-    if trial_status is TrialStatus.COMPLETED and missing:
+    if trial_status is TrialStatus.COMPLETED and missing and not told_by(job, status):
         trial_status = TrialStatus.METRIC_MISSING
         message = f"{', '.join(missing)} not found in the job's log; check job.metrics' regex"
     return ev.Outcome(
@@ -72,11 +77,22 @@ def outcome(
     )
 
 
-def _verdict(job: Job, status: JobStatus, secondary: str, reason: str) -> tuple[TrialStatus, Failure | None, str]:
+def told_by(job: Job, status: JobStatus) -> ev.Judged | None:
+    """What we had judged of a job while it ran, when that is why it ended."""
+    return job.judged if status is JobStatus.STOPPED and job.judged and job.judged.stops else None
+
+
+def _verdict(
+    job: Job, status: JobStatus, secondary: str, reason: str, tail: str
+) -> tuple[TrialStatus, Failure | None, str]:
     if status is JobStatus.COMPLETED:
         return TrialStatus.COMPLETED, None, ""
     if status is JobStatus.FAILED:
-        return TrialStatus.FAILED, classify(reason), root_cause(reason)
+        return TrialStatus.FAILED, classify(reason, tail), root_cause(reason, tail)
+    if judged := told_by(job, status):
+        verdict = TrialStatus(judged.verdict)
+        failure = Failure.NO_OUTPUT if verdict is TrialStatus.FAILED else None
+        return verdict, failure, f"{judged.rule}: {judged.why}"
     if secondary in _TIMED_OUT and job.intent.clamped:
         return TrialStatus.INTERRUPTED, None, f"{job.intent.clamped}: ran out after {job.intent.max_runtime_s} s"
     if secondary in _TIMED_OUT:

@@ -34,13 +34,15 @@ class Seen:
     """What a running job has shown so far. `quiet_s`: seconds since its log grew; `blind_s`: since its last metric."""
 
     points: list[tuple[str, float]] = field(default_factory=list)
+    shown: dict[str, float] = field(default_factory=dict)
+    """The last values, as Describe shows them."""
     quiet_s: float = 0.0
     blind_s: float = 0.0
 
     @property
     def last(self) -> dict[str, float]:
         """The last value of each metric."""
-        return dict(self.points)
+        return {**dict(self.points), **self.shown}
 
 
 def curve(points: Points, metric: str, step: str | None = None) -> list[tuple[float, float]]:
@@ -66,7 +68,8 @@ def _until(sweep: Sweep, chain: Chain, job: Job, seen: Seen) -> Judged | None:
     for rule in sweep.stop:
         if not isinstance(rule, Until) or not rule.one_short(chain):
             continue
-        value = next((v for name, v in seen.points if name == rule.metric and rule.holds(v)), None)
+        values = (v for name, v in (*seen.points, *seen.shown.items()) if name == rule.metric)
+        value = next((v for v in values if rule.holds(v)), None)
         if value is not None:
             verdict = FINISH if sweep.on_until == FINISH else TrialStatus.COMPLETED.value
             why = f"{rule.words(value)} while it trained"
