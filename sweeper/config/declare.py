@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from types import MappingProxyType
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
-
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.config import checks, reasons, varying
 from sweeper.config.axes import CommandLine
 from sweeper.config.check import findings
-from sweeper.config.draft import FREE, Draft, apply
+from sweeper.config.draft import FREE, Draft
 from sweeper.config.forms import Builder
 from sweeper.config.instances import unknown_type
 from sweeper.config.problems import dotted, refuse
+from sweeper.config.resolve import Resolve
 from sweeper.config.schema import SECTIONS
-from sweeper.config.values import environment_text, handing_over, identity_leaves, plain, prev_keys, read
+from sweeper.config.values import identity_leaves, plain, prev_keys, read
 from sweeper.config.varying import MOST_ROWS, Compositions
 from sweeper.core import costs, stop
 from sweeper.core.identity import Base, Leaves, flatten
-from sweeper.core.model import BackendKind, EngineKind, EngineSettings, MetricDefinition, PoolSettings, Sweep, Trial
+from sweeper.core.model import BackendKind, EngineKind, EngineSettings, MetricDefinition, PoolSettings, Sweep
 from sweeper.core.request import digest
 from sweeper.core.search_optuna import OptunaSearch, OptunaTrials, Settings, study
 from sweeper.core.space import Bases, Part, RuleFailedError, Space
-from sweeper.errors import UsageError
 
 if TYPE_CHECKING:
     from sweeper.core.chain import Chain
@@ -174,30 +169,3 @@ def _warnings(draft: Draft, values: Mapping[str, Any], space: Space) -> tuple[st
         if value is not None and SECRET.search(path[-1]):
             said.append(f"{dotted(path)} looks like a secret: put it under environment, hyperparameters are shown")
     return tuple(said)
-
-
-@dataclass(frozen=True)
-class Resolve:
-    """A trial's complete configuration: the composed base with the trial's values, every interpolation resolved."""
-
-    compositions: Compositions
-
-    def __call__(self, trial: Trial, taken: Mapping[str, Any] = MappingProxyType({})) -> Mapping[str, Any]:
-        """Plain `locked`, `job`, `hyperparameters`, `environment` and `dependencies`."""
-        config = copy.deepcopy(self.compositions.of(trial.values))
-        apply(config, {k: v for k, v in trial.values.items() if k not in self.compositions.groups})
-        try:
-            with handing_over(taken):
-                resolved = {s: _container(config, s) for s in (*FREE, "locked") if s in config and s != "vars"}
-        except OmegaConfBaseException as error:
-            raise UsageError(f"trial {trial.name}: {str(error).splitlines()[0]}") from None
-        inputs = {channel: where for channel, where in resolved["job"]["inputs"].items() if where is not None}
-        return {
-            **resolved,
-            "job": {**resolved["job"], "inputs": inputs},
-            "environment": environment_text(resolved["environment"]),
-        }
-
-
-def _container(config: DictConfig, section: str) -> Any:
-    return OmegaConf.to_container(config[section], resolve=True, throw_on_missing=True)

@@ -10,7 +10,7 @@ from sweeper.config.locate import Origin
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, nearest
 from sweeper.core import space_draws
 from sweeper.core.search_optuna import Settings
-from sweeper.core.space import Block, Part
+from sweeper.core.space import Block, Column, Part
 from sweeper.core.space_rules import Rule, RuleError, expression, matching
 
 Values = Mapping[str, Any]
@@ -75,7 +75,7 @@ class Builder:
                 places[key] = (*place, name)
                 values = self._values(key, spec, places[key])
             if values:
-                yield Axis(Block([{key: value} for value in values]), places, added, _name(place))
+                yield Axis(Block(Column(key, values)), places, added, _name(place))
 
     def _zip(self, blocks: Any, place: KeyPath) -> Iterator[Axis]:
         several = blocks if isinstance(blocks, list) else [blocks] if blocks else []
@@ -197,7 +197,7 @@ class Builder:
         """What the command line sweeps and no grid mentions."""
         for key, values in self._line.swept.items():
             if key not in self._used:
-                yield Axis(Block([{key: v} for v in values]), added=frozenset({key} & self._line.added))
+                yield Axis(Block(Column(key, values)), added=frozenset({key} & self._line.added))
 
     # -- rules ------------------------------------------------------------------------------------------------
 
@@ -263,7 +263,8 @@ class Builder:
             for key in axis.block.keys:
                 for other in axes[:number]:
                     self._apart(key, axis, other)
-        self.axes += [axis for axis in axes if axis not in self.axes]
+        known = {id(axis) for axis in self.axes}
+        self.axes += [axis for axis in axes if id(axis) not in known]
 
     def _apart(self, key: str, axis: Axis, other: Axis) -> None:
         for taken in other.block.keys:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 Path = tuple[str, ...]
@@ -39,7 +39,10 @@ def weigh(path: Path, value: Any) -> int:
     """The number a leaf adds. What is not set adds nothing, so a new optional field changes no identity."""
     if value is None or (value == {} and path[:1] != ("hyperparameters",)) or (value == {} and len(path) == 1):
         return 0
-    text = canonical([list(path), value])
+    return _number(f"[{canonical(list(path))},{canonical(value)}]")
+
+
+def _number(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
@@ -63,6 +66,15 @@ class Base:
         # An empty mapping above a swept key is not empty in any trial.
         taken |= {p for p in leaves if any(p == path[: len(p)] for path in paths)}
         self.rest = total({p: v for p, v in leaves.items() if p not in taken})
+
+    def weigh_column(self, key: str, values: Iterable[Any]) -> Iterator[int]:
+        """What each value of one key adds: as `weigh`, and five times as fast for the numbers of a long axis."""
+        before = f"[{canonical(list(split(key)))},"
+        for value in values:
+            if type(value) is int:
+                yield _number(f"{before}{value}]")
+            else:
+                yield self.weigh((key,), {key: value})
 
     def weigh(self, keys: tuple[str, ...], row: Mapping[str, Any]) -> int:
         """What a row adds: its values, and for the keys it leaves alone the base's own."""

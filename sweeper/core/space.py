@@ -9,13 +9,16 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, overload
 
 from sweeper.core.identity import MASK, Base, Leaves, canonical, split, text_of
 from sweeper.core.model import Trial
 from sweeper.core.space_rules import Rule, RuleError
 
 LABEL_WIDTH = 32
+MANY = 10_000
+"""Rows beyond which their names are made only when asked for; the first ones tell whether a key differs."""
 MEMO = 100_000
 """A rule is worked out once for each combination of the values it looks at, when they are not more than these."""
 
@@ -23,6 +26,27 @@ Rows = tuple[int, ...]
 """The number of a row in each block of a product."""
 Bases = Callable[[Mapping[str, Any]], Leaves]
 """The leaves under a choice of config group options; the empty choice is the composed configuration itself."""
+
+
+class Column(Sequence[Mapping[str, Any]]):
+    """The rows of an axis: one key and its values. A row is made when it is looked at."""
+
+    def __init__(self, key: str, values: Sequence[Any]) -> None:
+        self.key, self.values = key, values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @overload
+    def __getitem__(self, index: int) -> Mapping[str, Any]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Column: ...
+
+    def __getitem__(self, index: int | slice) -> Mapping[str, Any] | Column:
+        if isinstance(index, slice):
+            return Column(self.key, self.values[index])
+        return {self.key: self.values[index]}
 
 
 @dataclass(frozen=True)
@@ -33,9 +57,11 @@ class Block:
     labels: Sequence[str] = ()
     """A name for each row, where the rows have names (points)."""
 
-    @property
+    @cached_property
     def keys(self) -> tuple[str, ...]:
         """The keys that its rows set, in order of first appearance."""
+        if isinstance(self.rows, Column):
+            return (self.rows.key,) if len(self.rows) else ()
         return tuple(dict.fromkeys(key for row in self.rows for key in row))
 
 
@@ -63,7 +89,7 @@ class Product:
         self._leaves, self._groups = leaves, groups
         self._keys = tuple(dict.fromkeys(key for block in part.blocks for key in block.keys))
         self._bases: dict[str, Base] = {}
-        self._cache: dict[str, list[list[int]]] = {}
+        self._cache: dict[str, list[Sequence[int]]] = {}
         self.declared = math.prod(len(block.rows) for block in part.blocks)
         self.repeated: list[str] = []
         self.blocks = [self._distinct(block) for block in part.blocks]
@@ -131,32 +157,39 @@ class Product:
             self._bases[known] = Base(self._leaves(chosen), tuple(key for key in self._keys if key not in self._groups))
         return self._bases[known]
 
-    def _weights(self, chosen: Mapping[str, Any]) -> list[list[int]]:
+    def _weights(self, chosen: Mapping[str, Any]) -> list[Sequence[int]]:
         """What the base and each row of each block add to the sum, under these group options."""
         known = canonical(chosen) if chosen else ""
         if known not in self._cache:
             base = self._base(chosen)
-            columns = [[self._row(base, block, row) for row in block.rows] for block in self.blocks]
-            self._cache[known] = [[base.rest], *columns]
+            self._cache[known] = [[base.rest], *(self._column(base, block) for block in self.blocks)]
         return self._cache[known]
 
-    def _row(self, base: Base, block: Block, row: Mapping[str, Any]) -> int:
-        return base.weigh(tuple(key for key in block.keys if key not in self._groups), row)
+    def _column(self, base: Base, block: Block) -> Sequence[int]:
+        """What each row of a block adds."""
+        keys = tuple(key for key in block.keys if key not in self._groups)
+        if keys and isinstance(block.rows, Column):
+            return array("Q", base.weigh_column(block.rows.key, block.rows.values))
+        return array("Q", (base.weigh(keys, row) for row in block.rows))
 
     def _distinct(self, block: Block) -> Block:
         """The block without rows that say the same again. Blocks share no key, so within a block is enough."""
         base = self._base({})
         seen: dict[tuple[int, str], int] = {}
         again: Counter[int] = Counter()
-        for position, row in enumerate(block.rows):
-            options = {key: value for key, value in row.items() if key in self._groups}
-            first = seen.setdefault((self._row(base, block, row), canonical(options)), position)
-            again[first] += first != position
+        grouped = self._groups.intersection(block.keys)
+        weights = self._column(base, block)
+        if not grouped and _all_differ(weights):
+            return block
+        for position, (row, weight) in enumerate(zip(block.rows, weights, strict=True)):
+            options = canonical({key: value for key, value in row.items() if key in grouped}) if grouped else ""
+            first = seen.setdefault((weight, options), position)
+            if first != position:
+                again[first] += 1
         kept = list(seen.values())
         for position, times in again.items():
-            if times:
-                told = block.labels[position] if block.labels else written(block.rows[position])
-                self.repeated.append(f"{told} stands {times + 1} times")
+            told = block.labels[position] if block.labels else written(block.rows[position])
+            self.repeated.append(f"{told} stands {times + 1} times")
         names = [block.labels[i] for i in kept] if block.labels else ()
         return Block([block.rows[i] for i in kept], names)
 
@@ -260,7 +293,7 @@ class Space:
         return None if found is None else self[found]
 
     def _trial(self, index: int, at: int, rows: Rows, number: int) -> Trial:
-        parts = [names[row] for names, row in zip(self._names[at], rows, strict=True)]
+        parts = [name_of(row) for name_of, row in zip(self._names[at], rows, strict=True)]
         name = ",".join(part for part in parts if part)
         return Trial(index, text_of(number), name or "base", self._parts[at].values(rows))
 
@@ -276,6 +309,11 @@ class Space:
                     self.duplicates += (f"{times} of {name} came before",)
             if len(self._parts) > 1:
                 before.append(array("Q", sorted(part.weigh_all())))
+
+
+def _all_differ(numbers: Sequence[int]) -> bool:
+    ordered = sorted(numbers)  # less than half the memory of a set
+    return all(a != b for a, b in zip(ordered, itertools.islice(ordered, 1, None), strict=False))
 
 
 def _has(numbers: array[int], number: int) -> bool:
@@ -305,22 +343,28 @@ def show(value: Any) -> str:
     return text if len(text) <= LABEL_WIDTH else text[: LABEL_WIDTH - 1] + "…"
 
 
-def labels(parts: Sequence[Sequence[Block]]) -> list[list[list[str]]]:
-    """A short name for every row of every block of every part: what differs, under the shortest key that is clear."""
+def labels(parts: Sequence[Sequence[Block]]) -> list[list[Callable[[int], str]]]:
+    """What names a row, for every block of every part: what differs, under the shortest key that is clear."""
     seen: dict[str, set[str]] = {key: set() for blocks in parts for block in blocks for key in block.keys}
     for blocks in parts:
         for key, found in seen.items():
-            rows = [row for block in blocks if key in block.keys for row in block.rows]
+            rows = [row for block in blocks if key in block.keys for row in block.rows[:MANY]]
             found.update(canonical(row[key]) if key in row else "" for row in rows or [{}])
     differing = [key for key, values in seen.items() if len(values) > 1] or list(seen)
     short = shorten(differing)
     return [[_labels_of(block, short) for block in blocks] for blocks in parts]
 
 
-def _labels_of(block: Block, short: Mapping[str, str]) -> list[str]:
+def _labels_of(block: Block, short: Mapping[str, str]) -> Callable[[int], str]:
+    def name_of(row: int) -> str:
+        values = block.rows[row]
+        return ",".join(f"{short[key]}={show(values[key])}" for key in values if key in short)
+
     if block.labels:
-        return list(block.labels)
-    return [",".join(f"{short[key]}={show(row[key])}" for key in row if key in short) for row in block.rows]
+        return block.labels.__getitem__
+    if len(block.rows) > MANY:
+        return name_of
+    return [name_of(row) for row in range(len(block.rows))].__getitem__
 
 
 def shorten(keys: Sequence[str]) -> dict[str, str]:

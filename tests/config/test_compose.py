@@ -125,6 +125,27 @@ def test_what_is_set_reaches_the_sweep(project: Any) -> None:
     assert sweep.composed["job"]["image_uri"] == "repository/train:1"
 
 
+def test_what_is_composed_is_the_base(project: Any) -> None:
+    """The composed configuration shows the base's values, not those of some trial."""
+    project.experiment("sweep: {grid: {hyperparameters.rank: [1, 2]}}\n")
+    assert project.sweep().composed["hyperparameters"] == {"rank": 8, "lr": 0.01}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["locked.instance_type=ml.g6e.3xlarge"], "is not a training instance type known here; did you mean"),
+        (["+hyperparameters.api_key=x"], "hyperparameters.api_key looks like a secret: put it under environment"),
+        (["+hyperparameters.max_tokens=5"], ""),
+    ],
+)
+def test_what_is_worth_a_word(project: Any, words: list[str], said: str) -> None:
+    """What is allowed and probably not meant is a warning."""
+    project.experiment()
+    assert all(said in line for line in project.sweep(*words).warnings) if said else not project.sweep(*words).warnings
+    assert len(project.sweep(*words).warnings) == bool(said)
+
+
 def test_name_is_the_stem_and_never_inherited(project: Any) -> None:
     """An experiment without a name is called like its file, also when it starts from one that has a name."""
     project.experiment("name: first\n")

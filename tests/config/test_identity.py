@@ -69,6 +69,19 @@ def test_the_source_counts_by_content(project: Any) -> None:
     assert project.sweep().source_digest != first.source_digest
 
 
+def test_inputs_count_by_content(project: Any) -> None:
+    """A local folder of data counts by what is in it; one in S3, which nobody here can read, by its name."""
+    project.experiment()
+    project.write("data/a.csv", "1,2\n")
+    first = identities(project.sweep("+job.inputs.train=data"))
+    project.write("copy/a.csv", "1,2\n")
+    assert identities(project.sweep("+job.inputs.train=copy")) == first
+    project.write("data/a.csv", "1,3\n")
+    assert identities(project.sweep("+job.inputs.train=data")) != first
+    elsewhere = [identities(project.sweep(f"+job.inputs.train=s3://bucket/{name}")) for name in ("a", "b")]
+    assert elsewhere[0] != elsewhere[1]
+
+
 def test_the_outside_counts_by_value(project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable of the machine counts by its value; under `environment`, where secrets live, only by its name."""
     project.experiment("sweep: {grid: {hyperparameters.rank: [1, 2]}}\n")

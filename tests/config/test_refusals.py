@@ -22,66 +22,59 @@ def refused_words(*words: str) -> list[str]:
     return str(error.value).splitlines()
 
 
+MISTAKES = {
+    "job.launch=drivr": "job.launch: 'drivr' is not one of driver, toolkit, image; did you mean 'driver'?",
+    "locked.instance_type=g5": "locked.instance_type: must look like ml.g6e.2xlarge, not 'g5'",
+    "pool.keep_alive_s=99999": "pool.keep_alive_s: must be 0 to 3600 seconds, not 99999",
+    "hyperparameters.lr=${hyperparameters.rnk}": "hyperparameters.lr: there is no 'hyperparameters.rnk' to "
+    "interpolate; did you mean 'hyperparameters.rank'?",
+    "hydra.mode=RUN": "hydra.mode=RUN: " + CHAIN,
+    "hydra/sweeper=basic": "hydra/sweeper=basic: " + CHAIN,
+    "rank": "rank: is not key=value: missing EQUAL at '<EOF>'",
+    "backend=nope": "backend=nope: there is no option 'nope' of backend; there is on_demand, warm_pool",
+    "hyperparameters.rnk=1": "hyperparameters.rnk: is not in the configuration; did you mean 'hyperparameters.rank'?; "
+    "to add it write +hyperparameters.rnk=1",
+}
+MORE_MISTAKES = {
+    "job.entry_script=trian.py": "job.entry_script: there is no file 'trian.py' in code; did you mean 'train.py'?",
+    "job.max_runtime_s=1,2": "job.max_runtime_s: cannot be swept: it changes no result, "
+    "so all its trials would be one and the same",
+    "locked.instance_type=ml.g5.xlarge,ml.g5.2xlarge": "locked.instance_type: " + LOCKED,
+    "+locked.new=1,2": "locked.new: " + LOCKED,
+    "pool.keep_alive_s=1,2": "pool.keep_alive_s: cannot be swept: it is one for the whole sweep",
+    "backend=warm_pool,on_demand": "backend: cannot be swept: it is one for the whole sweep",
+    "hyperparameters.rnk=1,2": "hyperparameters.rnk: is not a parameter; did you mean 'hyperparameters.rank'?; "
+    "to add it write +hyperparameters.rnk",
+    "hyperparameters.lr=interval(0,1)": "hyperparameters.lr=interval(0,1): has no finite number of values; "
+    "give a list, range(...) or choice(...)",
+    "+job.inputs.train=dta": "job.inputs.train: there is no folder 'dta'",
+}
+AND_MORE = {
+    "job.source_dir=cod": "job.source_dir: there is no folder 'cod'; did you mean 'code'?",
+    "locked={instance_count:1},{instance_count:2}": "locked: " + LOCKED,
+    "hyperparameters.lr=${oc.env:SWEEPER_TEST_UNSET}": "hyperparameters.lr: environment variable 'SWEEPER_TEST_UNSET' "
+    "is not set: set it, or give a default: ${oc.env:SWEEPER_TEST_UNSET,default}",
+    "+job.instance_type=ml.g5.xlarge": "job.instance_type: is not a field of job; it belongs under locked",
+    "+instance_type=ml.g5.xlarge": "instance_type: is not a section; it belongs under locked",
+}
+
+
+@pytest.mark.parametrize("mistakes", [MISTAKES, MORE_MISTAKES, AND_MORE], ids=["one", "two", "three"])
+def test_on_the_command_line(project: Any, mistakes: dict[str, str]) -> None:
+    """Every mistake on the command line is placed there, in a line of its own, all of them at once."""
+    project.experiment()
+    assert project.refused(*mistakes) == sorted("command line: " + line for line in mistakes.values())
+
+
 @pytest.mark.parametrize(
     ("word", "line"),
     [
-        ("locked.instance_type=ml.g5.xlarge,ml.g5.2xlarge", "locked.instance_type: " + LOCKED),
-        ("locked={instance_count:1},{instance_count:2}", "locked: " + LOCKED),
-        ("+locked.new=1,2", "locked.new: " + LOCKED),
-        (
-            "hyperparameters.rnk=1,2",
-            "hyperparameters.rnk: is not a parameter; did you mean 'hyperparameters.rank'?; "
-            "to add it write +hyperparameters.rnk",
-        ),
-        (
-            "hyperparameters.rnk=1",
-            "hyperparameters.rnk: is not in the configuration; did you mean 'hyperparameters.rank'?; "
-            "to add it write +hyperparameters.rnk=1",
-        ),
-        ("pool.keep_alive_s=99999", "pool.keep_alive_s: must be 0 to 3600 seconds, not 99999"),
-        ("pool.keep_alive_s=1,2", "pool.keep_alive_s: cannot be swept: it is one for the whole sweep"),
-        ("backend=warm_pool,on_demand", "backend: cannot be swept: it is one for the whole sweep"),
-        ("backend=nope", "backend=nope: there is no option 'nope' of backend; there is on_demand, warm_pool"),
-        (
-            "hydra.mode=RUN",
-            "hydra.mode=RUN: " + CHAIN,
-        ),
-        (
-            "hydra/sweeper=basic",
-            "hydra/sweeper=basic: " + CHAIN,
-        ),
-        ("rank", "rank: is not key=value: missing EQUAL at '<EOF>'"),
-        (
-            "hyperparameters.lr=interval(0,1)",
-            "hyperparameters.lr=interval(0,1): has no finite number of values; give a list, range(...) or choice(...)",
-        ),
-        (
-            "job.max_runtime_s=1,2",
-            "job.max_runtime_s: cannot be swept: it changes no result, so all its trials would be one and the same",
-        ),
-        (
-            "hyperparameters.lr=${oc.env:SWEEPER_TEST_UNSET}",
-            "hyperparameters.lr: environment variable 'SWEEPER_TEST_UNSET' is not set: set it, or give a default: "
-            "${oc.env:SWEEPER_TEST_UNSET,default}",
-        ),
-        (
-            "hyperparameters.lr=${hyperparameters.rnk}",
-            "hyperparameters.lr: there is no 'hyperparameters.rnk' to interpolate; "
-            "did you mean 'hyperparameters.rank'?",
-        ),
-        ("job.source_dir=cod", "job.source_dir: there is no folder 'cod'; did you mean 'code'?"),
-        (
-            "job.entry_script=trian.py",
-            "job.entry_script: there is no file 'trian.py' in code; did you mean 'train.py'?",
-        ),
-        ("locked.instance_type=g5", "locked.instance_type: must look like ml.g6e.2xlarge, not 'g5'"),
-        ("job.launch=drivr", "job.launch: 'drivr' is not one of driver, toolkit, image; did you mean 'driver'?"),
         ("--run", "--run: an experiment is always run as a chain; leave it out"),
         ("--cfgg", "unrecognized arguments: --cfgg"),
     ],
 )
-def test_on_the_command_line(project: Any, word: str, line: str) -> None:
-    """A mistake on the command line is placed there."""
+def test_flags_that_there_are_not(project: Any, word: str, line: str) -> None:
+    """A flag that nobody knows, or that would leave the chain, is refused before anything is composed."""
     project.experiment()
     assert project.refused(word) == ["command line: " + line]
 
@@ -170,6 +163,7 @@ def test_what_is_missing_is_placed_in_the_users_file(project: Any) -> None:
     assert project.refused() == [
         "experiments/x.yaml:1:1: job.image_uri: is missing: it has no default",
         "experiments/x.yaml:1:1: job.max_runtime_s: is missing: it has no default",
+        "experiments/x.yaml:1:1: job.source_dir: is missing: launch driver starts a script",
         "experiments/x.yaml:1:1: locked.role_arn: is missing: it has no default",
     ]
 
