@@ -174,6 +174,7 @@ class Runner:
                 case _:
                     assert_never(decision)
             if self._gave_up:
+                self._flush()
                 return "a pool may still bill"
 
     def _tell_resume(self) -> None:
@@ -201,6 +202,8 @@ class Runner:
 
     def _flush(self) -> None:
         buffered, self._buffer = self._buffer, []
+        if not buffered:
+            return
         try:
             self.world.journal.append(*buffered)
         except JournalError as error:
