@@ -17,6 +17,9 @@ FIELDS = ("metrics.NAME", "values.KEY", "model", "job_name", "trial")
 
 def taken(keys: Iterable[str], chain: Chain, objective: Objective | None = None) -> dict[str, Any]:
     """The value of each key that there is; a key without one is left out and its default counts."""
+    keys = tuple(keys)
+    if not keys:
+        return {}
     done = [job for job in chain.outcomes if job.outcome and job.outcome.trial_status == TrialStatus.COMPLETED.value]
     found: dict[str, Any] = {}
     for key in keys:

@@ -25,7 +25,7 @@ def refused_words(*words: str) -> list[str]:
 MISTAKES = {
     "job.launch=drivr": "job.launch: 'drivr' is not one of driver, toolkit, image; did you mean 'driver'?",
     "locked.instance_type=g5": "locked.instance_type: must look like ml.g6e.2xlarge, not 'g5'",
-    "pool.keep_alive_s=99999": "pool.keep_alive_s: must be 0 to 3600 seconds, not 99999",
+    "pool.keep_alive_s=99999": "pool.keep_alive_s: must be 0 to 3600 seconds, or auto, not 99999",
     "hyperparameters.lr=${hyperparameters.rnk}": "hyperparameters.lr: there is no 'hyperparameters.rnk' to "
     "interpolate; did you mean 'hyperparameters.rank'?",
     "hydra.mode=RUN": "hydra.mode=RUN: " + CHAIN,
@@ -100,7 +100,7 @@ def test_flags_that_there_are_not(project: Any, word: str, line: str) -> None:
             "sweep: {grid: {hyperparameters.lr: {logspace: [0, 1, 3]}}}",
             ["13:16: sweep.grid.hyperparameters.lr: both ends must be greater than 0"],
         ),
-        ("pool: {keep_alive_s: 99999}", ["13:8: pool.keep_alive_s: must be 0 to 3600 seconds, not 99999"]),
+        ("pool: {keep_alive_s: 99999}", ["13:8: pool.keep_alive_s: must be 0 to 3600 seconds, or auto, not 99999"]),
         ("pool: {keepalive_s: 9}", ["13:8: pool.keepalive_s: is not a field of pool; did you mean 'keep_alive_s'?"]),
         ("hyperparameter: {rank: 1}", ["13:1: hyperparameter: is not a section; did you mean 'hyperparameters'?"]),
         ("experiment: x", ["13:1: experiment: is not a section; to start from an experiment list it under defaults"]),

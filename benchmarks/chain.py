@@ -1,0 +1,64 @@
+"""One child process: a grid of N no-op trials through the whole chain on the virtual engine. Prints what it took."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from sweeper import config
+from sweeper.backends.warm_pool import WarmPool
+from sweeper.core.model import EngineKind, EngineSettings, Scope, Sweep
+from sweeper.core.request import Staged
+from sweeper.journal import SqliteJournal
+from sweeper.runner import Runner, World
+from sweeper.testing.simulation import Listener
+from sweeper.testing.twin import Script, Twin, VirtualClock, always
+
+EXPERIMENT = """\
+name: many
+locked: {role_arn: "arn:aws:iam::123456789012:role/sweeper", instance_type: ml.m5.large}
+job:
+  image_uri: "123456789012.dkr.ecr.us-east-1.amazonaws.com/train:1"
+  launch: image
+  max_runtime_s: 600
+  metrics: [{name: m, regex: "m=(.*)"}]
+hyperparameters: {a: 0}
+sweep: {grid: {hyperparameters.a: {range: [0, SIZE, 1]}}}
+"""
+
+
+def drive(sweep: Sweep) -> int:
+    """The real runner and journal, the pure core, the virtual engine."""
+    clock = VirtualClock()
+    twin = Twin(clock, behaviour=always(Script(0.0, metrics={"m": 1.0})))
+    journal = SqliteJournal(Path(sweep.project) / "runs/many/journal.db", clock.now)
+    world = World(twin, journal, clock, WarmPool(), Listener(), lambda _: Staged("", {}, "s3://b/out"))
+    scope = Scope(EngineKind.LOCAL, "123456789012", "us-east-1")
+    ending = Runner(sweep, scope, "bench", world).run()
+    assert ending.chain.finished_count == len(sweep.trials)
+    return 0
+
+
+def main(size: int) -> None:
+    """Run it in a folder of its own."""
+    begun = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        experiments = Path(folder) / "experiments"
+        experiments.mkdir()
+        (experiments / "many.yaml").write_text(EXPERIMENT.replace("SIZE", str(size)))
+        import os
+
+        os.environ["SWEEPER_PROJECT"] = folder
+        assert config.run(["+experiment=many"], drive) == 0
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    told = {"seconds": time.perf_counter() - begun, "mb": memory, "boto3": "boto3" in sys.modules}
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    assert EngineSettings
+    main(int(sys.argv[1]))
