@@ -161,8 +161,7 @@ class Runner:
                     self._wait(decision.names)
                 case Release():
                     self._release(decision.names)
-                    if self.unreleased:
-                        return "a pool may still bill"
+                    self._gave_up = bool(self.unreleased)
                 case Extend():
                     self._extend(decision)
                 case Decide():
@@ -174,8 +173,7 @@ class Runner:
                 case _:
                     assert_never(decision)
             if self._gave_up:
-                self._flush()
-                return "a pool may still bill"
+                return self._give_up()
 
     def _tell_resume(self) -> None:
         found = resume(self.sweep, self.chain)
@@ -189,6 +187,13 @@ class Runner:
         for job in self.chain.debts_newest_first:
             self.world.progress.say(f"{job.name} is gone with the local engine's state")
             self.note(ev.PoolClosed(job.name, Closed.ENGINE_GONE.value))
+
+    def _give_up(self) -> str:
+        """One pool could not be closed: the others are, and no job is left to run that nobody would look after."""
+        rest = [job.name for job in self.chain.debts_newest_first if job.name not in self.unreleased]
+        self._release(tuple(rest))
+        self._flush()
+        return "a pool may still bill"
 
     def note(self, event: ev.Event) -> None:
         """Make an event durable, then true. A mere observation waits for the next event that matters."""
