@@ -76,6 +76,8 @@ def event_line(event: ev.Event, chain: Chain, total: int) -> str:
     match event:
         case ev.Intent():
             again = f", attempt {event.attempt}" if event.attempt > 1 else ""
+            again += f" ({event.remedy})" if event.remedy else ""
+            again += f" ({event.clamped}: may run for {event.max_runtime_s} s)" if event.clamped else ""
             return f"trial {event.index + 1}/{total} {event.label}{again}: submitting {event.name}"
         case ev.Adopted():
             return f"{_label(chain, event.name)}: found {event.name}, going on with it"

@@ -21,7 +21,8 @@ from sweeper.connect import Connection, connect, engine_folder
 from sweeper.core import results as tables
 from sweeper.core.chain import Chain, Job
 from sweeper.core.events import TrialStatus
-from sweeper.core.model import EngineKind, Sweep
+from sweeper.core.model import EngineKind, Sweep, Trial
+from sweeper.core.remedies import config_of
 from sweeper.core.request import locked_key
 from sweeper.core.secrets import Redactor, redacted
 from sweeper.debts import Account, Debt, RegisteredJournal, Registry, state_folder, verify_head
@@ -39,6 +40,7 @@ from sweeper.tracking.refresh import ResultFiles
 from sweeper.watchdog import Watchdog
 
 if TYPE_CHECKING:
+    from sweeper.aws.reader import LogReader
     from sweeper.aws.lease import Lease
 
 BILLING = 3
@@ -246,12 +248,24 @@ class Session:
             lease_held=self._lease.beat if self._lease else lambda: True,
             caught=self.clock.caught,
             log_metrics=self._log_metrics,
+            read_log=self._reader.news,
+            log_tail=self._reader.tail,
+            curve=self._reader.curve,
             keep=self._keep,
             requests=self._journal.requests,
             answered=self._journal.answered,
             service=connection.service,
             versions={name: package_version(name) for name in ("sweeper", "boto3", "hydra-core")},
         )
+
+    @cached_property
+    def _reader(self) -> LogReader:
+        from sweeper.aws.reader import LogReader
+
+        def client() -> Any:
+            return self.connection.clients().client("logs", attempts=1, patience_s=5)
+
+        return LogReader(client, self.sweep.metrics, self.folder)
 
     def _log_metrics(self, name: str) -> Mapping[str, float]:
         from sweeper.aws import logs
@@ -263,11 +277,12 @@ class Session:
         from sweeper.aws import logs
 
         folder = self.folder / "trials" / job.intent.trial
-        trial = self.sweep.trials.find(job.intent.trial, job.intent.index)
+        intent = job.intent
+        declared = self.sweep.trials.find(intent.trial, intent.index)
+        trial = declared or Trial(intent.index, intent.trial, intent.label, intent.values)
         try:
-            if trial:
-                resolved = redacted(self.sweep.resolve(trial), self.redact)
-                files.write_atomically(folder / "config.yaml", as_yaml(resolved))
+            config = config_of(self.sweep, trial, intent.patches, intent.taken)
+            files.write_atomically(folder / "config.yaml", as_yaml(redacted(config, self.redact)))
             log = list(logs.lines(self.connection.clients(), job.name))
             files.write_atomically(folder / "log.txt", self.redact("".join(f"{line}\n" for _, line in log)))
             found = logs.points(iter(log), self.sweep.metrics)

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 from sweeper.core.chain import Chain, Job, TrialHistory
 from sweeper.core.costs import Rate, cost
-from sweeper.core.events import TrialStatus
+from sweeper.core.events import Outcome, TrialStatus
+from sweeper.core.identity import canonical
 from sweeper.core.model import Goal, MetricDefinition, Objective, Trial, Trials
 
 PLANNED_ROWS_UP_TO = 10_000
@@ -97,8 +98,14 @@ def _attempts(history: TrialHistory) -> Row:
     if outcome:
         row.update({f"metric.{name}": value for name, value in outcome.metrics.items()})
         row.update(started_at=utc(outcome.started_at), ended_at=utc(outcome.ended_at))
-        row.update(failure=outcome.failure or None, message=outcome.message or None)
+        row.update(failure=outcome.failure or None, message=_message(last, outcome) or None)
     return row
+
+
+def _message(job: Job, outcome: Outcome) -> str:
+    """Why it ended so, and what remedies had changed about it."""
+    changed = ", ".join(f"{key}={canonical(value)}" for key, value in job.intent.patches.items())
+    return "; ".join(part for part in (outcome.message, f"patched: {changed}" if changed else "") if part)
 
 
 def _sum(values: Iterator[float | None]) -> float | None:

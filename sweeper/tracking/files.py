@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from sweeper.core.chain import Chain
-from sweeper.core.model import Objective, Sweep
+from sweeper.core.model import Objective, Sweep, Trial
 from sweeper.core.results import Results, Row, best, results
 from sweeper.core.secrets import redacted
 
@@ -110,8 +110,15 @@ def write_results(sweep: Sweep, chain: Chain, folder: Path, redact: Callable[[st
         row.update({key: redacted(row[key], redact) for key in ("message", *sweep.trials.keys)})
     chosen = best(table, sweep.objective)
     trial = sweep.trials.find(chosen["trial"], chosen["index"]) if chosen else None
-    write_all(folder, sweep.name, table, (chosen, trial.values) if chosen and trial else None, sweep.objective)
+    found = (chosen, {**trial.values, **_patches(chain, trial)}) if chosen and trial else None
+    write_all(folder, sweep.name, table, found, sweep.objective)
     return table, chosen
+
+
+def _patches(chain: Chain, trial: Trial) -> Mapping[str, Any]:
+    """What remedies had changed about the attempt that counts."""
+    history = chain.trials.get(trial.id)
+    return history.last.intent.patches if history and history.jobs else {}
 
 
 def write_all(
