@@ -1,0 +1,94 @@
+"""The reference of the experiment file, written from the schema that validates it.
+
+`python -m sweeper.config.reference FILE` replaces what stands between the two marks in a Markdown file.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sweeper.config.project import packaged_conf
+from sweeper.config.schema import ENGINES, SECTIONS, Schema
+
+BEGIN = "<!-- reference: begin; written by `python -m sweeper.config.reference` -->"
+END = "<!-- reference: end -->"
+SINGLE = ("name", "owner", "objective")
+ORDER = ("locked", "job", "hyperparameters", "environment", "dependencies", "vars", "sweep", "objective", "stop")
+
+
+def text() -> str:
+    """The whole reference."""
+    defaults: dict[str, Any] = yaml.safe_load((packaged_conf() / "config.yaml").read_text(encoding="utf-8"))
+    lines: list[str] = []
+    for section in [*ORDER, *(name for name in SECTIONS if name not in ORDER)]:
+        lines += _section(section, SECTIONS[section], defaults.get(section))
+    for kind, schema in ENGINES.items():
+        found = yaml.safe_load((packaged_conf() / "engine" / f"{kind}.yaml").read_text(encoding="utf-8"))
+        lines += _section(f"engine={kind}", schema, found)
+    return "\n".join(lines).strip() + "\n"
+
+
+def _section(name: str, schema: Schema, default: Any) -> Iterator[str]:
+    shape = _object(schema)
+    yield from (f"### `{name}`", "")
+    if told := schema.get("description") or shape.get("description"):
+        yield from (told, "")
+    if shape.get("properties"):
+        yield from ("| key | value | default | |", "|---|---|---|---|")
+        for key, part in shape["properties"].items():
+            given = default.get(key) if isinstance(default, dict) else None
+            needed = key in shape.get("required", ()) and given in (None, "???")
+            shown = "**required**" if needed or given == "???" else _default(given)
+            yield f"| `{key}` | {_values(part)} | {shown} | {_told(part)} |"
+        yield ""
+
+
+def _object(schema: Schema) -> Schema:
+    """The mapping among the alternatives of a schema, else the schema itself."""
+    return next((part for part in schema.get("anyOf", ()) if part.get("type") == "object"), schema)
+
+
+def _told(schema: Schema) -> str:
+    only = _object(schema) if {"type": "null"} in schema.get("anyOf", ()) else {}
+    return str(schema.get("description") or only.get("description") or "").replace("|", "\\|")
+
+
+def _default(value: Any) -> str:
+    if value is None or value == {} or value == []:
+        return ""
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _values(schema: Schema) -> str:
+    """What may stand there, in words."""
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if "errorMessage" in schema:
+        said = str(schema["errorMessage"]).removeprefix("must be ").removeprefix("must ")
+        return said.replace("look like", "like").replace("begin with", "beginning with").replace("|", "\\|")
+    if "anyOf" in schema:
+        return " or ".join(dict.fromkeys(_values(part) for part in schema["anyOf"] if part != {"type": "null"}))
+    kinds = schema.get("type", "anything")
+    words = {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true`, `false`"}
+    words |= {"array": "list", "object": "mapping"}
+    named = [words[kind] for kind in ([kinds] if isinstance(kinds, str) else kinds) if kind in words]
+    bounds = " to ".join(str(schema[key]) for key in ("minimum", "maximum") if key in schema)
+    bounds = bounds + " or more" if bounds and "maximum" not in schema else bounds
+    return " or ".join(named) + (f", {bounds}" if bounds else "")
+
+
+def replaced(document: str) -> str:
+    """The document with the current reference between its marks."""
+    before, rest = document.split(BEGIN, 1)
+    after = rest.split(END, 1)[1]
+    return f"{before}{BEGIN}\n\n{text()}\n{END}{after}"
+
+
+if __name__ == "__main__":
+    document = Path(sys.argv[1])
+    document.write_text(replaced(document.read_text(encoding="utf-8")), encoding="utf-8")
