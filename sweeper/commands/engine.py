@@ -46,21 +46,27 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _settings(options: argparse.Namespace) -> EngineSettings:
+    usual = EngineSettings().to_mapping()
     values: dict[str, Any] = {"idle_s": FOR_EVER}
     for word in options.set:
         key, equals, value = word.partition("=")
         if not equals:
             raise UsageError(f"--set {word}: write KEY=VALUE")
-        try:
-            values[key] = json.loads(value)
-        except ValueError:
-            values[key] = value
+        values[key] = value if isinstance(usual.get(key), str) else _read(value)
     if options.port is not None:
         values["port"] = options.port
     try:
         return EngineSettings.from_mapping(values)
     except (TypeError, ValueError) as error:
         raise UsageError(f"--set: {error}") from error
+
+
+def _read(text: str) -> Any:
+    """A number, a truth or JSON, else the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _serve(state: Path, settings: EngineSettings, *, detach: bool, as_json: bool) -> int:

@@ -157,6 +157,7 @@ def serve(
     """Run an engine until it is stopped, idle or signalled; False when another one runs on this folder."""
     if _hold_state(state, wait_lock_s) is None:
         return False
+    os.environ["MOTO_ACCOUNT_ID"] = settings.service.account  # moto looks there at each request
     process = EngineProcess(state, settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, process.end)
