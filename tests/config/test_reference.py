@@ -44,4 +44,4 @@ def test_every_form_is_right_the_first_time(project: Any) -> None:
         text += block if "objective:" in block else block + goal
         project.write("experiments/x.yaml", text.replace("eval_accuracy", "accuracy"))
         numbers.append(len(project.sweep().trials))
-    assert numbers == [3 * 4 * 3 * 2 * 2 * 2, 3, 3, 20, 30, 6, 5]
+    assert numbers == [3 * 4 * 3 * 2 * 2 * 2, 3, 3, 20, 30, 9, 5]
