@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sweeper.aws.errors import mapped
+from sweeper.errors import ApiError, ApiErrorKind
 from sweeper.ports import Description, Request
 
 if TYPE_CHECKING:
@@ -93,12 +94,14 @@ class SageMakerApi:
     def create_training_job(self, request: Request) -> str:
         """Send CreateTrainingJob once; returns the ARN."""
         with mapped("CreateTrainingJob"):
-            return str(self._clients.once.create_training_job(**request)["TrainingJobArn"])
+            answer = self._clients.once.create_training_job(**request)
+        return str(_readable("CreateTrainingJob", answer, "TrainingJobArn")["TrainingJobArn"])
 
     def describe_training_job(self, name: str) -> Description:
         """DescribeTrainingJob."""
         with mapped("DescribeTrainingJob"):
-            return dict(self._clients.asking.describe_training_job(TrainingJobName=name))
+            answer = self._clients.asking.describe_training_job(TrainingJobName=name)
+        return dict(_readable("DescribeTrainingJob", answer, "TrainingJobStatus"))
 
     def stop_training_job(self, name: str) -> None:
         """Send StopTrainingJob once."""
@@ -116,4 +119,11 @@ class SageMakerApi:
         """ListTrainingJobs, page by page."""
         with mapped("ListTrainingJobs"):
             for page in self._clients.asking.get_paginator("list_training_jobs").paginate(**filters):
-                yield from page["TrainingJobSummaries"]
+                yield from _readable("ListTrainingJobs", page, "TrainingJobSummaries")["TrainingJobSummaries"]
+
+
+def _readable(operation: str, answer: Mapping[str, Any], needed: str) -> Mapping[str, Any]:
+    """The answer, unless it is not the service's: botocore takes a proxy's page with status 200 for an empty one."""
+    if needed not in answer:
+        raise ApiError(ApiErrorKind.LOST, operation, "UnreadableAnswer", f"the answer holds no {needed}")
+    return answer
