@@ -19,14 +19,15 @@ from sweeper.clock import SystemClock
 from sweeper.commands.owed import settle_others
 from sweeper.connect import Connection, connect, engine_folder
 from sweeper.core import results as tables
-from sweeper.core.chain import Chain, Job
+from sweeper.core.chain import Chain, Job, fold
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import EngineKind, Sweep, Trial
 from sweeper.core.remedies import config_of
-from sweeper.core.request import locked_key
+from sweeper.core.request import job_name, locked_key
+from sweeper.core.resume import resume
 from sweeper.core.secrets import Redactor, redacted
 from sweeper.debts import Account, Debt, RegisteredJournal, Registry, state_folder, verify_head
-from sweeper.errors import SweeperError
+from sweeper.errors import SweeperError, UsageError
 from sweeper.follow import LogFollower
 from sweeper.journal import SqliteJournal
 from sweeper.live import LiveTable, Terminal
@@ -95,6 +96,7 @@ def _drive(sweep: Sweep, stack: ExitStack, made: type[Session]) -> tuple[Ending,
     stack.enter_context(held(session.pool_lock, "the pool that this sweep uses", clock.now()))
     session.open(stack)
     session.take_lease(stack)
+    session.preflight()
     if sweep.pool.settle_debts:
         settle_others(clock, session.display.say, but=str(session.folder))
     ending = Runner(sweep, session.connection.scope, session.connection.owner, session.world()).run()
@@ -216,6 +218,35 @@ class Session:
             self._lease = Lease(self.connection.clients, self.sweep.pool.lease, key, holder, self.clock)
             self._lease.acquire()
             stack.callback(self._lease.release)
+
+    def preflight(self) -> None:
+        """On AWS: what a person should know before anything is sent. Raises UsageError for what must not be sent."""
+        chain, first = fold(self._journal.events()), next(iter(self.sweep.trials), None)
+        local = self.connection.scope.engine is EngineKind.LOCAL
+        if local or first is None or resume(self.sweep, chain).nothing_to_do:
+            return
+        from sweeper.aws import quotas
+        from sweeper.aws.clients import SageMakerApi
+        from sweeper.aws.permissions import Permissions
+        from sweeper.preflight import Preflight
+
+        clients, owner = self.connection.clients(), self.connection.owner
+        job = job_name(owner, self.connection.scope, self.sweep.name, first.id, 1)
+        checks = Preflight(
+            self.sweep,
+            owner,
+            SageMakerApi(self.connection.clients),
+            lambda: quotas.of(clients, str(self.sweep.locked["instance_type"])),
+            Permissions(clients, job).may,
+        )
+        try:
+            for warning in checks.warnings():
+                self.display.say(f"warning: {warning}")
+        except UsageError as error:
+            if not chain.debts:
+                raise
+            # What an earlier run left open has to be closed: that is the runner's.
+            self.display.say(f"warning: {error}")
 
     def arm(self) -> None:
         """Start the watchdog, once, before the first job can exist."""

@@ -19,8 +19,8 @@ from sweeper.core.model import EngineSettings, PoolSettings, Sweep
 from sweeper.core.request import Staged, fingerprint
 from sweeper.debts import Closer
 from sweeper.engine.errors import ServiceError
+from sweeper.engine.faults import Loss, WireError
 from sweeper.engine.settings import ServiceSettings
-from sweeper.errors import ApiErrorKind
 from sweeper.journal import SqliteJournal, read
 from sweeper.ports import Journal, Request, TrainingApi
 from sweeper.runner import Ending, Runner, World
@@ -38,7 +38,7 @@ from sweeper.testing.simulation import (
     draw_sweep,
     metric_of,
 )
-from sweeper.testing.twin import Behaviour, Call, Faults, Script, Twin, VirtualClock, WireError
+from sweeper.testing.twin import Behaviour, Call, Faults, Script, Twin, VirtualClock
 
 WIRE = Wire()
 """One set of boto3 clients for every test: making them takes longer than a sweep."""
@@ -47,8 +47,7 @@ MOST_CALLS = 5000
 """Calls in which every sweep of a test must have ended."""
 Happens = Callable[[Sequence[ev.Event]], None]
 STAGED = Staged("", {}, "s3://bucket/out")
-LOST = WireError(ApiErrorKind.LOST, "ReadTimeoutError", applied=False)
-GONE = WireError(ApiErrorKind.LOST, "ConnectionClosedError", applied=True)
+LOST, GONE = WireError(Loss.REQUEST), WireError(Loss.ANSWER)
 
 
 def denied(operation: str = "sagemaker:UpdateTrainingJob") -> ServiceError:
@@ -97,8 +96,8 @@ class Troubled(Twin):
             return self.alter(self, operation, super().request(operation, params))
         if trouble.applied:
             self.apply(operation, params)
-        what = getattr(trouble.error, "code", None) or getattr(trouble.error, "what", "")
-        self.calls.append(Call(self.clock.now(), operation, str(params.get("TrainingJobName", "")), str(what)))
+        what = str(getattr(trouble.error, "code", trouble.error))
+        self.calls.append(Call(self.clock.now(), operation, str(params.get("TrainingJobName", "")), what))
         raise self.die() if trouble.error is CRASH else trouble.error
 
     def die(self) -> Crash:
@@ -161,6 +160,7 @@ class Outside:
     after_append: Happens = lambda events: None
     keep: Callable[[Job], None] = lambda job: None
     log_metrics: Callable[[str], Mapping[str, float]] = lambda name: {}
+    lease_held: Callable[[], bool] = lambda: True
     ending: Ending | None = None
 
     @property
@@ -194,6 +194,7 @@ class Outside:
             caught=self.caught,
             keep=self.keep,
             log_metrics=self.log_metrics,
+            lease_held=self.lease_held,
         )
 
     def dies(self, *, before: type[Any] | None = None, after: type[Any] | None = None) -> None:

@@ -10,6 +10,7 @@ import pytest
 from sweeper.commands.run import exit_code
 from sweeper.core import events as ev
 from sweeper.core.events import TrialStatus
+from sweeper.core.model import PoolSettings
 from sweeper.core.stop import rules
 from sweeper.debts import Account, Debt, Registry
 from sweeper.engine.errors import ServiceError
@@ -21,6 +22,7 @@ from tests.laws.outside import CRASH, GONE, LOST, Outside, Trouble, denied, inva
 
 Make = Callable[..., Outside]
 UPDATE = "UpdateTrainingJob"
+LONG = PoolSettings(keep_alive_s=3600, last_job_releases=False)
 DONE = [TrialStatus.COMPLETED, TrialStatus.COMPLETED]
 
 
@@ -85,6 +87,18 @@ def test_row_78_a_denied_release_is_an_alarm_with_the_command(
     last = capsys.readouterr().err.splitlines()[-1]
     assert f"aws sagemaker update-training-job --training-job-name {name}" in last
     assert "KeepAlivePeriodInSeconds=0" in last
+
+
+def test_row_78_a_stray_pool_that_cannot_be_released_leaves_no_job_running(outside: Make) -> None:
+    """When an older pool's release is denied while a job runs, that job is stopped and its own pool is closed."""
+    late = ServiceSettings(settle_gap_s=150.0, cold_start_s=90.0)
+    here = outside(settings=late, behaviour=scripts(x1=Script(3000.0)), sweep=make_sweep(2, pool=LONG))
+    here.twin.troubles = [Trouble(UPDATE, denied())]
+    ending = here.run()
+    first, second = here.ledger.jobs
+    assert [pool.name for pool in ending.unreleased] == [first.name]
+    assert second.ended is not None
+    assert here.ledger.open_pools() == [first.name]
 
 
 def test_row_79_a_pool_that_lingers_is_watched_and_told_until_it_is_gone(outside: Make) -> None:

@@ -1,0 +1,96 @@
+"""Before anything is spent: may we release what we keep, is there a quota, does a pool idle already? It only reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sweeper.aws.quotas import Quotas
+from sweeper.core.costs import MOST_KEEP_ALIVE_S
+from sweeper.core.model import BackendKind, Sweep
+from sweeper.core.outcome import fingerprint_of
+from sweeper.core.request import PoolKey, fingerprint, locked_key
+from sweeper.errors import ApiError, UsageError
+from sweeper.ports import TrainingApi
+
+May = Callable[[str, int], "bool | None"]
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """The checks of one sweep. `quotas` and `may` (see aws.permissions) raise ApiError when they cannot be asked."""
+
+    sweep: Sweep
+    owner: str
+    api: TrainingApi
+    quotas: Callable[[], Quotas]
+    may: May
+
+    def warnings(self) -> list[str]:
+        """What a person should know. Raises UsageError for what would waste money or leave a pool open."""
+        found: list[str] = []
+        for what, check in {
+            "quotas": self._quotas,
+            "permissions": self._permissions,
+            "idle pools": self._idle_pools,
+        }.items():
+            try:
+                found += check()
+            except ApiError as error:
+                found.append(f"the {what} could not be checked: {error.message}")
+        return found
+
+    @property
+    def _keep_alive_s(self) -> int:
+        """The longest that a job of this sweep may ask for."""
+        asked = self.sweep.pool.keep_alive_s if self.sweep.backend is BackendKind.WARM_POOL else 0
+        return asked if isinstance(asked, int) else MOST_KEEP_ALIVE_S
+
+    def _quotas(self) -> Iterator[str]:
+        locked = self.sweep.locked
+        kind, wanted = str(locked["instance_type"]), int(locked.get("instance_count") or 1)
+        quotas = self.quotas()
+        if quotas.training is not None and quotas.training < wanted:
+            raise UsageError(
+                f"locked.instance_type: the quota '{kind} for training job usage' is {quotas.training:.0f} and "
+                f"{wanted} needed; ask for more under Service Quotas, or take another type"
+            )
+        if self._keep_alive_s and quotas.warm_pool is not None and quotas.warm_pool < wanted:
+            short = f"the quota '{kind} for training warm pool usage' is {quotas.warm_pool:.0f}"
+            if self.sweep.pool.on_no_quota == "fail":
+                raise UsageError(f"pool.on_no_quota: fail: {short}; ask for more under Service Quotas")
+            yield f"{short}: every job will start cold"
+
+    def _permissions(self) -> Iterator[str]:
+        if not self._keep_alive_s:
+            return
+        release, keep = self.may("sagemaker:UpdateTrainingJob", 0), self._keep_alive_s
+        if release is False:
+            raise UsageError(
+                "you may not release a pool: your policy denies sagemaker:UpdateTrainingJob with "
+                "KeepAlivePeriodInSeconds 0; have it allowed, or run with backend=on_demand"
+            )
+        if self.may("sagemaker:CreateTrainingJob", keep) is False:
+            if self.may("sagemaker:CreateTrainingJob", 0) is not False:
+                raise UsageError(
+                    f"pool.keep_alive_s: your policy's condition on sagemaker:KeepAlivePeriod does not allow {keep}; "
+                    "set a value that it allows, or run with backend=on_demand"
+                )
+            raise UsageError("your policy denies sagemaker:CreateTrainingJob")
+        if release is None:
+            yield "whether you may release a pool depends on conditions that could not be checked"
+
+    def _idle_pools(self) -> Iterator[str]:
+        ours, key = f"{self.owner}/", locked_key(self.sweep.locked)
+        this = fingerprint(self.owner, self.sweep.name, "", 0).removesuffix("/0")
+        for summary in self.api.list_training_jobs(WarmPoolStatusEquals="Available", MaxResults=100):
+            name = str(summary["TrainingJobName"])
+            description = self.api.describe_training_job(name)
+            mark, same = fingerprint_of(description), PoolKey.of(description) == key
+            if mark.startswith(this):
+                continue  # the runner finds it by name
+            if mark.startswith(ours):
+                then = "the first job takes it over" if same else f"release it with: sweeper pools release {name}"
+                yield f"your own pool of {name} idles and bills; {then}"
+            elif same:
+                yield f"the pool of {name}, which is not yours, matches this sweep: its machine may be taken over"
