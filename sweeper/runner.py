@@ -141,6 +141,8 @@ class Runner:
         self.note(opened)
         self._take_requests()
         self._tell_resume()
+        if not len(self.sweep.trials):
+            self.world.progress.say("nothing to do: every trial is excluded")
         if before and before.service != opened.service:
             self._service_gone()
 
