@@ -38,6 +38,7 @@ from sweeper.release import Unreleased
 from sweeper.runner import Ending, Runner, World
 from sweeper.tracking import files, table
 from sweeper.tracking.refresh import ResultFiles
+from sweeper.trial_log import store
 from sweeper.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -314,11 +315,7 @@ class Session:
         try:
             config = config_of(self.sweep, trial, intent.patches, intent.taken)
             files.write_atomically(folder / "config.yaml", as_yaml(redacted(config, self.redact)))
-            log = list(logs.lines(self.connection.clients(), job.name))
-            files.write_atomically(folder / "log.txt", self.redact("".join(f"{line}\n" for _, line in log)))
-            found = logs.points(iter(log), self.sweep.metrics)
-            rows = "".join(f"{tables.utc(when / 1000)},{name},{value}\n" for when, name, value in found)
-            files.write_atomically(folder / "metrics.csv", "time,metric,value\n" + rows)
+            store(folder, logs.lines(self.connection.clients(), job.name), self.sweep.metrics, self.redact)
         except (SweeperError, OSError) as error:
             self.progress.say(f"warning: the log of {job.intent.label} was not stored: {error}")
 
