@@ -1,0 +1,99 @@
+"""Rows 65 to 68 of the fault matrix: a job's log, through botocore's own client."""
+
+from __future__ import annotations
+
+import itertools
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from sweeper.aws import logs
+from sweeper.core.model import MetricDefinition
+from sweeper.errors import ApiError
+from sweeper.trial_log import store
+
+SCORE = (MetricDefinition("score", r"score=(\S+)"),)
+
+
+def client() -> tuple[Any, Stubber]:
+    """A CloudWatch Logs client whose answers are scripted and checked against botocore's shapes."""
+    made = boto3.client("logs", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    stub = Stubber(made)
+    stub.activate()
+    return made, stub
+
+
+def test_row_65_no_log_group_is_no_log() -> None:
+    """Before the first job of an account there is no group: no lines, and no error."""
+    made, stub = client()
+    stub.add_client_error("describe_log_streams", "ResourceNotFoundException", "The specified log group does not exist")
+    assert list(logs.Tail(made, "job").new()) == []
+
+
+def test_row_66_a_refused_log_is_our_own_error() -> None:
+    """Denied: one kind of error, which the runner degrades to no log."""
+    made, stub = client()
+    stub.add_client_error("describe_log_streams", "AccessDeniedException", "not authorized")
+    with pytest.raises(ApiError, match="not authorized"):
+        list(logs.Tail(made, "job").new())
+
+
+def burst(megabytes: int) -> Iterator[tuple[int, str]]:
+    """A log that nobody should hold in memory."""
+    line = "x" * 1023
+    for n in range(megabytes * 1024):
+        yield n, line
+    yield 1_700_000_000_000, "score=0.5"
+
+
+def test_row_67_a_burst_of_fifty_megabytes_takes_little_memory(tmp_path: Path) -> None:
+    """A log is stored as it comes, whatever its length."""
+    tracemalloc.start()
+    try:
+        store(tmp_path, burst(50), SCORE, lambda line: line)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (tmp_path / "log.txt").stat().st_size > 50 << 20
+    assert (tmp_path / "metrics.csv").read_text().endswith("score,0.5\n")
+    assert peak < 4 << 20
+
+
+HOSTILE = [
+    "\x1b[31mscore=1\x1b[0m",
+    "\x00\x01\x02 score=2",
+    "half a character \ud83d score=3",
+    "score=not-a-number",
+    "score=nan",
+    "caf\u00e9 \u2028 \r progress 10%\r progress 20%",
+    "",
+]
+
+
+def test_row_67_binary_colours_and_half_characters_are_stored_and_break_nothing(tmp_path: Path) -> None:
+    """Whatever a script prints, both files are written and what is a number is found."""
+    store(tmp_path, iter(enumerate(HOSTILE)), SCORE, lambda line: line.replace("progress", "***"))
+    text = (tmp_path / "log.txt").read_bytes().decode("utf-8")
+    values = [row.split(",")[2] for row in (tmp_path / "metrics.csv").read_text().splitlines()[1:]]
+    assert "half a character" in text
+    assert "progress" not in text
+    assert values[-2:] == ["3.0", "nan"]
+
+
+def test_row_68_a_log_that_breaks_off_leaves_what_was_stored(tmp_path: Path) -> None:
+    """When the second reading fails in the middle, the files of the first one stay, and nothing half lies beside."""
+    store(tmp_path, iter([(0, "first")]), SCORE, str)
+
+    def broken() -> Iterator[tuple[int, str]]:
+        yield from itertools.repeat((1, "second"), 10)
+        raise OSError("no space left on device")
+
+    with pytest.raises(OSError, match="no space"):
+        store(tmp_path, broken(), SCORE, str)
+    assert (tmp_path / "log.txt").read_text() == "first\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log.txt", "metrics.csv"]
