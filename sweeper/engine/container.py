@@ -145,6 +145,7 @@ class Container:
 
     def _enter(self) -> None:
         """In the child: its own /opt/ml where this machine allows one, and its working directory."""
+        os.umask(0o022)  # the engine's own is stricter
         if self.spec["isolation"] != "none":
             isolation = _sibling("namespaces")
             isolation.enter(

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from sweeper.engine.settings import EngineSettings
 from sweeper.errors import EngineError
@@ -99,7 +99,7 @@ def _start(state: Path, settings: EngineSettings | Mapping[str, Any], timeout_s:
     command = [sys.executable, "-m", "sweeper.engine.server", "--state-dir", str(state)]
     command += ["--settings", json.dumps(values), "--ready-fd", str(writer), "--wait-lock-s", "5"]
     try:
-        with (state / "engine.log").open("ab") as log:
+        with _private(state / "engine.log") as log:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -140,10 +140,15 @@ def _info(engine: Mapping[str, Any]) -> EngineInfo:
 @contextlib.contextmanager
 def _one_at_a_time(state: Path, timeout_s: float) -> Iterator[None]:
     """Of two callers at once one starts the engine and the other finds it."""
-    with (state / "launch.lock").open("ab") as lock:
+    with _private(state / "launch.lock") as lock:
         if not _lock(lock.fileno(), timeout_s):
             raise EngineError(f"another program has been starting the engine of {state} for {timeout_s:.0f} s")
         yield
+
+
+def _private(path: Path) -> IO[bytes]:
+    """A file to append to that others may not read."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab")
 
 
 def _lock(fd: int, timeout_s: float) -> bool:

@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import threading
 import time
 import uuid
@@ -38,7 +39,8 @@ class EngineProcess:
         self._state, self._settings = state, settings
         self._objects = ObjectStore(_folder(state / "s3"), settings.service.account)
         self._ended = threading.Event()
-        self.server: BaseWSGIServer = listen(self._dispatch, settings.port)
+        self.server: BaseWSGIServer = listen(self._dispatch, settings.port or _port_of_last_time(state))
+        (state / "port").write_text(str(self.server.server_port), encoding="ascii")
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         self._control = Control(state, settings, self._objects, self.url)
         self.identity = {
@@ -124,6 +126,18 @@ class EngineProcess:
         }
 
 
+def _port_of_last_time(state: Path) -> int:
+    """The port that clients and running jobs know, if it is still free; else 0, the kernel's choice."""
+    try:
+        port = int((state / "port").read_text(encoding="ascii"))
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+    except (OSError, ValueError, OverflowError):
+        return 0
+    return port
+
+
 def _folder(path: Path) -> Path:
     path.mkdir(parents=True, exist_ok=True)
     return path
@@ -155,6 +169,7 @@ def serve(
     state: Path, settings: EngineSettings, ready: Callable[[EngineProcess], None], wait_lock_s: float = 0.0
 ) -> bool:
     """Run an engine until it is stopped, idle or signalled; False when another one runs on this folder."""
+    os.umask(0o077)  # requests and logs may hold secrets
     if _hold_state(state, wait_lock_s) is None:
         return False
     os.environ["MOTO_ACCOUNT_ID"] = settings.service.account  # moto looks there at each request

@@ -82,7 +82,9 @@ def test_after_a_kill_everything_is_there_again(folder: Path) -> None:
     before = clients.describe("before")
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: gone(pid))
+    url = clients.url
     clients, _ = start(folder)
+    assert clients.url == url  # what clients and running jobs know
     after = clients.describe("before")
     assert {**after, "ResponseMetadata": 0} == {**before, "ResponseMetadata": 0}
     assert clients.log("before") == ["hello"]
@@ -213,3 +215,14 @@ def test_faults_reach_a_real_client_over_http(folder: Path, faults: dict[str, fl
     launch.stop(folder)
     clients, _ = start(folder)
     assert len(clients.sagemaker.list_training_jobs()["TrainingJobSummaries"]) == applied
+
+
+def test_what_the_engine_keeps_is_for_its_user_alone(folder: Path) -> None:
+    """Requests and logs may hold secrets; a job's own files are made as anywhere."""
+    clients, _ = start(folder)
+    clients.s3.create_bucket(Bucket="bucket")
+    clients.run("private", "import os; open('made', 'w'); print(oct(os.stat('made').st_mode & 0o777))")
+    clients.ended("private")
+    assert clients.log("private") == ["0o644"]
+    open_to_others = [path for path in folder.rglob("*") if path.is_file() and path.stat().st_mode & 0o077]
+    assert open_to_others == [folder / "jobs/private/ml/made"]
