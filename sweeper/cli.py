@@ -28,6 +28,8 @@ VERBS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "list": _verb("listing"),
     "logs": _verb("logs"),
     "stop": _verb("stop"),
+    "skip": _verb("skip"),
+    "add": _verb("add"),
     "pools": _verb("pools"),
     "engine": _verb("engine"),
     "clean": _verb("clean"),
@@ -45,6 +47,8 @@ sweeper: sweeps of SageMaker training jobs on one warm pool that is always relea
   sweeper list                               every sweep of this project
   sweeper logs NAME [TRIAL] [-f]             a trial's log, stored or live
   sweeper stop NAME [--now]                  ask a running sweep to end after its job, or now; the pool is released
+  sweeper skip [NAME] TRIAL                  leave a trial out, also while it runs; the pool goes to the next one
+  sweeper add NAME KEY=VALUE ...             queue another trial, also while the sweep runs
   sweeper pools [list|release]               every pool that is or may be billing; close them
   sweeper engine serve|status|stop           the local engine as a server for any boto3, SDK or AWS CLI client
   sweeper clean                              remove the engine's state and sweeps whose pools are closed; asks first

@@ -25,13 +25,13 @@ from sweeper.core.outcome import (
     retained_seconds,
     told_by,
 )
-from sweeper.core.remedies import config_of
+from sweeper.core.remedies import config_of, find
 from sweeper.core.request import PoolKey, Staged, build, digest, fingerprint, job_name, locked_key
 from sweeper.core.resume import resume
 from sweeper.core.search import search_for
 from sweeper.core.stop import Until, every
 from sweeper.core.watch import ReadLog, Watch
-from sweeper.errors import ApiError, ApiErrorKind, ForeignNameError, JournalError, LockedChangedError, assert_never
+from sweeper.errors import ApiError, ApiErrorKind, ForeignNameError, JournalError, LockedChangedError, SweeperError, assert_never
 from sweeper.journal import Asked
 from sweeper.ports import Backend, Clock, Description, Journal, Progress, Request, TrainingApi
 from sweeper.release import DENIED_S, IMPATIENT_S, Releaser, Unreleased
@@ -233,6 +233,10 @@ class Runner:
             elif asked.kind == "retry":
                 for trial in asked.data["trials"]:
                     self.note(ev.Reopened(trial))
+            elif asked.kind == "skip":
+                self.note(ev.Skipped(str(asked.data["trial"])))
+            elif asked.kind == "add":
+                self._asked_to_add(asked.data["values"])
             else:
                 continue
             self.world.answered(asked)
@@ -241,6 +245,19 @@ class Runner:
         """Without the lease the running job is finished, and nothing new is created (row 22)."""
         if not self.chain.stopping and not self.world.lease_held():
             self.note(ev.Stopping(reason="the lease on the pool was lost to another runner", now=False))
+
+    def _asked_to_add(self, values: Mapping[str, Any]) -> None:
+        """`sweeper add` queues another trial; one that is there already, or cannot be made, is told and left."""
+        try:
+            trial = self.sweep.make(values, len(self.sweep.trials) + len(self.chain.added))
+            self.sweep.resolve(trial)
+        except SweeperError as error:
+            self.world.progress.say(f"the trial was not added: {error}")
+            return
+        if find(self.sweep, self.chain, trial.id, trial.index):
+            self.world.progress.say(f"trial {trial.name} was not added: there is one with these values")
+        else:
+            self.note(ev.Added(trial.id, trial.index, trial.name, dict(trial.values)))
 
     def _asked_to_stop(self, *, now: bool) -> None:
         """`sweeper stop` ends the chain after the running job, `sweeper stop --now` stops that job as well."""

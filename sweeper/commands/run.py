@@ -42,8 +42,8 @@ from sweeper.trial_log import store
 from sweeper.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from sweeper.aws.reader import LogReader
     from sweeper.aws.lease import Lease
+    from sweeper.aws.reader import LogReader
 
 BILLING = 3
 OVER_BUDGET = 5

@@ -19,11 +19,12 @@ from sweeper.config.schema import SECTIONS
 from sweeper.config.values import identity_leaves, plain, prev_keys, read
 from sweeper.config.varying import MOST_ROWS, Compositions
 from sweeper.core import costs, stop
-from sweeper.core.identity import Base, Leaves, flatten
-from sweeper.core.model import BackendKind, EngineKind, EngineSettings, MetricDefinition, PoolSettings, Sweep
+from sweeper.core.identity import Base, Leaves, flatten, text_of
+from sweeper.core.model import BackendKind, EngineKind, EngineSettings, MetricDefinition, PoolSettings, Sweep, Trial
 from sweeper.core.request import digest
 from sweeper.core.search_optuna import OptunaSearch, OptunaTrials, Settings, study
-from sweeper.core.space import Bases, Part, RuleFailedError, Space
+from sweeper.core.space import Bases, Part, RuleFailedError, Space, shorten, show
+from sweeper.errors import UsageError
 
 if TYPE_CHECKING:
     from sweeper.core.chain import Chain
@@ -84,6 +85,15 @@ def _freeze(
     space = _space(draft, parts, compositions.groups, leaves)
     trials, search = _optuna(draft, values, settings, leaves({})) if settings else (None, None)
     engine = values["engine"]
+
+    def make(added: Mapping[str, Any], index: int) -> Trial:
+        if wrong := next((key for key in added if key.split(".")[0] not in FREE or "." not in key), ""):
+            raise UsageError(f"{wrong}: cannot differ from trial to trial")
+        keys = tuple(added)
+        base, short = Base(leaves({}), keys), shorten(keys)
+        name = ",".join(f"{short[key]}={show(value)}" for key, value in added.items())
+        return Trial(index, text_of(base.rest + base.weigh(keys, added)), name, dict(added))
+
     return Sweep(
         name=values["name"],
         locked=values["locked"],
@@ -93,6 +103,7 @@ def _freeze(
         trials=trials or space,
         search=search,
         resolve=Resolve(compositions),
+        make=make,
         engine=EngineKind(engine["kind"]),
         backend=BackendKind(values["backend"]["kind"]),
         engine_options=engine,

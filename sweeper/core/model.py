@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
+from sweeper.errors import UsageError
+
 if TYPE_CHECKING:
     from sweeper.core.chain import Chain
     from sweeper.core.costs import Rate
@@ -122,6 +124,11 @@ class EngineSettings:
     not_found_s: float = 60.0  # how long NotFound after a Create may be mere lag
 
 
+def no_more_trials(values: Mapping[str, Any], index: int) -> Trial:
+    """For sweeps that nothing can be added to."""
+    raise UsageError("this sweep takes no more trials")
+
+
 @dataclass(frozen=True)
 class Sweep:
     """The composed, validated, frozen declaration.
@@ -159,6 +166,8 @@ class Sweep:
     composed: Mapping[str, Any] = field(default_factory=dict)
     search: Callable[[Chain], Search] | None = None
     """Makes the search that proposes the trials, knowing the chain so far; None walks them in declared order."""
+    make: Callable[[Mapping[str, Any], int], Trial] = no_more_trials
+    """Makes a trial of values by dotted key, with this index: one that someone adds. Raises UsageError."""
     prev: tuple[str, ...] = ()
     """The keys of `${prev:...}` that the experiment names."""
     warnings: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -60,10 +61,19 @@ def results(
 ) -> Results:
     """The table of a sweep. `default(trial, key)` gives the value of a free parameter that a trial does not set."""
     metrics = tuple(f"metric.{m.name}" for m in sweep.metrics)
-    columns = FIRST + sweep.trials.keys + metrics + LAST
     leave_out = len(sweep.trials) > PLANNED_ROWS_UP_TO
-    rows = (_row(trial, chain.trials.get(trial.id), columns, rate) for trial in _declared(sweep, chain, leave_out))
+    added = _added(sweep, chain)
+    keys = dict.fromkeys((*sweep.trials.keys, *(key for trial in added for key in trial.values)))
+    columns = (*FIRST, *keys, *metrics, *LAST)
+    trials = itertools.chain(_declared(sweep, chain, leave_out), added)
+    rows = (_row(trial, chain.trials.get(trial.id), columns, rate) for trial in trials)
     return Results(columns, tuple(rows))
+
+
+def _added(sweep: Declared, chain: Chain) -> list[Trial]:
+    """The trials that someone queued and that are not declared."""
+    found = (Trial(a.index, a.trial, a.label, a.values) for a in chain.added.values())
+    return [trial for trial in found if sweep.trials.find(trial.id, trial.index) is None]
 
 
 def _declared(sweep: Declared, chain: Chain, only_begun: bool) -> Iterator[Trial]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sweeper.core.chain import Chain
 from sweeper.core.model import Sweep
+from sweeper.core.remedies import find
 
 NAMED = 3
 """How many of a kind are named before only their number is told."""
@@ -53,7 +54,7 @@ def resume(sweep: Sweep, chain: Chain) -> Resume:
         if not history.jobs:
             continue
         intent = history.last.intent
-        if sweep.trials.find(history.id, intent.index) is None:
+        if find(sweep, chain, history.id, intent.index) is None:
             dropped.append(intent.label)
         elif not history.last.ended and history.last.in_debt:
             adopted.append(intent.label)

@@ -50,6 +50,27 @@ class InOrder:
         return None
 
 
+class WithAdded:
+    """A search, and after it the trials that someone queued."""
+
+    def __init__(self, search: Search) -> None:
+        self._search = search
+
+    def propose(self, chain: Chain) -> Proposal | None:
+        """The search's own proposal; without one the first queued trial that has not run."""
+        found = self._search.propose(chain)
+        if not chain.added:
+            return found
+        pending = {job.intent.trial for job in chain.unfinished.values()}
+        queued = [a for a in chain.added.values() if not chain.is_finished(a.trial) and a.trial not in pending]
+        if found:
+            return Proposal(found.trial, last=found.last and not queued)
+        if not queued:
+            return None
+        one = queued[0]
+        return Proposal(Trial(one.index, one.trial, one.label, one.values), last=len(queued) == 1)
+
+
 def search_for(sweep: Sweep, chain: Chain | None = None) -> Search:
     """The search that a sweep declares; `chain` is what has happened before."""
-    return sweep.search(chain or Chain()) if sweep.search else InOrder(sweep.trials)
+    return WithAdded(sweep.search(chain or Chain()) if sweep.search else InOrder(sweep.trials))

@@ -139,7 +139,7 @@ def test_flags_that_there_are_not(project: Any, word: str, line: str) -> None:
         (
             "pool: {keep_alive_s: no}\nstop: {max_trials: 0}\nname: a b",
             [
-                "13:8: pool.keep_alive_s: must be 0 to 3600 seconds, not False",
+                "13:8: pool.keep_alive_s: must be 0 to 3600 seconds, or auto, not False",
                 "14:8: stop.max_trials: 0 is too small: at least 1",
                 "15:1: name: must be letters, digits, '.', '_' or '-', and begin with a letter or digit, not 'a b'",
             ],
@@ -172,7 +172,7 @@ def test_files_and_command_line_at_once(project: Any) -> None:
     """Mistakes of files come first, those of the command line after them, in one refusal."""
     project.experiment("pool: {keep_alive_s: -1}\n")
     assert project.refused("hyperparameters.rnk=1", "lr", "hyperparameters.lrr=1,2", "backend=cold") == [
-        "experiments/x.yaml:13:8: pool.keep_alive_s: must be 0 to 3600 seconds, not -1",
+        "experiments/x.yaml:13:8: pool.keep_alive_s: must be 0 to 3600 seconds, or auto, not -1",
         "command line: backend=cold: there is no option 'cold' of backend; there is on_demand, warm_pool",
         "command line: hyperparameters.lrr: is not a parameter; did you mean 'hyperparameters.lr'?; "
         "to add it write +hyperparameters.lrr",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.end_to_end.conftest import Project
+from tests.end_to_end.conftest import Project, wait_for
 
 # One step every 0.1 s; it would go on for a minute. A batch above 16 does not fit.
 TRAINING = """\
@@ -122,4 +122,24 @@ def test_a_budget_ends_the_chain_with_5_and_is_not_exceeded(project: Project) ->
     rows = project.rows()
     assert [row["status"] for row in rows].count("planned") >= 1
     assert 0 < sum(float(row["cost_usd"]) for row in rows if row["cost_usd"]) <= 4.3
+    assert set(project.pools()) <= {"Reused", "Terminated", ""}
+
+
+def test_a_trial_is_skipped_and_another_added_while_the_sweep_runs(project: Project) -> None:
+    """Both reach the running chain through its journal: the one is stopped, the other runs last on the same pool."""
+    write(project)
+    running = project.start("hyperparameters.wait=8", "sweep.grid={hyperparameters.x: [1, 2]}")
+    wait_for(project.begun, "the first trial trains")
+    skipped = project.verb("skip", "tiny", "x=1")
+    assert (skipped.code, "the pool goes to the next trial" in skipped.out) == (0, True)
+    assert project.verb("add", "tiny", "hyperparameters.x=7", "hyperparameters.wait=0").code == 0
+    refused = project.verb("add", "tiny", "hyperparameters.xx=7")
+    assert (refused.code, "did you mean 'hyperparameters.x'" in refused.err) == (2, True)
+    wait_for(lambda: len(project.begun()) == 2, "the second trial trains")
+    assert project.verb("skip", "x=2").code == 0
+    ended = project.ended(running)
+    assert ended.code == 0, ended.err
+    rows = project.rows()
+    assert [row["status"] for row in rows] == ["stopped", "stopped", "completed"]
+    assert rows[2]["hyperparameters.x"] == "7"
     assert set(project.pools()) <= {"Reused", "Terminated", ""}
