@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from sweeper import config
+from sweeper.commands import MODULES
 from sweeper.commands.owed import remind
 from sweeper.commands.run import READER_GONE, complain, forget_stdout, package_version, run, warn_unreleased
 from sweeper.errors import SweeperError
@@ -22,21 +23,7 @@ def _verb(module: str) -> Callable[[Sequence[str]], int]:
     return lambda arguments: int(importlib.import_module(f"sweeper.commands.{module}").main(arguments))
 
 
-VERBS: Mapping[str, Callable[[Sequence[str]], int]] = {
-    "plan": _verb("plan"),
-    "status": _verb("status"),
-    "list": _verb("listing"),
-    "logs": _verb("logs"),
-    "stop": _verb("stop"),
-    "skip": _verb("skip"),
-    "add": _verb("add"),
-    "pools": _verb("pools"),
-    "engine": _verb("engine"),
-    "clean": _verb("clean"),
-    "retry": _verb("retry"),
-    "verify": _verb("verify"),
-    "simulate": _verb("simulate"),
-}
+VERBS: Mapping[str, Callable[[Sequence[str]], int]] = {verb: _verb(module) for verb, module in MODULES.items()}
 
 HELP = """\
 sweeper: sweeps of SageMaker training jobs on one warm pool that is always released
@@ -46,6 +33,7 @@ sweeper: sweeps of SageMaker training jobs on one warm pool that is always relea
   sweeper status [NAME]                      the chain now, from the journal; works while another process runs it
   sweeper list                               every sweep of this project
   sweeper logs NAME [TRIAL] [-f]             a trial's log, stored or live
+  sweeper report NAME                        write report.html and the result files anew, print the table
   sweeper stop NAME [--now]                  ask a running sweep to end after its job, or now; the pool is released
   sweeper skip [NAME] TRIAL                  leave a trial out, also while it runs; the pool goes to the next one
   sweeper add NAME KEY=VALUE ...             queue another trial, also while the sweep runs
@@ -55,6 +43,7 @@ sweeper: sweeps of SageMaker training jobs on one warm pool that is always relea
   sweeper retry NAME [--failed|--all]        open trials again; the next run takes them
   sweeper verify NAME                        check a sweep's journal against the service
   sweeper simulate                           the protocol under simulated faults and crashes, by seed
+  sweeper complete bash                      tab completion: eval "$(sweeper complete bash)"
   sweeper --help                             this text; `sweeper VERB --help` tells more of a verb
 
 NAME is a file of experiments/. KEY=VALUE changes a value, KEY=A,B,C sweeps it.

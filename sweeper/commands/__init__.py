@@ -1,1 +1,20 @@
 """The verbs of the command line, one module each. They may print; everything below them may not."""
+
+MODULES = {
+    "plan": "plan",
+    "status": "status",
+    "list": "listing",
+    "logs": "logs",
+    "report": "report",
+    "stop": "stop",
+    "skip": "skip",
+    "add": "add",
+    "pools": "pools",
+    "engine": "engine",
+    "clean": "clean",
+    "complete": "complete",
+    "retry": "retry",
+    "verify": "verify",
+    "simulate": "simulate",
+}
+"""Every verb and the module whose `main(arguments)` it is."""

@@ -1,0 +1,105 @@
+"""`sweeper complete`: tab completion of verbs, sweeps, trials, and of everything that Hydra can complete."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import io
+import os
+import re
+from collections.abc import Iterator, Sequence
+
+from sweeper import config
+from sweeper.commands import MODULES, sweeps
+from sweeper.errors import SweeperError
+from sweeper.stored import folders
+
+COMPOSING = ("plan", "simulate", "doctor", "iam")
+"""Verbs that take an experiment and overrides, as a run does."""
+NAMING = ("status", "logs", "report", "stop", "skip", "add", "clean", "retry", "verify")
+"""Verbs whose first argument is a sweep."""
+TRIALS = ("logs", "skip", "retry")
+"""Verbs whose second argument is a trial."""
+
+EXPERIMENT = "+experiment="
+
+SCRIPT = """\
+_sweeper_complete() {
+    local IFS=$'\\n' cur=${COMP_LINE:0:COMP_POINT}
+    cur=${cur##* }
+    COMPREPLY=($(COMP_LINE="$COMP_LINE" COMP_POINT="$COMP_POINT" sweeper complete words 2>/dev/null))
+    # bash breaks words at = and : and wants only what follows the last of them
+    if [[ $cur == *[=:]* ]]; then
+        local head=${cur%"${cur##*[=:]}"}
+        COMPREPLY=("${COMPREPLY[@]#"$head"}")
+    fi
+}
+complete -o nospace -o default -F _sweeper_complete sweeper
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the script, or (for the script) the candidates; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="sweeper complete",
+        description='Tab completion for the console script: put eval "$(sweeper complete bash)" into your .bashrc. '
+        "Other shells: Hydra's own, sweeper -sc install=fish (overrides only).",
+    )
+    parser.add_argument("action", choices=["bash", "words"], help="words: what the script asks for at each tab")
+    if parser.parse_args(arguments).action == "bash":
+        print(SCRIPT, end="")
+        return 0
+    line = os.environ.get("COMP_LINE", "")
+    text = line[: int(os.environ.get("COMP_POINT") or len(line))]
+    print("".join(f"{word}\n" for word in candidates(text)), end="")
+    return 0
+
+
+def candidates(text: str) -> list[str]:
+    """What may stand where this command line ends; a blank at the end means that the word is whole."""
+    words = text.split(" ")
+    before, current = [word for word in words[1:-1] if word], words[-1]
+    verb = before[0] if before else ""
+    if verb in MODULES and verb not in COMPOSING:
+        found = [f"{word} " for word in _of_verb(verb, before[1:])]
+    elif verb in MODULES:
+        found = [*(f"{word} " for word in _flags(verb)), EXPERIMENT, *_hydra([*before[1:], current])]
+    else:
+        found = [*(f"{word} " for word in MODULES if not before), EXPERIMENT, *_hydra([*before, current])]
+    return list(dict.fromkeys(word for word in found if word.startswith(current)))
+
+
+def _of_verb(verb: str, before: Sequence[str]) -> Iterator[str]:
+    given = [word for word in before if not word.startswith("-")]
+    yield from _flags(verb)
+    if verb in NAMING and not given:
+        yield from (folder.name for folder in folders(sweeps.here()))
+    elif verb in TRIALS and len(given) == 1:
+        with contextlib.suppress(SweeperError):
+            yield from (trial.name for trial in sweeps.find(given[0]).declared.trials)
+
+
+def _flags(verb: str) -> list[str]:
+    """The flags and the choices that the verb's own help tells of."""
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told), contextlib.suppress(SystemExit):
+        importlib.import_module(f"sweeper.commands.{MODULES[verb]}").main(["--help"])
+    flags = re.findall(r"(?<![\w-])--?[a-z][\w-]*", told.getvalue())
+    choices = [word for group in re.findall(r"\{([\w,]+)\}", told.getvalue()) for word in group.split(",")]
+    return list(dict.fromkeys([*choices, *flags]))
+
+
+def _hydra(words: Sequence[str]) -> list[str]:
+    """What Hydra offers for these overrides, the last of which is being typed."""
+    before = {key: os.environ.get(key) for key in ("COMP_LINE", "COMP_POINT")}
+    line = " ".join(["sweeper", *words])
+    os.environ.update(COMP_LINE=line, COMP_POINT=str(len(line)))
+    told = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(told), contextlib.suppress(SweeperError, SystemExit):
+            config.run(["-sc", "query=bash"], lambda sweep: 0)
+    finally:
+        for key, value in before.items():
+            os.environ.pop(key) if value is None else os.environ.__setitem__(key, value)
+    return told.getvalue().split()

@@ -1,0 +1,52 @@
+"""`sweeper report`: writes the result files of a sweep anew from its journal, and prints the table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+from sweeper.commands import sweeps
+from sweeper.commands.run import relative
+from sweeper.core.secrets import MASK
+from sweeper.stored import StoredSweep
+from sweeper.tracking import files, html, table
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write and print; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="sweeper report",
+        description="Write report.html, results.csv, results.jsonl and best.yaml of a sweep from its journal, and "
+        "print the table. Works while another process runs the sweep.",
+    )
+    parser.add_argument("name", help="a folder of runs/, or its beginning")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout: the files and the best trial")
+    options = parser.parse_args(arguments)
+    sweep = sweeps.find(options.name)
+    write(sweep)
+    found = {name: str(sweep.folder / name) for name in ("report.html", "results.csv", "results.jsonl", "best.yaml")}
+    if options.json:
+        best = files.as_json(sweep.table, sweep.best) if sweep.best else None
+        print(json.dumps({"sweep": sweep.name, "files": found, "best": best}))
+        return 0
+    table.print_table(sys.stdout, sweep.table, sweep.declared.trials.keys, sweep.best, sweep.objective)
+    print(table.pool_line(sweep.chain, running=sweep.runner is not None))
+    print(f"report: {relative(sweep.folder)}/report.html")
+    return 0
+
+
+def write(sweep: StoredSweep) -> None:
+    """Write the files. Raises OSError."""
+    chosen = sweep.best
+    begun = sweep.chain.trials[chosen["trial"]].last.intent.values if chosen else {}
+    name = str(sweep.config.get("name") or sweep.name.partition("@")[0])
+    if chosen and MASK in str(begun):
+        # What was masked cannot be run again: the file of the run itself stays.
+        files.write_atomically(sweep.folder / "results.csv", files.to_csv(sweep.table))
+        files.write_atomically(sweep.folder / "results.jsonl", files.to_jsonl(sweep.table))
+    else:
+        files.write_all(sweep.folder, name, sweep.table, (chosen, begun) if chosen else None, sweep.objective)
+    page = html.to_html(sweep.name, sweep.table, sweep.declared.trials.keys, sweep.chain, chosen, sweep.objective)
+    files.write_atomically(sweep.folder / "report.html", page)

@@ -1,0 +1,111 @@
+"""report.html: the sweep on one page that needs nothing but itself: how it went, the best trial, a chart, every row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from math import isfinite
+from typing import Any
+
+from sweeper.core.chain import Chain
+from sweeper.core.model import Objective
+from sweeper.core.results import Results, Row
+from sweeper.tracking.files import cell
+from sweeper.tracking.table import pool_line, short_names, shown
+
+MOST_ROWS = 2000
+REST = ("train_seconds", "billable_seconds", "retained_seconds", "cost_usd", "pool", "attempts", "failure", "message")
+WIDTH, HEIGHT, MARGIN = 720, 240, 40
+
+_STYLE = """\
+:root { color-scheme: light dark }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums }
+th, td { padding: .25rem .75rem; text-align: left; border-bottom: 1px solid #8884; vertical-align: top }
+tr.best { font-weight: 600 }
+.failed, .metric_missing { color: #c22 } .planned { color: #888 }
+.wide { overflow-x: auto } svg { max-width: 100%; height: auto } circle { fill: #27c } circle.best { fill: #d60 }
+"""
+
+
+def to_html(
+    sweep: str, table: Results, keys: Sequence[str], chain: Chain, chosen: Row | None, objective: Objective | None
+) -> str:
+    """The page. `chosen` is the best row."""
+    parts = [
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(sweep)}</title><style>{_STYLE}</style>",
+        f"<h1>{escape(sweep)}</h1><p>{escape(_summary(table))}. {escape(pool_line(chain))}.</p>",
+    ]
+    if chain.decided:
+        parts.append(f"<p>Ended by <b>{escape(chain.decided.rule)}</b>: {escape(chain.decided.why)}.</p>")
+    if chosen and objective:
+        value = shown(chosen[f"metric.{objective.metric}"])
+        told = f"<b>{escape(str(chosen['name']))}</b> with {escape(objective.metric)} = {escape(value)}"
+        parts.append(f"<p>Best: {told} ({objective.goal.value}).</p>")
+        parts.append(_chart(table, f"metric.{objective.metric}", chosen))
+    parts.append("<div class=wide><table><thead><tr>")
+    shown_columns = _columns(table, keys)
+    parts += [f"<th>{escape(heading)}</th>" for heading in shown_columns.values()]
+    parts.append("</tr></thead><tbody>")
+    parts += [_row(row, shown_columns, best=row is chosen) for row in table.rows[:MOST_ROWS]]
+    parts.append("</tbody></table></div>")
+    if len(table.rows) > MOST_ROWS:
+        parts.append(f"<p>... and {len(table.rows) - MOST_ROWS} more rows in results.csv.</p>")
+    return "\n".join(parts) + "\n"
+
+
+def _summary(table: Results) -> str:
+    counts: dict[str, int] = {}
+    for row in table.rows:
+        counts[row["status"]] = counts.get(row["status"], 0) + 1
+    return f"{len(table.rows)} trials: " + ", ".join(f"{n} {status}" for status, n in counts.items())
+
+
+def _columns(table: Results, keys: Sequence[str]) -> Mapping[str, str]:
+    """Column -> heading; those that are empty everywhere are left out."""
+    metrics = {column: column.removeprefix("metric.") for column in table.columns if column.startswith("metric.")}
+    rest = (
+        "train_seconds",
+        "billable_seconds",
+        "retained_seconds",
+        "cost_usd",
+        "pool",
+        "attempts",
+        "failure",
+        "message",
+    )
+    wanted = {"name": "trial", **short_names(keys), "status": "status", **metrics, **{name: name for name in rest}}
+    return {c: h for c, h in wanted.items() if any(row.get(c) is not None for row in table.rows)}
+
+
+def _row(row: Row, columns: Mapping[str, str], *, best: bool) -> str:
+    cells = "".join(f"<td>{escape(_shown(row.get(column)))}</td>" for column in columns)
+    return f'<tr class="{escape(str(row["status"]))}{" best" if best else ""}">{cells}</tr>'
+
+
+def _shown(value: Any) -> str:
+    return shown(value) if isinstance(value, float) else cell(value)
+
+
+def _chart(table: Results, column: str, chosen: Row) -> str:
+    """The objective by trial, as a picture; nothing for fewer than two values."""
+    points = [(row, float(row[column])) for row in table.rows if row.get(column) is not None and isfinite(row[column])]
+    if len(points) < 2:
+        return ""
+    low, high = min(value for _, value in points), max(value for _, value in points)
+    across, up = (WIDTH - 2 * MARGIN) / max(1, len(points) - 1), (HEIGHT - 2 * MARGIN) / ((high - low) or 1.0)
+
+    def circles() -> Iterator[str]:
+        for position, (row, value) in enumerate(points):
+            x, y = MARGIN + position * across, HEIGHT - MARGIN - (value - low) * up
+            best = ' class="best"' if row is chosen else ""
+            title = f"<title>{escape(str(row['name']))}: {escape(shown(value))}</title>"
+            yield f'<circle{best} cx="{x:.1f}" cy="{y:.1f}" r="4">{title}</circle>'
+
+    axis = f'<path d="M{MARGIN} {HEIGHT - MARGIN}H{WIDTH - MARGIN}M{MARGIN} {HEIGHT - MARGIN}V{MARGIN}" stroke="#888"/>'
+    texts = (
+        f'<text x="{MARGIN}" y="{MARGIN - 8}" fill="currentColor">{escape(shown(high))}</text>'
+        f'<text x="{MARGIN}" y="{HEIGHT - MARGIN + 20}" fill="currentColor">{escape(shown(low))}</text>'
+    )
+    head = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" role="img" aria-label="{escape(column)} by trial">'
+    return f"{head}{axis}{texts}{''.join(circles())}</svg>"
