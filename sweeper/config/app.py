@@ -118,6 +118,8 @@ def run(argv: Sequence[str], then: Then, *, prog: str = "sweeper") -> int:
 
 def _compose(call: Call, prog: str, flags: Sequence[str], overrides: Sequence[str]) -> int:
     lines, call.problems = complaints.before(overrides)
+    if flags:  # Hydra shows one configuration: the base, in which nothing is swept
+        lines = [line for line in lines if not OverridesParser.create().parse_override(line).is_sweep_override()]
     while True:
         try:
             _hydra([prog, *(flags or ["--multirun"]), *lines])
@@ -144,7 +146,7 @@ def split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     """Hydra's flags with their values, and the overrides: its parser wants flags first. `-m` is understood."""
     parser = get_args_parser()
     parser.error = _refuse_flag  # type: ignore[method-assign]
-    takes = {name: action.nargs for action in parser._actions for name in action.option_strings if action.nargs != 0}
+    takes = {name: action for action in parser._actions for name in action.option_strings if action.nargs != 0}
     flags: list[str] = []
     overrides: list[str] = []
     rest = iter(argv)
@@ -157,9 +159,14 @@ def split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
             raise UsageError(f"{COMMAND_LINE}: {word}: an experiment is always run as a chain; leave it out")
         else:
             flags.append(word)
-            value = next(rest, None) if word in takes else None
-            optional = takes.get(word) == "?" and value is not None and "=" in value
-            (overrides if optional else flags).extend([] if value is None else [value])
+            if word not in takes:
+                continue
+            value = next(rest, None)
+            if takes[word].nargs == "?" and (value is None or "=" in value):
+                flags.append(str(takes[word].const))  # said, or the first override would be taken for it
+                overrides += [value] if value else []
+            elif value is not None:
+                flags.append(value)
     parser.parse_args([*flags, *overrides])
     return flags, overrides
 

@@ -246,6 +246,10 @@ def test_flags_of_hydra_print_and_end(project: Any, capsys: pytest.CaptureFixtur
 
     assert run(["+experiment=x", "--cfg", "job", "hyperparameters.lr=3"], never) == 0
     assert "lr: 3" in capsys.readouterr().out
+    assert run(["+experiment=x", "--cfg", "job", "hyperparameters.lr=3,4"], never) == 0
+    assert "lr: 0.01" in capsys.readouterr().out
+    assert run(["--info", "+experiment=x"], never) == 0
+    assert "Defaults List" in capsys.readouterr().out
     assert run(["--info", "searchpath", "+experiment=x"], never) == 0
     assert "experiments" in capsys.readouterr().out
 
