@@ -8,14 +8,13 @@ import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweeper.aws.clients import Clients, Endpoint
 from sweeper.aws.errors import mapped
 from sweeper.core.model import EngineKind, EngineSettings, Scope, Sweep
-from sweeper.engine import launch
+from sweeper.debts import LocalEngine
 from sweeper.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,17 +34,10 @@ class Connection:
 
     scope: Scope
     owner: str
-    make: Callable[[], Clients]
+    clients: Callable[[], Clients]
+    """The clients; the local engine is started by the first call, and again when it was killed."""
     service: str = ""
     """Which state of the local engine answers: another one when its folder was removed. Empty for AWS."""
-
-    @cached_property
-    def _made(self) -> Clients:
-        return self.make()
-
-    def clients(self) -> Clients:
-        """The clients; the local engine is started by the first call."""
-        return self._made
 
 
 def connect(sweep: Sweep, *, reading: bool = False) -> Connection:
@@ -65,13 +57,10 @@ def local(project: Path, options: Mapping[str, object], owner: str | None, *, re
     ours = {"kind", *(setting.name for setting in fields(EngineSettings))}
     theirs = {key: value for key, value in options.items() if key not in ours}
 
-    def make() -> Clients:
-        info = launch.ensure(engine_folder(project), theirs)
-        return Clients(Endpoint.local(info.url, info.region))
-
     named = owner or os.environ.get("SWEEPER_OWNER") or getpass.getuser()
     scope = Scope(EngineKind.LOCAL, LOCAL_ACCOUNT, LOCAL_REGION)
-    return Connection(scope, named, make, "" if reading else _identity(engine_folder(project)))
+    engine = LocalEngine(engine_folder(project), theirs)
+    return Connection(scope, named, engine, "" if reading else _identity(engine_folder(project)))
 
 
 def _identity(folder: Path) -> str:

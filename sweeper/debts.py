@@ -33,6 +33,27 @@ def state_folder() -> Path:
     return Path(base) / "sweeper"
 
 
+@dataclass
+class LocalEngine:
+    """The clients of a local engine. Every call makes sure that it is this folder's engine that answers.
+
+    That costs about a millisecond. An engine that was killed is started again, and another one that happens to
+    listen where it was is never believed.
+    """
+
+    folder: Path
+    options: Mapping[str, Any]
+    _url: str = ""
+    _made: Clients | None = None
+
+    def __call__(self) -> Clients:
+        """The clients of the engine that runs now. Raises EngineError when none can be started."""
+        info = launch.ensure(self.folder, dict(self.options))
+        if self._made is None or info.url != self._url:
+            self._url, self._made = info.url, Clients(Endpoint.local(info.url, info.region))
+        return self._made
+
+
 @dataclass(frozen=True)
 class Account:
     """How to reach the service that holds a sweep's pools; never a credential."""
@@ -46,12 +67,9 @@ class Account:
     def api(self) -> TrainingApi:
         """The service; the local engine is started when it is asked."""
         if self.engine == EngineKind.LOCAL.value:
-            return SageMakerApi(self._local)
-        return SageMakerApi(lambda: Clients(Endpoint(region=self.region, profile=self.profile)))
-
-    def _local(self) -> Clients:
-        info = launch.ensure(Path(self.engine_folder), dict(self.engine_options))
-        return Clients(Endpoint.local(info.url, info.region))
+            return SageMakerApi(LocalEngine(Path(self.engine_folder), self.engine_options))
+        clients = Clients(Endpoint(region=self.region, profile=self.profile))
+        return SageMakerApi(lambda: clients)
 
     @property
     def gone(self) -> bool:
@@ -201,7 +219,8 @@ def close_debts(
         chain = debt.chain()
         if debt.account.gone:
             return []
-        closer = Closer(debt.account.api(), debt.settings, clock, say, impatient)
+        region = debt.account.region if debt.account.engine == EngineKind.AWS.value else ""
+        closer = Closer(debt.account.api(), debt.settings, clock, say, impatient, region)
         return closer.close_all(chain, stop_running=stop_running)
 
 
@@ -214,6 +233,7 @@ class Closer:
     clock: Clock
     say: Callable[[str], None]
     impatient: Callable[[], bool] = lambda: False
+    region: str = ""
 
     def close_all(self, chain: Chain, *, stop_running: bool) -> list[Unreleased]:
         """Close every job that may hold a pool, newest first; returns those that could not be closed."""
@@ -232,6 +252,7 @@ class Closer:
             harvest=_not_ours_to_judge,
             is_own=chain.jobs.__contains__,
             impatient=self.impatient,
+            region=self.region,
             stop_running=stop_running,
         )
         return releaser.close_all(chain.debts_newest_first)

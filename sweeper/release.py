@@ -34,12 +34,16 @@ class Unreleased:
 
     name: str
     why: str
+    region: str = ""
+    """The AWS region; empty for the local engine."""
 
     @property
     def command(self) -> str:
         """What to type."""
+        if not self.region:
+            return f"sweeper pools release {self.name}"
         return (
-            f"aws sagemaker update-training-job --training-job-name {self.name} "
+            f"aws sagemaker update-training-job --region {self.region} --training-job-name {self.name} "
             "--resource-config KeepAlivePeriodInSeconds=0"
         )
 
@@ -57,6 +61,8 @@ class Releaser:
     say: Callable[[str], None]
     harvest: Callable[[Job, Mapping[str, Any]], ev.Outcome]
     is_own: Callable[[str], bool]
+    region: str = ""
+    """The AWS region for the commands that are told; empty for the local engine."""
     impatient: Callable[[], bool] = lambda: False
     stop_running: bool = True
     """False: a running job is left to finish before its pool is closed (the watchdog's way)."""
@@ -206,7 +212,7 @@ class Closing:
         self.r.note(ev.PoolClosed(self.job.name, how.value, by, retained))
 
     def _give_up(self, why: str) -> None:
-        self.given_up = Unreleased(self.job.name, why)
+        self.given_up = Unreleased(self.job.name, why, self.r.region)
 
     def _nag(self) -> None:
         if self._now >= self._next_nag and self.job.in_debt:

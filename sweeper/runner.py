@@ -14,7 +14,7 @@ from sweeper.core.decide import Decide, Extend, Finish, Release, StopJob, Submit
 from sweeper.core.events import Closed, JobStatus, PoolStatus
 from sweeper.core.failures import Failure, is_vague
 from sweeper.core.keepalive import keep_alive_s
-from sweeper.core.model import Scope, Sweep
+from sweeper.core.model import EngineKind, Scope, Sweep
 from sweeper.core.outcome import (
     final_metrics,
     fingerprint_of,
@@ -31,7 +31,15 @@ from sweeper.core.resume import resume
 from sweeper.core.search import search_for
 from sweeper.core.stop import Until, every
 from sweeper.core.watch import ReadLog, Watch
-from sweeper.errors import ApiError, ApiErrorKind, ForeignNameError, JournalError, LockedChangedError, SweeperError, assert_never
+from sweeper.errors import (
+    ApiError,
+    ApiErrorKind,
+    ForeignNameError,
+    JournalError,
+    LockedChangedError,
+    SweeperError,
+    assert_never,
+)
 from sweeper.journal import Asked
 from sweeper.ports import Backend, Clock, Description, Journal, Progress, Request, TrainingApi
 from sweeper.release import DENIED_S, IMPATIENT_S, Releaser, Unreleased
@@ -277,7 +285,9 @@ class Runner:
         except Exception as second:  # noqa: BLE001 - a second trouble must not hide what may still bill
             for job in debts:
                 if job.in_debt:
-                    self.unreleased[job.name] = Unreleased(job.name, f"{type(second).__name__}: {second}")
+                    self.unreleased[job.name] = Unreleased(
+                        job.name, f"{type(second).__name__}: {second}", self._aws_region
+                    )
 
     # -- submit: the intent is durable first, then create until proven (R1-R3) --------------------------------------
 
@@ -491,6 +501,10 @@ class Runner:
         elif not job.intent.keep_alive_s:
             self.note(ev.PoolClosed(job.name, Closed.NEVER_HAD_POOL.value))
 
+    @property
+    def _aws_region(self) -> str:
+        return self.scope.region if self.scope.engine is EngineKind.AWS else ""
+
     def _is_own(self, name: str) -> bool:
         """True for a job of this sweep, also one that an earlier journal knew and this one does not."""
         if name in self.chain.jobs:
@@ -586,6 +600,7 @@ class Runner:
             say=self.world.progress.say,
             harvest=self._harvest_now,
             is_own=self._is_own,
+            region=self._aws_region,
             impatient=self._impatient,
         )
         for failed in releaser.close_all([self.chain.jobs[name] for name in names]):

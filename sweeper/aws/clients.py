@@ -82,12 +82,12 @@ def _config(attempts: int, endpoint: Endpoint, patience_s: float) -> Config:
 
 
 class SageMakerApi:
-    """The TrainingApi port over boto3. The client is made at the first call."""
+    """The TrainingApi port over boto3. The clients are asked for at every call: a local engine may be another one."""
 
     def __init__(self, clients: Callable[[], Clients]) -> None:
         self._make = clients
 
-    @cached_property
+    @property
     def _clients(self) -> Clients:
         return self._make()
 

@@ -7,7 +7,6 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +59,8 @@ class Staging:
         self._clients, self._scope, self._sweep, self._project = clients, scope, sweep, project
         self._done: dict[str, Staged] = {}
         self._buckets: set[str] = set()
+        self._asked: Clients | None = None
+        self._made: Any = None
 
     def __call__(self, config: Mapping[str, Any]) -> Staged:
         """Where the code and data of this resolved trial lie. Uploads what is missing."""
@@ -143,9 +144,12 @@ class Staging:
         with mapped("CreateBucket"):
             self._s3.create_bucket(Bucket=bucket, **where)
 
-    @cached_property
+    @property
     def _s3(self) -> Any:
-        return self._clients().client("s3")
+        clients = self._clients()
+        if self._asked is not clients:
+            self._asked, self._made = clients, clients.client("s3")
+        return self._made
 
 
 class Located(Staging):

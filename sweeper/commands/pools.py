@@ -246,6 +246,7 @@ def _close(account: Account, api: TrainingApi, description: Mapping[str, Any], c
         say=complain,
         harvest=lambda job, description: ev.Outcome(job.name, "", ev.TrialStatus.INTERRUPTED.value),
         is_own=lambda other: True,
+        region=account.region if account.engine == EngineKind.AWS.value else "",
         impatient=lambda: len(clock.caught) > 1,
     )
     debt = next((d for d in Registry(state_folder()) if name in _owed(d)), None)

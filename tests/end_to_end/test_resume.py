@@ -1,7 +1,10 @@
 """What happens between two runs: retries, removed folders, a changed declaration, a journal that was put back."""
 
+import os
 import shutil
+import signal
 
+from sweeper.engine import launch
 from tests.end_to_end.conftest import Project, wait_for
 
 
@@ -91,3 +94,13 @@ def test_another_sweep_first_closes_what_a_dead_runner_left_open(project: Projec
     assert (ended.code, "closing the pools that the sweep dead" in ended.err) == (0, True)
     assert set(project.pools()) <= {"Reused", "Terminated", ""}
     assert project.verb("list").err == ""
+
+
+def test_a_killed_engine_is_started_again_and_the_sweep_goes_on(project: Project) -> None:
+    """SIGKILL of the engine in the middle of training: its job goes on, and every trial completes once."""
+    running = project.start("hyperparameters.wait=2")
+    wait_for(project.begun, "the first trial trains")
+    os.kill(launch.ensure(project.root / ".sweeper/engine").pid, signal.SIGKILL)
+    ended = project.ended(running)
+    assert ended.code == 0, ended.err
+    assert ([row["attempts"] for row in project.rows()], len(project.begun())) == (["1", "1", "1"], 3)
