@@ -10,9 +10,10 @@ from itertools import pairwise
 from typing import Any
 
 from sweeper.core import events as ev
-from sweeper.core.chain import Chain, fold
+from sweeper.core.chain import Chain, Job, fold
 from sweeper.core.model import Sweep
 from sweeper.core.request import FINGERPRINT
+from sweeper.core.stop import Budget
 from sweeper.engine import jobs as service
 from sweeper.engine.states import JobStatus as ServiceStatus
 from sweeper.runner import Ending
@@ -69,6 +70,7 @@ def check(
     found += _commitment(ledger, journal)
     found += _no_secret(ledger, journal, said, secret)
     found += _cost(ledger, sweep)
+    found += _budget(ledger, sweep)
     if ending is not None:
         found += _no_lost_result(ledger, chain)
     return found
@@ -91,10 +93,20 @@ def _no_lost_result(ledger: Ledger, chain: Chain) -> list[str]:
             if outcome is None or outcome.metrics != values:
                 found.append(f"I2: {job.name} completed with {values} and is told as {outcome}")
         elif outcome and outcome.trial_status == "completed":
-            found.append(f"I2: {job.name} is told as completed and is {job.status}")
+            found += _stopped_by_us(ledger, job, known)
     names = {job.name for job in ledger.jobs}
     told = [name for name, job in chain.jobs.items() if job.outcome and job.outcome.trial_status == "completed"]
     return found + [f"I2: {name} is told as completed and never was" for name in told if name not in names]
+
+
+def _stopped_by_us(ledger: Ledger, job: service.Job, known: Job | None) -> list[str]:
+    """A stopped job counts as completed only when it had shown the metric that its stop is told with."""
+    judged = known.judged if known else None
+    if job.status is not ServiceStatus.STOPPED or judged is None or judged.verdict != "completed":
+        return [f"I2: {job.name} is told as completed and is {job.status}"]
+    if (judged.metric, judged.value) not in ledger.twin.printed_by(job.name):
+        return [f"I2: {job.name} never showed {judged.metric} = {judged.value}"]
+    return []
 
 
 def _capacity(ledger: Ledger) -> list[str]:
@@ -142,6 +154,22 @@ def _cost(ledger: Ledger, sweep: Sweep) -> list[str]:
         if hidden and last.keep_alive_s and settings.settle_gap_s < waited:
             found.append(f"I10: {job.name} started cold inside the settle gap of {last.name}")
     return found
+
+
+def _budget(ledger: Ledger, sweep: Sweep) -> list[str]:
+    """I10: what the service bills for a sweep's jobs and pools never comes to more than its budget."""
+    budgets = [rule.usd for rule in sweep.stop if isinstance(rule, Budget)]
+    if not budgets or sweep.rate is None:
+        return []
+    now = ledger.twin.clock.now()
+    seconds = 0.0
+    for job in ledger.jobs:
+        if job.training_from is not None:
+            seconds += (now if job.ended is None else job.ended) - job.training_from
+        if job.retention is not None:
+            seconds += job.retention.billable_s(now)
+    usd = seconds * sweep.rate.usd_per_second
+    return [f"I10: {usd:.4f} USD were billed, the budget is {min(budgets):g}"] if usd > min(budgets) + 1e-6 else []
 
 
 def wire(calls: Sequence[Call]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 from sweeper.backends.warm_pool import WarmPool
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, fold
+from sweeper.core.costs import Rate
 from sweeper.core.model import (
     EngineKind,
     EngineSettings,
@@ -27,6 +28,7 @@ from sweeper.core.model import (
 )
 from sweeper.core.request import Staged, build, digest, fingerprint, job_name
 from sweeper.core.stop import rules
+from sweeper.core.watch import News
 from sweeper.debts import Closer
 from sweeper.errors import ApiError, SweeperError
 from sweeper.ports import Description, Journal, Request
@@ -82,6 +84,11 @@ class ListedTrials:
         return next((trial for trial in self._trials if trial.id == id), None)
 
 
+FITS = 16
+"""The largest batch that fits into a simulated machine."""
+USD_PER_HOUR = 3.6
+
+
 def metric_of(name: str) -> float:
     """The value that the job of this name prints: its own, so that a mixed-up result is noticed."""
     return int(digest(name)[:8], 16) / 2**32
@@ -89,12 +96,18 @@ def metric_of(name: str) -> float:
 
 def behaviour(request: Request, rng: random.Random) -> Script:
     """What a simulated container does."""
-    metrics = {"m": metric_of(str(request["TrainingJobName"]))}
+    last = metric_of(str(request["TrainingJobName"]))
+    metrics = {"m": last}
     seconds = rng.choice((30.0, 120.0, 900.0))
     stops_in = rng.choice((1.0, 30.0, 200.0))
+    if float(request.get("HyperParameters", {}).get("batch", 1)) > FITS:
+        return Script(seconds / 10, 1, "RuntimeError: CUDA out of memory.\nexit code 1", stops_in=stops_in)
     if rng.random() < 0.1:
         return Script(seconds, 1, "ValueError: no\nexit code 1", stops_in=stops_in)
-    return Script(seconds, 0, "", metrics, stops_in=stops_in)
+    # Ten values on the way to the last one; some jobs are better for a while than they are in the end.
+    high = rng.choice((1.0, 1.0, 1.3))
+    points = [(seconds * n / 10, {"m": last * high * n / 9}) for n in range(10)] if rng.random() < 0.5 else []
+    return Script(seconds, 0, "", metrics, points, stops_in=stops_in)
 
 
 def draw_sweep(rng: random.Random) -> Sweep:
@@ -110,13 +123,31 @@ def draw_sweep(rng: random.Random) -> Sweep:
         {},
         {"max_trials": 2},
         {"until": {"metric": "m", "op": ">=", "value": 0.8}},
+        {"until": {"metric": "m", "op": ">=", "value": 0.3, "for": 2}},
+        {"max_seconds": rng.choice((300, 3000))},
+        {"max_failures": rng.choice((1, 2, 0.5))},
+        {"no_improvement": {"trials": 1}},
+        {"all": [{"max_trials": 1}, {"no_improvement": {"trials": 1}}]},
+        {"budget_usd": rng.choice((1.0, 3.0, 8.0))},
+        {"budget_usd": 6.0, "until": {"metric": "m", "op": ">=", "value": 0.9}},
     ]
     failures: list[Mapping[str, Any]] = [
         {},
         {"internal_error": {"retry": 2}, "capacity": {"retry": 1}},
         {"algorithm_error": "stop"},
         {"same_error_limit": 2},
+        {"out_of_memory": {"patch": {"hyperparameters.batch": "max(1, value // 2)"}}},
+        {"out_of_memory": {"next": {"hyperparameters.batch": [32, 8]}}, "internal_error": {"retry": 1}},
     ]
+    prunes: list[Mapping[str, Any]] = [
+        {},
+        {},
+        {"median": {"after_steps": 2, "min_trials": 1}},
+        {"patience": {"steps": 3}, "nan": True},
+        {"halving": {"first": 2, "factor": 2}},
+        {"no_metric_s": 60, "stalled_log_s": 300},
+    ]
+    batch = rng.choice((1, 1, 1, 64))
     return Sweep(
         name=NAME,
         locked=LOCKED,
@@ -124,12 +155,24 @@ def draw_sweep(rng: random.Random) -> Sweep:
         digest="d",
         source_digest="s",
         trials=trials,
-        resolve=lambda trial: {**base, "hyperparameters": {"x": trial.values["hyperparameters.x"]}},
+        resolve=lambda trial: {
+            **base,
+            "hyperparameters": {
+                "x": trial.values["hyperparameters.x"],
+                "batch": trial.values.get("hyperparameters.batch", batch),
+            },
+        },
         engine_settings=EngineSettings(poll_s=rng.choice((5.0, 10.0, 30.0))),
         metrics=(MetricDefinition("m", "m=(.*)"),),
         objective=Objective("m", Goal.MAXIMIZE),
         stop=rules(rng.choice(declared)),
-        pool=PoolSettings(keep_alive_s=rng.choice((60, 300, 900, 3600)), last_job_releases=rng.random() < 0.5),
+        on_until=rng.choice(("stop", "stop", "finish")),
+        prune=rng.choice(prunes),
+        rate=Rate(USD_PER_HOUR / 3600),
+        max_runtime_s=3600,
+        pool=PoolSettings(
+            keep_alive_s=rng.choice((60, 300, 900, 3600, "auto")), last_job_releases=rng.random() < 0.5
+        ),
         on_failure=rng.choice(failures),
     )
 
@@ -268,6 +311,20 @@ class Listener:
         self.lines.append(line)
 
 
+class LogPosition:
+    """The log of a simulated job, read on from where it was left by this invocation."""
+
+    def __init__(self, twin: Twin) -> None:
+        self._twin = twin
+        self._read: dict[str, int] = {}
+
+    def news(self, name: str) -> News:
+        """The points that were printed since the last look."""
+        points = self._twin.printed_by(name)[self._read.get(name, 0) :]
+        self._read[name] = self._read.get(name, 0) + len(points)
+        return News(len(points), points)
+
+
 @dataclass
 class Result:
     """What one seed came to."""
@@ -381,6 +438,8 @@ class Simulation:
             progress=self.listener,
             stage=lambda config: Staged("", {}, "s3://bucket/out"),
             caught=self.danger.caught,
+            read_log=LogPosition(self.twin).news,
+            curve=self.twin.printed,
         )
         try:
             runner = self.runner(self.sweep, SCOPE, OWNER, world)

@@ -311,6 +311,18 @@ class Twin:
                 seen.update({k: (v, job.training_from + second) for k, v in values.items()})
         self.service.metrics_seen(name, seen)
 
+    def printed_by(self, name: str) -> list[tuple[str, float]]:
+        """(metric, value) in the order in which a job's script has printed them by now."""
+        script, job = self._scripts.get(name), self.service.jobs.get(name)
+        if script is None or job is None or job.training_from is None:
+            return []
+        ran = (job.ended if job.ended is not None else self.clock.now()) - job.training_from
+        return [point for second, values in script.points if second <= ran for point in values.items()]
+
+    def printed(self, job: Any) -> list[tuple[str, float]]:
+        """The same of an ended job."""
+        return self.printed_by(job.name)
+
     def _tempt_a_stranger(self, name: str, at: float) -> None:
         job = self.service.jobs.get(name)
         if not self.faults.foreign_takes or job is None or not job.keep_alive_s or name.startswith("foreign-"):

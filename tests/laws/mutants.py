@@ -127,6 +127,22 @@ class ReleasesOnSuccessOnly(Runner):
         return Finish("stopped") if chain.stopping and isinstance(move, Release) else move
 
 
+class IgnoresTheBudget(Runner):
+    """A job may run as long as it is declared to, whatever is left."""
+
+    def _intend(self, name: str, decision: Any, *rest: Any) -> ev.Intent:
+        return super()._intend(name, replace(decision, most_s=None), *rest)
+
+
+class ToldAsCompleted(Runner):
+    """A job that was stopped at its metric is told with a value that it never showed."""
+
+    def note(self, event: ev.Event) -> None:
+        if isinstance(event, ev.Judged) and event.value is not None:
+            event = replace(event, value=event.value + 1)
+        super().note(event)
+
+
 class _NoWait(Closing):
     def _absent(self, description: Mapping[str, Any]) -> None:
         self._closed(Closed.NEVER_HAD_POOL)
@@ -168,4 +184,6 @@ MUTANTS: Mapping[str, type[Runner]] = {
     "releases on success only": ReleasesOnSuccessOnly,
     "releases the last job only": ReleasesTheLastJobOnly,
     "no settle wait": NoSettleWait,
+    "the budget does not shorten a job": IgnoresTheBudget,
+    "a stopped job is told with another value": ToldAsCompleted,
 }
