@@ -115,7 +115,7 @@ class Application:
         with self._objects.lock:
             chunks = list(self._moto(environ, start))
             if environ["REQUEST_METHOD"] in ("PUT", "POST", "DELETE"):
-                bucket, _, key = unquote(str(environ["RAW_URI"]).partition("?")[0]).lstrip("/").partition("/")
+                bucket, key = _object_of(environ)
                 if bucket:
                     self._objects.sync(bucket, key)
         return chunks
@@ -196,6 +196,16 @@ def _from_this_machine(environ: Environ) -> bool:
     host = str(environ.get("HTTP_HOST", ""))
     name = host[: host.rfind(":")] if ":" in host and not host.endswith("]") else host
     return "HTTP_ORIGIN" not in environ and (name in _LOOPBACK or name.endswith(".localhost"))
+
+
+def _object_of(environ: Environ) -> tuple[str, str]:
+    """Bucket and key that an S3 request is about, in either way of addressing."""
+    path = unquote(str(environ["RAW_URI"]).partition("?")[0]).removeprefix("/")
+    host = str(environ.get("HTTP_HOST", "")).partition(":")[0]
+    if host.endswith(".localhost"):
+        return host.removesuffix(".localhost"), path
+    bucket, _, key = path.partition("/")
+    return bucket, key
 
 
 def _scope(environ: Environ) -> str:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 LINE_MAX = 64 * 1024
+LOG_MAX = 1 << 30
 _DRAIN_S = 2.0
 _PR_SET_CHILD_SUBREAPER = 36
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
@@ -47,6 +48,7 @@ class Log:
     def __init__(self, path: Path) -> None:
         self._file = path.open("ab", buffering=0)
         self._rest = b""
+        self._left = LOG_MAX - self._file.tell()
 
     def feed(self, data: bytes) -> None:
         """Take output as it comes; a line without an end is cut where it gets too long."""
@@ -70,8 +72,13 @@ class Log:
             for line in lines
             for i in range(0, max(len(line), 1), LINE_MAX)
         )
-        if text:
-            self._file.write(text.encode("utf-8"))
+        if not text or self._left <= 0:
+            return
+        data = text.encode("utf-8")
+        self._left -= len(data)
+        if self._left <= 0:  # a job that never stops talking must not fill the disk
+            data += f"{stamp} sweeper engine: the log is longer than {LOG_MAX} bytes; the rest is dropped\n".encode()
+        self._file.write(data)
 
 
 def adopt_orphans() -> None:

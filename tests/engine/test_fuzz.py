@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweeper.engine import folders, launch, rules
-from sweeper.engine.container import escape
+from sweeper.engine.container import LOG_MAX, Log, escape
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.folders import InputError
 from sweeper.engine.logs import TrainingLogs
@@ -251,6 +251,21 @@ def test_a_job_cannot_make_the_engine_read_or_write_elsewhere(clients: Clients, 
 def test_a_log_line_is_one_line(line: str) -> None:
     """After escaping no control character is left that could end or hide a line."""
     assert not any(ord(c) < 32 or ord(c) == 127 for c in escape(line.replace("\n", "")))
+
+
+def test_a_log_without_end_is_cut(tmp_path: Path) -> None:
+    """A job that never stops talking fills the disk up to a limit, and the log says where it was cut."""
+    path = tmp_path / "log"
+    with path.open("wb") as file:
+        file.truncate(LOG_MAX - 50)  # a hole: nothing is really written
+    log = Log(path)
+    for _ in range(10):
+        log.feed(b"x" * 100 + b"\n")
+    log.close()
+    assert path.stat().st_size < LOG_MAX + 300
+    with path.open("rb") as file:
+        file.seek(-100, 2)
+        assert b"the rest is dropped" in file.read()
 
 
 @given(st.text(max_size=30), st.text(max_size=100))

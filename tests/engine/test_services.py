@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -167,3 +168,20 @@ def test_multipart_uploads_and_conditions(clients: Clients) -> None:
     with pytest.raises(ClientError, match="PreconditionFailed"):
         clients.s3.put_object(Bucket="bucket", Key="big", Body=b"", IfNoneMatch="*")
     clients.s3.delete_object(Bucket="bucket", Key="big")
+
+
+def test_buckets_may_be_named_in_the_host(clients: Clients) -> None:
+    """A client with the address `localhost` puts the bucket into the host's name; its objects are kept all the same."""
+    port = clients.url.rpartition(":")[2]
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=f"http://localhost:{port}",
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    s3.put_object(Bucket="bucket", Key="by/host", Body=b"x")
+    assert clients.s3.get_object(Bucket="bucket", Key="by/host")["Body"].read() == b"x"
+    with sqlite3.connect(clients.state_dir / "s3/index.db") as index:
+        assert index.execute("SELECT size FROM objects WHERE key='by/host'").fetchone() == (1,)
+    index.close()
