@@ -36,7 +36,7 @@ from sweeper.ports import Progress
 from sweeper.progress import PlainProgress, Several
 from sweeper.release import Unreleased
 from sweeper.runner import Ending, Runner, World
-from sweeper.tracking import files, table
+from sweeper.tracking import files, optuna_journal, table
 from sweeper.tracking.refresh import ResultFiles
 from sweeper.trial_log import store
 from sweeper.watchdog import Watchdog
@@ -323,6 +323,7 @@ class Session:
 def report(sweep: Sweep, chain: Chain, folder: Path, redact: Redactor) -> None:
     """Write the result files and print the table. Raises OSError when the files cannot be written."""
     found, chosen = files.write_results(sweep, chain, folder, redact)
+    optuna_journal.write(folder, sweep, chain)
     try:
         table.print_table(sys.stdout, found, sweep.trials.keys, chosen, sweep.objective)
         print(table.pool_line(chain))

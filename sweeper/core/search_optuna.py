@@ -146,35 +146,22 @@ class OptunaSearch:
         self._trials.known.append(Trial(len(self._trials.known), history.id, was.label, dict(was.values)))
 
     def _tell(self, history: TrialHistory) -> None:
-        import optuna
 
         self._told.add(history.id)
         asked, result = self._asked[history.id], self._result(history)
         if asked is not None:
             self._study.tell(asked, **result)
             return
-        values = history.jobs[0].intent.values
-        params = {key: self._option(key, value) for key, value in values.items()}
-        try:
-            seen = optuna.trial.create_trial(
-                params=params,
-                distributions=dict(self._distributions),
-                value=result.get("values"),
-                state=result.get("state", optuna.trial.TrialState.COMPLETE),
-            )
-        except ValueError:
-            return  # outside of the domain as it is declared now
-        self._study.add_trial(seen)
+        seen = as_optuna(history, self._settings.of, self._objective)
+        if seen is not None:
+            self._study.add_trial(seen)
 
     def _result(self, history: TrialHistory | None) -> dict[str, Any]:
-        """What to tell: the last value of the objective, or that there is none. NaN is none."""
+        """What to tell: the last value of the objective, or that there is none."""
         import optuna
 
-        value = metric_of(history.last, self._objective.metric) if history and history.jobs else None
-        good = history is not None and history.status in (TrialStatus.COMPLETED, TrialStatus.PRUNED)
-        if value is None or math.isnan(value) or not good:
-            return {"state": optuna.trial.TrialState.FAIL}
-        return {"values": value}
+        value = result_of(history, self._objective) if history else None
+        return {"state": optuna.trial.TrialState.FAIL} if value is None else {"values": value}
 
     # -- values -----------------------------------------------------------------------------------------------
 
@@ -184,8 +171,31 @@ class OptunaSearch:
             return next(option for option in arguments if _text(option) == drawn)
         return float(f"{drawn:.{DIGITS}g}") if isinstance(drawn, float) else drawn
 
-    def _option(self, key: str, value: Any) -> Any:
-        return _text(value) if self._settings.of[key][0] == "choice" else value
+
+def result_of(history: TrialHistory, objective: Objective) -> float | None:
+    """The objective's last value of a trial that has come to one; NaN is none."""
+    value = metric_of(history.last, objective.metric) if history.jobs else None
+    good = history.status in (TrialStatus.COMPLETED, TrialStatus.PRUNED)
+    return None if value is None or math.isnan(value) or not good else value
+
+
+def as_optuna(history: TrialHistory, of: Domains, objective: Objective) -> optuna.trial.FrozenTrial | None:
+    """A finished trial as Optuna keeps it; None when its values lie outside of the domains."""
+    import optuna
+
+    job = history.jobs[0]
+    value = result_of(history, objective)
+    state = optuna.trial.TrialState
+    try:
+        return optuna.trial.create_trial(
+            params={k: _text(v) if of[k][0] == "choice" else v for k, v in job.intent.values.items()},
+            distributions={key: distribution(*domain) for key, domain in of.items()},
+            value=value,
+            state=state.FAIL if value is None else state.COMPLETE,
+            user_attrs={"trial": history.id, "name": job.intent.label, "job": history.last.name},
+        )
+    except (KeyError, ValueError):
+        return None
 
 
 def _text(option: Any) -> str:
