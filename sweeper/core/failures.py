@@ -65,8 +65,8 @@ CAUSES: tuple[Row, ...] = (
     _row(
         Failure.DEPENDENCY,
         r"^\W*(?:ModuleNotFoundError|ImportError)\b|^\W*(?:pkg_resources\.)?(?:DistributionNotFound|\w*VersionConflict)\b"
-        r"|^\W*InstallRequirementsError\b|^pip could not install\b|^(?:ERROR: )?No matching distribution found for"
-        r"|ResolutionImpossible|^(?:ERROR: )?Could not find a version that satisfies",
+        r"|^\W*Install(?:Requirements|Module)Error\b|^pip could not install\b"
+        r"|^(?:ERROR: )?No matching distribution found for|ResolutionImpossible|^(?:ERROR: )?Could not find a version that satisfies",
     ),
     _row(
         Failure.OUT_OF_MEMORY,
@@ -148,12 +148,19 @@ def is_driver_format(reason: str) -> bool:
 
 def _exception(lines: list[str]) -> str:
     """The last exception among these lines that no wrapper is; empty when there is none."""
-    if lines and (m := _EXCEPTION.match(lines[0])) and m[1] not in _WRAPPERS:
-        return lines[0]
-    for line in reversed(lines):
-        if (m := _EXCEPTION.match(line)) and m[1] not in _WRAPPERS:
-            return line.strip(' "')
+    order = [0, *reversed(range(len(lines)))] if lines else []
+    for at in order:
+        if (m := _EXCEPTION.match(lines[at])) and m[1] not in _WRAPPERS:
+            return _with_message(lines, at)
     return ""
+
+
+def _with_message(lines: list[str], at: int) -> str:
+    """An exception's line; the toolkit breaks it behind the colon, and then its message is the next one."""
+    line = lines[at].strip(' "')
+    if line.endswith(":") and at + 1 < len(lines) and not _NOISE.match(lines[at + 1]):
+        line += " " + lines[at + 1].strip(' "')
+    return line
 
 
 def _evidence(reason: str) -> str:
