@@ -72,8 +72,10 @@ def enter(ml: Path, wanted: Isolation, *, read_only: tuple[str, ...] = (), no_ne
     if wanted is Isolation.FULL:
         _become_child_of_init()
     _libc().sethostname(b"algo-1", 6)
+    folder = os.open(ml, os.O_PATH | os.O_CLOEXEC)  # it may lie below the /opt that is about to be hidden
     _shadow_opt()
-    _mount(str(ml), OPT_ML, None, _MS_BIND | _MS_REC)
+    _mount(f"/proc/self/fd/{folder}", OPT_ML, None, _MS_BIND | _MS_REC)
+    os.close(folder)
     for name in read_only:
         _read_only(f"{OPT_ML}/{name}")
     hosts = ml.parent / "hosts"
