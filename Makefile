@@ -3,8 +3,13 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+# The second row of the matrix: the coming Hydra.
+NEXT   := .venv-next
+HYDRA  := hydra-core==1.4.0rc3 omegaconf==2.4.1rc1
+# Other people's clients of the engine, in an environment of their own.
+CLIENTS := .venv-clients
 
-.PHONY: setup run test check bench clean
+.PHONY: setup run test test-matrix test-clients check bench clean
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -20,6 +25,23 @@ run: $(READY)  ## run the first experiment on the local engine
 test: $(READY)  ## run the tests
 	$(BIN)/python -m pytest -q
 
+$(NEXT)/.ready: pyproject.toml Makefile
+	$(PYTHON) -m venv $(NEXT)
+	$(NEXT)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(NEXT)/bin/python -m pip install --quiet --editable ".[examples]" --group dev $(HYDRA)
+	touch $@
+
+test-matrix: test $(NEXT)/.ready  ## run the tests on today's Hydra and on the coming one
+	$(NEXT)/bin/python -m pytest -q
+
+$(CLIENTS)/.ready: Makefile
+	$(PYTHON) -m venv $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip install --quiet --upgrade pip awscli
+	touch $@
+
+test-clients: $(READY) $(CLIENTS)/.ready  ## the AWS CLI against a served engine
+	SWEEPER_CLIENTS=$(CLIENTS) $(BIN)/python -m pytest -q -rs tests/clients
+
 check: $(READY)  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -30,4 +52,4 @@ bench: $(READY)  ## ratios of time and memory, measured in one run
 	$(BIN)/python -m benchmarks
 
 clean:  ## remove the environment and everything a run leaves behind
-	rm -rf $(VENV) runs .sweeper
+	rm -rf $(VENV) $(NEXT) $(CLIENTS) runs .sweeper
