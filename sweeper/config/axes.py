@@ -12,7 +12,7 @@ from hydra.errors import HydraException
 
 from sweeper.config.locate import Origin
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem
-from sweeper.core.space import Block
+from sweeper.core.space_blocks import Block
 from sweeper.core.space_values import expand
 
 SEED = "hyperparameters.seed"

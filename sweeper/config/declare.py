@@ -23,7 +23,10 @@ from sweeper.core.identity import Base, Leaves, flatten, text_of
 from sweeper.core.model import BackendKind, EngineKind, EngineSettings, MetricDefinition, PoolSettings, Sweep, Trial
 from sweeper.core.request import digest
 from sweeper.core.search_optuna import OptunaSearch, OptunaTrials, Settings, study
-from sweeper.core.space import Bases, Part, RuleFailedError, Space, shorten, show
+from sweeper.core.space import Space
+from sweeper.core.space_blocks import Part
+from sweeper.core.space_names import shorten, show
+from sweeper.core.space_product import Bases, RuleFailedError
 from sweeper.errors import UsageError
 
 if TYPE_CHECKING:

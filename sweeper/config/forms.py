@@ -10,7 +10,7 @@ from sweeper.config.locate import Origin
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, nearest
 from sweeper.core import space_draws
 from sweeper.core.search_optuna import Settings
-from sweeper.core.space import Block, Column, Part
+from sweeper.core.space_blocks import Block, Column, Part
 from sweeper.core.space_rules import Rule, RuleError, expression, matching
 
 Values = Mapping[str, Any]

@@ -18,7 +18,7 @@ from sweeper.config.schema import SECTIONS
 from sweeper.config.values import COSMETIC, PINNED, names_a_key, read
 from sweeper.core.identity import canonical, flatten
 from sweeper.core.request import digest
-from sweeper.core.space import show
+from sweeper.core.space_names import show
 from sweeper.errors import UsageError
 
 MOST_ROWS = 1000

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from sweeper.core.identity import canonical, flatten, overlay
 from sweeper.core.model import Trial
-from sweeper.core.space import Block, Part, Space, shorten
+from sweeper.core.space import Space
+from sweeper.core.space_blocks import Block, Part
+from sweeper.core.space_names import shorten
 from sweeper.core.space_values import expand
 
 scalars = (
