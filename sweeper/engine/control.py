@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import random
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +20,9 @@ from sweeper.engine.service import Service
 from sweeper.engine.settings import EngineSettings
 from sweeper.engine.states import JobStatus
 from sweeper.engine.store import Store
+
+_LOG = logging.getLogger(__name__)
+_RETRY_S = 1.0
 
 
 class Control:
@@ -77,7 +82,11 @@ class Control:
                 due = self._service.next_due()
                 self._changed.wait(None if due is None else max(0.0, due - time.time()))
                 self._service.tick(time.time())
-                self._flush()
+                try:
+                    self._flush()
+                except sqlite3.Error:  # a full disk: what changed is still marked, and is written when there is room
+                    _LOG.exception("cannot write the engine's records")
+                    self._changed.wait(_RETRY_S)
 
     def _flush(self) -> None:
         """With the lock held: write what changed, hand over the effects in order, wake the clock."""
