@@ -173,7 +173,7 @@ def apply(chain: Chain, event: Event) -> Chain:
             chain.jobs[event.name].acknowledged = True
         case ev.Observed():
             _observe(chain.jobs[event.name], event)
-            chain.pool_never_retained &= PoolStatus.of(event.pool) is not PoolStatus.AVAILABLE
+            chain.pool_never_retained &= PoolStatus.of(event.pool) not in (PoolStatus.AVAILABLE, PoolStatus.REUSED)
         case ev.Settled():
             job = chain.jobs[event.name]
             job.settled = True
