@@ -22,8 +22,8 @@ setup: $(READY)  ## create .venv and install everything
 run: $(READY)  ## run the first experiment on the local engine
 	$(BIN)/python -m sweeper +experiment=lora_ranks
 
-test: $(READY)  ## run the tests
-	$(BIN)/python -m pytest -q
+test: $(READY)  ## run the tests, one process for each core
+	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 $(NEXT)/.ready: pyproject.toml Makefile
 	$(PYTHON) -m venv $(NEXT)

@@ -115,8 +115,8 @@ class Project:
         path = self.root / "began"
         return path.read_text().splitlines() if path.exists() else []
 
-    def jobs(self) -> list[dict[str, Any]]:
-        """Every training job of the engine, oldest first, as Describe shows it."""
+    def jobs(self, name: str = "") -> list[dict[str, Any]]:
+        """The training jobs whose names contain this, oldest first, as Describe shows them."""
         info = launch.ensure(self.root / ".sweeper/engine")
         client = boto3.client(
             "sagemaker",
@@ -125,7 +125,9 @@ class Project:
             aws_access_key_id="x",
             aws_secret_access_key="x",
         )
-        pages = client.get_paginator("list_training_jobs").paginate(SortBy="CreationTime", SortOrder="Ascending")
+        pages = client.get_paginator("list_training_jobs").paginate(
+            SortBy="CreationTime", SortOrder="Ascending", **({"NameContains": name} if name else {})
+        )
         names = [job["TrainingJobName"] for page in pages for job in page["TrainingJobSummaries"]]
         return [client.describe_training_job(TrainingJobName=name) for name in names]
 

@@ -31,7 +31,7 @@ class Countdown:
         self.left = n
 
     def around(self, part: Any) -> Any:
-        """The part, dangerous before and after each of its calls."""
+        """The part, dangerous after each of its calls: just before the next one the outside is the same."""
         outer = self
 
         class Dangerous:
@@ -42,10 +42,9 @@ class Countdown:
         return Dangerous()
 
     def call(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, dangerous before and after."""
+        """The function, dangerous as soon as it has done what it does."""
 
         def dangerous(*arguments: Any, **named: Any) -> Any:
-            self.touch()
             answer = function(*arguments, **named)
             self.touch()
             return answer
@@ -99,7 +98,7 @@ def assert_whole(project: Project, sweep: str, scores: list[float]) -> None:
     outcomes = [event for event in chain_events if isinstance(event, ev.Outcome)]
     completed = [event for event in outcomes if event.trial_status == "completed"]
     assert [event.metrics["score"] for event in completed] == scores
-    ours = [job for job in project.jobs() if job["Environment"]["SWEEPER_FINGERPRINT"].split("/")[1] == sweep]
+    ours = project.jobs(f"{sweep}-")
     marks = [job["Environment"]["SWEEPER_FINGERPRINT"] for job in ours]
     assert len(set(marks)) == len(marks)
     assert {job.get("WarmPoolStatus", {}).get("Status", "") for job in ours} <= {"Reused", "Terminated", ""}
