@@ -66,7 +66,8 @@ CAUSES: tuple[Row, ...] = (
         Failure.DEPENDENCY,
         r"^\W*(?:ModuleNotFoundError|ImportError)\b|^\W*(?:pkg_resources\.)?(?:DistributionNotFound|\w*VersionConflict)\b"
         r"|^\W*Install(?:Requirements|Module)Error\b|^pip could not install\b"
-        r"|^(?:ERROR: )?No matching distribution found for|ResolutionImpossible|^(?:ERROR: )?Could not find a version that satisfies",
+        r"|^(?:ERROR: )?(?:No matching distribution found for|Could not find a version that satisfies)"
+        r"|ResolutionImpossible",
     ),
     _row(
         Failure.OUT_OF_MEMORY,

@@ -23,7 +23,8 @@ class Recorded(NamedTuple):
 def script_error(message: str, code: int = 1) -> str:
     """As the sagemaker-training toolkit words it."""
     command = 'Command "/opt/conda/bin/python3.8 train.py --epochs 1"'
-    return f'AlgorithmError: ExecuteUserScriptError:\nExitCode {code}\nErrorMessage "{message}"\n{command}, exit code: {code}'
+    said = f'ExitCode {code}\nErrorMessage "{message}"'
+    return f"AlgorithmError: ExecuteUserScriptError:\n{said}\n{command}, exit code: {code}"
 
 
 def driver(cause: str, code: int = 1, detail: str = "") -> str:
@@ -36,7 +37,7 @@ CUDA = "CUDA out of memory. Tried to allocate 72.00 MiB (GPU 0; 14.76 GiB total 
 LIMIT = (
     "ResourceLimitExceeded: An error occurred (ResourceLimitExceeded) when calling the CreateTrainingJob operation: "
     "The account-level service limit 'ml.p3.8xlarge for training job usage' is {} Instances, with current utilization "
-    "of {} Instances and a request delta of 1 Instances. Please contact AWS support to request an increase for this limit."
+    "of {} Instances and a request delta of 1 Instances. Please contact AWS support to request an increase."
 )
 NO_DETAIL = 'AlgorithmError: ExecuteUserScriptError:\nCommand "/usr/bin/python3 -m train --epochs 2"'
 FRAMEWORK = (
