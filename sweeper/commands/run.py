@@ -327,6 +327,8 @@ def report(sweep: Sweep, chain: Chain, folder: Path, redact: Redactor) -> None:
     try:
         table.print_table(sys.stdout, found, sweep.trials.keys, chosen, sweep.objective)
         print(table.pool_line(chain))
+        for line in table.ending_lines(found, chain, simulated=sweep.engine is EngineKind.LOCAL):
+            print(line)
         print(f"results: {relative(folder)}/results.csv", flush=True)
     except OSError as error:
         forget_stdout()

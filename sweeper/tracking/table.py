@@ -91,10 +91,20 @@ def _headings(table: Results, keys: Sequence[str]) -> Mapping[str, str]:
         **{column: column.removeprefix("metric.") for column in metrics},
         "pool": "pool",
         "train_seconds": "seconds",
+        "cost_usd": "usd",
         "failure": "failure",
     }
     always = {*keys, "name", "status"}
     return {c: h for c, h in wanted.items() if c in always or any(row.get(c) is not None for row in table.rows)}
+
+
+def ending_lines(table: Results, chain: Chain, *, simulated: bool) -> Iterator[str]:
+    """Which rule ended the chain; and of money on the local engine, that nobody is billed."""
+    if chain.decided:
+        yield f"ended by {chain.decided.rule}: {chain.decided.why}"
+    costs = [row["cost_usd"] for row in table.rows if row.get("cost_usd") is not None]
+    if costs and simulated:
+        yield f"usd is simulated: {sum(costs):.4f} for these seconds on SageMaker at the prices of `prices`"
 
 
 def pool_line(chain: Chain, *, running: bool = False) -> str:
