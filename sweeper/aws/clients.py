@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sweeper.aws.errors import mapped
+from sweeper.aws.errors import mapped, readable
 from sweeper.errors import ApiError, ApiErrorKind
 from sweeper.ports import Description, Request
 
@@ -51,6 +52,11 @@ class Clients:
                 aws_secret_access_key=self._endpoint.secret_key,
             )
 
+    def renew(self) -> None:
+        """Read the credentials again at the next call: somebody may have written new ones into a file meanwhile."""
+        for made in ("session", "once", "asking"):
+            self.__dict__.pop(made, None)
+
     @cached_property
     def once(self) -> Any:
         """SageMaker with one wire attempt: a blind retry of a mutation hides whether it happened."""
@@ -91,26 +97,36 @@ class SageMakerApi:
     def _clients(self) -> Clients:
         return self._make()
 
+    @contextmanager
+    def _asked(self, operation: str) -> Iterator[None]:
+        try:
+            with mapped(operation):
+                yield
+        except ApiError as error:
+            if error.kind is ApiErrorKind.EXPIRED:
+                self._clients.renew()
+            raise
+
     def create_training_job(self, request: Request) -> str:
         """Send CreateTrainingJob once; returns the ARN."""
-        with mapped("CreateTrainingJob"):
+        with self._asked("CreateTrainingJob"):
             answer = self._clients.once.create_training_job(**request)
-        return str(_readable("CreateTrainingJob", answer, "TrainingJobArn")["TrainingJobArn"])
+        return str(readable("CreateTrainingJob", answer, "TrainingJobArn")["TrainingJobArn"])
 
     def describe_training_job(self, name: str) -> Description:
         """DescribeTrainingJob."""
-        with mapped("DescribeTrainingJob"):
+        with self._asked("DescribeTrainingJob"):
             answer = self._clients.asking.describe_training_job(TrainingJobName=name)
-        return dict(_readable("DescribeTrainingJob", answer, "TrainingJobStatus"))
+        return dict(readable("DescribeTrainingJob", answer, "TrainingJobStatus"))
 
     def stop_training_job(self, name: str) -> None:
         """Send StopTrainingJob once."""
-        with mapped("StopTrainingJob"):
+        with self._asked("StopTrainingJob"):
             self._clients.once.stop_training_job(TrainingJobName=name)
 
     def update_training_job(self, name: str, keep_alive_s: int) -> None:
         """Send UpdateTrainingJob once."""
-        with mapped("UpdateTrainingJob"):
+        with self._asked("UpdateTrainingJob"):
             self._clients.once.update_training_job(
                 TrainingJobName=name, ResourceConfig={"KeepAlivePeriodInSeconds": keep_alive_s}
             )
@@ -119,11 +135,4 @@ class SageMakerApi:
         """ListTrainingJobs, page by page."""
         with mapped("ListTrainingJobs"):
             for page in self._clients.asking.get_paginator("list_training_jobs").paginate(**filters):
-                yield from _readable("ListTrainingJobs", page, "TrainingJobSummaries")["TrainingJobSummaries"]
-
-
-def _readable(operation: str, answer: Mapping[str, Any], needed: str) -> Mapping[str, Any]:
-    """The answer, unless it is not the service's: botocore takes a proxy's page with status 200 for an empty one."""
-    if needed not in answer:
-        raise ApiError(ApiErrorKind.LOST, operation, "UnreadableAnswer", f"the answer holds no {needed}")
-    return answer
+                yield from readable("ListTrainingJobs", page, "TrainingJobSummaries")["TrainingJobSummaries"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from botocore import exceptions as boto
 
@@ -92,3 +93,10 @@ def mapped(operation: str) -> Iterator[None]:
     except (boto.BotoCoreError, boto.HTTPClientError) as error:
         # Whatever else: it may or may not have been sent.
         raise ApiError(ApiErrorKind.LOST, operation, type(error).__name__, str(error)) from error
+
+
+def readable(operation: str, answer: Mapping[str, Any], needed: str) -> Mapping[str, Any]:
+    """The answer, unless it is not the service's: botocore takes a proxy's page with status 200 for an empty one."""
+    if needed not in answer:
+        raise ApiError(ApiErrorKind.LOST, operation, "UnreadableAnswer", f"the answer holds no {needed}")
+    return answer

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sweeper.aws.clients import Clients
-from sweeper.aws.errors import mapped
+from sweeper.aws.errors import mapped, readable
 from sweeper.core.model import MetricDefinition
 from sweeper.errors import ApiError, ApiErrorKind
 
@@ -31,12 +31,13 @@ class Tail:
             for _ in itertools.count() if pages is None else range(pages):
                 token = self._tokens.get(stream)
                 with mapped("GetLogEvents"):
-                    page = self._logs.get_log_events(
+                    answer = self._logs.get_log_events(
                         logGroupName=GROUP,
                         logStreamName=stream,
                         startFromHead=True,
                         **({"nextToken": token} if token else {}),
                     )
+                page = readable("GetLogEvents", answer, "events")
                 yield from ((int(event["timestamp"]), str(event["message"])) for event in page["events"])
                 self._tokens[stream] = following = str(page["nextForwardToken"])
                 if following == token:  # the service's way to say that this is the end for now
@@ -51,7 +52,9 @@ class Tail:
             if error.kind is ApiErrorKind.NOT_FOUND:  # the first job of an account makes the group
                 return []
             raise
-        return [str(stream["logStreamName"]) for stream in found["logStreams"]]
+        return [
+            str(stream["logStreamName"]) for stream in readable("DescribeLogStreams", found, "logStreams")["logStreams"]
+        ]
 
 
 def lines(clients: Clients, name: str) -> Iterator[tuple[int, str]]:

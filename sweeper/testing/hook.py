@@ -38,6 +38,9 @@ class Wire(Clients):
         made.meta.events.register(_SENDING, self._hook.answer)
         return made
 
+    def renew(self) -> None:
+        """Nothing: a twin asks for no credentials."""
+
     def to(self, twin: Twin) -> SageMakerApi:
         """The TrainingApi port over botocore to this twin; the one before is not answered for any more."""
         self._hook.twin = twin
