@@ -10,7 +10,7 @@ from typing import Any
 from sweeper.core import events as ev
 from sweeper.core import handover
 from sweeper.core.chain import Chain, Job, apply, fold
-from sweeper.core.decide import Decide, Extend, Finish, Release, StopJob, Submit, Wait, decide
+from sweeper.core.decide import Decide, Extend, Finish, Release, StopJob, Submit, Wait, decide, time_is_up
 from sweeper.core.events import Closed, JobStatus, PoolStatus
 from sweeper.core.failures import Failure, is_vague
 from sweeper.core.keepalive import keep_alive_s
@@ -365,7 +365,7 @@ class Runner:
                 return
             self._take_signal()
             self._take_requests()
-            if self.chain.stopping:
+            if self.chain.stopping or time_is_up(self.sweep, self.chain, self.world.clock.now()):
                 return  # the release finds out whether the job exists, and closes it
             pause = min(pause, BACKOFF_MOST_S) if pause < LIMIT_FIRST_S else pause
             self.world.clock.sleep(pause * _unevenness(job.name, waited))

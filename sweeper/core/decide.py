@@ -105,9 +105,9 @@ def decide(sweep: Sweep, search: Search, chain: Chain, now: float, capacity: int
         if chain.stopping.now:
             return _end_now(chain, running)
         if running:
-            return Wait(_watched(chain, running))
+            return _end_of_running(sweep, chain, running, [], now) or Wait(_watched(chain, running))
         return _end(chain, chain.stopping.reason)
-    if running and (ending := _end_of_running(sweep, chain, running, now)):
+    if chain.unfinished and (ending := _end_of_running(sweep, chain, running, unsent, now)):
         return ending
     if len(running) >= capacity:
         return stray_pool(chain) or Wait(_watched(chain, running))
@@ -133,16 +133,23 @@ def decide(sweep: Sweep, search: Search, chain: Chain, now: float, capacity: int
     return _end(chain, chain.decided.why if chain.decided else "every trial is done")
 
 
-def _end_of_running(sweep: Sweep, chain: Chain, running: list[Job], now: float) -> Decision | None:
+def _end_of_running(sweep: Sweep, chain: Chain, running: list[Job], unsent: list[Job], now: float) -> Decision | None:
     """What ends a job before it is done: a rule of time, what it showed, or a person who skips its trial."""
-    if chain.decided is None:
-        timed = fired(tuple(rule for rule in sweep.stop if isinstance(rule, TIMED)), sweep, chain, now)
-        if timed:
-            return Decide(timed.rule, timed.why, timed.now)
+    if timed := time_is_up(sweep, chain, now):
+        return timed
+    if unsent and chain.decided and chain.decided.now:
+        return Release(tuple(job.name for job in unsent))
     for job in running:
         if job.status is not JobStatus.STOPPING and (reason := _why_stop(chain, job)):
             return StopJob(job.name, reason)
     return None
+
+
+def time_is_up(sweep: Sweep, chain: Chain, now: float) -> Decide | None:
+    """The end, when a rule of time says so and nothing has said so before."""
+    timed = tuple(rule for rule in sweep.stop if isinstance(rule, TIMED))
+    found = None if chain.decided else fired(timed, sweep, chain, now)
+    return Decide(found.rule, found.why, found.now) if found else None
 
 
 def _why_stop(chain: Chain, job: Job) -> str:

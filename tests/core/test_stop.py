@@ -10,7 +10,7 @@ import pytest
 from sweeper.core import costs
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, fold
-from sweeper.core.decide import Decide, StopJob, Submit, Wait, decide
+from sweeper.core.decide import Decide, Release, StopJob, Submit, Wait, decide
 from sweeper.core.model import Goal, Objective, PoolSettings, Sweep
 from sweeper.core.search import search_for
 from sweeper.core.stop import Budget, moment, rules
@@ -194,3 +194,22 @@ def test_the_rule_alone_agrees() -> None:
     sweep = frugal(1.5 + WORST - 0.01)
     assert Budget(1.5 + WORST - 0.01).why(sweep, fold([OPENED, *paid(0)]), 0.0)
     assert not Budget(1.5 + WORST).why(sweep, fold([OPENED, *paid(0)]), 0.0)
+
+
+def test_a_job_that_nobody_has_seen_is_closed_when_the_time_is_up() -> None:
+    """It is not sent again; whatever its Create may have started is found and closed."""
+    sweep = a_sweep(stop=rules({"max_seconds": 60}))
+    sent = [BEGUN, intent(0)]
+    assert isinstance(decide(sweep, search_for(sweep), fold(sent), 1059.0), Submit)
+    assert isinstance(decide(sweep, search_for(sweep), fold(sent), 1060.0), Decide)
+    decided = fold([*sent, ev.Decided("max_seconds", "max_seconds = 60", now=True)])
+    assert decide(sweep, search_for(sweep), decided, 1060.0) == Release(("s-0-a01",))
+
+
+def test_a_chain_that_ends_after_its_job_still_stops_it_for_what_it_shows() -> None:
+    """`sweeper stop` lets the running job finish, and a hopeless one be pruned."""
+    past = [BEGUN, intent(0), ev.Created("s-0-a01", "arn"), ev.Stopping("asked", now=False)]
+    sweep = a_sweep()
+    assert decide(sweep, search_for(sweep), fold(past), 0.0) == Wait(("s-0-a01",))
+    judged = ev.Judged("s-0-a01", "prune.nan", "pruned", "m is nan")
+    assert decide(sweep, search_for(sweep), fold([*past, judged]), 0.0) == StopJob("s-0-a01", "prune.nan: m is nan")
