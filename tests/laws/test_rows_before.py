@@ -21,6 +21,7 @@ from sweeper.commands.run import run
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import BackendKind, EngineKind, PoolSettings, Scope, Sweep
 from sweeper.core.request import FINGERPRINT, job_name
+from sweeper.engine import launch
 from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, UsageError
 from sweeper.locks import boot_id, held, holder
 from sweeper.preflight import May, Preflight
@@ -92,7 +93,7 @@ def test_row_02_nothing_to_run_is_a_success_without_a_call(
     assert (len(sweep.trials), run(sweep)) == (0, 0)
     told = capfd.readouterr()
     assert "nothing to do" in told.out + told.err
-    assert not (declared.root / ".sweeper/engine").exists()
+    assert launch.status(declared.root / ".sweeper/engine") is None
 
 
 @pytest.mark.parametrize(

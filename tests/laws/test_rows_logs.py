@@ -43,6 +43,17 @@ def test_row_66_a_refused_log_is_our_own_error() -> None:
         list(logs.Tail(made, "job").new())
 
 
+@pytest.mark.parametrize("operation", ["describe_log_streams", "get_log_events"])
+def test_row_66_a_page_of_a_proxy_is_no_log(operation: str) -> None:
+    """An answer without what was asked for (botocore's reading of an HTML page) is our own error too."""
+    made, stub = client()
+    if operation == "get_log_events":
+        stub.add_response("describe_log_streams", {"logStreams": [{"logStreamName": "job/algo-1-1"}]})
+    stub.add_response(operation, {})
+    with pytest.raises(ApiError, match="UnreadableAnswer"):
+        list(logs.Tail(made, "job").new())
+
+
 def burst(megabytes: int) -> Iterator[tuple[int, str]]:
     """A log that nobody should hold in memory."""
     line = "x" * 1023

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sweeper.commands.run import exit_code
 from sweeper.core import events as ev
+from sweeper.core.costs import Rate
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import PoolSettings
 from sweeper.core.stop import rules
@@ -85,8 +87,11 @@ def test_row_78_a_denied_release_is_an_alarm_with_the_command(
     name = here.ledger.jobs[-1].name
     assert exit_code(here.sweep, ending) == 3
     last = capsys.readouterr().err.splitlines()[-1]
-    assert f"aws sagemaker update-training-job --training-job-name {name}" in last
-    assert "KeepAlivePeriodInSeconds=0" in last
+    assert ending.unreleased[0].command in last
+    assert name in last
+    on_aws = replace(ending.unreleased[0], region="eu-west-1").command
+    assert on_aws.startswith("aws sagemaker update-training-job --region eu-west-1")
+    assert on_aws.endswith(f"--training-job-name {name} --resource-config KeepAlivePeriodInSeconds=0")
 
 
 def test_row_78_a_stray_pool_that_cannot_be_released_leaves_no_job_running(outside: Make) -> None:
@@ -202,3 +207,30 @@ def test_row_44_40_errors_of_the_release_itself_do_not_end_it(outside: Make) -> 
     here.run()
     assert here.statuses == DONE
     assert here.whole()
+
+
+def test_row_73_a_rule_that_is_met_while_a_job_trains_stops_it_and_closes_the_pool(outside: Make) -> None:
+    """`until` on a metric that the running job shows: that job is stopped, no other is sent, its value counts."""
+    reaches = scripts(x0=Script(3000.0, points=[(100.0, {"m": 0.9})]))
+    rule = rules({"until": {"metric": "m", "op": ">=", "value": 0.5}})
+    here = outside(sweep=make_sweep(2, stop=rule), behaviour=reaches)
+    begun = here.clock.now()
+    here.run()
+    assert len(here.ledger.jobs) == 1
+    assert here.calls("StopTrainingJob")
+    assert here.clock.now() - begun < 1500
+    assert here.statuses[1] is TrialStatus.PLANNED
+    assert here.nothing_is_open()
+
+
+@pytest.mark.parametrize("budget", [0.01, 1.0])
+def test_row_74_a_budget_that_is_reached_sends_no_job_more(outside: Make, budget: float) -> None:
+    """When the worst case of one more job does not fit, none is sent; the pool is closed; exit code 5."""
+    rate = Rate(3.6 / 3600)
+    here = outside(sweep=make_sweep(9, stop=rules({"budget_usd": budget}), rate=rate))
+    ending = here.run()
+    assert exit_code(here.sweep, ending) == 5
+    assert len(here.ledger.jobs) < 9
+    cost = rate.usd_per_second * sum(job.ended - job.created for job in here.ledger.jobs if job.ended is not None)
+    assert cost <= budget
+    assert here.nothing_is_open()
