@@ -9,7 +9,7 @@ HYDRA  := hydra-core==1.4.0rc3 omegaconf==2.4.1rc1
 # Other people's clients of the engine, in an environment of their own.
 CLIENTS := .venv-clients
 
-.PHONY: setup run test test-matrix test-clients check bench clean
+.PHONY: setup run test test-matrix test-clients check docs bench clean
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -47,6 +47,9 @@ check: $(READY)  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(READY)  ## write the blocks of help in docs/command-line.md anew
+	$(BIN)/python -m tests.documented
 
 bench: $(READY)  ## ratios of time and memory, measured in one run
 	$(BIN)/python -m benchmarks

@@ -12,9 +12,9 @@ MODULES = {
     "pools": "pools",
     "engine": "engine",
     "clean": "clean",
-    "complete": "complete",
     "retry": "retry",
     "verify": "verify",
     "simulate": "simulate",
+    "complete": "complete",
 }
 """Every verb and the module whose `main(arguments)` it is."""

@@ -1,0 +1,49 @@
+"""The help, the verbs and the page about them are one."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from sweeper import cli
+from sweeper.commands import MODULES
+from tests import documented
+
+
+def words(text: str) -> list[str]:
+    """The text without its line breaks: argparse breaks them differently from version to version."""
+    return text.split()
+
+
+def test_the_page_shows_the_real_help() -> None:
+    """docs/command-line.md holds the help of every verb as it is printed; `make docs` writes it anew."""
+    page = documented.PAGE.read_text(encoding="utf-8")
+    assert words(documented.regenerated(page)) == words(page)
+    assert cli.HELP in page
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_every_verb_is_in_the_help_and_has_its_place_on_the_page(verb: str) -> None:
+    """A line in `sweeper --help`, a heading and a block of usage in docs/command-line.md."""
+    page = documented.PAGE.read_text(encoding="utf-8")
+    assert re.search(rf"^  sweeper {verb}\b", cli.HELP, re.MULTILINE)
+    assert re.search(rf"^#+ .*sweeper {verb}\b", page, re.MULTILINE)
+    assert f"```\nusage: sweeper {verb} " in page
+
+
+def test_no_verb_is_told_of_that_does_not_exist() -> None:
+    """Every `sweeper WORD` line of the help is a verb."""
+    told = re.findall(r"^  sweeper (\w+)", cli.HELP, re.MULTILINE)
+    assert told == list(cli.VERBS) == list(MODULES)
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_every_verb_says_what_it_does(verb: str) -> None:
+    """Its help names itself and has a description; an unknown flag is refused with exit code 2 and no traceback."""
+    told = documented.help_of(verb)
+    assert told.startswith(f"usage: sweeper {verb}")
+    assert len(told.split("\n\n")) > 2
+    with pytest.raises(SystemExit) as refused:
+        raise SystemExit(cli.main([verb, "--no-such-flag"]))
+    assert refused.value.code == 2
