@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from sweeper.config.fits import fits
 from sweeper.config.problems import KeyPath, dotted, nearest
 from sweeper.config.schema import SECTIONS, Schema
 
@@ -23,6 +24,8 @@ _NOUNS = {
 
 def findings(value: Any, schema: Schema, path: KeyPath = ()) -> list[Finding]:
     """What is wrong with `value`, which stands at `path`."""
+    if fits(value, schema):
+        return []
     import jsonschema  # 0.1 s to import: not for someone who only asks for help
 
     found = jsonschema.Draft7Validator(schema).iter_errors(value)
