@@ -1,0 +1,30 @@
+"""SageMakerApi over real botocore: what no answer, or half of one, means."""
+
+from __future__ import annotations
+
+import pytest
+
+from sweeper.aws.clients import Clients, Endpoint, SageMakerApi
+from sweeper.errors import ApiError, ApiErrorKind
+from sweeper.testing.hook import attach
+from sweeper.testing.twin import Faults, Twin
+
+REQUEST = {
+    "TrainingJobName": "job",
+    "RoleArn": "arn:aws:iam::123456789012:role/sweeper",
+    "AlgorithmSpecification": {"TrainingImage": "repo/train:1", "TrainingInputMode": "File"},
+    "OutputDataConfig": {"S3OutputPath": "s3://bucket/out"},
+    "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 30},
+    "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+}
+
+
+def test_an_answer_that_is_no_answer_leaves_the_outcome_unknown() -> None:
+    """A 200 with garbage in it is LOST: the job may exist, and Describe decides."""
+    twin = Twin(faults=Faults(garbage=1.0))
+    clients = Clients(Endpoint.local("http://127.0.0.1:1", "us-east-1"))
+    attach(clients.once, twin)
+    with pytest.raises(ApiError) as caught:
+        SageMakerApi(lambda: clients).create_training_job(REQUEST)
+    assert caught.value.kind is ApiErrorKind.LOST
+    assert "job" in twin.service.jobs
