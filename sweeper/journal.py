@@ -90,7 +90,7 @@ class SqliteJournal:
             with self._db:
                 self._db.execute("BEGIN IMMEDIATE")
                 if self._tail() != (self._seq, self._hash):
-                    raise JournalWriteError(f"{self.path}: someone else wrote to this journal while the sweep was running")
+                    raise JournalWriteError(f"{self.path}: someone else wrote to this journal while the sweep ran")
                 self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", rows)
         self._seq, self._hash = seq, last
 

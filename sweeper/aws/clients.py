@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from sweeper.aws.errors import mapped, readable
 from sweeper.errors import ApiError, ApiErrorKind
-from sweeper.errors import ApiError, ApiErrorKind
 from sweeper.ports import Description, Request
 
 if TYPE_CHECKING:
@@ -86,13 +85,6 @@ def _config(attempts: int, endpoint: Endpoint, patience_s: float) -> Config:
         tcp_keepalive=True,
         s3={"addressing_style": "path"} if endpoint.url else None,
     )
-
-
-def _said(answer: Mapping[str, Any], member: str, operation: str) -> Any:
-    """A member that every true answer has: botocore makes an empty one of a 200 that is not JSON (a proxy's page)."""
-    if member not in answer:
-        raise ApiError(ApiErrorKind.LOST, operation, "UnreadableAnswer", f"the answer has no {member}")
-    return answer[member]
 
 
 class SageMakerApi:
