@@ -201,7 +201,8 @@ def _stays(event: ev.Event) -> bool:
     """Events whose line is left standing: the table itself shows the others."""
     if isinstance(event, ev.Outcome):
         return event.trial_status != TrialStatus.COMPLETED.value
-    return isinstance(event, (ev.Decided, ev.Stopping, ev.StopSent, ev.PoolClosed, ev.Adopted))
+    decided = (ev.Decided, ev.Judged, ev.Skipped, ev.Added, ev.Extended, ev.Stopping, ev.StopSent)
+    return isinstance(event, (*decided, ev.PoolClosed, ev.Adopted))
 
 
 def _cells(line: str) -> int:
