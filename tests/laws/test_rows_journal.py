@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
@@ -212,6 +213,50 @@ def test_row_24_a_folder_that_is_read_only_is_refused_before_anything_is_sent(ou
     with pytest.raises(JournalError, match="cannot open"):
         here.run()
     assert here.twin.calls == []
+
+
+NOBODY = 65534
+
+
+def as_somebody(act: Callable[[], None]) -> int:
+    """Do this in a process of a user whom file permissions bind, and return its exit code: 0 for a JournalError."""
+    pid = os.fork()
+    if pid:
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    code = 1
+    try:
+        if os.getuid() == 0:
+            os.setuid(NOBODY)
+        act()
+    except JournalError:
+        code = 0
+    finally:
+        os._exit(code)
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_row_24_a_folder_that_becomes_read_only_is_an_error_and_loses_nothing(when: str) -> None:
+    """Where nothing can be written the journal says so, at its opening or at the next append; what it held is there."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+
+        def act() -> None:
+            if when == "before":
+                SqliteJournal(folder / "journal.db", lambda: 1.0)
+            else:
+                journal = SqliteJournal(folder / "sub/journal.db", lambda: 1.0)
+                journal.append(ev.Finished("held"))
+                (folder / "sub").chmod(0o555)
+                journal.append(ev.Finished("refused"))
+
+        if when == "before":
+            folder.chmod(0o555)
+        assert as_somebody(act) == 0
+        if when == "meanwhile":
+            assert [event for _, event in read(folder / "sub/journal.db")] == [ev.Finished("held")]
+            (folder / "sub").chmod(0o777)
+        folder.chmod(0o777)
 
 
 # -- staging ----------------------------------------------------------------------------------------------------
