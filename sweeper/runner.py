@@ -592,6 +592,8 @@ class Runner:
     def _release(self, names: tuple[str, ...]) -> None:
         """Close these jobs; those that cannot be observed closed are kept in `unreleased`."""
         closing, self._closing = self._closing, True
+        for name in names:
+            self.unreleased.pop(name, None)  # tried again: what was so before does not count
         releaser = self.releaser(
             api=self.world.api,
             clock=self.world.clock,
