@@ -253,3 +253,14 @@ def test_row_48_a_pool_that_a_patch_ended_is_a_cold_start_and_counted(outside: M
     here.run()
     assert (here.statuses, here.warmth) == (DONE, ["cold", "cold"])
     assert here.whole()
+
+
+def test_row_40_a_release_that_failed_once_and_then_succeeded_is_not_held_against_it(outside: Make) -> None:
+    """Denied while waiting for quota and allowed later: the pool was seen closed, and nothing is named."""
+    here = outside(
+        Trouble(CREATE, FULL, times=2, when=lambda twin: len(twin.service.jobs) == 1),
+        Trouble("UpdateTrainingJob", denied()),
+    )
+    assert here.run().unreleased == []
+    assert here.statuses == DONE
+    assert here.whole()
