@@ -27,7 +27,7 @@ BACKOFF_S: Mapping[str, tuple[float, float]] = {
     Failure.INTERNAL_ERROR.value: (10.0, 300.0),
     Failure.CAPACITY.value: (60.0, 600.0),
     Failure.QUOTA_BUSY.value: (30.0, 600.0),
-    Failure.THROTTLING.value: (10.0, 300.0),
+    Failure.THROTTLING.value: (60.0, 600.0),
 }
 """Seconds before the first attempt again, doubling up to the second number; other failures are not a matter of time."""
 

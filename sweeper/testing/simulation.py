@@ -86,6 +86,8 @@ class ListedTrials:
 
 FITS = 16
 """The largest batch that fits into a simulated machine."""
+THROTTLED = 0.93
+"""A job whose metric would be above this is throttled by what it reads from: a failure that is a matter of time."""
 USD_PER_HOUR = 3.6
 
 
@@ -102,6 +104,8 @@ def behaviour(request: Request, rng: random.Random) -> Script:
     stops_in = rng.choice((1.0, 30.0, 200.0))
     if float(request.get("HyperParameters", {}).get("batch", 1)) > FITS:
         return Script(seconds / 10, 1, "RuntimeError: CUDA out of memory.\nexit code 1", stops_in=stops_in)
+    if last > THROTTLED:
+        return Script(seconds / 10, 1, "SomeError: (SlowDown): Please reduce your request rate\nexit code 1")
     if rng.random() < 0.1:
         return Script(seconds, 1, "ValueError: no\nexit code 1", stops_in=stops_in)
     # Ten values on the way to the last one; some jobs are better for a while than they are in the end.
@@ -133,7 +137,7 @@ def draw_sweep(rng: random.Random) -> Sweep:
     ]
     failures: list[Mapping[str, Any]] = [
         {},
-        {"internal_error": {"retry": 2}, "capacity": {"retry": 1}},
+        {"internal_error": {"retry": 2}, "capacity": {"retry": 1}, "throttling": {"retry": 3}},
         {"algorithm_error": "stop"},
         {"same_error_limit": 2},
         {"out_of_memory": {"patch": {"hyperparameters.batch": "max(1, value // 2)"}}},

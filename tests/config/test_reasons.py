@@ -56,13 +56,13 @@ def test_what_cannot_be_kept_is_refused(project: Any, words: list[str], line: st
 def test_a_declared_reason_arrives_in_the_sweep(project: Any) -> None:
     """The rules, the prices and the remedies of a file are what the chain is decided by."""
     project.experiment(
-        "stop: {any: [{max_trials: 2}, {max_failures: 0.5}], on_until: finish}\n"
+        "stop:\n  any: [{max_trials: 2}, {max_failures: 0.5}]\n  on_until: finish\n  deadline: 2030-01-31T18:00:00Z\n"
         "prices: {usd_per_hour: {ml.g5.xlarge: 3.6}}\n"
         "pool: {keep_alive_s: auto}\n"
         "on_failure: {dependency: {next: {dependencies.peft: ['0.10', '0.11']}}}\n"
     )
     sweep = project.sweep()
-    assert [rule.name for rule in sweep.stop] == ["max_trials", "max_failures"]
+    assert [rule.name for rule in sweep.stop] == ["deadline", "max_trials", "max_failures"]
     assert (sweep.on_until, sweep.pool.keep_alive_s) == ("finish", "auto")
     assert sweep.rate is not None and sweep.rate.usd_per_second == pytest.approx(0.001)
     assert sweep.on_failure["dependency"] == {"next": {"dependencies.peft": ["0.10", "0.11"]}}
