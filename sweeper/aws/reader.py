@@ -26,14 +26,16 @@ class LogReader:
 
     def news(self, name: str) -> News | None:
         """What has come in this job's log since it was last asked for; None when it cannot be read."""
-        if name not in self._tails:
-            self._tails = {name: logs.Tail(self._client(), name)}  # one job runs at a time: the others have ended
+        lines, points = 0, list[tuple[str, float]]()
         try:
-            found = list(self._tails[name].new())
+            if name not in self._tails:
+                self._tails = {name: logs.Tail(self._client(), name)}  # one job runs at a time: the others have ended
+            for line in self._tails[name].new():  # one by one: a log may be larger than what is worth keeping
+                lines += 1
+                points += ((metric, value) for _, metric, value in logs.points(iter((line,)), self._metrics))
         except ApiError:
-            return None
-        points = tuple((metric, value) for _, metric, value in logs.points(iter(found), self._metrics))
-        return News(len(found), points)
+            return News(lines, tuple(points)) if lines else None
+        return News(lines, tuple(points))
 
     def tail(self, name: str) -> str:
         """The last lines of a job's log. Raises ApiError."""
