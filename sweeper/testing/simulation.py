@@ -132,8 +132,8 @@ def draw_sweep(rng: random.Random) -> Sweep:
         {"max_failures": rng.choice((1, 2, 0.5))},
         {"no_improvement": {"trials": 1}},
         {"all": [{"max_trials": 1}, {"no_improvement": {"trials": 1}}]},
-        {"budget_usd": rng.choice((1.0, 3.0, 8.0))},
-        {"budget_usd": 6.0, "until": {"metric": "m", "op": ">=", "value": 0.9}},
+        {"budget_usd": rng.choice((0.75, 1.6, 4.0))},
+        {"budget_usd": 2.5, "until": {"metric": "m", "op": ">=", "value": 0.9}},
     ]
     failures: list[Mapping[str, Any]] = [
         {},
