@@ -9,7 +9,7 @@ HYDRA  := hydra-core==1.4.0rc3 omegaconf==2.4.1rc1
 # Other people's clients of the engine, in an environment of their own.
 CLIENTS := .venv-clients
 
-.PHONY: setup run test test-matrix test-clients check docs bench clean
+.PHONY: setup run test test-matrix test-clients check docs bench clean test-crash
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -41,6 +41,9 @@ $(CLIENTS)/.ready: Makefile
 
 test-clients: $(READY) $(CLIENTS)/.ready  ## the AWS CLI against a served engine
 	SWEEPER_CLIENTS=$(CLIENTS) $(BIN)/python -m pytest -q -rs tests/clients
+
+test-crash: $(READY)  ## kill the runner at 200 random moments
+	SWEEPER_TEST_KILLS=200 $(BIN)/python -m pytest -q tests/end_to_end/test_crashes.py -k any_moment
 
 check: $(READY)  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

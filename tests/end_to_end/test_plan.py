@@ -49,7 +49,7 @@ def recorded(url: str) -> Iterator[tuple[str, list[str]]]:
         server.shutdown()
 
 
-def test_a_plan_on_the_local_engine_writes_nothing_and_starts_nothing(project: Project) -> None:
+def test_dry_run_2759_writes_nothing_and_starts_nothing(project: Project) -> None:
     """After a plan the project's folder is what it was before."""
     before = sorted(project.root.rglob("*"))
     told = project.verb("plan", "+experiment=tiny")
