@@ -174,9 +174,7 @@ def draw_sweep(rng: random.Random) -> Sweep:
         prune=rng.choice(prunes),
         rate=Rate(USD_PER_HOUR / 3600),
         max_runtime_s=3600,
-        pool=PoolSettings(
-            keep_alive_s=rng.choice((60, 300, 900, 3600, "auto")), last_job_releases=rng.random() < 0.5
-        ),
+        pool=PoolSettings(keep_alive_s=rng.choice((60, 300, 900, 3600, "auto")), last_job_releases=rng.random() < 0.5),
         on_failure=rng.choice(failures),
     )
 
