@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,9 @@ from sweeper import config
 from sweeper.commands import MODULES
 from sweeper.commands.owed import remind
 from sweeper.commands.run import READER_GONE, complain, forget_stdout, package_version, run, warn_unreleased
-from sweeper.errors import SweeperError
+from sweeper.config import project
+from sweeper.config.problems import nearest
+from sweeper.errors import SweeperError, UsageError
 from sweeper.release import Unreleased
 
 
@@ -69,9 +72,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"sweeper {package_version('sweeper')}")
         return 0
     verb = VERBS.get(arguments[0])
+    if verb is None and re.fullmatch(r"[\w-]+", arguments[0]) and not arguments[0].startswith("-"):
+        complain(unknown_verb(arguments))
+        return UsageError.exit_code
     if verb and arguments[0] != "pools":
         remind(complain)
     return guarded(lambda: verb(arguments[1:]) if verb else config.run(arguments, run))
+
+
+def unknown_verb(arguments: Sequence[str]) -> str:
+    """One line for a word that is no verb: the nearest one, or the experiment of that name."""
+    here = project.find(os.environ, Path.cwd()) / project.EXPERIMENTS
+    meant = next((word for word in arguments[:2] if (here / f"{word}.yaml").is_file()), None)
+    hint = f"; to run an experiment write +experiment={meant}" if meant else nearest(arguments[0], VERBS)
+    return f"command line: there is no verb {arguments[0]!r}{hint or '; sweeper --help lists them'}"
 
 
 def guarded(command: Callable[[], int]) -> int:

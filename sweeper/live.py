@@ -54,7 +54,9 @@ class Terminal:
 
     @property
     def busy(self) -> bool:
-        """True while the terminal has not taken what was written before."""
+        """True while the terminal has not taken what was written before, or belongs to another program (`&`)."""
+        if os.tcgetpgrp(self._fd) != os.getpgrp():
+            return True
         self._flush()
         return bool(self._waiting)
 

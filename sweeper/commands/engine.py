@@ -54,6 +54,8 @@ def _settings(options: argparse.Namespace) -> EngineSettings:
             raise UsageError(f"--set {word}: write KEY=VALUE")
         values[key] = value if isinstance(usual.get(key), str) else _read(value)
     if options.port is not None:
+        if not 0 <= options.port < 65536:
+            raise UsageError(f"--port {options.port}: a port is 0 to 65535")
         values["port"] = options.port
     try:
         return EngineSettings.from_mapping(values)

@@ -135,6 +135,9 @@ def test_report_writes_every_file_from_the_journal(project: Project) -> None:
         (("report", "nothing"), "there is no such sweep"),
         (("engine", "serve", "--set", "no_such=1"), "unknown engine setting: no_such"),
         (("engine", "serve", "--set", "x"), "KEY=VALUE"),
+        (("engine", "serve", "--port", "99999"), "0 to 65535"),
+        (("stat",), "did you mean 'status'?"),
+        (("run", "tiny"), "write +experiment=tiny"),
     ],
 )
 def test_a_wrong_name_is_one_line(project: Project, words: tuple[str, ...], said: str) -> None:
