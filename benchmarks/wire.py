@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +16,12 @@ from typing import Any
 import boto3
 
 from sweeper.engine import launch
+from sweeper.engine.service import Service
+from sweeper.engine.settings import ServiceSettings
+from sweeper.engine.store import Store
 
 CALLS = 100
+JOBS = 10_000
 REQUEST: dict[str, Any] = {
     "RoleArn": "arn:aws:iam::123456789012:role/sweeper",
     "AlgorithmSpecification": {
@@ -51,41 +59,69 @@ def measure(url: str) -> dict[str, float]:
     return {"Create": create, "Describe": median_ms(lambda n: api.describe_training_job(TrainingJobName=f"job-{n}"))}
 
 
+def filled(folder: Path, jobs: int) -> None:
+    """An engine's state with so many finished jobs, made by its own service without running any."""
+    service, now = Service(ServiceSettings()), 1_700_000_000.0
+    for n in range(jobs):
+        now += 1
+        service.call("CreateTrainingJob", {"TrainingJobName": f"job-{n}", **REQUEST}, now)
+        service.container_started(f"job-{n}", now)
+        service.container_exited(f"job-{n}", 0, "", now + 0.5)
+        service.artifacts_uploaded(f"job-{n}", now + 0.6)
+        service.drain()
+    store = Store(folder / "engine.db")
+    store.save(dict(service.jobs), {})
+    store.close()
+
+
+def listed(url: str) -> float:
+    """Seconds to list every job of this endpoint, 100 a page."""
+    begun = time.perf_counter()
+    pages = client(url).get_paginator("list_training_jobs").paginate(PaginationConfig={"PageSize": 100})
+    assert sum(len(page["TrainingJobSummaries"]) for page in pages) >= JOBS
+    return time.perf_counter() - begun
+
+
 def main() -> None:
     """Measure both, each as a server in a process of its own."""
-    import subprocess
-    import sys
-
     with tempfile.TemporaryDirectory() as folder:
-        info = launch.ensure(Path(folder))
-        ours = measure(info.url)
+        # The jobs wait for a (simulated) machine meanwhile: the wire is measured, not a hundred processes at once.
+        ours = measure(launch.ensure(Path(folder), {"cold_start_s": 3600}).url)
+        launch.stop(Path(folder))
+    with tempfile.TemporaryDirectory() as folder:
+        filled(Path(folder), JOBS)
+        our_list = listed(launch.ensure(Path(folder)).url)
         launch.stop(Path(folder))
     moto = subprocess.Popen(
         [sys.executable, "-c", "from moto.server import main; main(['-p', '5599'])"], stderr=subprocess.DEVNULL
     )
     try:
-        theirs = measure(_up("http://127.0.0.1:5599"))
+        url = _up("http://127.0.0.1:5599")
+        theirs = measure(url)
+        api = client(url)
+        for n in range(CALLS, JOBS):
+            api.create_training_job(TrainingJobName=f"job-{n}", **REQUEST)
+        their_list = listed(url)
     finally:
         moto.terminate()
         moto.wait()
-    print("\nover HTTP, median of 100 calls (ours starts a real process for each job; moto's is born Completed)")
+    print("\nover HTTP, median of 100 calls (our jobs wait for a machine meanwhile; moto's are born Completed)")
     for name in ours:
         ratio = ours[name] / theirs[name]
         print(f"  {name:9} engine {ours[name]:6.1f} ms, moto {theirs[name]:6.1f} ms: ratio {ratio:.2f}")
+    ratio = our_list / their_list
+    print(f"  list of {JOBS} finished jobs: engine {our_list:.2f} s, moto {their_list:.2f} s: ratio {ratio:.2f}")
 
 
 def _up(url: str) -> str:
     """Wait until the server answers."""
-    import urllib.error
-    import urllib.request
-
     for _ in range(200):
         try:
             urllib.request.urlopen(url + "/moto-api/", timeout=1)
         except urllib.error.HTTPError:
-            break
+            return url
         except OSError:
             time.sleep(0.1)
-            continue
-        break
-    return url
+        else:
+            return url
+    raise RuntimeError("moto's server does not answer")
