@@ -32,7 +32,7 @@ $(NEXT)/.ready: pyproject.toml Makefile
 	touch $@
 
 test-matrix: test $(NEXT)/.ready  ## run the tests on today's Hydra and on the coming one
-	$(NEXT)/bin/python -m pytest -q
+	$(NEXT)/bin/python -m pytest -q -n auto --dist worksteal
 
 $(CLIENTS)/.ready: Makefile
 	$(PYTHON) -m venv $(CLIENTS)
