@@ -129,6 +129,12 @@ class Registry:
         """The sweep's folder was removed: nothing is remembered of its journal."""
         self._path(folder).unlink(missing_ok=True)
 
+    def begin_anew(self, folder: str) -> None:
+        """The journal of this folder was removed on purpose: its newest hash is not asked for any more."""
+        known = self.find(folder)
+        if known and known.head:
+            self.record(replace(known, head=""))
+
     def find(self, folder: str) -> Debt | None:
         """What is remembered of this sweep folder, None when nothing is."""
         return _load(self._path(folder))

@@ -198,6 +198,8 @@ class Session:
     def open(self, stack: ExitStack) -> None:
         """Open the journal under the lock, proved against what the registry remembers of it."""
         path = self.folder / "journal.db"
+        if not path.exists():
+            self.registry.begin_anew(str(self.folder))
         verify_head(self.registry.find(str(self.folder)), path)
         files.write_atomically(self.folder / "config.yaml", as_yaml(redacted(self.sweep.composed, self.redact)))
         self._journal = RegisteredJournal(SqliteJournal(path, self.clock.now, self.redact), self.registry, self.debt)
