@@ -79,7 +79,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            preexec_fn=heed_signals,
         )
 
     def run(self, *arguments: str) -> Ended:
@@ -134,6 +134,13 @@ class Project:
     def pools(self) -> list[str]:
         """The warm pool status of every job, oldest first."""
         return [job.get("WarmPoolStatus", {}).get("Status", "") for job in self.jobs()]
+
+
+def heed_signals() -> None:
+    """In a new process: signals mean what they mean, whatever the program that runs the tests ignores."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 60) -> Any:
