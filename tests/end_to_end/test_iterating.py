@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.end_to_end.conftest import Project, wait_for
 
 # One step every 0.1 s; it would go on for a minute. A batch above 16 does not fit.
