@@ -8,7 +8,6 @@ from tests.end_to_end.conftest import Project, wait_for
 
 # One step every 0.1 s; it would go on for a minute. A batch above 16 does not fit.
 TRAINING = """\
-import re
 import argparse, os, pathlib, time
 arguments = argparse.ArgumentParser()
 for name in ("x", "wait", "fail", "batch"):
