@@ -9,7 +9,6 @@ import platform
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -71,13 +70,14 @@ def million() -> None:
 
 
 def start() -> None:
-    """`sweeper plan` of a small experiment against a bare Hydra app, whole processes."""
+    """`sweeper plan` of a small experiment against a Hydra app that does nothing, whole processes."""
     root = str(Path(__file__).resolve().parent.parent)
-    with tempfile.TemporaryDirectory() as folder:
-        ours = wall([sys.executable, "-m", "sweeper", "plan", "+experiment=lora_ranks"], root)
-        bare = wall([sys.executable, "-m", "benchmarks.basic", "0"], root)
-        assert folder
-    print(f"\nsweeper plan {ours:.2f} s, a bare Hydra app {bare:.2f} s: ratio {ours / bare:.2f}")
+    ours = wall([sys.executable, "-m", "sweeper", "plan", "+experiment=lora_ranks"], root)
+    same = wall([sys.executable, "-m", "benchmarks.same", "lora_ranks"], root)
+    bare = wall([sys.executable, "-m", "benchmarks.basic", "0"], root)
+    print(f"\nsweeper plan of six trials {ours:.2f} s")
+    print(f"  against a Hydra app that composes the same configuration ({same:.2f} s): ratio {ours / same:.2f}")
+    print(f"  against one that composes five lines ({bare:.2f} s): ratio {ours / bare:.2f}")
 
 
 def simulated() -> None:

@@ -9,16 +9,17 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from sweeper import config
 from sweeper.commands import MODULES
 from sweeper.commands.owed import remind
-from sweeper.commands.run import READER_GONE, complain, forget_stdout, package_version, run, warn_unreleased
+from sweeper.commands.say import READER_GONE, complain, forget_stdout, package_version, warn_unreleased
 from sweeper.config import project
 from sweeper.config.problems import nearest
 from sweeper.errors import SweeperError, UsageError
-from sweeper.release import Unreleased
+
+if TYPE_CHECKING:
+    from sweeper.release import Unreleased
 
 
 def _verb(module: str) -> Callable[[Sequence[str]], int]:
@@ -77,7 +78,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return UsageError.exit_code
     if verb and arguments[0] != "pools":
         remind(complain)
-    return guarded(lambda: verb(arguments[1:]) if verb else config.run(arguments, run))
+    return guarded(lambda: verb(arguments[1:]) if verb else _run(arguments))
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """Run the experiment that the arguments declare."""
+    from sweeper import config
+    from sweeper.commands.run import run
+
+    return config.run(arguments, run)
 
 
 def unknown_verb(arguments: Sequence[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import re
 import uuid
@@ -14,8 +13,8 @@ from typing import TYPE_CHECKING
 from sweeper.aws.clients import Clients, Endpoint
 from sweeper.aws.errors import mapped
 from sweeper.core.model import EngineKind, EngineSettings, Scope, Sweep
-from sweeper.debts import LocalEngine
 from sweeper.errors import UsageError
+from sweeper.registry import LocalEngine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,10 +56,16 @@ def local(project: Path, options: Mapping[str, object], owner: str | None, *, re
     ours = {"kind", *(setting.name for setting in fields(EngineSettings))}
     theirs = {key: value for key, value in options.items() if key not in ours}
 
-    named = owner or os.environ.get("SWEEPER_OWNER") or getpass.getuser()
+    named = owner or os.environ.get("SWEEPER_OWNER") or _user()
     scope = Scope(EngineKind.LOCAL, LOCAL_ACCOUNT, LOCAL_REGION)
     engine = LocalEngine(engine_folder(project), theirs)
     return Connection(scope, named, engine, "" if reading else _identity(engine_folder(project)))
+
+
+def _user() -> str:
+    import getpass
+
+    return getpass.getuser()
 
 
 def _identity(folder: Path) -> str:

@@ -9,7 +9,7 @@ from typing import TextIO
 from sweeper.aws.logs import points
 from sweeper.core.model import MetricDefinition
 from sweeper.core.results import utc
-from sweeper.tracking.files import replacing
+from sweeper.whole import replacing
 
 
 def store(

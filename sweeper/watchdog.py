@@ -37,8 +37,9 @@ def act(told: str, state: str) -> int:
     from pathlib import Path
 
     from sweeper.clock import SystemClock
-    from sweeper.debts import Debt, Registry, close_debts
+    from sweeper.debts import close_debts
     from sweeper.errors import LockHeldError, SweeperError
+    from sweeper.registry import Debt, Registry
 
     def say(line: str) -> None:
         when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

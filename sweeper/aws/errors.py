@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
-
-from botocore import exceptions as boto
 
 from sweeper.errors import ApiError, ApiErrorKind
 
@@ -49,11 +48,6 @@ _PROPAGATION = (
 )
 _MISSING = ("Requested resource not found", "could not be found", "does not exist")
 
-_LOST = (boto.ReadTimeoutError, boto.ConnectionClosedError, boto.ResponseStreamingError, boto.IncompleteReadError)
-_NEVER_SENT = (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError, boto.SSLError)
-_NO_CREDENTIALS = (boto.NoCredentialsError, boto.PartialCredentialsError, boto.TokenRetrievalError)
-_EXPIRED = (boto.CredentialRetrievalError, boto.SSOTokenLoadError, boto.UnauthorizedSSOTokenError)
-
 
 def kind_of(code: str, message: str, status: int) -> ApiErrorKind:
     """What an error answer of the service means."""
@@ -75,24 +69,44 @@ def mapped(operation: str) -> Iterator[None]:
     """Turn every botocore failure inside into an ApiError of this operation."""
     try:
         yield
-    except boto.ClientError as error:
+    except Exception as error:
+        found = _failure(error)
+        if found is None:
+            raise
+        kind, code, message = found
+        raise ApiError(kind, operation, code, message) from error
+
+
+def _failure(error: Exception) -> tuple[ApiErrorKind, str, str] | None:
+    """What a failure of botocore means: kind, code and message; None for any other exception."""
+    from botocore import exceptions as boto
+
+    if isinstance(error, boto.ClientError):
         answer = error.response.get("Error", {})
         code, message = str(answer.get("Code", "Unknown")), str(answer.get("Message", ""))
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        raise ApiError(kind_of(code, message, status), operation, code, message) from error
-    except _LOST as error:
-        raise ApiError(ApiErrorKind.LOST, operation, type(error).__name__, str(error)) from error
-    except _NEVER_SENT as error:
-        raise ApiError(ApiErrorKind.UNAVAILABLE, operation, type(error).__name__, str(error)) from error
-    except _NO_CREDENTIALS as error:
-        raise ApiError(ApiErrorKind.DENIED, operation, type(error).__name__, str(error)) from error
-    except _EXPIRED as error:
-        raise ApiError(ApiErrorKind.EXPIRED, operation, type(error).__name__, str(error)) from error
-    except boto.ParamValidationError as error:
-        raise ApiError(ApiErrorKind.INVALID, operation, "ParamValidation", str(error)) from error
-    except (boto.BotoCoreError, boto.HTTPClientError) as error:
+        return kind_of(code, message, status), code, message
+    if isinstance(error, boto.ParamValidationError):
+        return ApiErrorKind.INVALID, "ParamValidation", str(error)
+    kind = next((kind for classes, kind in _meanings() if isinstance(error, classes)), None)
+    return kind and (kind, type(error).__name__, str(error))
+
+
+@cache
+def _meanings() -> tuple[tuple[tuple[type[Exception], ...], ApiErrorKind], ...]:
+    """What botocore's exceptions mean, the first match counts. Made when the first call has failed."""
+    from botocore import exceptions as boto
+
+    lost = (boto.ReadTimeoutError, boto.ConnectionClosedError, boto.ResponseStreamingError, boto.IncompleteReadError)
+    never_sent = (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError, boto.SSLError)
+    return (
+        (lost, ApiErrorKind.LOST),
+        (never_sent, ApiErrorKind.UNAVAILABLE),
+        ((boto.NoCredentialsError, boto.PartialCredentialsError, boto.TokenRetrievalError), ApiErrorKind.DENIED),
+        ((boto.CredentialRetrievalError, boto.SSOTokenLoadError, boto.UnauthorizedSSOTokenError), ApiErrorKind.EXPIRED),
         # Whatever else: it may or may not have been sent.
-        raise ApiError(ApiErrorKind.LOST, operation, type(error).__name__, str(error)) from error
+        ((boto.BotoCoreError, boto.HTTPClientError), ApiErrorKind.LOST),
+    )
 
 
 def readable(operation: str, answer: Mapping[str, Any], needed: str) -> Mapping[str, Any]:

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from sweeper.clock import SystemClock
 from sweeper.commands import sweeps
-from sweeper.commands.run import complain, relative
+from sweeper.commands.say import complain, relative
 from sweeper.commands.sizes import human
 from sweeper.connect import engine_folder
-from sweeper.debts import Registry, state_folder
 from sweeper.engine import launch
 from sweeper.errors import JournalError, UsageError
 from sweeper.locks import held
+from sweeper.registry import Registry, state_folder
 from sweeper.stored import StoredSweep, bytes_of, folders
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeper.commands import sweeps
-from sweeper.commands.run import relative
+from sweeper.commands.say import relative
 from sweeper.commands.sizes import human
 from sweeper.connect import engine_folder
 from sweeper.core.results import utc

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.commands import sweeps
-from sweeper.commands.run import complain
+from sweeper.commands.say import complain
 from sweeper.core.results import utc
 from sweeper.errors import JournalError
 from sweeper.stored import StoredSweep, bytes_of, folders

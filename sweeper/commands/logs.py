@@ -12,7 +12,7 @@ from sweeper.aws.errors import mapped
 from sweeper.aws.logs import Tail
 from sweeper.clock import SystemClock
 from sweeper.commands import sweeps
-from sweeper.commands.run import complain
+from sweeper.commands.say import complain
 from sweeper.connect import engine_folder
 from sweeper.core.chain import Job
 from sweeper.core.events import JobStatus

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sweeper.clock import SystemClock
 from sweeper.core.events import JobStatus
 from sweeper.core.model import EngineKind
-from sweeper.debts import Debt, Registry, close_debts, state_folder
-from sweeper.engine import launch
 from sweeper.errors import ApiError, ApiErrorKind, JournalError, LockHeldError, SweeperError
 from sweeper.locks import holder
+from sweeper.registry import Debt, Registry, state_folder
+
+if TYPE_CHECKING:
+    from sweeper.clock import SystemClock
 
 
 def abandoned(but: str = "") -> Iterator[Debt]:
@@ -39,6 +41,8 @@ def settle_others(clock: SystemClock, say: Callable[[str], None], but: str) -> N
 
 
 def _settle(debt: Debt, clock: SystemClock, say: Callable[[str], None]) -> None:
+    from sweeper.debts import close_debts
+
     registry = Registry(state_folder())
     if debt.account.gone or _engine_stopped(debt):
         registry.settle(debt.folder)  # with the local engine stopped nothing runs and nothing bills
@@ -56,6 +60,8 @@ def _settle(debt: Debt, clock: SystemClock, say: Callable[[str], None]) -> None:
 
 
 def _engine_stopped(debt: Debt) -> bool:
+    from sweeper.engine import launch
+
     local = debt.account.engine == EngineKind.LOCAL.value
     return local and launch.status(Path(debt.account.engine_folder)) is None
 

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from sweeper import config
-from sweeper.aws.staging import Located
 from sweeper.backends import BACKENDS
-from sweeper.commands.run import complain
+from sweeper.commands.say import complain
 from sweeper.connect import Connection, connect
 from sweeper.core import costs, plan
 from sweeper.core.chain import Chain, fold
@@ -23,7 +22,6 @@ from sweeper.core.model import BackendKind, EngineKind, Sweep, Trial
 from sweeper.core.request import FINGERPRINT, build, fingerprint, job_name
 from sweeper.core.secrets import MASK
 from sweeper.errors import ApiError
-from sweeper.journal import read
 
 MOST_TRIALS = 20
 """Trials that are listed before only their number is told; --all lists every one."""
@@ -52,7 +50,7 @@ class _Plan:
         self.connection: Connection = connect(sweep, reading=True)
         folder = Path(sweep.project) / "runs" / self.connection.scope.folder(sweep.name)
         journal = folder / "journal.db"
-        self.chain: Chain = fold(event for _, event in read(journal)) if journal.exists() else Chain()
+        self.chain = _chain(journal) if journal.exists() else Chain()
         self.rate = costs.rate(sweep.composed.get("prices"), sweep.locked)
         self.given = plan.assumed(sweep, self.chain)
         # Those that have begun are few and known; walking a million trials for them would be slow.
@@ -75,6 +73,8 @@ class _Plan:
 
     def requests(self) -> Iterator[dict[str, Any]]:
         """The request of every trial that is left, its environment's values masked."""
+        from sweeper.aws.staging import Located
+
         scope, owner, sweep = self.connection.scope, self.connection.owner, self.sweep
         locate = Located(self.connection.clients, scope, sweep.name, Path(sweep.project))
         backend = BACKENDS[sweep.backend]()
@@ -179,6 +179,12 @@ class _Plan:
         yield f"worst idle bill if this host dies: {idle.seconds:.0f} s of an idle pool, {_dollars(idle.usd)}"
         if idle.usd is not None and idle.usd > 5:
             complain("warning: pool.keep_alive_s is long for this price; an idle pool costs more than 5 USD")
+
+
+def _chain(journal: Path) -> Chain:
+    from sweeper.journal import read
+
+    return fold(event for _, event in read(journal))
 
 
 def _number(value: float | None) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sweeper.aws.clients import Clients, Endpoint, SageMakerApi
 from sweeper.clock import SystemClock
-from sweeper.commands.run import complain, warn_unreleased
+from sweeper.commands.say import complain, warn_unreleased
 from sweeper.config import project
 from sweeper.connect import engine_folder
 from sweeper.core import events as ev
@@ -21,11 +21,11 @@ from sweeper.core.chain import Job
 from sweeper.core.model import EngineKind, EngineSettings
 from sweeper.core.outcome import fingerprint_of
 from sweeper.core.results import utc
-from sweeper.debts import Account, Debt, Registry, state_folder
 from sweeper.engine import launch
 from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, UsageError
 from sweeper.locks import held
 from sweeper.ports import Description, TrainingApi
+from sweeper.registry import Account, Debt, Registry, state_folder
 from sweeper.release import Releaser, Unreleased
 
 LIVE = ("InUse", "Available")

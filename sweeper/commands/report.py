@@ -8,10 +8,11 @@ import sys
 from collections.abc import Sequence
 
 from sweeper.commands import sweeps
-from sweeper.commands.run import relative
+from sweeper.commands.say import relative
 from sweeper.core.secrets import MASK
 from sweeper.stored import StoredSweep
 from sweeper.tracking import files, html, table
+from sweeper.whole import write_atomically
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -44,9 +45,9 @@ def write(sweep: StoredSweep) -> None:
     name = str(sweep.config.get("name") or sweep.name.partition("@")[0])
     if chosen and MASK in str(begun):
         # What was masked cannot be run again: the file of the run itself stays.
-        files.write_atomically(sweep.folder / "results.csv", files.to_csv(sweep.table))
-        files.write_atomically(sweep.folder / "results.jsonl", files.to_jsonl(sweep.table))
+        write_atomically(sweep.folder / "results.csv", files.to_csv(sweep.table))
+        write_atomically(sweep.folder / "results.jsonl", files.to_jsonl(sweep.table))
     else:
         files.write_all(sweep.folder, name, sweep.table, (chosen, begun) if chosen else None, sweep.objective)
     page = html.to_html(sweep.name, sweep.table, sweep.declared.trials.keys, sweep.chain, chosen, sweep.objective)
-    files.write_atomically(sweep.folder / "report.html", page)
+    write_atomically(sweep.folder / "report.html", page)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeper.backends import BACKENDS
 from sweeper.clock import SystemClock
 from sweeper.commands.owed import settle_others
+from sweeper.commands.say import READER_GONE, complain, forget_stdout, package_version, relative, warn_unreleased
 from sweeper.connect import Connection, connect, engine_folder
 from sweeper.core import results as tables
 from sweeper.core.chain import Chain, Job, fold
@@ -26,7 +25,7 @@ from sweeper.core.remedies import config_of
 from sweeper.core.request import job_name, locked_key
 from sweeper.core.resume import resume
 from sweeper.core.secrets import Redactor, redacted
-from sweeper.debts import Account, Debt, RegisteredJournal, Registry, state_folder, verify_head
+from sweeper.debts import RegisteredJournal
 from sweeper.errors import SweeperError, UsageError
 from sweeper.follow import LogFollower
 from sweeper.journal import SqliteJournal
@@ -34,42 +33,20 @@ from sweeper.live import LiveTable, Terminal
 from sweeper.locks import held
 from sweeper.ports import Progress
 from sweeper.progress import PlainProgress, Several
-from sweeper.release import Unreleased
+from sweeper.registry import Account, Debt, Registry, state_folder, verify_head
 from sweeper.runner import Ending, Runner, World
 from sweeper.tracking import files, optuna_journal, table
 from sweeper.tracking.refresh import ResultFiles
 from sweeper.trial_log import store
 from sweeper.watchdog import Watchdog
+from sweeper.whole import write_atomically
 
 if TYPE_CHECKING:
     from sweeper.aws.lease import Lease
     from sweeper.aws.reader import LogReader
 
-BILLING = 3
 OVER_BUDGET = 5
-READER_GONE = (errno.EPIPE, errno.EIO)
-"""What writing to a pipe without a reader, and to a terminal that was closed, ends with."""
 FAILING_RULES = frozenset({"max_failures", "same_error_limit"})
-
-
-def complain(text: str) -> None:
-    """Tell a person what is wrong, on stderr; without a reader there nobody can be told."""
-    with suppress(OSError):
-        for line in text.splitlines():
-            print(f"sweeper: {line}", file=sys.stderr)
-
-
-def warn_unreleased(unreleased: Sequence[Unreleased]) -> int:
-    """Say last, and clearly, what may still cost money; returns exit code 3 then, else 0."""
-    for pool in unreleased:
-        complain(f"THE POOL OF {pool.name} MAY STILL BILL: {pool.why}")
-        complain(f"release it with: {pool.command}")
-    return BILLING if unreleased else 0
-
-
-def forget_stdout() -> None:
-    """The reader (head) has gone: nothing more is told, and Python does not complain once more at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run(sweep: Sweep, session: type[Session] | None = None) -> int:
@@ -201,7 +178,7 @@ class Session:
         if not path.exists():
             self.registry.begin_anew(str(self.folder))
         verify_head(self.registry.find(str(self.folder)), path)
-        files.write_atomically(self.folder / "config.yaml", as_yaml(redacted(self.sweep.composed, self.redact)))
+        write_atomically(self.folder / "config.yaml", as_yaml(redacted(self.sweep.composed, self.redact)))
         self._journal = RegisteredJournal(SqliteJournal(path, self.clock.now, self.redact), self.registry, self.debt)
         stack.callback(self._journal.close)
         for asked in self._journal.requests():
@@ -316,7 +293,7 @@ class Session:
         trial = declared or Trial(intent.index, intent.trial, intent.label, intent.values)
         try:
             config = config_of(self.sweep, trial, intent.patches, intent.taken)
-            files.write_atomically(folder / "config.yaml", as_yaml(redacted(config, self.redact)))
+            write_atomically(folder / "config.yaml", as_yaml(redacted(config, self.redact)))
             store(folder, logs.lines(self.connection.clients(), job.name), self.sweep.metrics, self.redact)
         except (SweeperError, OSError) as error:
             self.progress.say(f"warning: the log of {job.intent.label} was not stored: {error}")
@@ -357,17 +334,3 @@ def as_yaml(value: Any) -> str:
     import yaml
 
     return yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
-
-
-def relative(path: Path) -> Path:
-    """A path as a person here would type it."""
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
-
-
-def package_version(package: str) -> str:
-    """The installed version of a package."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "unknown"

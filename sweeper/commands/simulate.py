@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Sequence
 
-from sweeper.commands.run import complain
+from sweeper.commands.say import complain
 
 
 def main(arguments: Sequence[str]) -> int:

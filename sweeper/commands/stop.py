@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sweeper.clock import SystemClock
 from sweeper.commands import sweeps
-from sweeper.commands.run import warn_unreleased
+from sweeper.commands.say import warn_unreleased
 from sweeper.journal import ask
 from sweeper.release import Unreleased
 from sweeper.stored import StoredSweep

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sweeper.commands import sweeps
-from sweeper.commands.run import complain
+from sweeper.commands.say import complain
 from sweeper.core.model import EngineKind
 from sweeper.core.verify import compare, verify
-from sweeper.debts import Debt, Registry, state_folder
 from sweeper.engine import launch
 from sweeper.errors import ApiError, ApiErrorKind
 from sweeper.ports import TrainingApi
+from sweeper.registry import Debt, Registry, state_folder
 from sweeper.stored import StoredSweep
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,8 @@ def dotted(path: KeyPath) -> str:
 
 def nearest(word: object, known: Iterable[object]) -> str:
     """`; did you mean 'x'?`, or nothing when no known word is near."""
+    import difflib  # only a mistake needs it
+
     near = difflib.get_close_matches(str(word), [str(k) for k in known], 1)
     return f"; did you mean {near[0]!r}?" if near else ""
 

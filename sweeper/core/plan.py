@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import fmean
 
 from sweeper.core.chain import Chain
 from sweeper.core.costs import Rate, keeps
@@ -33,7 +32,7 @@ def assumed(sweep: Sweep, chain: Chain) -> Assumed:
     """The assumptions of a sweep: its finished jobs' mean training time, else what its configuration says."""
     told = dict(sweep.composed.get("assume") or {})
     measured = [j.outcome.train_seconds for j in chain.outcomes if j.outcome and j.outcome.train_seconds is not None]
-    train_s = fmean(measured) if measured else float(told.get("train_s") or 0)
+    train_s = sum(measured) / len(measured) if measured else float(told.get("train_s") or 0)
     return Assumed(
         float(told.get("cold_start_s") or 0), float(told.get("warm_start_s") or 0), train_s, measured=len(measured)
     )

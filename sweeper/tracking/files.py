@@ -5,14 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from math import isfinite
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import yaml
 
@@ -20,29 +17,7 @@ from sweeper.core.chain import Chain
 from sweeper.core.model import Objective, Sweep, Trial
 from sweeper.core.results import Results, Row, best, results
 from sweeper.core.secrets import redacted
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file that only its owner reads, by renaming: a reader sees the old one or the new one. Raises OSError."""
-    with replacing(path) as file:
-        file.write(text)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[TextIO]:
-    """A file to write, which takes the place of the one at this path once it is whole. Raises OSError.
-
-    What is no text in UTF-8 (half a character in a log) is written as an escape.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            yield file
-        Path(aside).replace(path)
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise
+from sweeper.whole import write_atomically
 
 
 def cell(value: Any) -> str:

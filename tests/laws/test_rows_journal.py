@@ -20,10 +20,10 @@ from sweeper.aws.staging import Staging
 from sweeper.core import events as ev
 from sweeper.core.events import TrialStatus
 from sweeper.core.request import Staged
-from sweeper.debts import Account, Debt, verify_head
 from sweeper.engine.states import JobStatus as ServiceStatus
 from sweeper.errors import ApiError, ApiErrorKind, JournalError, JournalWriteError
 from sweeper.journal import SqliteJournal, read
+from sweeper.registry import Account, Debt, verify_head
 from sweeper.testing.simulation import SCOPE
 from tests.laws.outside import STAGED, Happens, Outside
 

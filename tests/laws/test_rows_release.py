@@ -14,10 +14,10 @@ from sweeper.core.costs import Rate
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import PoolSettings
 from sweeper.core.stop import rules
-from sweeper.debts import Account, Debt, Registry
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.settings import ServiceSettings
 from sweeper.locks import held
+from sweeper.registry import Account, Debt, Registry
 from sweeper.testing.twin import Script, Twin
 from sweeper.watchdog import act
 from tests.laws.outside import CRASH, GONE, LOST, Outside, Trouble, denied, invalid, make_sweep, scripts
