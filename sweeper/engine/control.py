@@ -161,6 +161,10 @@ class Control:
         self._refresh_metrics(name)
         self._report(lambda now: self._service.container_exited(name, exit_code, failure_text, now))
 
+    def vacated(self, name: str) -> None:
+        """The checkpoints are in S3, and nothing but the log is left of the attempt."""
+        self._report(lambda now: self._service.vacated(name, now))
+
     def uploaded(self, name: str, problem: str | None) -> None:
         """The artifacts are in S3."""
         self._report(lambda now: self._service.artifacts_uploaded(name, now, problem))

@@ -30,6 +30,13 @@ class SignalContainer:
 
 
 @dataclass(frozen=True)
+class Vacate:
+    """The spot machine is taken, its container has ended: save the checkpoints, and leave nothing but the log."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class UploadArtifacts:
     """The container has ended: upload what it left."""
 
@@ -50,4 +57,4 @@ class ForgetJob:
     name: str
 
 
-Effect = StartContainer | AdoptContainer | SignalContainer | UploadArtifacts | DropPool | ForgetJob
+Effect = StartContainer | AdoptContainer | SignalContainer | Vacate | UploadArtifacts | DropPool | ForgetJob

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import site
 import sys
 import tempfile
@@ -118,6 +119,13 @@ class JobFolder:
         path = self.path / "spec.json"
         path.touch(mode=0o600)
         path.write_text(json.dumps(spec), encoding="utf-8")
+
+    def vacate(self) -> None:
+        """Leave nothing but the log: the next attempt begins on another machine. The lock goes last."""
+        shutil.rmtree(self.ml, ignore_errors=True)
+        shutil.rmtree(self.path / "home", ignore_errors=True)
+        for name in ("sourcedir.tar.gz", "spec.json", "started.json", "exit.json", "lock"):
+            (self.path / name).unlink(missing_ok=True)
 
     def read_json(self, name: str) -> dict[str, Any] | None:
         """A file the supervisor wrote, or None."""

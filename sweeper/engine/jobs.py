@@ -58,6 +58,11 @@ class Job:
     container: bool = False  # the container was asked to start
     exited: bool = False
     training_from: float | None = None
+    attempt_from: float | None = None  # the present attempt's machine is there since
+    trained_s: float = 0.0  # on the machines of the attempts before
+    interruptions: int = 0
+    interrupting: bool = False  # the machine is being taken
+    discount: float = 0.0  # of the seconds that are billed
     ended: float | None = None
     failure: str | None = None
     stop_why: Secondary | None = None
@@ -75,6 +80,22 @@ class Job:
     def max_runtime_s(self) -> int:
         """MaxRuntimeInSeconds, or the service's default of a day."""
         return int(self.request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", _DEFAULT_MAX_RUNTIME_S))
+
+    @property
+    def spot(self) -> bool:
+        """EnableManagedSpotTraining."""
+        return bool(self.request.get("EnableManagedSpotTraining"))
+
+    @property
+    def max_wait_s(self) -> int:
+        """MaxWaitTimeInSeconds of a spot job."""
+        return int(self.request["StoppingCondition"]["MaxWaitTimeInSeconds"])
+
+    def pause(self, now: float) -> None:
+        """The machine of this attempt is given back: what it trained is counted."""
+        if self.attempt_from is not None:
+            self.trained_s += now - self.attempt_from
+        self.attempt_from = None
 
     def enter(self, secondary: Secondary, message: str, now: float) -> None:
         """Append a secondary status transition; the one before it ends."""
@@ -152,6 +173,8 @@ def _times(job: Job) -> dict[str, Any]:
     if job.ended is not None:
         times["TrainingEndTime"] = job.ended
     if job.training_from is not None and job.ended is not None:
-        seconds = max(1, round(job.ended - job.training_from))
-        times["TrainingTimeInSeconds"] = times["BillableTimeInSeconds"] = seconds
+        # a spot job waits between its attempts, on no machine
+        seconds = job.trained_s if job.spot else job.ended - job.training_from
+        times["TrainingTimeInSeconds"] = max(1, round(seconds))
+        times["BillableTimeInSeconds"] = max(1, round(seconds * (1 - job.discount)))
     return times

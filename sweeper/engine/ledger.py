@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Iterable
 from enum import Enum
 
-from sweeper.engine.effects import AdoptContainer, Effect, UploadArtifacts
+from sweeper.engine.effects import AdoptContainer, Effect, UploadArtifacts, Vacate
 from sweeper.engine.jobs import Job
 from sweeper.engine.pool import Pool, PoolState
 from sweeper.engine.settings import ServiceSettings
@@ -17,6 +17,9 @@ class Timer(str, Enum):
 
     LAUNCH = "launch"
     MAX_RUNTIME = "max_runtime"
+    MAX_WAIT = "max_wait"
+    INTERRUPT = "interrupt"
+    REQUEUE = "requeue"
     KILL = "kill"
     END = "end"
     EXPIRE = "expire"
@@ -81,7 +84,8 @@ class Ledger:
                 self._push(due, Timer(kind), key)
         for job in self.running:
             if job.exited:
-                self._effects.append(UploadArtifacts(job.name))
+                taken = job.interrupting and job.stop_why is None
+                self._effects.append(Vacate(job.name) if taken else UploadArtifacts(job.name))
             elif job.container:
                 self._effects.append(AdoptContainer(job.name))
 

@@ -7,15 +7,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweeper.engine import states
-from sweeper.engine.effects import DropPool, SignalContainer, StartContainer, UploadArtifacts
+from sweeper.engine.effects import DropPool, SignalContainer, StartContainer, UploadArtifacts, Vacate
 from sweeper.engine.errors import ServiceError, invalid
 from sweeper.engine.jobs import Job, Retention, milliseconds
 from sweeper.engine.ledger import Ledger, Timer
 from sweeper.engine.pool import CloseReason, Pool, PoolState, may_have_pool, pool_key
 from sweeper.engine.settings import ServiceSettings
+from sweeper.engine.spot import next_interruption, vacate
 from sweeper.engine.states import JobStatus, PoolStatus, Secondary, Signal
 
 FAILURE_REASON_MAX = 1024
+_STOP_MESSAGES = {
+    Secondary.MAX_RUNTIME_EXCEEDED: states.MAX_RUNTIME,
+    Secondary.MAX_WAIT_TIME_EXCEEDED: states.MAX_WAIT,
+}
 _CLOSE_MESSAGES = {CloseReason.EXPIRED: states.EXPIRED, CloseReason.RELEASED: states.RELEASED}
 
 
@@ -43,8 +48,12 @@ class Life(Ledger):
         """The entrypoint runs."""
         self.tick(now)
         job = self._open(name)
-        if job is not None and job.stop_why is None:
-            job.enter(Secondary.TRAINING, states.TRAINING, now)
+        if job is None or job.stop_why is not None or job.secondary is Secondary.TRAINING:
+            return
+        job.enter(Secondary.TRAINING, states.TRAINING, now)
+        after = next_interruption(job, self.settings, self._rng)
+        if after is not None:
+            self._set(job, Timer.INTERRUPT, now + after)
 
     def container_exited(self, name: str, exit_code: int, failure_text: str, now: float) -> None:
         """The entrypoint ended; a failure text is what it left in /opt/ml/output/failure."""
@@ -53,12 +62,31 @@ class Life(Ledger):
         if job is None or job.exited:
             return
         job.exited = True
-        self._cancel(job, Timer.MAX_RUNTIME, Timer.KILL)
+        self._cancel(job, Timer.MAX_RUNTIME, Timer.KILL, Timer.INTERRUPT)
+        if job.interrupting and job.stop_why is None:
+            self._effects.append(Vacate(name))
+            return
+        self._cancel(job, Timer.MAX_WAIT)
         if job.stop_why is None:
             if exit_code != 0:
                 job.failure = algorithm_error(failure_text, exit_code)
             job.enter(Secondary.UPLOADING, states.UPLOADING, now)
         self._effects.append(UploadArtifacts(name))
+
+    def vacated(self, name: str, now: float) -> None:
+        """The checkpoints of an interrupted job are in S3, and its machine is gone: it waits for another."""
+        self.tick(now)
+        job = self._open(name)
+        if job is None or not job.interrupting:
+            return
+        if job.stop_why is not None:
+            self._end(job, now)
+            return
+        pool = self._held_pool(job)
+        if pool is not None:
+            self._drop(pool)
+        vacate(job, now)
+        self._set(job, Timer.REQUEUE, now + self.settings.spot_wait_s)
 
     def release_all(self, now: float) -> None:
         """End every idle pool: the engine is being stopped."""
@@ -111,6 +139,13 @@ class Life(Ledger):
             self._launch(subject, now)
         elif kind is Timer.MAX_RUNTIME:
             self._begin_stop(subject, Secondary.MAX_RUNTIME_EXCEEDED, now)
+        elif kind is Timer.MAX_WAIT:
+            self._begin_stop(subject, Secondary.MAX_WAIT_TIME_EXCEEDED, now)
+        elif kind is Timer.INTERRUPT:
+            self._interrupt(subject, now)
+        elif kind is Timer.REQUEUE:
+            subject.enter(Secondary.STARTING, states.STARTING, now)
+            self._set(subject, Timer.LAUNCH, now + self.settings.cold_start_s)
         elif kind is Timer.KILL:
             self._effects.append(SignalContainer(subject.name, Signal.KILL))
         elif kind is Timer.END:
@@ -132,21 +167,29 @@ class Life(Ledger):
             self.changed_pools.add(pool.id)
             job.pool_id = pool.id
         job.launched = job.container = True
-        job.training_from = now
+        job.attempt_from = now
+        if job.training_from is None:
+            job.training_from = now
         if job.stop_why is None:
             job.enter(Secondary.DOWNLOADING, states.DOWNLOADING, now)
-        self._set(job, Timer.MAX_RUNTIME, now + job.max_runtime_s)
+        self._set(job, Timer.MAX_RUNTIME, now + max(0.0, job.max_runtime_s - job.trained_s))
         self._effects.append(StartContainer(job.name))
+
+    def _interrupt(self, job: Job, now: float) -> None:
+        """The spot machine is wanted back: the container gets its notice, and the grace to save a checkpoint."""
+        job.interrupting = True
+        self._effects.append(SignalContainer(job.name, Signal.TERM))
+        self._set(job, Timer.KILL, now + self.settings.stop_grace_s)
 
     def _begin_stop(self, job: Job, why: Secondary, now: float) -> None:
         if job.status is not JobStatus.IN_PROGRESS:
             return
-        self._cancel(job, Timer.MAX_RUNTIME, Timer.LAUNCH)
+        self._cancel(job, Timer.MAX_RUNTIME, Timer.MAX_WAIT, Timer.LAUNCH, Timer.INTERRUPT, Timer.REQUEUE)
         job.status, job.stop_why = JobStatus.STOPPING, why
         job.enter(Secondary.STOPPING, states.STOPPING, now)
         if not job.container:
             self._end(job, now)
-        elif not job.exited:
+        elif not job.exited and not job.interrupting:  # else it has its notice already
             self._effects.append(SignalContainer(job.name, Signal.TERM))
             self._set(job, Timer.KILL, now + self.settings.stop_grace_s)
 
@@ -155,13 +198,13 @@ class Life(Ledger):
         self._cancel(job, *map(Timer, list(job.timers)))
         self._running.pop(job.name, None)
         job.ended = now
+        job.pause(now)
         if job.failure is not None:
             job.status, message = JobStatus.FAILED, job.failure
             job.enter(Secondary.FAILED, message, now)
         elif job.stop_why is not None:
             job.status = JobStatus.STOPPED
-            timeout = job.stop_why is Secondary.MAX_RUNTIME_EXCEEDED
-            job.enter(job.stop_why, states.MAX_RUNTIME if timeout else states.STOPPED, now)
+            job.enter(job.stop_why, _STOP_MESSAGES.get(job.stop_why, states.STOPPED), now)
         else:
             job.status = JobStatus.COMPLETED
             job.enter(Secondary.COMPLETED, states.COMPLETED, now)
@@ -313,7 +356,7 @@ class Life(Ledger):
         used = sum(pool.instance_count for pool in idle)
         for job in self.running:
             theirs = job.request["ResourceConfig"]
-            same = theirs.get("InstanceType", "") == kind and bool(job.request.get("EnableManagedSpotTraining")) is spot
+            same = theirs.get("InstanceType", "") == kind and job.spot is spot
             used += theirs.get("InstanceCount", 1) if same else 0
         if used + count > quota:
             usage = "spot training job usage" if spot else "training job usage"

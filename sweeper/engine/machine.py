@@ -31,6 +31,7 @@ from sweeper.engine.effects import (
     SignalContainer,
     StartContainer,
     UploadArtifacts,
+    Vacate,
 )
 from sweeper.engine.folders import InputError, JobFolder, JobView
 from sweeper.engine.metrics import Scanner
@@ -61,6 +62,9 @@ class Reports(Protocol):
 
     def exited(self, name: str, exit_code: int, failure_text: str) -> None:
         """The entrypoint ended."""
+
+    def vacated(self, name: str) -> None:
+        """An interrupted job's checkpoints are in S3, and its folder is as before its start."""
 
     def uploaded(self, name: str, problem: str | None) -> None:
         """The artifacts are in S3, or a problem says why not."""
@@ -145,6 +149,8 @@ class Machine:
             self._thread(effect.name, self._adopt)
         elif isinstance(effect, UploadArtifacts):
             self._thread(effect.name, self._upload)
+        elif isinstance(effect, Vacate):
+            self._thread(effect.name, self._vacate)
         elif isinstance(effect, SignalContainer):
             self._signal(effect.name, effect.signal)
         elif isinstance(effect, DropPool):
@@ -315,6 +321,17 @@ class Machine:
         return False
 
     # ------------------------------------------------------------------ artifacts
+
+    def _vacate(self, name: str) -> None:
+        """The machine is taken away: only what is in S3 is there again for the next attempt."""
+        folder = self.folder(name)
+        with contextlib.suppress(NoSuchBucketError):  # then nothing was ever kept, and the next attempt says so
+            self._checkpoints_of(name, folder).finish()
+        with self._lock:
+            self._wanted.pop(name, None)
+            self._checkpoints.pop(name, None)
+        folder.vacate()
+        self._reports.vacated(name)
 
     def _upload(self, name: str) -> None:
         view = self._reports.view(name)

@@ -195,6 +195,9 @@ _LOCAL_STORAGE = re.compile(
 )
 
 
+_MOST_WAIT_WITHOUT_CHECKPOINTS_S = 3600
+
+
 def _algorithm(params: Mapping[str, Any]) -> None:
     algorithm = params.get("AlgorithmSpecification")
     if algorithm is None:
@@ -254,6 +257,12 @@ def _waiting(params: Mapping[str, Any]) -> None:
         raise invalid("MaxWaitTimeInSeconds must be specified when EnableManagedSpotTraining is set to true")
     if wait < stopping.get("MaxRuntimeInSeconds", 86400):
         raise invalid("Invalid MaxWaitTimeInSeconds. It must be equal to or greater than MaxRuntimeInSeconds")
+    built_in = "AlgorithmName" in params.get("AlgorithmSpecification", {})
+    if built_in and wait > _MOST_WAIT_WITHOUT_CHECKPOINTS_S and "CheckpointConfig" not in params:
+        raise invalid(
+            "Invalid MaxWaitTimeInSeconds. Without a CheckpointConfig a built-in or marketplace algorithm is limited "
+            f"to {_MOST_WAIT_WITHOUT_CHECKPOINTS_S} seconds"
+        )
 
 
 def _channels(params: Mapping[str, Any]) -> None:

@@ -71,6 +71,9 @@ class Service(Life):
         pool = self._matching_pool(request, now)
         if pool is None:
             self._check_training_quota(request, now)
+        if job.spot:
+            job.discount = self.settings.spot_discount
+            self._set(job, Timer.MAX_WAIT, now + job.max_wait_s)
         self.jobs[name] = self._running[name] = job
         self._listing.forget()
         job.enter(Secondary.STARTING, states.STARTING, now)

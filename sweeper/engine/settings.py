@@ -40,6 +40,11 @@ class ServiceSettings:
     training_quota: Mapping[str, int] = field(default_factory=lambda: {"*": 100})
     warm_pool_quota: Mapping[str, int] = field(default_factory=lambda: {"*": 100})
     spot_quota: Mapping[str, int] = field(default_factory=lambda: {"*": 100})
+    # managed spot training: seconds of training after which the machine is taken, by seed or exactly so
+    spot_interruption_mean_s: float = 0.0  # 0: never
+    spot_interruptions: Sequence[float] = ()  # of each attempt in turn; those after the last are left alone
+    spot_wait_s: float = 0.5  # from an interruption until another machine is had
+    spot_discount: float = 0.7  # how much less than on demand the seconds of a spot job cost
     search_lag_s: float = 0.0  # a change is found by Search so much later
 
     @property

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
 from sweeper.engine import states
-from sweeper.engine.effects import SignalContainer, StartContainer, UploadArtifacts
+from sweeper.engine.effects import SignalContainer, StartContainer, UploadArtifacts, Vacate
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.faults import Faults, Loss, Wire, WireError
 from sweeper.engine.service import Service
@@ -22,6 +22,7 @@ from sweeper.engine.settings import ServiceSettings
 from sweeper.engine.states import Signal
 from sweeper.errors import ApiError, ApiErrorKind
 from sweeper.ports import Clock, Description, Request
+from sweeper.testing.scripts import STARTUP_S, Behaviour, Run, Script, always
 
 _KINDS = {
     "ThrottlingException": ApiErrorKind.THROTTLED,
@@ -54,27 +55,6 @@ class VirtualClock:
         self.time += max(0.0, seconds)
 
 
-@dataclass(frozen=True)
-class Script:
-    """What the container of one job does."""
-
-    seconds: float = 60.0
-    exit_code: int = 0
-    failure: str = ""
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    points: Sequence[tuple[float, Mapping[str, float]]] = ()  # seconds into training, and what is printed then
-    stops_in: float = 5.0  # seconds from SIGTERM to its exit; past the grace it is killed
-    platform_failure: str | None = None  # the platform gives up after `seconds`, with this FailureReason
-
-
-Behaviour = Callable[[Request, random.Random], Script]
-
-
-def always(script: Script) -> Behaviour:
-    """Every job does the same."""
-    return lambda _request, _rng: script
-
-
 def draw_settings(rng: random.Random) -> ServiceSettings:
     """One of the services that the evidence allows: every unknown is drawn."""
     return ServiceSettings(
@@ -94,6 +74,16 @@ def draw_settings(rng: random.Random) -> ServiceSettings:
         list_order=rng.choice(("Ascending", "Descending")),
         pool_patch_rate=rng.choice((0.0, 0.0, 0.05)),
         warm_pool_quota={"*": 0 if rng.random() < 0.1 else 100},
+    )
+
+
+def draw_spot(settings: ServiceSettings, rng: random.Random) -> ServiceSettings:
+    """The same service with its spot machines drawn: how often they are taken, how scarce and how cheap they are."""
+    return replace(
+        settings,
+        spot_interruption_mean_s=rng.choice((0.0, 60.0, 600.0, 3600.0)),
+        spot_wait_s=rng.choice((0.0, 30.0, 600.0)),
+        spot_discount=rng.choice((0.0, 0.5, 0.7, 0.9)),
     )
 
 
@@ -129,8 +119,8 @@ class Twin:
         self._seed = seed
         self._wire = Wire(faults or Faults(), random.Random(f"wire {seed}"))
         self._world = random.Random(f"world {seed}")
-        self._scripts: dict[str, Script] = {}
-        self._events: list[tuple[float, int, str, str]] = []  # due, number, what, job name
+        self._runs: dict[str, Run] = {}
+        self._events: list[tuple[float, int, str, str, int]] = []  # due, number, what, job name, attempt
         self._number = 0
         self._foreign = 0
 
@@ -139,6 +129,7 @@ class Twin:
         """A world of this seed: its service, its faults."""
         rng = random.Random(f"draw {seed}")
         settings, faults = draw_settings(rng), Faults.draw(rng)
+        settings = draw_spot(settings, random.Random(f"spot {seed}"))
         return cls(clock, seed=seed, settings=settings, faults=faults, behaviour=behaviour or always(Script()))
 
     @property
@@ -238,8 +229,8 @@ class Twin:
         while True:
             due = service.next_due()
             if events and events[0][0] <= now and (due is None or events[0][0] <= due):
-                at, _, what, name = heapq.heappop(events)
-                self._happen(what, name, at)
+                at, _, what, name, attempt = heapq.heappop(events)
+                self._happen(what, name, attempt, at)
             elif due is not None and due <= now:
                 at = due
                 service.tick(at)
@@ -249,75 +240,96 @@ class Twin:
 
     def _schedule(self, due: float, what: str, name: str) -> None:
         self._number += 1
-        heapq.heappush(self._events, (due, self._number, what, name))
+        run = self._runs.get(name)
+        heapq.heappush(self._events, (due, self._number, what, name, run.attempt if run else 0))
 
     def _take_effects(self, now: float) -> None:
         for effect in self.service.drain():
             if isinstance(effect, StartContainer):
                 self._start(effect.name, now)
             elif isinstance(effect, SignalContainer):
-                script = self._scripts[effect.name]
-                wait = script.stops_in if effect.signal is Signal.TERM else 0.0
-                self._schedule(now + wait, "killed" if effect.signal is Signal.KILL else "terminated", effect.name)
+                self._send(effect.signal, effect.name, now)
+            elif isinstance(effect, Vacate):
+                self._schedule(now + 1.0, "vacated", effect.name)
             elif isinstance(effect, UploadArtifacts):
                 self._schedule(now + 1.0, "uploaded", effect.name)
 
+    def _send(self, signal: Signal, name: str, now: float) -> None:
+        run = self._runs[name]
+        if signal is Signal.KILL:
+            self._schedule(now, "killed", name)
+            return
+        run.stretches[-1].asked_at = now
+        self._schedule(now + run.script.stops_in, "terminated", name)
+
     def _start(self, name: str, now: float) -> None:
         job = self.service.jobs[name]
+        run = self._runs.get(name) or self._first(name, now)
+        left = run.start(now, restored="CheckpointConfig" in job.request)
+        self._schedule(now + STARTUP_S, "started", name)
+        self._schedule(now + STARTUP_S + left, "exited" if run.script.platform_failure is None else "gave up", name)
+
+    def _first(self, name: str, now: float) -> Run:
+        """What this job's container does, however often it is started."""
         rng = random.Random(f"{self._seed} {name}")
-        script = self._behaviour({**job.request, "TrainingJobName": name}, rng)
+        script = self._behaviour({**self.service.jobs[name].request, "TrainingJobName": name}, rng)
         drawn = rng.random()
         if drawn < self.faults.capacity:
             script = replace(script, seconds=0.0, platform_failure=states.CAPACITY)
         elif drawn < self.faults.capacity + self.faults.internal:
             script = replace(script, seconds=rng.random() * script.seconds, platform_failure=states.INTERNAL)
-        self._scripts[name] = script
-        self._schedule(now + 1.0, "started", name)
-        end = now + 1.0 + script.seconds
-        self._schedule(end, "exited" if script.platform_failure is None else "gave up", name)
         if rng.random() < self.faults.human_stops:
             self._schedule(now + rng.random() * script.seconds, "human stops", name)
+        self._runs[name] = Run(script)
+        return self._runs[name]
 
-    def _happen(self, what: str, name: str, at: float) -> None:
-        service, script = self.service, self._scripts.get(name)
-        if what == "started":
+    def _happen(self, what: str, name: str, attempt: int, at: float) -> None:
+        service, run = self.service, self._runs.get(name)
+        if what == "human stops":
+            self._someone("StopTrainingJob", {"TrainingJobName": name}, at)
+        elif what == "stranger":
+            self._stranger(name, at)
+        elif run is None or attempt != run.attempt:
+            return  # of a machine that was taken away
+        elif what == "started":
             service.container_started(name, at)
         elif what == "uploaded":
             service.artifacts_uploaded(name, at)
             self._tempt_a_stranger(name, at)
-        elif what == "human stops":
-            self._someone("StopTrainingJob", {"TrainingJobName": name}, at)
-        elif what == "stranger":
-            self._stranger(name, at)
-        elif script is None:
-            return
+        elif what == "vacated":
+            service.vacated(name, at)
         elif what == "gave up":
-            service.platform_failed(name, script.platform_failure or states.INTERNAL, at)
-        elif what == "exited":
-            service.metrics_seen(name, {k: (v, at) for k, v in script.metrics.items()})
-            service.container_exited(name, script.exit_code, script.failure, at)
-        else:  # terminated, killed
-            self._print_points(name, at)
-            service.container_exited(name, 143 if what == "terminated" else 137, "", at)
+            service.platform_failed(name, run.script.platform_failure or states.INTERNAL, at)
+        else:
+            self._exit(what, name, run, at)
+
+    def _exit(self, what: str, name: str, run: Run, at: float) -> None:
+        """The container ends: by itself, terminated or killed."""
+        if run.stretches[-1].ended is not None:
+            return
+        script = run.script
+        self._print_points(name, at)
+        run.end(at, killed=what == "killed")
+        if what == "exited":
+            self.service.metrics_seen(name, {k: (v, at) for k, v in script.metrics.items()})
+            self.service.container_exited(name, script.exit_code, script.failure, at)
+        else:
+            self.service.container_exited(name, 143 if what == "terminated" else 137, "", at)
 
     def _print_points(self, name: str, now: float) -> None:
         """Metrics of a running job: what its script has printed by now."""
-        script, job = self._scripts.get(name), self.service.jobs.get(name)
-        if script is None or not script.points or job is None or job.training_from is None or job.exited:
+        run, job = self._runs.get(name), self.service.jobs.get(name)
+        if run is None or not run.script.points or job is None or job.exited:
             return
-        seen = {}
-        for second, values in script.points:
-            if job.training_from + second <= now:
-                seen.update({k: (v, job.training_from + second) for k, v in values.items()})
-        self.service.metrics_seen(name, seen)
+        self.service.metrics_seen(name, {metric: (value, when) for when, metric, value in run.printed(now)})
 
     def printed_by(self, name: str) -> list[tuple[str, float]]:
         """(metric, value) in the order in which a job's script has printed them by now."""
-        script, job = self._scripts.get(name), self.service.jobs.get(name)
-        if script is None or job is None or job.training_from is None:
+        run, job = self._runs.get(name), self.service.jobs.get(name)
+        if run is None or job is None:
             return []
-        ran = (job.ended if job.ended is not None else self.clock.now()) - job.training_from
-        return [point for second, values in script.points if second <= ran for point in values.items()]
+        now = self.clock.now() if job.ended is None else job.ended
+        return [(metric, value) for _, metric, value in run.printed(now)]
 
     def printed(self, job: Any) -> list[tuple[str, float]]:
         """The same of an ended job."""

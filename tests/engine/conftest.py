@@ -15,6 +15,8 @@ from sweeper.engine import launch
 
 ROLE = "arn:aws:iam::123456789012:role/sweeper-local"
 FAST = {"settle_gap_s": 0.05, "release_lag_s": 0.02, "stop_grace_s": 2.0}
+SPOT = {"spot_interruptions": [0.4, 0.3, 0.3], "spot_wait_s": 0.05}
+"""Every spot job of a test is interrupted three times."""
 
 
 class Clients:
@@ -107,7 +109,7 @@ def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _serve(state_dir: Path, **settings: Any) -> Iterator[Clients]:
-    info = launch.ensure(state_dir, {**FAST, **settings})
+    info = launch.ensure(state_dir, {**FAST, **SPOT, **settings})
     found = Clients(info.url, state_dir)
     found.s3.create_bucket(Bucket="bucket")
     yield found

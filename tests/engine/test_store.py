@@ -14,7 +14,15 @@ from sweeper.engine.settings import ServiceSettings
 from sweeper.engine.store import Store
 
 SETTINGS = ServiceSettings(
-    cold_start_s=20, warm_start_s=2, settle_gap_s=3, release_lag_s=4, stopping_s=1, stop_grace_s=10, pool_patch_rate=0.3
+    cold_start_s=20,
+    warm_start_s=2,
+    settle_gap_s=3,
+    release_lag_s=4,
+    stopping_s=1,
+    stop_grace_s=10,
+    pool_patch_rate=0.3,
+    spot_interruptions=(2.0, 1.0, 2.0),
+    spot_wait_s=5,
 )
 
 
@@ -27,14 +35,15 @@ def request(name: str, rng: random.Random) -> dict[str, Any]:
         "AlgorithmSpecification": {"TrainingImage": "i", "TrainingInputMode": "File"},
         "ResourceConfig": {**resources, "KeepAlivePeriodInSeconds": rng.choice([0, 30, 300])},
         "OutputDataConfig": {"S3OutputPath": "s3://b/o"},
-        "StoppingCondition": {"MaxRuntimeInSeconds": rng.choice([5, 100])},
+        "StoppingCondition": {"MaxRuntimeInSeconds": rng.choice([5, 100]), "MaxWaitTimeInSeconds": 120},
+        "EnableManagedSpotTraining": rng.random() < 0.3,
     }
 
 
 def act(service: Service, rng: random.Random, now: float, number: int) -> None:
     """Something at random, as a client or as the world."""
     name = rng.choice(list(service.jobs) or ["nobody"])
-    what = rng.randrange(8)
+    what = rng.randrange(9)
     try:
         if what <= 1:
             service.call("CreateTrainingJob", request(f"job-{number}", rng), now)
@@ -50,6 +59,8 @@ def act(service: Service, rng: random.Random, now: float, number: int) -> None:
             service.container_exited(name, rng.choice([0, 1]), "why", now)
         elif what == 6:
             service.artifacts_uploaded(name, now)
+        elif what == 7:
+            service.vacated(name, now)
         else:
             service.call("DeleteTrainingJob", {"TrainingJobName": name}, now)
     except ServiceError:
