@@ -7,25 +7,22 @@ channel, so it lies at ROOT/input/data/CHANNEL/driver.py; ROOT is /opt/ml in a c
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import importlib.util
 import json
 import math
 import os
-import platform
 import re
 import selectors
-import shutil
 import signal
 import subprocess
 import sys
 import tarfile
 import time
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # every job pays for what is imported above; what few need is imported where it is needed
 if TYPE_CHECKING:  # Python 3.8 knows these in annotations only, where they are not evaluated
     from collections.abc import Mapping, Sequence
+    from typing import IO, Any
 
     Json = dict[str, Any]
 
@@ -400,6 +397,9 @@ class Requirements:
 
     def key(self) -> str:
         """The same for two jobs exactly when one's environment serves the other."""
+        import hashlib
+        import platform
+
         content = self.path.read_bytes()
         told = [content, sys.version.encode(), sys.executable.encode(), platform.machine().encode()]
         # Images differ and share a pool: what the parent has decides what had to be installed.
@@ -415,7 +415,7 @@ class Requirements:
         if self.ready.exists():
             say(f"{self.name}: already installed on this warm pool")
         else:
-            shutil.rmtree(str(self.venv), ignore_errors=True)  # a job before us was stopped half-way
+            remove(self.venv)  # a job before us was stopped half-way
             try:
                 self.create()
             except (ImportError, OSError, subprocess.SubprocessError) as error:
@@ -426,13 +426,14 @@ class Requirements:
                 self.pip(str(self.venv / "bin" / "python"), env, signals)
                 self.ready.touch()
             except BaseException:
-                shutil.rmtree(str(self.venv), ignore_errors=True)
+                remove(self.venv)
                 raise
             say(f"{self.name}: installed in {time.monotonic() - started:.1f} s")
         self.activate(env)
 
     def create(self) -> None:
         """A virtual environment that sees everything the current one has."""
+        import importlib.util
         import venv
 
         without_pip = importlib.util.find_spec("pip") is not None  # the parent's pip is seen from inside, too
@@ -473,6 +474,13 @@ class Requirements:
         env["VIRTUAL_ENV"] = str(self.venv)
         env["PATH"] = os.pathsep.join([str(self.venv / "bin"), env.get("PATH", os.defpath)])
         env["PYTHONPATH"] = os.pathsep.join([env["PYTHONPATH"], str(self.packages())])
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder and everything in it, as far as that can be done."""
+    import shutil
+
+    shutil.rmtree(str(folder), ignore_errors=True)
 
 
 def parents() -> list[str]:

@@ -11,17 +11,19 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import importlib.util
 import json
 import os
 import re
-import selectors
+import select
 import signal
-import subprocess
 import sys
 import time
-from pathlib import Path
-from typing import IO, Any
+
+TYPE_CHECKING = False  # each job pays for what this file imports, and typing and pathlib are dear
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+    from typing import Any
 
 LINE_MAX = 64 * 1024
 LOG_MAX = 1 << 30
@@ -35,18 +37,18 @@ def escape(line: str) -> str:
     return _CONTROL.sub(lambda m: f"#{ord(m.group()):03o}", line)
 
 
-def write_json(path: Path, value: object) -> None:
+def write_json(path: str, value: object) -> None:
     """Replace the file in one step: a reader sees the old one or the new one."""
-    draft = path.with_name(path.name + ".tmp")
-    draft.write_text(json.dumps(value), encoding="utf-8")
-    draft.replace(path)
+    with open(f"{path}.tmp", "w", encoding="utf-8") as draft:
+        draft.write(json.dumps(value))
+    os.replace(f"{path}.tmp", path)
 
 
 class Log:
     """Lines with the time they came, appended to a file."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("ab", buffering=0)
+    def __init__(self, path: Path | str) -> None:
+        self._file = open(path, "ab", buffering=0)  # noqa: SIM115 - closed by close
         self._rest = b""
         self._left = LOG_MAX - self._file.tell()
 
@@ -90,13 +92,14 @@ def adopt_orphans() -> None:
 def descendants(root: int) -> list[int]:
     """Process ids below `root`, by /proc; empty where there is no /proc."""
     children: dict[int, list[int]] = {}
-    for entry in Path("/proc").glob("[0-9]*/stat"):
+    for pid in _processes():
         try:
-            after_name = entry.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+                after_name = stat.read().rpartition(")")[2].split()
         except OSError:
             continue  # gone meanwhile
         if after_name[0] != "Z":
-            children.setdefault(int(after_name[1]), []).append(int(entry.parent.name))
+            children.setdefault(int(after_name[1]), []).append(pid)
     found: list[int] = []
     todo = [root]
     while todo:
@@ -106,16 +109,64 @@ def descendants(root: int) -> list[int]:
     return found
 
 
+def _processes() -> Iterable[int]:
+    with contextlib.suppress(OSError):
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    return []
+
+
+class Child:
+    """A forked process in a session of its own that runs `work`, its whole output in one pipe.
+
+    Returns when the child has let go of what it inherited: at the latest when it has become another program.
+    """
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self.output, write = os.pipe()
+        ready, hold = os.pipe()
+        self.code: int | None = None  # once it is dead: as a container runtime gives it, 128 + the signal
+        self.pid = os.fork()
+        if self.pid == 0:
+            _become(write, work)
+        os.close(write)
+        os.close(hold)
+        os.read(ready, 1)  # a signal before that would be lost
+        os.close(ready)
+
+    def bury(self, flags: int = 0) -> None:
+        """Reap it; with WNOHANG only if it is dead."""
+        if self.code is None and (found := os.waitpid(self.pid, flags))[0]:
+            code = os.waitstatus_to_exitcode(found[1])
+            self.code = code if code >= 0 else 128 - code
+
+
+def _become(write: int, work: Callable[[], None]) -> None:
+    """In the child: never returns."""
+    code = 126
+    try:
+        os.setsid()
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them
+            signal.signal(number, signal.SIG_DFL)
+        null = os.open(os.devnull, os.O_RDONLY)
+        for descriptor, source in enumerate((null, write, write)):
+            os.dup2(source, descriptor)
+        work()
+    except OSError as error:
+        code = 127 if isinstance(error, FileNotFoundError) else 126
+        os.write(2, f"{error.filename}: {error.strerror}\n".encode())
+    finally:
+        os._exit(code)
+
+
 class Container:
     """One entrypoint and everything it starts."""
 
-    def __init__(self, folder: Path, spec: dict[str, Any]) -> None:
+    def __init__(self, folder: str, spec: dict[str, Any]) -> None:
         self.folder, self.spec = folder, spec
-        self.log = Log(folder / "log")
+        self.log = Log(f"{folder}/log")
         self.asked: list[int] = []  # signals that came in
         self.stop_at: float | None = None  # when to kill what is left
-        self.process: subprocess.Popen[bytes]
-        self.pid: int | None = None
+        self.process: Child
         self.started = time.time()
 
     def run(self) -> dict[str, Any]:
@@ -127,52 +178,41 @@ class Container:
             signal.signal(number, lambda got, _frame: self.asked.append(got))
         signal.signal(signal.SIGCHLD, lambda *_: None)
         adopt_orphans()
-        try:
-            self.process = self._spawn()
-        except OSError as error:
-            self.log.feed(f"{self.spec['argv'][0]}: {error.strerror}\n".encode())
-            self._announce(None)
-            return self._exit(127 if isinstance(error, FileNotFoundError) else 126)
-        self._announce(self.process.pid)
+        self.process = Child(self._entrypoint)
+        self._announce()
         self._watch(wake)
         self._kill_tree()
         self._drain()
-        return self._exit(self._code())
+        return self._exit()
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            self.spec["argv"],
-            preexec_fn=self._enter,
-            env=self.spec["env"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-    def _enter(self) -> None:
-        """In the child: its own /opt/ml where this machine allows one, and its working directory."""
+    def _entrypoint(self) -> None:
+        """In the child: its own /opt/ml where this machine allows one, its working directory, its program."""
         os.umask(0o022)  # the engine's own is stricter
         if self.spec["isolation"] != "none":
-            isolation = _sibling("namespaces")
+            isolation = _namespaces()
             isolation.enter(
-                self.folder / "ml",
+                f"{self.folder}/ml",
                 isolation.Isolation(self.spec["isolation"]),
                 read_only=tuple(self.spec["read_only"]),
                 no_network=self.spec["no_network"],
             )
         os.chdir(self.spec["cwd"])
+        argv = self.spec["argv"]
+        try:
+            os.execvpe(argv[0], argv, self.spec["env"])
+        except OSError as error:
+            error.filename = argv[0]  # not the last folder of PATH
+            raise
 
-    def _announce(self, pid: int | None) -> None:
+    def _announce(self) -> None:
         """Tell the engine, and whoever looks later, that the entrypoint runs."""
-        self.pid = pid
         started = {
-            "pid": pid,
+            "pid": self.process.pid,
             "supervisor_pid": os.getpid(),
             "started_at": self.started,
             "isolation": self.spec["isolation"],
         }
-        write_json(self.folder / "started.json", started)
+        write_json(f"{self.folder}/started.json", started)
         with contextlib.suppress(OSError):  # the engine may be gone; the file says it too
             os.write(1, json.dumps(started).encode() + b"\n")
         null = os.open(os.devnull, os.O_WRONLY)
@@ -181,21 +221,19 @@ class Container:
 
     def _watch(self, wake: int) -> None:
         deadline = time.monotonic() + self.spec["max_runtime_s"]
-        output = self._output
-        with selectors.DefaultSelector() as selector:
-            selector.register(wake, selectors.EVENT_READ)
-            selector.register(output, selectors.EVENT_READ)
-            while not self._reaped():
-                until = deadline if self.stop_at is None else self.stop_at
-                # a system call's timeout has a limit of its own, some 24 days
-                ready = selector.select(min(3600.0, max(0.0, until - time.monotonic())))
-                for key, _ in ready:
-                    data = os.read(key.fd, 65536)
-                    if key.fileobj is output:
-                        self.log.feed(data)
-                        if not data:
-                            selector.unregister(output)
-                self._obey(deadline)
+        output = self.process.output
+        waited = [wake, output]
+        while not self._reaped():
+            until = deadline if self.stop_at is None else self.stop_at
+            # a system call's timeout has a limit of its own, some 24 days
+            ready = select.select(waited, [], [], min(3600.0, max(0.0, until - time.monotonic())))[0]
+            for descriptor in ready:
+                data = os.read(descriptor, 65536)
+                if descriptor == output:
+                    self.log.feed(data)
+                    if not data:
+                        waited.remove(output)
+            self._obey(deadline)
 
     def _obey(self, deadline: float) -> None:
         """Do what signals and time ask for."""
@@ -217,22 +255,18 @@ class Container:
             if dead is None:
                 return False
             if dead.si_pid == self.process.pid:
-                self.process.wait()
+                self.process.bury()
                 return True
             os.waitpid(dead.si_pid, 0)
 
     def _bury(self) -> None:
         """Reap what the kill left; the entrypoint's own exit code is kept."""
-        if self.process.poll() is None:
+        self.process.bury(os.WNOHANG)
+        if self.process.code is None:
             return
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
-
-    @property
-    def _output(self) -> IO[bytes]:
-        assert self.process.stdout is not None, "spawned with a pipe"
-        return self.process.stdout
 
     def _signal_all(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -253,40 +287,38 @@ class Container:
 
     def _drain(self) -> None:
         """What was written before the end is still in the pipe."""
-        os.set_blocking(self._output.fileno(), False)
+        os.set_blocking(self.process.output, False)
         while True:
             try:
-                data = os.read(self._output.fileno(), 65536)
+                data = os.read(self.process.output, 65536)
             except BlockingIOError:
                 return  # someone out of reach still holds the other end
             if not data:
                 return
             self.log.feed(data)
 
-    def _code(self) -> int:
-        """The exit code as a container runtime gives it: 128 + the signal."""
-        code = self.process.returncode
-        return code if code >= 0 else 128 - code
-
-    def _exit(self, code: int) -> dict[str, Any]:
+    def _exit(self) -> dict[str, Any]:
         self.log.close()
-        return {"pid": self.pid, "started_at": self.started, "ended_at": time.time(), "exit_code": code}
+        return {
+            "pid": self.process.pid,
+            "started_at": self.started,
+            "ended_at": time.time(),
+            "exit_code": self.process.code,
+        }
 
 
-def _sibling(name: str) -> Any:
-    """A module beside this file; with -I there is no package to import it from."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def _namespaces() -> Any:
+    """The module beside this file; with -I there is no package to import it from."""
+    sys.path.append(os.path.dirname(__file__))
+    return __import__("namespaces")
 
 
-def main(folder: Path) -> None:
+def main(folder: str) -> None:
     """Run the container described in this folder."""
-    spec = json.loads((folder / "spec.json").read_text(encoding="utf-8"))
-    write_json(folder / "exit.json", Container(folder, spec).run())
+    with open(f"{folder}/spec.json", encoding="utf-8") as file:
+        spec = json.load(file)
+    write_json(f"{folder}/exit.json", Container(folder, spec).run())
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(sys.argv[1])

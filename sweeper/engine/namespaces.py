@@ -12,12 +12,13 @@ import ctypes
 import fcntl
 import os
 import signal
-import socket
 import struct
 import sys
-from collections.abc import Callable
 from enum import Enum
-from pathlib import Path
+
+TYPE_CHECKING = False  # each job pays for what this file imports
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _NEWNS, _NEWUTS, _NEWUSER, _NEWPID, _NEWNET = 0x20000, 0x4000000, 0x10000000, 0x20000000, 0x40000000
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT = 1, 2, 4, 8, 32
@@ -37,7 +38,7 @@ class Isolation(str, Enum):
 
 def probe() -> Isolation:
     """What this machine allows, tried out in a throw-away process."""
-    if sys.platform != "linux" or not Path("/opt").is_dir():
+    if sys.platform != "linux" or not os.path.isdir("/opt"):
         return Isolation.NONE
     for wanted in (Isolation.FULL, Isolation.MOUNTS):
         if _works(wanted):
@@ -49,15 +50,15 @@ def _works(wanted: Isolation) -> bool:
     pid = os.fork()
     if pid == 0:
         try:
-            enter(Path("/tmp"), wanted)
-            ok = os.path.samefile(OPT_ML, "/tmp")  # noqa: PTH121 - as little as possible after a fork
+            enter("/tmp", wanted)
+            ok = os.path.samefile(OPT_ML, "/tmp")
             os._exit(0 if ok else 1)
         except BaseException:  # noqa: BLE001 - whatever it is, it does not work here
             os._exit(1)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
-def enter(ml: Path, wanted: Isolation, *, read_only: tuple[str, ...] = (), no_network: bool = False) -> None:
+def enter(ml: str, wanted: Isolation, *, read_only: tuple[str, ...] = (), no_network: bool = False) -> None:
     """Move this process into namespaces of its own. With FULL it returns in a grandchild."""
     flags = _NEWUSER | _NEWNS | _NEWUTS
     flags |= _NEWPID if wanted is Isolation.FULL else 0
@@ -65,9 +66,9 @@ def enter(ml: Path, wanted: Isolation, *, read_only: tuple[str, ...] = (), no_ne
     user, group = os.getuid(), os.getgid()
     _check(_libc().unshare(flags), "unshare")
     # without this an unprivileged process may not map its group
-    Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
-    Path("/proc/self/uid_map").write_text(f"{user} {user} 1", encoding="ascii")
-    Path("/proc/self/gid_map").write_text(f"{group} {group} 1", encoding="ascii")
+    _write("/proc/self/setgroups", "deny")
+    _write("/proc/self/uid_map", f"{user} {user} 1")
+    _write("/proc/self/gid_map", f"{group} {group} 1")
     _mount("none", "/", None, _MS_REC | _MS_PRIVATE)
     if wanted is Isolation.FULL:
         _become_child_of_init()
@@ -78,10 +79,10 @@ def enter(ml: Path, wanted: Isolation, *, read_only: tuple[str, ...] = (), no_ne
     os.close(folder)
     for name in read_only:
         _read_only(f"{OPT_ML}/{name}")
-    hosts = ml.parent / "hosts"
-    if hosts.is_file():
+    hosts = f"{os.path.dirname(ml)}/hosts"
+    if os.path.isfile(hosts):
         with contextlib.suppress(OSError):  # a machine may have no /etc/hosts
-            _mount(str(hosts), "/etc/hosts", None, _MS_BIND)
+            _mount(hosts, "/etc/hosts", None, _MS_BIND)
     if no_network:
         _loopback_up()
 
@@ -103,7 +104,7 @@ def _become_child_of_init() -> None:
     _die_with_parent()
     _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
     with contextlib.suppress(OSError):  # a kernel without checkpoint and restore counts from 2
-        Path("/proc/sys/kernel/ns_last_pid").write_text(str(outside - 1), encoding="ascii")
+        _write("/proc/sys/kernel/ns_last_pid", str(outside - 1))
     job = os.fork()
     if job:
         _close_all()
@@ -154,20 +155,20 @@ def _shadow_opt() -> None:
     _mount("tmpfs", "/opt", "tmpfs", 0, "mode=0755")
     for path, restore in kept:
         restore(path)
-    os.mkdir(OPT_ML)  # noqa: PTH102 - as little as possible after a fork
+    os.mkdir(OPT_ML)
 
 
 def _restorer(entry: os.DirEntry[str]) -> Callable[[str], None]:
     """How to put one entry of /opt back once it is hidden."""
     if entry.is_symlink():
-        target = os.readlink(entry.path)  # noqa: PTH115
-        return lambda path: os.symlink(target, path)  # noqa: PTH211
+        target = os.readlink(entry.path)
+        return lambda path: os.symlink(target, path)
     fd = os.open(entry.path, os.O_PATH | os.O_CLOEXEC)
     folder = entry.is_dir()
 
     def restore(path: str) -> None:
         if folder:
-            os.mkdir(path)  # noqa: PTH102
+            os.mkdir(path)
         else:
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
         _mount(f"/proc/self/fd/{fd}", path, None, _MS_BIND | _MS_REC)
@@ -185,10 +186,17 @@ def _read_only(path: str) -> None:
 
 def _loopback_up() -> None:
     """A new network namespace has only a loopback device, and that is down."""
+    import socket
+
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         request = struct.pack("16sh14x", b"lo", 0)
         flags = struct.unpack("16sh14x", fcntl.ioctl(control, _SIOCGIFFLAGS, request))[1]
         fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | _IFF_UP))
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
 
 
 def _libc() -> ctypes.CDLL:
