@@ -15,6 +15,7 @@ from xml.sax.saxutils import escape
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from sweeper.engine import rules
+from sweeper.engine.batch import wire as batch
 from sweeper.engine.control import Control
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.faults import Loss, WireError
@@ -66,6 +67,8 @@ class Application:
         scope = _scope(environ)
         if scope == "iam":
             return self._iam(environ, start)
+        if scope == batch.SERVICE:
+            return self._batch(environ, start)
         if scope == "monitoring":
             self._control.publish_metrics()
         if scope in ("s3", "") and not service and not _is_form(environ):
@@ -81,6 +84,10 @@ class Application:
             )
         answer = self._control.call(operation, rules.validated(operation, params))
         return rules.shaped(operation, answer)
+
+    def _batch(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
+        method, path, query = environ["REQUEST_METHOD"], environ["PATH_INFO"], environ.get("QUERY_STRING", "")
+        return _json_call(environ, start, lambda body: batch.answer(self._control, method, path, query, body))
 
     def _part_or_moto(self, part: Part, operation: str, environ: Environ, start: StartResponse) -> Iterable[bytes]:
         body = environ["wsgi.input"]

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sweeper.engine import rules
+from sweeper.engine.batch.service import Batch
 from sweeper.engine.faults import Faults, Wire
 from sweeper.engine.folders import JobView
 from sweeper.engine.machine import Machine
@@ -22,6 +24,7 @@ from sweeper.engine.states import JobStatus
 from sweeper.engine.store import Store
 
 _LOG = logging.getLogger(__name__)
+Answer = dict[str, Any]
 _RETRY_S = 1.0
 
 
@@ -31,6 +34,7 @@ class Control:
     def __init__(self, state: Path, settings: EngineSettings, objects: ObjectStore, endpoint: str) -> None:
         self._changed = threading.Condition(threading.Lock())
         self._service = Service(settings.service, random.Random(settings.seed))
+        self._batch = Batch(self._service, lambda payload: rules.validated("CreateTrainingJob", payload))
         self._wire = Wire(settings.faults, random.Random(f"wire {settings.seed}"))
         self._store = Store(state / "engine.db")
         self._series = Series(settings.service.account, settings.service.region)
@@ -48,6 +52,7 @@ class Control:
         jobs, pools = self._store.load()
         with self._changed:
             self._service.restore(jobs, pools)
+            self._batch.restore(self._store.load_batch())
             self._service.tick(time.time())
             self._flush()
         threading.Thread(target=self._pass_time, name="clock", daemon=True).start()
@@ -57,14 +62,33 @@ class Control:
         """The operations the service knows."""
         return self._service.operations
 
+    @property
+    def batch_operations(self) -> frozenset[str]:
+        """The operations that AWS Batch knows here."""
+        return self._batch.operations
+
     def call(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Answer one request through the faults that were asked for; raises ServiceError or WireError."""
-        if self._wire.faults == Faults():
-            return self._apply(operation, params)
         with self._changed:
             job = self._service.jobs.get(str(params.get("TrainingJobName", "")))
         created = None if job is None else job.created
-        return self._wire.carry(operation, time.time(), created, time.sleep, lambda: self._apply(operation, params))
+        return self._through_faults(operation, created, lambda: self._apply(operation, params))
+
+    def call_batch(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The same for AWS Batch."""
+        return self._through_faults(operation, None, lambda: self._apply_batch(operation, params))
+
+    def _through_faults(self, operation: str, created: float | None, apply: Callable[[], Answer]) -> Answer:
+        if self._wire.faults == Faults():
+            return apply()
+        return self._wire.carry(operation, time.time(), created, time.sleep, apply)
+
+    def _apply_batch(self, operation: str, params: Mapping[str, Any]) -> Answer:
+        with self._changed:
+            try:
+                return self._batch.call(operation, params, time.time())
+            finally:
+                self._flush()
 
     def _apply(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """What it changed is on disk when this returns."""
@@ -79,7 +103,8 @@ class Control:
     def _pass_time(self) -> None:
         with self._changed:
             while not self._closed:
-                due = self._service.next_due()
+                dues = [due for due in (self._service.next_due(), self._batch.next_due()) if due is not None]
+                due = min(dues, default=None)
                 self._changed.wait(None if due is None else max(0.0, due - time.time()))
                 self._service.tick(time.time())
                 try:
@@ -92,13 +117,16 @@ class Control:
         """With the lock held: write what changed, hand over the effects in order, wake the clock."""
         if self._closed:
             return  # whatever this was, the next engine finds it out by itself
-        service = self._service
+        service, batch = self._service, self._batch
+        batch.advance(time.time())
         jobs = {name: service.jobs.get(name) for name in service.changed_jobs}
         pools = {key: service.pools.get(key) for key in service.changed_pools}
-        if jobs or pools:
-            self._store.save(jobs, pools)
+        queued = {record: batch.dump(record) for record in batch.changed}
+        if jobs or pools or queued:
+            self._store.save(jobs, pools, queued)
             service.changed_jobs.clear()
             service.changed_pools.clear()
+            batch.changed.clear()
             self._changed.notify_all()
         for effect in service.drain():
             self.machine.do(effect)
@@ -217,6 +245,7 @@ class Control:
         """Stop every job and release every pool; True when nothing runs and nothing is retained."""
         end = time.monotonic() + timeout_s
         with self._changed:
+            self._batch.terminate_all("The engine was stopped", time.time())
             for job in self._service.running:
                 if job.status is JobStatus.IN_PROGRESS:
                     self._service.call("StopTrainingJob", {"TrainingJobName": job.name}, time.time())

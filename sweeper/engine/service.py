@@ -51,6 +51,12 @@ class Service(Life):
         self.tick(now)
         return handler(params, now)
 
+    def stop(self, name: str, now: float) -> None:
+        """Stop a job for another service of the platform, which sees it at once; one that has ended stays so."""
+        self.tick(now)
+        if name in self.jobs:
+            self._begin_stop(self.jobs[name], Secondary.STOPPED, now)
+
     def _create(self, params: Mapping[str, Any], now: float) -> Answer:
         name = params["TrainingJobName"]
         if name in self.jobs:

@@ -46,6 +46,12 @@ class ServiceSettings:
     spot_wait_s: float = 0.5  # from an interruption until another machine is had
     spot_discount: float = 0.7  # how much less than on demand the seconds of a spot job cost
     search_lag_s: float = 0.0  # a change is found by Search so much later
+    # AWS Batch
+    batch_lag_s: float = 0.0  # from SubmitServiceJob until the scheduler looks at the job
+    batch_capacity_pause_s: float = 60.0  # until a job that found no capacity is sent again
+    batch_submit_rate: int = 0  # SubmitServiceJob calls a second; 0: any number
+    batch_rejects_replay: bool = True  # the same request with the same clientToken; else it gets the same answer
+    batch_reason_space: bool = True  # a blank after "Received status from SageMaker:"
 
     @property
     def arn_prefix(self) -> str:

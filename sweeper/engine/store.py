@@ -16,6 +16,9 @@ from sweeper.engine.states import JobStatus, PoolStatus, Secondary
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, record TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS pools (id TEXT PRIMARY KEY, record TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS batch (
+    number INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, record TEXT NOT NULL, UNIQUE (kind, key)
+);
 CREATE TABLE IF NOT EXISTS containers (
     name TEXT PRIMARY KEY, pid INTEGER, supervisor_pid INTEGER, started_at REAL, ended_at REAL, exit_code INTEGER
 );
@@ -32,9 +35,14 @@ class Store:
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(_SCHEMA)
 
-    def save(self, jobs: Mapping[str, Job | None], pools: Mapping[str, Pool | None]) -> None:
-        """Write these records, all or none; None removes one."""
-        if not jobs and not pools:
+    def save(
+        self,
+        jobs: Mapping[str, Job | None],
+        pools: Mapping[str, Pool | None],
+        batch: Mapping[tuple[str, str], Mapping[str, Any] | None] | None = None,
+    ) -> None:
+        """Write these records, all or none; None removes one. Those of Batch go by kind and key."""
+        if not jobs and not pools and not batch:
             return
         with self._db:
             self._db.execute("BEGIN")
@@ -53,11 +61,25 @@ class Store:
                     self._db.execute("DELETE FROM pools WHERE id=?", (key,))
                 else:
                     self._db.execute("INSERT OR REPLACE INTO pools VALUES (?, ?)", (key, json.dumps(asdict(pool))))
+            for (kind, key), record in (batch or {}).items():
+                if record is None:
+                    self._db.execute("DELETE FROM batch WHERE kind=? AND key=?", (kind, key))
+                else:
+                    self._db.execute(
+                        "INSERT INTO batch (kind, key, record) VALUES (?, ?, ?) "
+                        "ON CONFLICT (kind, key) DO UPDATE SET record=excluded.record",
+                        (kind, key, json.dumps(record)),
+                    )
 
     def load(self) -> tuple[list[Job], list[Pool]]:
         """Every job in the order of creation, and every pool."""
         jobs = [_job(json.loads(row["record"])) for row in self._db.execute("SELECT record FROM jobs ORDER BY number")]
         return jobs, [_pool(json.loads(row["record"])) for row in self._db.execute("SELECT record FROM pools")]
+
+    def load_batch(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """Kind, key and record of everything Batch knows, in the order of creation."""
+        rows = self._db.execute("SELECT kind, key, record FROM batch ORDER BY number")
+        return [(row["kind"], row["key"], json.loads(row["record"])) for row in rows]
 
     def note_container(self, name: str, facts: Mapping[str, Any]) -> None:
         """Remember the process of a job: the engine's own record, which the service knows nothing of."""

@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from sweeper.engine import states
+from sweeper.engine.batch.service import Batch
 from sweeper.engine.effects import SignalContainer, StartContainer, UploadArtifacts, Vacate
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.faults import Faults, Loss, Wire, WireError
@@ -87,6 +88,17 @@ def draw_spot(settings: ServiceSettings, rng: random.Random) -> ServiceSettings:
     )
 
 
+def draw_batch(settings: ServiceSettings, rng: random.Random) -> ServiceSettings:
+    """The same service with its AWS Batch drawn."""
+    return replace(
+        settings,
+        batch_lag_s=rng.choice((0.0, 5.0)),
+        batch_submit_rate=5,
+        batch_rejects_replay=rng.random() < 0.7,
+        batch_reason_space=rng.random() < 0.5,
+    )
+
+
 @dataclass(frozen=True)
 class Call:
     """One call as the service saw it, or did not."""
@@ -114,6 +126,7 @@ class Twin:
     ) -> None:
         self.clock: Clock = clock or VirtualClock()
         self.service = Service(settings, random.Random(f"service {seed}"))
+        self.batch = Batch(self.service, _as_it_is)
         self.calls: list[Call] = []
         self._behaviour = behaviour
         self._seed = seed
@@ -130,6 +143,7 @@ class Twin:
         rng = random.Random(f"draw {seed}")
         settings, faults = draw_settings(rng), Faults.draw(rng)
         settings = draw_spot(settings, random.Random(f"spot {seed}"))
+        settings = draw_batch(settings, random.Random(f"batch {seed}"))
         return cls(clock, seed=seed, settings=settings, faults=faults, behaviour=behaviour or always(Script()))
 
     @property
@@ -216,8 +230,9 @@ class Twin:
         self.advance(now)
         if operation == "DescribeTrainingJob":
             self._print_points(str(params["TrainingJobName"]), now)
+        answers = self.batch if operation in self.batch.operations else self.service
         try:
-            return self.service.call(operation, params, now)
+            return answers.call(operation, params, now)
         finally:
             self._take_effects(now)
 
@@ -225,9 +240,9 @@ class Twin:
 
     def advance(self, now: float) -> None:
         """Let everything happen that happens by itself until now, in the order of time."""
-        service, events = self.service, self._events
+        service, batch, events = self.service, self.batch, self._events
         while True:
-            due = service.next_due()
+            due = min((at for at in (service.next_due(), batch.next_due()) if at is not None), default=None)
             if events and events[0][0] <= now and (due is None or events[0][0] <= due):
                 at, _, what, name, attempt = heapq.heappop(events)
                 self._happen(what, name, attempt, at)
@@ -244,6 +259,7 @@ class Twin:
         heapq.heappush(self._events, (due, self._number, what, name, run.attempt if run else 0))
 
     def _take_effects(self, now: float) -> None:
+        self.batch.advance(now)
         for effect in self.service.drain():
             if isinstance(effect, StartContainer):
                 self._start(effect.name, now)
@@ -359,6 +375,12 @@ class Twin:
             self.service.call(operation, params, at)
         except ServiceError:
             return
+
+
+def _as_it_is(payload: object) -> Request:
+    """Batch's payloads are judged by botocore's model in the engine alone."""
+    assert isinstance(payload, dict)
+    return payload
 
 
 def _kind(error: ServiceError) -> ApiErrorKind:
