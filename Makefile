@@ -6,8 +6,11 @@ READY  := $(VENV)/.ready
 # The second row of the matrix: the coming Hydra.
 NEXT   := .venv-next
 HYDRA  := hydra-core==1.4.0rc3 omegaconf==2.4.1rc1
-# Other people's clients of the engine, in an environment of their own.
+# Other people's clients of the engine, each in an environment of its own: they do not agree on what they need.
 CLIENTS := .venv-clients
+CLIENT_awscli := awscli
+CLIENT_sdk2 := sagemaker>=2.257,<3
+CLIENT_sdk3 := sagemaker-train>=1.27,<2
 
 .PHONY: setup run test test-matrix test-clients check docs bench clean test-crash
 
@@ -34,13 +37,14 @@ $(NEXT)/.ready: pyproject.toml Makefile
 test-matrix: test $(NEXT)/.ready  ## run the tests on today's Hydra and on the coming one
 	$(NEXT)/bin/python -m pytest -q -n auto --dist worksteal
 
-$(CLIENTS)/.ready: Makefile
-	$(PYTHON) -m venv $(CLIENTS)
-	$(CLIENTS)/bin/python -m pip install --quiet --upgrade pip awscli
+$(CLIENTS)/%/.ready: Makefile
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(@D)/bin/python -m pip install --quiet "$(CLIENT_$*)"
 	touch $@
 
-test-clients: $(READY) $(CLIENTS)/.ready  ## the AWS CLI against a served engine
-	SWEEPER_CLIENTS=$(CLIENTS) $(BIN)/python -m pytest -q -rs tests/clients
+test-clients: $(READY) $(CLIENTS)/awscli/.ready $(CLIENTS)/sdk2/.ready $(CLIENTS)/sdk3/.ready  ## AWS CLI and SageMaker SDKs
+	SWEEPER_CLIENTS=$(CLIENTS) $(BIN)/python -m pytest -q -rsP -n auto --dist worksteal tests/clients
 
 test-crash: $(READY)  ## kill the runner at 200 random moments
 	SWEEPER_TEST_KILLS=200 $(BIN)/python -m pytest -q tests/end_to_end/test_crashes.py -k any_moment
@@ -54,7 +58,7 @@ check: $(READY)  ## ruff, mypy --strict, import-linter
 docs: $(READY)  ## write the blocks of help in docs/command-line.md anew
 	$(BIN)/python -m tests.documented
 
-bench: $(READY)  ## ratios of time and memory, measured in one run
+bench: $(READY) $(CLIENTS)/sdk3/.ready  ## ratios of time and memory, measured in one run
 	$(BIN)/python -m benchmarks
 
 clean:  ## remove the environment and everything a run leaves behind

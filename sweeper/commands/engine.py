@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -106,13 +107,25 @@ def _tell(engine: dict[str, Any], state: Path, *, as_json: bool) -> None:
         "AWS_DEFAULT_REGION": region,
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
+        "SAGEMAKER_USER_CONFIG_OVERRIDE": str(_sdk_defaults(state, engine)),
     }
     if as_json:
         shown = {key: engine[key] for key in ("url", "pid", "account", "region")}
         print(json.dumps({**shown, "state_dir": str(state), "environment": environment}), flush=True)
         return
     print(f"the local engine answers at {url} (account {engine['account']}, {region}); its state: {relative(state)}")
-    print("for any client: export " + " ".join(f"{key}={value}" for key, value in environment.items()), flush=True)
+    words = (f"{key}={shlex.quote(value)}" for key, value in environment.items())
+    print("for any client: export " + " ".join(words), flush=True)
+
+
+def _sdk_defaults(state: Path, engine: dict[str, Any]) -> Path:
+    """Defaults for SageMaker's SDKs, which ask for their bucket's name and send telemetry past AWS_ENDPOINT_URL."""
+    bucket = {"DefaultS3Bucket": f"sagemaker-{engine['region']}-{engine['account']}"}
+    modules = {"TelemetryOptOut": True, "Session": bucket}
+    written = state / "sagemaker-sdk.yaml"
+    defaults = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": modules}}}
+    written.write_text(json.dumps(defaults) + "\n", encoding="utf-8")  # JSON is YAML
+    return written
 
 
 def _status(state: Path, *, as_json: bool) -> int:

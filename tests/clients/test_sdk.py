@@ -1,0 +1,39 @@
+"""Programs of users of SageMaker's SDKs run unmodified: ModelTrainer of the third SDK, Estimator of the second."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+from benchmarks.idle import between
+from tests.clients.conftest import Engine, Program
+
+JOBS = 6
+
+
+def test_a_loop_of_model_trainers_starts_cold_once(engine: Engine, sdk3: Program, tmp_path: Path) -> None:
+    """Six jobs with keep-alive, role validation, wait and logs: one cold and five reused; metrics and lines arrive."""
+    told, printed = sdk3("benchmarks/model_trainer.py", str(JOBS), str(tmp_path / "source"))
+    jobs = engine.jobs()
+    assert [job["warm"] for job in jobs] == [False, *[True] * (JOBS - 1)]
+    assert [job["FinalMetricDataList"][0]["Value"] for job in jobs] == [x * 10 for x in range(JOBS)]
+    assert all(f"score={x * 10}" in printed for x in range(JOBS))
+    idle = ", ".join(f"{gap:.1f}" for gap in between(jobs))
+    print(f"{JOBS} jobs in {told['seconds']:.1f} s by sagemaker-train {told['version']}; the pool idled {idle} s")
+
+
+def test_a_model_trainer_tells_of_failure_and_of_a_stop(sdk3: Program, tmp_path: Path) -> None:
+    """FailedStatusError with the service's reason; a stopped job ends Stopped."""
+    told, _ = sdk3("tests/clients/programs/endings.py", str(tmp_path))
+    assert "AlgorithmError" in told["failure"]
+    assert "exit code: 3" in told["failure"]
+    assert told["status"] == "Stopped"
+
+
+def test_an_estimator_fits_twice_on_one_pool(engine: Engine, sdk2: Program, tmp_path: Path) -> None:
+    """A channel, hyperparameters as JSON, the log, metric and model, and the second job on the first pool."""
+    told, printed = sdk2("tests/clients/programs/estimator.py", str(tmp_path))
+    assert [(job["warm"], job["FinalMetricDataList"][0]["Value"]) for job in engine.jobs()] == [(False, 42), (True, 42)]
+    assert printed.count("score=42") == 2
+    with tarfile.open(told["model"]) as packed:
+        assert packed.getnames() == ["weights"]
