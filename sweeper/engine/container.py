@@ -127,7 +127,7 @@ class Child:
         self.code: int | None = None  # once it is dead: as a container runtime gives it, 128 + the signal
         self.pid = os.fork()
         if self.pid == 0:
-            _become(write, work)
+            _become(write, hold, work)
         os.close(write)
         os.close(hold)
         os.read(ready, 1)  # a signal before that would be lost
@@ -140,7 +140,7 @@ class Child:
             self.code = code if code >= 0 else 128 - code
 
 
-def _become(write: int, work: Callable[[], None]) -> None:
+def _become(write: int, hold: int, work: Callable[[], None]) -> None:
     """In the child: never returns."""
     code = 126
     try:
@@ -150,6 +150,8 @@ def _become(write: int, work: Callable[[], None]) -> None:
         null = os.open(os.devnull, os.O_RDONLY)
         for descriptor, source in enumerate((null, write, write)):
             os.dup2(source, descriptor)
+        os.closerange(3, hold)  # above all the job's lock, which says that the supervisor lives
+        os.closerange(hold + 1, 65536)
         work()
     except OSError as error:
         code = 127 if isinstance(error, FileNotFoundError) else 126

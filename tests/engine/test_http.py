@@ -323,3 +323,10 @@ def test_pipe_mode_is_refused_honestly(clients: Clients) -> None:
     inputs = [{**channel("code", "s3://bucket/code/pipe"), "InputMode": "Pipe"}]
     clients.run("pipe", "", InputDataConfig=inputs)
     assert "input mode Pipe is not emulated" in clients.ended("pipe")["FailureReason"]
+
+
+def test_a_job_inherits_nothing_but_its_three_streams(any_clients: Clients) -> None:
+    """The lock on a job's folder says that its supervisor lives: what a job leaves behind must not hold it."""
+    any_clients.run("streams", "import os; print([fd for fd in range(100) if os.path.exists(f'/proc/self/fd/{fd}')])")
+    assert any_clients.ended("streams")["TrainingJobStatus"] == "Completed"
+    assert any_clients.log("streams") == ["[0, 1, 2]"]
