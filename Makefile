@@ -9,8 +9,9 @@ HYDRA  := hydra-core==1.4.0rc3 omegaconf==2.4.1rc1
 # Other people's clients of the engine, each in an environment of its own: they do not agree on what they need.
 CLIENTS := .venv-clients
 CLIENT_awscli := awscli
-CLIENT_sdk2 := sagemaker>=2.257,<3
-CLIENT_sdk3 := sagemaker-train>=1.27,<2
+# its TrainingQueue imports nest-asyncio and does not ask for it
+CLIENT_sdk2 := "sagemaker>=2.257,<3" nest-asyncio
+CLIENT_sdk3 := "sagemaker-train>=1.27,<2"
 
 .PHONY: setup run test test-matrix test-clients check docs bench clean test-crash
 
@@ -40,7 +41,7 @@ test-matrix: test $(NEXT)/.ready  ## run the tests on today's Hydra and on the c
 $(CLIENTS)/%/.ready: Makefile
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(@D)/bin/python -m pip install --quiet "$(CLIENT_$*)"
+	$(@D)/bin/python -m pip install --quiet $(CLIENT_$*)
 	touch $@
 
 test-clients: $(READY) $(CLIENTS)/awscli/.ready $(CLIENTS)/sdk2/.ready $(CLIENTS)/sdk3/.ready  ## AWS CLI and SageMaker SDKs

@@ -124,6 +124,7 @@ def describe(job: Job, warm_pool: Mapping[str, Any] | None) -> dict[str, Any]:
     answer.setdefault("EnableNetworkIsolation", False)
     answer.setdefault("EnableInterContainerTrafficEncryption", False)
     answer.setdefault("EnableManagedSpotTraining", False)
+    answer["OutputDataConfig"] = {"KmsKeyId": "", **job.request["OutputDataConfig"]}  # SDK v2 cannot attach without it
     answer["StoppingCondition"] = {"MaxRuntimeInSeconds": job.max_runtime_s, **job.request.get("StoppingCondition", {})}
     answer.update(
         TrainingJobArn=job.arn,

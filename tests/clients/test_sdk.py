@@ -1,4 +1,4 @@
-"""Programs of users of SageMaker's SDKs run unmodified: ModelTrainer of the third SDK, Estimator of the second."""
+"""Users' programs run unmodified: ModelTrainer of SDK version 3, Estimator of version 2, TrainingQueue of both."""
 
 from __future__ import annotations
 
@@ -37,3 +37,22 @@ def test_an_estimator_fits_twice_on_one_pool(engine: Engine, sdk2: Program, tmp_
     assert printed.count("score=42") == 2
     with tarfile.open(told["model"]) as packed:
         assert packed.getnames() == ["weights"]
+
+
+def test_a_training_queue_of_model_trainers(sdk3: Program, tmp_path: Path) -> None:
+    """On AWS Batch one waits behind the other; submit, list, get, result, terminate and the trainer of a job."""
+    told, _ = sdk3("tests/clients/programs/queue_trainers.py", str(tmp_path))
+    assert told == {
+        "waits": ["short"],
+        "short": "SUCCEEDED",
+        "training_job": "Completed",
+        "same": True,
+        "long": "FAILED",
+        "succeeded": ["short"],
+    }
+
+
+def test_a_training_queue_of_estimators(sdk2: Program, tmp_path: Path) -> None:
+    """On AWS Batch two of one map, their results, the list and the estimator of a job."""
+    told, _ = sdk2("tests/clients/programs/queue_estimators.py", str(tmp_path))
+    assert told == {"results": ["SUCCEEDED"] * 2, "succeeded": ["one", "two"], "training_job": "Completed"}
