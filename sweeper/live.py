@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, Job, metric_of
 from sweeper.core.events import PoolStatus, TrialStatus
-from sweeper.core.model import Goal, Sweep, Trial
+from sweeper.core.model import BackendKind, Goal, Sweep, Trial
 from sweeper.core.stop import MaxTrials, Until
 from sweeper.progress import event_line, timestamped
 from sweeper.tracking.table import short_names, shown
@@ -379,6 +379,8 @@ class View:
             self._best = job
 
     def _pool_word(self, chain: Chain) -> str:
+        if self._sweep.backend is not BackendKind.WARM_POOL:
+            return ""
         if chain.stopping and chain.debts:
             return "closing"
         if chain.unfinished:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from sweeper.aws.quotas import Quotas
+from sweeper.backends import backend_of
 from sweeper.core.costs import MOST_KEEP_ALIVE_S
 from sweeper.core.model import BackendKind, Sweep
 from sweeper.core.outcome import fingerprint_of
@@ -50,9 +51,11 @@ class Preflight:
         locked = self.sweep.locked
         kind, wanted = str(locked["instance_type"]), int(locked.get("instance_count") or 1)
         quotas = self.quotas()
-        if quotas.training is not None and quotas.training < wanted:
+        spot = self.sweep.backend is BackendKind.SPOT
+        usage, granted = ("spot training", quotas.spot) if spot else ("training", quotas.training)
+        if granted is not None and granted < wanted:
             raise UsageError(
-                f"locked.instance_type: the quota '{kind} for training job usage' is {quotas.training:.0f} and "
+                f"locked.instance_type: the quota '{kind} for {usage} job usage' is {granted:.0f} and "
                 f"{wanted} needed; ask for more under Service Quotas, or take another type"
             )
         if self._keep_alive_s and quotas.warm_pool is not None and quotas.warm_pool < wanted:
@@ -81,7 +84,7 @@ class Preflight:
             yield "whether you may release a pool depends on conditions that could not be checked"
 
     def _idle_pools(self) -> Iterator[str]:
-        ours, key = f"{self.owner}/", locked_key(self.sweep.locked)
+        ours, key = f"{self.owner}/", locked_key(self.sweep.locked, backend_of(self.sweep))
         this = fingerprint(self.owner, self.sweep.name, "", 0).removesuffix("/0")
         for summary in self.api.list_training_jobs(WarmPoolStatusEquals="Available", MaxResults=100):
             name = str(summary["TrainingJobName"])

@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, Job
+from sweeper.core.costs import savings_percent
 from sweeper.core.events import Closed, JobStatus, TrialStatus
 from sweeper.errors import assert_never
 from sweeper.ports import Progress
@@ -122,6 +123,8 @@ def describe(job: Job) -> str:
         return "running"
     metrics = " ".join(f"{name}={value:g}" for name, value in outcome.metrics.items())
     seconds = "" if outcome.train_seconds is None else f"{outcome.train_seconds:g} s"
+    saved = savings_percent(outcome.billable_seconds, outcome.train_seconds)
+    seconds += f" ({saved:.0f} % saved)" if saved else ""
     reason = f"{outcome.failure}: {outcome.message}" if outcome.failure else outcome.message
     cause = reason if outcome.trial_status != TrialStatus.COMPLETED.value else ""
     return ", ".join(part for part in (outcome.trial_status, metrics, seconds, cause) if part)

@@ -14,7 +14,7 @@ from sweeper.core.decide import Decide, Extend, Finish, Release, StopJob, Submit
 from sweeper.core.events import Closed, JobStatus, PoolStatus
 from sweeper.core.failures import Failure, is_vague
 from sweeper.core.keepalive import keep_alive_s
-from sweeper.core.model import EngineKind, Scope, Sweep
+from sweeper.core.model import BackendKind, EngineKind, Scope, Sweep
 from sweeper.core.outcome import (
     final_metrics,
     fingerprint_of,
@@ -110,7 +110,7 @@ class Runner:
         self.chain = fold(world.journal.events())
         self.search = search_for(sweep, self.chain)
         self.unreleased: dict[str, Unreleased] = {}
-        self._key = locked_key(sweep.locked)
+        self._key = locked_key(sweep.locked, world.backend)
         self._required = _required_metrics(sweep)
         self._watch = Watch(sweep, world.read_log, world.curve)
         self._buffer: list[ev.Event] = []
@@ -206,9 +206,12 @@ class Runner:
         return "a pool may still bill"
 
     def note(self, event: ev.Event) -> None:
-        """Make an event durable, then true. A mere observation waits for the next event that matters."""
+        """Make an event durable, then true. A mere observation waits for the next event that matters.
+
+        A phase of a spot job matters: it may be interrupted for hours, which `sweeper status` tells from the journal.
+        """
         self._buffer.append(event)
-        if not isinstance(event, ev.Observed):
+        if not isinstance(event, ev.Observed) or self.sweep.backend is BackendKind.SPOT:
             self._flush()
         apply(self.chain, event)
         if isinstance(event, ev.PoolClosed) and self.chain.jobs[event.name].ended:

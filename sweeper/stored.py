@@ -17,8 +17,8 @@ from typing import Any
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, fold
 from sweeper.core.costs import rate
-from sweeper.core.model import Goal, MetricDefinition, Objective, Trial
-from sweeper.core.results import FIRST, LAST, Results, Row, best, results
+from sweeper.core.model import BackendKind, Goal, MetricDefinition, Objective, Trial
+from sweeper.core.results import FIRST, LAST, SAVINGS, Results, Row, best, results
 from sweeper.journal import read
 from sweeper.locks import Holder, holder
 
@@ -53,6 +53,7 @@ class Remembered:
 
     trials: StoredTrials
     metrics: tuple[MetricDefinition, ...]
+    backend: BackendKind = BackendKind.WARM_POOL
 
 
 class StoredSweep:
@@ -105,7 +106,7 @@ class StoredSweep:
         """The declaration of the newest invocation."""
         rows = _rows(self.folder / "results.jsonl")
         columns = _header(self.folder / "results.csv")
-        keys = [c for c in columns if c not in {*FIRST, *LAST} and not c.startswith(METRIC)]
+        keys = [c for c in columns if c not in {*FIRST, *LAST, SAVINGS} and not c.startswith(METRIC)]
         metrics = [c.removeprefix(METRIC) for c in columns if c.startswith(METRIC)]
         if not columns:  # killed before the first file was written
             keys = list(dict.fromkeys(key for job in self.chain.jobs.values() for key in job.intent.values))
@@ -114,6 +115,7 @@ class StoredSweep:
         return Remembered(
             StoredTrials(keys, [*known.values(), *(t for t in self._begun() if t.id not in known)]),
             tuple(MetricDefinition(name, "") for name in metrics),
+            BackendKind((self.config.get("backend") or {}).get("kind") or BackendKind.WARM_POOL),
         )
 
     def _begun(self) -> Iterator[Trial]:

@@ -16,6 +16,7 @@ class Quotas:
 
     training: float | None
     warm_pool: float | None
+    spot: float | None = None
 
 
 def of(clients: Clients, instance_type: str) -> Quotas:
@@ -23,6 +24,7 @@ def of(clients: Clients, instance_type: str) -> Quotas:
     wanted = {
         f"{instance_type} for training job usage": "training",
         f"{instance_type} for training warm pool usage": "warm_pool",
+        f"{instance_type} for spot training job usage": "spot",
     }
     found: dict[str, float] = {}
     # ListServiceQuotas leaves out what has no applied value: the defaults fill the rest.
@@ -32,7 +34,7 @@ def of(clients: Clients, instance_type: str) -> Quotas:
                 kind = wanted.get(str(quota["QuotaName"]))
                 if kind:
                     found.setdefault(kind, float(quota["Value"]))
-    return Quotas(found.get("training"), found.get("warm_pool"))
+    return Quotas(found.get("training"), found.get("warm_pool"), found.get("spot"))
 
 
 def _pages(clients: Clients, operation: str) -> Iterator[dict[str, Any]]:

@@ -67,7 +67,7 @@ class Staging:
         job = config["job"]
         key = canonical([job.get(k) for k in ("launch", "source_dir", "entry_script", "requirements", "metrics")])
         versions = config.get("dependencies") or {}
-        key += canonical([job.get("inputs"), job.get("output_path"), versions])
+        key += canonical([job.get("inputs"), job.get("output_path"), job.get("checkpoint_s3_uri"), versions])
         if key not in self._done:
             self._done[key] = self._stage(job, versions)
         return self._done[key]
@@ -76,6 +76,8 @@ class Staging:
         output = (job.get("output_path") or self._default_output()).rstrip("/")
         bucket, prefix = _split(output)
         self._need_bucket(bucket)
+        if job.get("checkpoint_s3_uri"):
+            self._need_bucket(_split(job["checkpoint_s3_uri"])[0])
         source = ""
         if Launch(job["launch"]) is not Launch.IMAGE:
             folder = self._project / job["source_dir"]

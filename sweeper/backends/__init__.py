@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from sweeper.backends.on_demand import OnDemand
+from sweeper.backends.spot import Spot
 from sweeper.backends.warm_pool import WarmPool
-from sweeper.core.model import BackendKind
+from sweeper.core.model import BackendKind, Sweep
 from sweeper.ports import Backend
 
-BACKENDS: Mapping[BackendKind, Callable[[], Backend]] = {
+BACKENDS: Mapping[BackendKind, Callable[..., Backend]] = {
     BackendKind.WARM_POOL: WarmPool,
     BackendKind.ON_DEMAND: OnDemand,
+    BackendKind.SPOT: Spot,
 }
+
+
+def backend_of(sweep: Sweep) -> Backend:
+    """The backend that a sweep declares, with its options."""
+    return BACKENDS[sweep.backend](**sweep.backend_options)

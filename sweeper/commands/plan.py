@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper import config
-from sweeper.backends import BACKENDS
+from sweeper.backends import backend_of
 from sweeper.commands.say import complain
 from sweeper.connect import Connection, connect
 from sweeper.core import costs, plan
@@ -77,7 +77,7 @@ class _Plan:
 
         scope, owner, sweep = self.connection.scope, self.connection.owner, self.sweep
         locate = Located(self.connection.clients, scope, sweep.name, Path(sweep.project))
-        backend = BACKENDS[sweep.backend]()
+        backend = backend_of(sweep)
         for trial in sweep.trials:
             if self.chain.is_finished(trial.id):
                 continue
@@ -106,8 +106,12 @@ class _Plan:
             found = quotas.of(self.connection.clients(), instance)
         except ApiError as error:
             return f"unknown ({error.message})"
-        words = [f"{_number(found.training)} {instance} for training", f"{_number(found.warm_pool)} for warm pools"]
-        if found.training == 0:
+        spot = self.sweep.backend is BackendKind.SPOT
+        usage, granted = ("spot training", found.spot) if spot else ("training", found.training)
+        words = [f"{_number(granted)} {instance} for {usage}"]
+        if not spot:
+            words.append(f"{_number(found.warm_pool)} for warm pools")
+        if granted == 0:
             words.append("no job can start")
         elif found.warm_pool == 0 and self.sweep.backend is BackendKind.WARM_POOL:
             words.append("no pool will be kept: every job starts cold")

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweeper.backends import BACKENDS
+from sweeper.backends import backend_of
 from sweeper.clock import SystemClock
 from sweeper.commands.owed import settle_others
 from sweeper.commands.say import READER_GONE, complain, forget_stdout, package_version, relative, warn_unreleased
@@ -20,7 +20,7 @@ from sweeper.connect import Connection, connect, engine_folder
 from sweeper.core import results as tables
 from sweeper.core.chain import Chain, Job, fold
 from sweeper.core.events import TrialStatus
-from sweeper.core.model import EngineKind, Sweep, Trial
+from sweeper.core.model import BackendKind, EngineKind, Sweep, Trial
 from sweeper.core.remedies import config_of
 from sweeper.core.request import job_name, locked_key
 from sweeper.core.resume import resume
@@ -71,7 +71,8 @@ def _drive(sweep: Sweep, stack: ExitStack, made: type[Session]) -> tuple[Ending,
     session = made(sweep, connect(sweep), clock, begun=clock.now())
     stack.callback(session.close_display)
     stack.enter_context(held(session.folder / ".lock", f"the sweep {sweep.name}", clock.now()))
-    stack.enter_context(held(session.pool_lock, "the pool that this sweep uses", clock.now()))
+    if sweep.backend is not BackendKind.SPOT:  # whose machines nobody shares
+        stack.enter_context(held(session.pool_lock, "the pool that this sweep uses", clock.now()))
     session.open(stack)
     session.take_lease(stack)
     session.preflight()
@@ -252,7 +253,7 @@ class Session:
             api=SageMakerApi(connection.clients),
             journal=self._journal,
             clock=self.clock,
-            backend=BACKENDS[sweep.backend](),
+            backend=backend_of(sweep),
             progress=self.progress,
             stage=Staging(connection.clients, connection.scope, sweep.name, Path(sweep.project)),
             arm=self.arm,

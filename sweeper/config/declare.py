@@ -109,6 +109,7 @@ def _freeze(
         make=make,
         engine=EngineKind(engine["kind"]),
         backend=BackendKind(values["backend"]["kind"]),
+        backend_options={k: v for k, v in values["backend"].items() if k != "kind"},
         engine_options=engine,
         engine_settings=EngineSettings(**{f.name: engine[f.name] for f in fields(EngineSettings) if f.name in engine}),
         owner=values["owner"],

@@ -9,6 +9,7 @@ from sweeper.config.check import Finding
 from sweeper.config.problems import KeyPath, nearest
 from sweeper.core import costs, prune, stop
 from sweeper.core.identity import flatten
+from sweeper.core.model import BackendKind
 from sweeper.core.remedies import names_in
 from sweeper.core.space_rules import RuleError, formula
 
@@ -19,7 +20,7 @@ MAY_CHANGE = ("hyperparameters", "job", "dependencies", "vars")
 
 def findings(values: Sections) -> list[Finding]:
     """Everything that is wrong, at its key."""
-    return [*_groups(values), *_prune(values), *_remedies(values)]
+    return [*_groups(values), *_prune(values), *_remedies(values), *_spot(values)]
 
 
 def _groups(values: Sections) -> Iterator[Finding]:
@@ -98,6 +99,21 @@ def _remedies(values: Sections) -> Iterator[Finding]:
                     yield path, f"is not a parameter{nearest(key, list(known))}"
                 elif kind == "patch" and (what := _unreadable(str(wanted), known, key)):
                     yield path, what
+
+
+def _spot(values: Sections) -> Iterator[Finding]:
+    """What backend=spot needs, and what only it can have."""
+    if values["backend"]["kind"] != BackendKind.SPOT.value:
+        if "wait_s" in values["backend"]:
+            yield ("backend", "wait_s"), "is for backend=spot"
+        return
+    if not values["job"]["checkpoint_s3_uri"]:
+        yield (
+            ("job", "checkpoint_s3_uri"),
+            "is missing: backend=spot needs a place for checkpoints, s3://BUCKET/PREFIX; each trial gets its own below",
+        )
+    if values["pool"]["keep_alive_s"]:
+        yield ("pool", "keep_alive_s"), "a spot job leaves no warm pool: leave it out, or set pool.keep_alive_s=0"
 
 
 def _unreadable(text: str, known: Mapping[str, Any], key: str) -> str:

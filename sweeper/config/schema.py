@@ -125,8 +125,14 @@ JOB = _object(
         },
         "output_path": {**S3_OR_NULL, "description": "Where the models go."},
         "max_runtime_s": _whole("The longest a job may run, in seconds: the outermost safety net.", 1, 2419200),
-        "checkpoint_s3_uri": {**S3_OR_NULL, "description": "Where checkpoints are kept."},
-        "checkpoint_local_path": {"type": ["string", "null"], "description": "Where the script writes them."},
+        "checkpoint_s3_uri": {
+            **S3_OR_NULL,
+            "description": "Where checkpoints are kept, below a prefix for each trial. backend=spot needs it.",
+        },
+        "checkpoint_local_path": {
+            "type": ["string", "null"],
+            "description": "Where the script writes checkpoints and finds them; default /opt/ml/checkpoints.",
+        },
         "metrics": _list("The metrics to read from the log.", METRIC, 40),
     },
     required=("image_uri", "launch", "max_runtime_s"),
@@ -386,6 +392,22 @@ ENGINES: dict[str, Schema] = {
             "stop_grace_s": _seconds("Seconds between SIGTERM and SIGKILL."),
             "training_quota": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
             "warm_pool_quota": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
+            "spot_quota": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
+            "spot_interruption_mean_s": _seconds(
+                "Simulated: a spot machine is taken after so long on average; 0: never."
+            ),
+            "spot_interruptions": _list(
+                "Simulated: seconds of training after which each attempt's machine is taken.",
+                {"type": "number", "minimum": 0},
+                100,
+            ),
+            "spot_wait_s": _seconds("Simulated seconds from an interruption to another machine."),
+            "spot_discount": {
+                "type": "number",
+                "minimum": 0,
+                "maximum": 1,
+                "description": "Simulated: how much less a second on a spot machine costs.",
+            },
             "private_opt_ml": _flag("Give each job its own /opt/ml where the kernel allows it."),
             "seed": {"type": "integer", "description": "Draws what is unknown about the service."},
         },
@@ -403,8 +425,19 @@ ENGINES: dict[str, Schema] = {
     ),
 }
 
-BACKENDS = ("warm_pool", "on_demand")
-BACKEND = _object("Where machines come from.", {"kind": {"enum": list(BACKENDS)}}, required=("kind",))
+BACKENDS = ("warm_pool", "on_demand", "spot")
+BACKEND = _object(
+    "Where machines come from.",
+    {
+        "kind": {"enum": list(BACKENDS)},
+        "wait_s": _whole(
+            "spot: the longest a job may wait for machines, all its waits together, in seconds. MaxWaitTimeInSeconds "
+            "is job.max_runtime_s and this.",
+            0,
+        ),
+    },
+    required=("kind",),
+)
 
 AXIS_FUNCTIONS = {
     "range": "[start, stop, step]; stop is left out",
@@ -564,6 +597,12 @@ ASSUME: Schema = _object(
         "cold_start_s": _seconds("Seconds from Create to training on new machines."),
         "warm_start_s": _seconds("Seconds from Create to training on a warm pool."),
         "train_s": _seconds("Seconds that a job trains; those of finished jobs are used instead when there are some."),
+        "spot_savings_percent": {
+            "type": ["number", "null"],
+            "minimum": 0,
+            "maximum": 100,
+            "description": "What spot machines save; that of finished jobs is used instead when it is known.",
+        },
     },
 )
 

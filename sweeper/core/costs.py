@@ -40,6 +40,11 @@ def rate(prices: Mapping[str, Any] | None, locked: Mapping[str, Any]) -> Rate | 
     return Rate(float(price) / 3600 * int(locked.get("instance_count") or 1), str((prices or {}).get("as_of") or ""))
 
 
+def savings_percent(billable_s: float | None, train_s: float | None) -> float | None:
+    """What spot machines saved, by SageMaker's formula; None while it does not tell the seconds."""
+    return None if billable_s is None or not train_s else round((1 - billable_s / train_s) * 100, 2)
+
+
 def cost(jobs: Iterable[Job], per: Rate | None) -> float | None:
     """USD of these jobs as far as the service has told seconds; None when it told none, or the price is unknown."""
     known = [

@@ -147,6 +147,8 @@ class Sweep:
     """`resolve(trial, taken)`: `taken` holds what `${prev:...}` stands for, by key (sweeper.core.handover)."""
     engine: EngineKind = EngineKind.LOCAL
     backend: BackendKind = BackendKind.WARM_POOL
+    backend_options: Mapping[str, Any] = field(default_factory=dict)
+    """What the backend is made with, by the names of its own fields."""
     engine_options: Mapping[str, Any] = field(default_factory=dict)
     engine_settings: EngineSettings = field(default_factory=EngineSettings)
     owner: str | None = None

@@ -10,7 +10,7 @@ from sweeper.core.chain import Job
 from sweeper.core.events import JobStatus, PoolStatus, TrialStatus
 from sweeper.core.failures import Failure, classify, root_cause
 
-_TIMED_OUT = ("MaxRuntimeExceeded", "MaxWaitTimeExceeded")
+_RAN_TOO_LONG, _WAITED_TOO_LONG = "MaxRuntimeExceeded", "MaxWaitTimeExceeded"
 
 
 def observation(name: str, description: Mapping[str, Any]) -> ev.Observed:
@@ -93,9 +93,12 @@ def _verdict(
         verdict = TrialStatus(judged.verdict)
         failure = Failure.NO_OUTPUT if verdict is TrialStatus.FAILED else None
         return verdict, failure, f"{judged.rule}: {judged.why}"
-    if secondary in _TIMED_OUT and job.intent.clamped:
+    if secondary == _WAITED_TOO_LONG:
+        why = f"stopped by SageMaker: {secondary}: it waited for spot machines for longer than backend.wait_s"
+        return TrialStatus.FAILED, Failure.CAPACITY, why
+    if secondary == _RAN_TOO_LONG and job.intent.clamped:
         return TrialStatus.INTERRUPTED, None, f"{job.intent.clamped}: ran out after {job.intent.max_runtime_s} s"
-    if secondary in _TIMED_OUT:
+    if secondary == _RAN_TOO_LONG:
         return TrialStatus.FAILED, Failure.TIMEOUT, f"stopped by SageMaker: {secondary}"
     if job.stop_reason:
         return TrialStatus.INTERRUPTED, None, job.stop_reason

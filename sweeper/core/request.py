@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweeper.core.model import Launch, Scope
-from sweeper.ports import Request
+from sweeper.ports import Backend, Request
 
 FINGERPRINT = "SWEEPER_FINGERPRINT"
 CHANNEL = "sweeper"
@@ -100,9 +100,15 @@ def build(
     if locked.get("enable_session_tag_chaining"):
         request["SessionChainingConfig"] = {"EnableSessionTagChaining": True}
     if job.get("checkpoint_s3_uri"):
-        local = job.get("checkpoint_local_path")
-        request["CheckpointConfig"] = {"S3Uri": job["checkpoint_s3_uri"], **({"LocalPath": local} if local else {})}
+        request["CheckpointConfig"] = _checkpoints(job, name)
     return {key: value for key, value in request.items() if value not in ({}, [])}
+
+
+def _checkpoints(job: Mapping[str, Any], name: str) -> dict[str, str]:
+    """A prefix for each trial, shared by its attempts: the service restores everything that is below."""
+    trial, _, _ = name.rpartition("-")
+    local = job.get("checkpoint_local_path")
+    return {"S3Uri": f"{job['checkpoint_s3_uri'].rstrip('/')}/{trial}", **({"LocalPath": local} if local else {})}
 
 
 def _present(source: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
@@ -179,8 +185,8 @@ class PoolKey:
         return digest(self.text)[:12]
 
 
-def locked_key(locked: Mapping[str, Any]) -> PoolKey:
-    """The pool key of every request that is built from this `locked` section."""
+def locked_key(locked: Mapping[str, Any], backend: Backend | None = None) -> PoolKey:
+    """The pool key of every request that is built from this `locked` section, as this backend sends it."""
     config = {
         "locked": locked,
         "job": {"launch": Launch.IMAGE.value, "image_uri": "-"},
@@ -188,4 +194,5 @@ def locked_key(locked: Mapping[str, Any]) -> PoolKey:
         "environment": {},
     }
     staged = Staged(source="", inputs={}, output="-")
-    return PoolKey.of(build(config, name="-", mark="-", sweep="-", max_runtime_s=1, staged=staged, region="-"))
+    request = build(config, name="-", mark="-", sweep="-", max_runtime_s=1, staged=staged, region="-")
+    return PoolKey.of(backend.shape(request, 0) if backend else request)

@@ -10,10 +10,10 @@ from math import isnan
 from typing import Any, Protocol
 
 from sweeper.core.chain import Chain, Job, TrialHistory
-from sweeper.core.costs import Rate, cost
+from sweeper.core.costs import Rate, cost, savings_percent
 from sweeper.core.events import Outcome, TrialStatus
 from sweeper.core.identity import canonical
-from sweeper.core.model import Goal, MetricDefinition, Objective, Trial, Trials
+from sweeper.core.model import BackendKind, Goal, MetricDefinition, Objective, Trial, Trials
 
 PLANNED_ROWS_UP_TO = 10_000
 """Declared trials beyond which `planned` rows are left out."""
@@ -32,6 +32,9 @@ LAST = (
     "failure",
     "message",
 )
+
+SAVINGS = "savings_percent"
+"""The last column, of a sweep on spot machines."""
 
 Row = dict[str, Any]
 
@@ -55,6 +58,10 @@ class Declared(Protocol):
     def metrics(self) -> tuple[MetricDefinition, ...]:
         """The metrics that jobs are read for."""
 
+    @property
+    def backend(self) -> BackendKind:
+        """Where its machines come from."""
+
 
 def results(
     sweep: Declared, chain: Chain, default: Callable[[Trial, str], Any] | None = None, rate: Rate | None = None
@@ -64,7 +71,7 @@ def results(
     leave_out = len(sweep.trials) > PLANNED_ROWS_UP_TO
     added = _added(sweep, chain)
     keys = dict.fromkeys((*sweep.trials.keys, *(key for trial in added for key in trial.values)))
-    columns = (*FIRST, *keys, *metrics, *LAST)
+    columns = (*FIRST, *keys, *metrics, *LAST, *([SAVINGS] if sweep.backend is BackendKind.SPOT else []))
     trials = itertools.chain(_declared(sweep, chain, leave_out), added)
     rows = (_row(trial, chain.trials.get(trial.id), columns, rate) for trial in trials)
     return Results(columns, tuple(rows))
@@ -91,6 +98,8 @@ def _row(trial: Trial, history: TrialHistory | None, columns: tuple[str, ...], r
     if history and history.jobs:
         row.update(_attempts(history))
         row.update(cost_usd=cost(history.jobs, rate))
+        if SAVINGS in columns:
+            row[SAVINGS] = savings_percent(row["billable_seconds"], row["train_seconds"])
     return row
 
 

@@ -49,29 +49,29 @@ class Run:
     """A job's script and its stretches: one, or as many as its spot machines were taken away."""
 
     script: Script
+    checkpoints: str = ""
+    """The S3 prefix of its checkpoints; empty when it keeps none."""
     stretches: list[Stretch] = field(default_factory=list)
-    saved: float = 0.0
-    """The second of the script that is in the checkpoints."""
 
     @property
     def attempt(self) -> int:
         """How often it was started."""
         return len(self.stretches)
 
-    def start(self, at: float, *, restored: bool) -> float:
-        """Begin a stretch; returns how many seconds of the script are left."""
-        begins = self.saved if restored else 0.0
+    def start(self, at: float, begins: float) -> float:
+        """Begin a stretch at this second of the script; returns how many are left."""
         self.stretches.append(Stretch(at, begins))
         return max(0.0, self.script.seconds - begins)
 
-    def end(self, at: float, *, killed: bool) -> None:
-        """The stretch is over: what it saved is what the next one may begin with."""
+    def end(self, at: float, *, killed: bool) -> float:
+        """The stretch is over; returns the second of the script that its newest checkpoint holds."""
         last, every = self.stretches[-1], self.script.saves_every
         last.ended = at
         if every:
-            self.saved = max(last.begins, self._reached(last, at) // every * every)
-        elif not killed:
-            self.saved = self._reached(last, at if last.asked_at is None else last.asked_at)
+            return max(last.begins, self._reached(last, at) // every * every)
+        if killed:
+            return last.begins
+        return self._reached(last, at if last.asked_at is None else last.asked_at)
 
     def printed(self, now: float) -> Iterator[tuple[float, str, float]]:
         """(when, metric, value) of everything printed by now, in order."""

@@ -133,6 +133,7 @@ class Twin:
         self._wire = Wire(faults or Faults(), random.Random(f"wire {seed}"))
         self._world = random.Random(f"world {seed}")
         self._runs: dict[str, Run] = {}
+        self._saved: dict[str, float] = {}  # what the checkpoints below an S3 prefix hold, in seconds of a script
         self._events: list[tuple[float, int, str, str, int]] = []  # due, number, what, job name, attempt
         self._number = 0
         self._foreign = 0
@@ -279,16 +280,16 @@ class Twin:
         self._schedule(now + run.script.stops_in, "terminated", name)
 
     def _start(self, name: str, now: float) -> None:
-        job = self.service.jobs[name]
         run = self._runs.get(name) or self._first(name, now)
-        left = run.start(now, restored="CheckpointConfig" in job.request)
+        left = run.start(now, self._saved.get(run.checkpoints, 0.0))
         self._schedule(now + STARTUP_S, "started", name)
         self._schedule(now + STARTUP_S + left, "exited" if run.script.platform_failure is None else "gave up", name)
 
     def _first(self, name: str, now: float) -> Run:
         """What this job's container does, however often it is started."""
         rng = random.Random(f"{self._seed} {name}")
-        script = self._behaviour({**self.service.jobs[name].request, "TrainingJobName": name}, rng)
+        request = self.service.jobs[name].request
+        script = self._behaviour({**request, "TrainingJobName": name}, rng)
         drawn = rng.random()
         if drawn < self.faults.capacity:
             script = replace(script, seconds=0.0, platform_failure=states.CAPACITY)
@@ -296,8 +297,8 @@ class Twin:
             script = replace(script, seconds=rng.random() * script.seconds, platform_failure=states.INTERNAL)
         if rng.random() < self.faults.human_stops:
             self._schedule(now + rng.random() * script.seconds, "human stops", name)
-        self._runs[name] = Run(script)
-        return self._runs[name]
+        made = self._runs[name] = Run(script, str(request.get("CheckpointConfig", {}).get("S3Uri", "")))
+        return made
 
     def _happen(self, what: str, name: str, attempt: int, at: float) -> None:
         service, run = self.service, self._runs.get(name)
@@ -325,7 +326,9 @@ class Twin:
             return
         script = run.script
         self._print_points(name, at)
-        run.end(at, killed=what == "killed")
+        saved = run.end(at, killed=what == "killed")
+        if run.checkpoints:
+            self._saved[run.checkpoints] = saved
         if what == "exited":
             self.service.metrics_seen(name, {k: (v, at) for k, v in script.metrics.items()})
             self.service.container_exited(name, script.exit_code, script.failure, at)

@@ -9,12 +9,22 @@ from typing import Any
 
 from sweeper.core.chain import Chain
 from sweeper.core.model import Objective
-from sweeper.core.results import Results, Row
+from sweeper.core.results import SAVINGS, Results, Row
 from sweeper.tracking.files import cell
 from sweeper.tracking.table import pool_line, short_names, shown
 
 MOST_ROWS = 2000
-REST = ("train_seconds", "billable_seconds", "retained_seconds", "cost_usd", "pool", "attempts", "failure", "message")
+REST = (
+    "train_seconds",
+    "billable_seconds",
+    "retained_seconds",
+    "cost_usd",
+    SAVINGS,
+    "pool",
+    "attempts",
+    "failure",
+    "message",
+)
 WIDTH, HEIGHT, MARGIN = 720, 240, 40
 
 _STYLE = """\
@@ -64,17 +74,7 @@ def _summary(table: Results) -> str:
 def _columns(table: Results, keys: Sequence[str]) -> Mapping[str, str]:
     """Column -> heading; those that are empty everywhere are left out."""
     metrics = {column: column.removeprefix("metric.") for column in table.columns if column.startswith("metric.")}
-    rest = (
-        "train_seconds",
-        "billable_seconds",
-        "retained_seconds",
-        "cost_usd",
-        "pool",
-        "attempts",
-        "failure",
-        "message",
-    )
-    wanted = {"name": "trial", **short_names(keys), "status": "status", **metrics, **{name: name for name in rest}}
+    wanted = {"name": "trial", **short_names(keys), "status": "status", **metrics, **{name: name for name in REST}}
     return {c: h for c, h in wanted.items() if any(row.get(c) is not None for row in table.rows)}
 
 

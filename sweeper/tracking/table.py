@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from sweeper.core.chain import Chain
 from sweeper.core.model import Objective
-from sweeper.core.results import Results, Row, reuse
+from sweeper.core.results import SAVINGS, Results, Row, reuse
 from sweeper.tracking.files import cell
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def _headings(table: Results, keys: Sequence[str]) -> Mapping[str, str]:
         "pool": "pool",
         "train_seconds": "seconds",
         "cost_usd": "usd",
+        SAVINGS: "saved %",
         "failure": "failure",
     }
     always = {*keys, "name", "status"}
@@ -102,6 +103,8 @@ def ending_lines(table: Results, chain: Chain, *, simulated: bool) -> Iterator[s
     """Which rule ended the chain; and of money on the local engine, that nobody is billed."""
     if chain.decided:
         yield f"ended by {chain.decided.rule}: {chain.decided.why}"
+    if simulated and any(row.get(SAVINGS) is not None for row in table.rows):
+        yield "saved % is simulated: it is what engine.spot_discount makes of these seconds"
     costs = [row["cost_usd"] for row in table.rows if row.get("cost_usd") is not None]
     if costs and simulated:
         yield f"usd is simulated: {sum(costs):.4f} for these seconds on SageMaker at the prices of `prices`"

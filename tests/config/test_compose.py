@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from sweeper.backends import backend_of
+from sweeper.backends.spot import Spot
 from sweeper.config import run
 from sweeper.config.project import packaged_conf
 from sweeper.config.schema import files, text
@@ -123,6 +125,14 @@ def test_what_is_set_reaches_the_sweep(project: Any) -> None:
     assert len(sweep.stop) == 2
     assert sweep.project == str(project.root)
     assert sweep.composed["job"]["image_uri"] == "repository/train:1"
+
+
+def test_a_sweep_on_spot_machines_keeps_no_pool(project: Any) -> None:
+    """The backend's own file says so; how long to wait for machines is an option of the backend."""
+    project.experiment()
+    sweep = project.sweep("backend=spot", "job.checkpoint_s3_uri=s3://b/c", "backend.wait_s=60")
+    assert (sweep.backend, sweep.pool.keep_alive_s) == (BackendKind.SPOT, 0)
+    assert backend_of(sweep) == Spot(wait_s=60)
 
 
 def test_what_is_composed_is_the_base(project: Any) -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweeper.backends.spot import Spot
 from sweeper.core.model import EngineKind, Scope
 from sweeper.core.request import PoolKey, Staged, build, encode_hyperparameters, job_name, locked_key
 
@@ -90,3 +91,36 @@ def test_the_toolkit_gets_every_value_as_json() -> None:
     sent = a_request(launch="toolkit", optimizer="adam")["HyperParameters"]
     assert sent["optimizer"] == '"adam"'
     assert sent["sagemaker_submit_directory"] == '"s3://b/source/1/source.tar.gz"'
+
+
+def test_each_trial_has_a_prefix_for_its_checkpoints() -> None:
+    """The service restores all that is below: attempts share a prefix, trials, sweeps and owners never do."""
+    job = {
+        "launch": "image",
+        "image_uri": "repo/train:1",
+        "checkpoint_s3_uri": "s3://b/ck/",
+        "checkpoint_local_path": "/x",
+    }
+    config = {"locked": LOCKED, "job": job, "hyperparameters": {}, "environment": {}}
+
+    def prefix(owner: str, sweep: str, trial: str, attempt: int) -> str:
+        made = job_name(owner, SCOPE, sweep, trial, attempt)
+        staged = Staged("", {}, "s3://b/out")
+        request = build(config, name=made, mark="m", sweep=sweep, max_runtime_s=60, staged=staged, region="eu-west-1")
+        assert request["CheckpointConfig"]["LocalPath"] == "/x"
+        return str(request["CheckpointConfig"]["S3Uri"])
+
+    first = prefix("ann", "s", "0" * 16, 1)
+    assert re.fullmatch("s3://b/ck/s-[0-9a-f]{16}", first)
+    assert prefix("ann", "s", "0" * 16, 2) == first
+    others = {prefix("bob", "s", "0" * 16, 1), prefix("ann", "t", "0" * 16, 1), prefix("ann", "s", "1" * 16, 1)}
+    assert len({first, *others}) == 4
+
+
+def test_a_spot_request_has_no_keep_alive_and_may_wait() -> None:
+    """The service refuses the two together; MaxWaitTimeInSeconds is the run and the waits."""
+    shaped = Spot(wait_s=100).shape(a_request(), keep_alive_s=300)
+    assert "KeepAlivePeriodInSeconds" not in shaped["ResourceConfig"]
+    assert shaped["EnableManagedSpotTraining"] is True
+    assert shaped["StoppingCondition"] == {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 160}
+    assert PoolKey.of(shaped) == locked_key(LOCKED, Spot()) != locked_key(LOCKED)

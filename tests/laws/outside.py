@@ -22,7 +22,7 @@ from sweeper.engine.errors import ServiceError
 from sweeper.engine.faults import Loss, WireError
 from sweeper.engine.settings import ServiceSettings
 from sweeper.journal import SqliteJournal, read
-from sweeper.ports import Journal, Request, TrainingApi
+from sweeper.ports import Backend, Journal, Request, TrainingApi
 from sweeper.runner import Ending, Runner, World
 from sweeper.testing.hook import Wire
 from sweeper.testing.invariants import Ledger, check
@@ -161,6 +161,7 @@ class Outside:
     keep: Callable[[Job], None] = lambda job: None
     log_metrics: Callable[[str], Mapping[str, float]] = lambda name: {}
     lease_held: Callable[[], bool] = lambda: True
+    backend: Backend = field(default_factory=WarmPool)
     ending: Ending | None = None
 
     @property
@@ -188,7 +189,7 @@ class Outside:
             api=self.api,
             journal=Journaled(journal, self.before_append, self.after_append),
             clock=self.clock,
-            backend=WarmPool(),
+            backend=self.backend,
             progress=self.listener,
             stage=self.stage,
             caught=self.caught,

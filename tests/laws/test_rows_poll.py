@@ -164,18 +164,6 @@ def test_row_59_a_script_that_fails_keeps_the_pool_for_the_next(outside: Make) -
     assert here.whole()
 
 
-def test_row_60_an_interruption_is_not_the_end_of_a_job(outside: Make) -> None:
-    """A spot machine that is taken away shows Interrupted, and the job goes on."""
-    here = outside()
-
-    def interrupted(twin: Twin, operation: str, answer: dict[str, Any]) -> dict[str, Any]:
-        running = answer.get("TrainingJobStatus") == "InProgress"
-        return {**answer, "SecondaryStatus": "Interrupted"} if running and len(twin.calls) % 3 == 0 else answer
-
-    here.twin.alter = interrupted
-    completes(here)
-
-
 @pytest.mark.parametrize("retained", [True, False])
 def test_row_61_a_job_that_ran_too_long_is_a_timeout_and_its_pool_is_verified(outside: Make, retained: bool) -> None:
     """MaxRuntimeExceeded fails the trial as a timeout, whether the pool stays or not."""

@@ -1,0 +1,119 @@
+"""A sweep on spot machines: interruptions end no job, checkpoints are each trial's own, and nothing is left running."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sweeper.backends.spot import Spot
+from sweeper.core import plan
+from sweeper.core.costs import Rate
+from sweeper.core.events import Closed, TrialStatus
+from sweeper.core.model import BackendKind, PoolSettings, Sweep
+from sweeper.core.results import SAVINGS, results
+from sweeper.engine.settings import ServiceSettings
+from sweeper.testing.twin import Script
+from tests.laws.outside import Outside, make_sweep, scripts
+
+Make = Callable[..., Outside]
+SCRIPTS = scripts(**{f"x{n}": Script(1000.0, metrics={"m": n}, stops_in=0.0) for n in range(2)})
+
+
+def sweep(trials: int = 2, **changes: Any) -> Sweep:
+    """A sweep whose jobs have a place for their checkpoints."""
+    plain = make_sweep(trials, backend=BackendKind.SPOT, pool=PoolSettings(keep_alive_s=0), **changes)
+
+    def resolve(trial: Any, taken: Any = None) -> Any:
+        found = plain.resolve(trial)
+        return {**found, "job": {**found["job"], "checkpoint_s3_uri": "s3://bucket/checkpoints"}}
+
+    return replace(plain, resolve=resolve)
+
+
+def on_spot(outside: Make, declared: Sweep | None = None, wait_s: int = 3600, **settings: Any) -> Outside:
+    """The outside of such a sweep; every machine is taken three times unless the settings say something else."""
+    plan = {"spot_interruptions": (200.0, 300.0, 400.0), "spot_wait_s": 60.0, "spot_discount": 0.8}
+    here = outside(sweep=declared or sweep(), settings=ServiceSettings(**{**plan, **settings}), behaviour=SCRIPTS)
+    here.backend = Spot(wait_s)
+    return here
+
+
+def test_row_60_jobs_interrupted_three_times_finish_from_their_checkpoints(outside: Make) -> None:
+    """Each trial is one job that lost three machines and trained nothing twice; its savings follow the formula."""
+    here = on_spot(outside)
+    here.run()
+    assert here.statuses == [TrialStatus.COMPLETED] * 2
+    assert here.failures == ["", ""]
+    assert here.said.count("secondary='Interrupted'") == 6
+    assert len(here.ledger.jobs) == 2 and here.whole()
+    assert {job.closed for job in here.chain.jobs.values()} == {Closed.NEVER_HAD_POOL}
+    table = results(here.sweep, here.chain)
+    assert table.columns[-1] == SAVINGS
+    for row in table.rows:
+        assert 1000 <= row["train_seconds"] <= 1008
+        assert row["savings_percent"] == round((1 - row["billable_seconds"] / row["train_seconds"]) * 100, 2)
+        assert row["savings_percent"] == pytest.approx(80, abs=0.1)
+
+
+def test_no_request_asks_for_a_pool_and_each_trial_has_its_own_checkpoints(outside: Make) -> None:
+    """What goes over the wire: spot, no keep-alive, a wait longer than the run, and a prefix for each trial."""
+    here = on_spot(outside, spot_interruptions=())
+    here.run()
+    requests = [job.request for job in here.ledger.jobs]
+    assert all(request["EnableManagedSpotTraining"] for request in requests)
+    assert not any("KeepAlivePeriodInSeconds" in request["ResourceConfig"] for request in requests)
+    assert {request["StoppingCondition"]["MaxWaitTimeInSeconds"] for request in requests} == {7200}
+    assert len({request["CheckpointConfig"]["S3Uri"] for request in requests}) == 2
+
+
+@pytest.mark.parametrize("phase", ["Training", "Interrupted"])
+def test_a_signal_ends_the_job_and_the_next_run_goes_on_from_its_checkpoint(outside: Make, phase: str) -> None:
+    """Ctrl-C while it trains or waits for a machine: stopped at once; the next attempt trains only what is left."""
+    here = on_spot(outside, sweep(1))
+    watching = here.listener.event
+
+    def interrupt(event: Any, chain: Any) -> None:
+        watching(event, chain)
+        if getattr(event, "secondary", "") == phase and not here.caught:
+            here.caught.append(signal.SIGINT)
+
+    here.listener.event = interrupt  # type: ignore[method-assign]
+    assert here.run().signal == signal.SIGINT
+    assert here.statuses == [TrialStatus.INTERRUPTED] and here.nothing_is_open()
+    here.listener.event = watching  # type: ignore[method-assign]
+    here.caught.clear()
+    here.run()
+    assert here.statuses == [TrialStatus.COMPLETED] and here.whole()
+    assert len({job.request["CheckpointConfig"]["S3Uri"] for job in here.ledger.jobs}) == 1
+    (row,) = results(here.sweep, here.chain).rows
+    assert row["attempts"] == 2 and 1000 <= row["train_seconds"] <= 1012
+
+
+def test_a_job_that_finds_no_machine_is_a_matter_of_capacity(outside: Make) -> None:
+    """MaxWaitTimeExceeded is no timeout of the script: the trial's remedy is the one of missing capacity."""
+    declared = sweep(1, on_failure={"capacity": {"retry": 1}})
+    here = on_spot(outside, declared, wait_s=100, spot_wait_s=1e6)
+    here.run()
+    assert here.failures == ["capacity", "capacity"] and here.nothing_is_open()
+    assert "backend.wait_s" in here.said
+
+
+def test_a_plan_tells_what_is_known_of_spot_prices(outside: Make) -> None:
+    """Before a job has ended: the price on demand, unless the experiment assumes savings; then what was measured."""
+    rate, composed = Rate(0.01), {"job": {"checkpoint_s3_uri": "s3://b/c"}, "assume": {"train_s": 1000}}
+    here = on_spot(outside, sweep(1, composed=composed))
+
+    def usd() -> float | None:
+        return plan.estimates(here.sweep, 1, plan.assumed(here.sweep, here.chain), rate)[-1].usd
+
+    here.run()
+    measured = usd()
+    assert measured == pytest.approx(2.0, abs=0.03)  # 1000 s, a fifth of the price
+    told = {**composed, "assume": {"train_s": 1000, "spot_savings_percent": 50}}
+    for assumed, price in ((composed, 10.0), (told, 5.0)):
+        declared = sweep(1, composed=assumed)
+        assert plan.estimates(declared, 1, plan.assumed(declared, type(here.chain)()), rate)[-1].usd == price
