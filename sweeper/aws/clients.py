@@ -38,6 +38,7 @@ class Clients:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
+        self._made: dict[tuple[str, int, float], Any] = {}
 
     @cached_property
     def session(self) -> boto3.Session:
@@ -54,21 +55,27 @@ class Clients:
 
     def renew(self) -> None:
         """Read the credentials again at the next call: somebody may have written new ones into a file meanwhile."""
-        for made in ("session", "once", "asking"):
-            self.__dict__.pop(made, None)
+        self.__dict__.pop("session", None)
+        self._made.clear()
 
-    @cached_property
+    @property
     def once(self) -> Any:
         """SageMaker with one wire attempt: a blind retry of a mutation hides whether it happened."""
         return self.client("sagemaker", attempts=1)
 
-    @cached_property
+    @property
     def asking(self) -> Any:
         """SageMaker for questions, which may be asked again."""
         return self.client("sagemaker", attempts=5)
 
     def client(self, service: str, attempts: int = 5, patience_s: float = 60) -> Any:
-        """A client of any service of this endpoint; `patience_s`: seconds to wait for an answer."""
+        """A client of any service of this endpoint, made once; `patience_s`: seconds to wait for an answer."""
+        key = (service, attempts, patience_s)
+        if key not in self._made:
+            self._made[key] = self._make(service, attempts, patience_s)
+        return self._made[key]
+
+    def _make(self, service: str, attempts: int, patience_s: float) -> Any:
         make: Callable[..., Any] = self.session.client
         with mapped(service):
             return make(service, endpoint_url=self._endpoint.url, config=_config(attempts, self._endpoint, patience_s))

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from functools import cached_property
 from typing import Any
 
 from sweeper.aws.clients import Clients
@@ -96,6 +95,6 @@ class Lease:
             raise UsageError(f"pool.lease: {self.where!r} is not an S3 URI; write s3://BUCKET/PREFIX")
         return bucket, f"{prefix.strip('/')}/{self.key}.json".lstrip("/")
 
-    @cached_property
+    @property
     def _s3(self) -> Any:
         return self.clients().client("s3", attempts=1)

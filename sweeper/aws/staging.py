@@ -59,8 +59,6 @@ class Staging:
         self._clients, self._scope, self._sweep, self._project = clients, scope, sweep, project
         self._done: dict[str, Staged] = {}
         self._buckets: set[str] = set()
-        self._asked: Clients | None = None
-        self._made: Any = None
 
     def __call__(self, config: Mapping[str, Any]) -> Staged:
         """Where the code and data of this resolved trial lie. Uploads what is missing."""
@@ -148,10 +146,7 @@ class Staging:
 
     @property
     def _s3(self) -> Any:
-        clients = self._clients()
-        if self._asked is not clients:
-            self._asked, self._made = clients, clients.client("s3")
-        return self._made
+        return self._clients().client("s3")
 
 
 class Located(Staging):

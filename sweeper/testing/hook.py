@@ -32,9 +32,8 @@ class Wire(Clients):
         super().__init__(Endpoint.local("http://twin.invalid", "us-east-1"))
         self._hook = _Hook(Twin())
 
-    def client(self, service: str, attempts: int = 1, patience_s: float = 60) -> Any:
-        """A client of SageMaker, attached."""
-        made = super().client(service, attempts=1)
+    def _make(self, service: str, attempts: int, patience_s: float) -> Any:
+        made = super()._make(service, 1, patience_s)
         made.meta.events.register(_SENDING, self._hook.answer)
         return made
 

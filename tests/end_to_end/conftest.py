@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import boto3
 import pytest
 
 from sweeper.engine import launch
+from tests.end_to_end.forked import Forked, command, start_engine
 
 EXPERIMENT = """\
 name: tiny
@@ -72,15 +74,7 @@ class Project:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a run in the background."""
-        return subprocess.Popen(
-            self.command(*arguments),
-            cwd=self.root,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=heed_signals,
-        )
+        return self._forked("+experiment=tiny", *arguments)
 
     def run(self, *arguments: str) -> Ended:
         """Run `tiny` to its end."""
@@ -88,16 +82,18 @@ class Project:
 
     def verb(self, *arguments: str) -> Ended:
         """Run any other command of sweeper to its end."""
-        done = subprocess.run(
-            [sys.executable, "-m", "sweeper", *arguments],
+        return self.ended(self._forked(*arguments))
+
+    def _forked(self, *arguments: str) -> subprocess.Popen[str]:
+        return Forked(
+            command,
+            arguments,
             cwd=self.root,
             env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            preexec_fn=heed_signals,
         )
-        return Ended(done.returncode, done.stdout, done.stderr)
 
     @staticmethod
     def ended(process: subprocess.Popen[str]) -> Ended:
@@ -118,13 +114,7 @@ class Project:
     def jobs(self, name: str = "") -> list[dict[str, Any]]:
         """The training jobs whose names contain this, oldest first, as Describe shows them."""
         info = launch.ensure(self.root / ".sweeper/engine")
-        client = boto3.client(
-            "sagemaker",
-            endpoint_url=info.url,
-            region_name=info.region,
-            aws_access_key_id="x",
-            aws_secret_access_key="x",
-        )
+        client = sagemaker(info.url)
         pages = client.get_paginator("list_training_jobs").paginate(
             SortBy="CreationTime", SortOrder="Ascending", **({"NameContains": name} if name else {})
         )
@@ -134,6 +124,14 @@ class Project:
     def pools(self) -> list[str]:
         """The warm pool status of every job, oldest first."""
         return [job.get("WarmPoolStatus", {}).get("Status", "") for job in self.jobs()]
+
+
+@cache
+def sagemaker(url: str) -> Any:
+    """A client of the engine that answers there."""
+    return boto3.client(
+        "sagemaker", endpoint_url=url, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
+    )
 
 
 def heed_signals() -> None:
@@ -154,8 +152,15 @@ def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 60) -> 
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    """A project with one experiment of three trials that end at once."""
+def project(fresh_project: Project) -> Project:
+    """A project with one experiment of three trials that end at once; its engine runs already."""
+    start_engine(fresh_project.root / ".sweeper/engine")
+    return fresh_project
+
+
+@pytest.fixture
+def fresh_project(tmp_path: Path) -> Iterator[Project]:
+    """That project, and no engine has ever run in it."""
     scripts = tmp_path / "experiments/scripts/tiny"
     scripts.mkdir(parents=True)
     (tmp_path / "experiments/tiny.yaml").write_text(EXPERIMENT + f'environment: {{BEGAN: "{tmp_path}/began"}}\n')

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import random
 import signal
-import sys
-import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from sweeper import config
 from sweeper.commands.run import Session, run
 from sweeper.core import events as ev
+from sweeper.core.model import Sweep
 from sweeper.journal import read
 from sweeper.runner import World
 from tests.end_to_end.conftest import Project, wait_for
+from tests.end_to_end.forked import Forked
 
 KILLS = int(os.environ.get("SWEEPER_TEST_KILLS", "20"))
 DEAD = 77
@@ -61,39 +62,40 @@ class Countdown:
             os._exit(DEAD)
 
 
-def in_a_child(project: Project, arguments: list[str], die_at: int | None) -> int:
-    """Run the real command in a forked process and return its exit code."""
-    pid = os.fork()
-    if pid:
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    code = 99
-    try:
-        logging.disable()  # what other tests have left in this process is not ours to print
-        os.chdir(project.root)
-        os.environ.clear()
-        os.environ.update(project.environment)
-        sink = os.open(project.root / "child.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(sink, 1)
-        os.dup2(sink, 2)
-        sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
-        countdown = Countdown(die_at or -1)
+@pytest.fixture
+def declared(project: Project, monkeypatch: pytest.MonkeyPatch) -> Sweep:
+    """Two trials, composed once; each law below runs them under many names."""
+    monkeypatch.chdir(project.root)
+    found: list[Sweep] = []
+    config.run(["+experiment=tiny", "hyperparameters.x=1,2", LONG_GRACE], lambda sweep: found.append(sweep) or 0)
+    return found[0]
 
-        class Mortal(Session):
-            def world(self) -> World:
-                made = super().world()
-                return replace(
-                    made,
-                    api=countdown.around(made.api),
-                    journal=countdown.around(made.journal),
-                    stage=countdown.call(made.stage),
-                    keep=countdown.call(made.keep),
-                )
 
-        code = config.run(["+experiment=tiny", *arguments], lambda sweep: run(sweep, Mortal))
-    except BaseException:  # noqa: BLE001 - the child's own log tells; the parent sees exit code 99
-        traceback.print_exc()
-    finally:
-        os._exit(code)
+def in_a_child(project: Project, sweep: Sweep, die_at: int | None = None) -> int:
+    """Run the real sweep in a forked process and return its exit code."""
+    countdown = Countdown(die_at or -1)
+
+    class Mortal(Session):
+        def world(self) -> World:
+            made = super().world()
+            return replace(
+                made,
+                api=countdown.around(made.api),
+                journal=countdown.around(made.journal),
+                stage=countdown.call(made.stage),
+                keep=countdown.call(made.keep),
+            )
+
+    with (project.root / "child.log").open("a") as log:
+        child = Forked(
+            lambda _: run(sweep, Mortal), (), cwd=project.root, env=project.environment, stdout=log, stderr=log
+        )
+        return child.wait(120)
+
+
+def named(sweep: Sweep, name: str) -> Sweep:
+    """The same sweep under another name."""
+    return replace(sweep, name=name, composed={**sweep.composed, "name": name})
 
 
 def assert_whole(project: Project, sweep: str, scores: list[float]) -> None:
@@ -108,33 +110,33 @@ def assert_whole(project: Project, sweep: str, scores: list[float]) -> None:
     assert {job.get("WarmPoolStatus", {}).get("Status", "") for job in ours} <= {"Reused", "Terminated", ""}
 
 
-def test_a_runner_that_dies_at_its_nth_touch_of_the_outside_is_made_whole_by_the_next(project: Project) -> None:
+def test_a_runner_that_dies_at_its_nth_touch_of_the_outside_is_made_whole_by_the_next(
+    project: Project, declared: Sweep
+) -> None:
     """For every n until a run is clean: die there, run again, and all is as if nothing had happened."""
     for n in count(1):
-        sweep = f"tiny{n}"
-        arguments = [f"name={sweep}", "hyperparameters.x=1,2", LONG_GRACE]
-        died = in_a_child(project, arguments, n)
+        sweep = named(declared, f"tiny{n}")
+        died = in_a_child(project, sweep, die_at=n)
         if died == 0:
             break
         assert died == DEAD, (project.root / "child.log").read_text()
-        assert in_a_child(project, arguments, None) == 0, (project.root / "child.log").read_text()
-        assert_whole(project, sweep, [10.0, 20.0])
+        assert in_a_child(project, sweep) == 0, (project.root / "child.log").read_text()
+        assert_whole(project, sweep.name, [10.0, 20.0])
 
 
-def test_a_runner_that_is_killed_at_any_moment_is_made_whole_by_the_next(project: Project) -> None:
+def test_a_runner_that_is_killed_at_any_moment_is_made_whole_by_the_next(project: Project, declared: Sweep) -> None:
     """SIGKILL after a random number of lines of progress: the rerun gives the same results."""
     rng = random.Random(os.environ.get("SWEEPER_TEST_SEED", "1"))
     for n in range(KILLS):
-        sweep = f"tiny{n}"
-        arguments = [f"name={sweep}", "hyperparameters.x=1,2", LONG_GRACE]
-        running = project.start(*arguments)
+        sweep = named(declared, f"tiny{n}")
+        running = project.start(f"name={sweep.name}", "hyperparameters.x=1,2", LONG_GRACE)
         assert running.stderr is not None
         for _ in range(rng.randrange(1, 10)):
             running.stderr.readline()
         running.send_signal(signal.SIGKILL)
         running.communicate()
-        assert in_a_child(project, arguments, None) == 0, (project.root / "child.log").read_text()
-        assert_whole(project, sweep, [10.0, 20.0])
+        assert in_a_child(project, sweep) == 0, (project.root / "child.log").read_text()
+        assert_whole(project, sweep.name, [10.0, 20.0])
 
 
 def test_with_nobody_coming_back_the_watchdog_lets_the_job_finish_and_closes_the_pool(project: Project) -> None:

@@ -132,12 +132,12 @@ def test_a_stop_rule_ends_the_chain_and_is_a_success(project: Project, stop: str
         ("hyperparameters.x=[1,", "command line: hyperparameters.x"),
     ],
 )
-def test_a_mistake_is_one_line_and_nothing_is_submitted(project: Project, argument: str, said: str) -> None:
+def test_a_mistake_is_one_line_and_nothing_is_submitted(fresh_project: Project, argument: str, said: str) -> None:
     """What is wrong on the command line is refused with exit code 2 before anything starts."""
-    ended = project.run(argument)
+    ended = fresh_project.run(argument)
     assert (ended.code, len(ended.err.splitlines())) == (2, 1)
     assert said in ended.err
-    assert not (project.root / ".sweeper").exists()
+    assert not (fresh_project.root / ".sweeper").exists()
 
 
 def test_a_mistake_in_the_file_is_told_with_its_place(project: Project) -> None:

@@ -168,24 +168,26 @@ def test_a_damaged_journal_is_named_and_hides_nothing_else(project: Project) -> 
     assert (asked.code, len(asked.err.splitlines())) == (2, 1)
 
 
-def test_an_engine_is_served_told_of_and_stopped(project: Project) -> None:
+def test_an_engine_is_served_told_of_and_stopped(fresh_project: Project) -> None:
     """In the foreground it says where it answers and ends with Ctrl-C; a second one is refused with exit code 4."""
-    state = project.root / ".sweeper/engine"
+    state = fresh_project.root / ".sweeper/engine"
     command = [sys.executable, "-m", "sweeper", "engine", "serve", "--json"]
-    serving = subprocess.Popen(command, cwd=project.root, env=project.environment, stdout=subprocess.PIPE, text=True)
+    serving = subprocess.Popen(
+        command, cwd=fresh_project.root, env=fresh_project.environment, stdout=subprocess.PIPE, text=True
+    )
     assert serving.stdout is not None
     said = json.loads(serving.stdout.readline())
-    shown = told(project, "engine", "status")
+    shown = told(fresh_project, "engine", "status")
     assert (shown["running"], shown["url"], shown["jobs_running"]) == (True, said["url"], 0)
-    second = project.verb("engine", "serve")
+    second = fresh_project.verb("engine", "serve")
     assert (second.code, said["url"] in second.err) == (4, True)
     serving.terminate()
     assert serving.wait(30) == 0
     serving.stdout.close()
     assert launch.status(state) is None
-    assert told(project, "engine", "status")["running"] is False
-    assert told(project, "engine", "serve", "--detach")["environment"]["AWS_ENDPOINT_URL"].startswith(
+    assert told(fresh_project, "engine", "status")["running"] is False
+    assert told(fresh_project, "engine", "serve", "--detach")["environment"]["AWS_ENDPOINT_URL"].startswith(
         "http://127.0.0.1:"
     )
-    assert told(project, "engine", "stop")["stopped"] is True
-    assert told(project, "engine", "stop")["stopped"] is False
+    assert told(fresh_project, "engine", "stop")["stopped"] is True
+    assert told(fresh_project, "engine", "stop")["stopped"] is False
