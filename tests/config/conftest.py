@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,14 @@ class Project:
         with pytest.raises(UsageError) as error:
             self.sweep(*words, name=name)
         return str(error.value).splitlines()
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Hydra's --info lets everything be logged from then on, and each later composition print itself for nothing."""
+    before = logging.root.level
+    yield
+    logging.root.setLevel(before)
 
 
 @pytest.fixture
