@@ -17,12 +17,12 @@ from sweeper.engine.faults import Loss, WireError
 from sweeper.testing.twin import Twin
 
 _TARGET = "SageMaker."
-_SENDING = "before-send.sagemaker.*"
+SENDING = "before-send.sagemaker.*"
 
 
 def attach(client: Any, twin: Twin) -> None:
     """Let this boto3 SageMaker client talk to the twin: no socket, and no sleep but the twin's own clock."""
-    client.meta.events.register(_SENDING, _Hook(twin).answer)
+    Hook(twin).answers(client.meta.events)
 
 
 class Wire(Clients):
@@ -30,11 +30,11 @@ class Wire(Clients):
 
     def __init__(self) -> None:
         super().__init__(Endpoint.local("http://twin.invalid", "us-east-1"))
-        self._hook = _Hook(Twin())
+        self.hook = Hook(Twin())
 
     def _make(self, service: str, attempts: int, patience_s: float) -> Any:
         made = super()._make(service, 1, patience_s)
-        made.meta.events.register(_SENDING, self._hook.answer)
+        self.hook.answers(made.meta.events)
         return made
 
     def renew(self) -> None:
@@ -42,13 +42,19 @@ class Wire(Clients):
 
     def to(self, twin: Twin) -> SageMakerApi:
         """The TrainingApi port over botocore to this twin; the one before is not answered for any more."""
-        self._hook.twin = twin
+        self.hook.twin = twin
         return SageMakerApi(lambda: self)
 
 
-class _Hook:
+class Hook:
+    """Answers in place of the network for whatever twin it is given at the time."""
+
     def __init__(self, twin: Twin) -> None:
         self.twin = twin
+
+    def answers(self, events: Any) -> None:
+        """Answer for the client that these botocore events are of."""
+        events.register(SENDING, self.answer)
 
     def answer(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
         """What botocore gets instead of sending."""

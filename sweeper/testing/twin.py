@@ -160,6 +160,11 @@ class Twin:
         """Nothing goes wrong from here on; what the service is like stays."""
         self._wire.calm()
 
+    def idle_pools(self) -> list[str]:
+        """The jobs whose pool is retained and bills now, oldest first."""
+        self.advance(self.clock.now())
+        return [pool.holder for pool in self.service.idle_pools]
+
     # ------------------------------------------------------------------ the port
 
     def create_training_job(self, request: Request) -> str:

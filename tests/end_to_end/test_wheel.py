@@ -75,7 +75,14 @@ def run(programs: Path, folder: Path, project: Path, *words: str) -> subprocess.
 def test_the_wheel_holds_the_package_its_groups_and_nothing_else(wheel: Path) -> None:
     """Code, typing marker, conf/ and its schemas; no tests, no experiments, no runs."""
     names = zipfile.ZipFile(wheel).namelist()
-    for needed in ("cli.py", "py.typed", "conf/config.yaml", "conf/engine/local.yaml", "conf/schema/experiment.json"):
+    for needed in (
+        "cli.py",
+        "py.typed",
+        "conf/config.yaml",
+        "testing/pytest_plugin.py",
+        "conf/backend/spot.yaml",
+        "conf/schema/experiment.json",
+    ):
         assert f"sweeper/{needed}" in names
     assert {name.split("/")[0] for name in names} == {
         "sweeper",
