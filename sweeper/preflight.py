@@ -1,4 +1,4 @@
-"""Before anything is spent: may we release what we keep, is there a quota, does a pool idle already? It only reads."""
+"""Before anything is spent: may we release what we keep, is there a quota, does a pool idle? It changes nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sweeper.core.costs import MOST_KEEP_ALIVE_S
 from sweeper.core.model import BackendKind, Sweep
 from sweeper.core.outcome import fingerprint_of
 from sweeper.core.request import PoolKey, fingerprint, locked_key
-from sweeper.errors import ApiError, UsageError
+from sweeper.errors import ApiError, ApiErrorKind, UsageError
 from sweeper.ports import TrainingApi
 
 May = Callable[[str, int], "bool | None"]
@@ -19,13 +19,17 @@ May = Callable[[str, int], "bool | None"]
 
 @dataclass(frozen=True)
 class Preflight:
-    """The checks of one sweep. `quotas` and `may` (see aws.permissions) raise ApiError when they cannot be asked."""
+    """The checks of one sweep. `quotas` and `may` (see aws.permissions) raise ApiError when they cannot be asked.
+
+    `nobody` is a name that no job of this sweep ever has.
+    """
 
     sweep: Sweep
     owner: str
     api: TrainingApi
     quotas: Callable[[], Quotas]
     may: May
+    nobody: str
 
     def warnings(self) -> list[str]:
         """What a person should know. Raises UsageError for what would waste money or leave a pool open."""
@@ -67,7 +71,7 @@ class Preflight:
     def _permissions(self) -> Iterator[str]:
         if not self._keep_alive_s:
             return
-        release, keep = self.may("sagemaker:UpdateTrainingJob", 0), self._keep_alive_s
+        release, keep = self._may_release(), self._keep_alive_s
         if release is False:
             raise UsageError(
                 "you may not release a pool: your policy denies sagemaker:UpdateTrainingJob with "
@@ -82,6 +86,23 @@ class Preflight:
             raise UsageError("your policy denies sagemaker:CreateTrainingJob")
         if release is None:
             yield "whether you may release a pool depends on conditions that could not be checked"
+
+    def _may_release(self) -> bool | None:
+        """What IAM says; who may not ask it asks the service to release the pool of a job that never was."""
+        try:
+            return self.may("sagemaker:UpdateTrainingJob", 0)
+        except ApiError as error:
+            if error.kind is not ApiErrorKind.DENIED:
+                raise
+        try:
+            self.api.update_training_job(self.nobody, 0)
+        except ApiError as answer:
+            if answer.kind is ApiErrorKind.DENIED:
+                return False
+            if answer.kind is ApiErrorKind.NOT_FOUND:
+                return True
+            raise
+        return None
 
     def _idle_pools(self) -> Iterator[str]:
         ours, key = f"{self.owner}/", locked_key(self.sweep.locked, backend_of(self.sweep))

@@ -7,7 +7,7 @@ import socket
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,6 +93,8 @@ class Session:
     clock: SystemClock
     begun: float
     """When this invocation began: UTC seconds since the epoch."""
+    _unstored: set[str] = field(default_factory=set)
+    """Jobs whose log a person was told of."""
 
     @cached_property
     def folder(self) -> Path:
@@ -219,6 +221,7 @@ class Session:
             SageMakerApi(self.connection.clients),
             lambda: quotas.of(clients, str(self.sweep.locked["instance_type"])),
             Permissions(clients, job).may,
+            job.removesuffix("01") + "00",
         )
         try:
             for warning in checks.warnings():
@@ -297,7 +300,9 @@ class Session:
             write_atomically(folder / "config.yaml", as_yaml(redacted(config, self.redact)))
             store(folder, logs.lines(self.connection.clients(), job.name), self.sweep.metrics, self.redact)
         except (SweeperError, OSError) as error:
-            self.progress.say(f"warning: the log of {job.intent.label} was not stored: {error}")
+            if job.name not in self._unstored:  # it is tried once more
+                self._unstored.add(job.name)
+                self.progress.say(f"warning: the log of {job.intent.label} was not stored: {error}")
 
 
 def report(sweep: Sweep, chain: Chain, folder: Path, redact: Redactor) -> None:

@@ -9,8 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
-from urllib.parse import parse_qs, quote, unquote
-from xml.sax.saxutils import escape
+from urllib.parse import unquote
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
@@ -19,6 +18,7 @@ from sweeper.engine.batch import wire as batch
 from sweeper.engine.control import Control
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.faults import Loss, WireError
+from sweeper.engine.iam import Iam
 from sweeper.engine.s3 import ObjectStore
 from sweeper.engine.wire import Environ, StartResponse
 
@@ -46,10 +46,10 @@ class Application:
         self, control: Control, objects: ObjectStore, parts: Mapping[str, Part], admin: Admin, account: str
     ) -> None:
         self._control, self._objects, self._parts, self._admin = control, objects, parts, admin
-        self._account = account
         self._moto: Callable[[Environ, StartResponse], Iterable[bytes]] = DomainDispatcherApplication(
             create_backend_app
         )
+        self._iam = Iam(control.permissions, account, self._moto)
         self.asked_at = time.monotonic()
 
     def __call__(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
@@ -90,6 +90,9 @@ class Application:
         return _json_call(environ, start, lambda body: batch.answer(self._control, method, path, query, body))
 
     def _part_or_moto(self, part: Part, operation: str, environ: Environ, start: StartResponse) -> Iterable[bytes]:
+        action = f"{_scope(environ)}:{operation}"
+        if not self._control.permissions.allows(action):
+            return _refusal(start, self._control.permissions.refused(action))
         body = environ["wsgi.input"]
         try:
             params = json.loads(body.read(_REQUEST_MAX))
@@ -99,23 +102,6 @@ class Application:
             return _answer(start, lambda: part.call(operation, params))
         body.seek(0)
         return self._moto(environ, start)
-
-    def _iam(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
-        """The engine allows everything and takes any role, and says so; moto cannot simulate policies."""
-        body = environ["wsgi.input"]
-        asked = parse_qs(body.read(_REQUEST_MAX).decode("utf-8", "replace"))
-        if asked.get("Action") == ["SimulatePrincipalPolicy"]:
-            actions = [values[0] for name, values in asked.items() if name.startswith("ActionNames.member")]
-            return _simulation(start, actions)
-        if asked.get("Action") == ["GetRole"] and not self._has_role(name := asked.get("RoleName", [""])[0]):
-            return _any_role(start, name, self._account)
-        body.seek(0)
-        return self._moto(environ, start)
-
-    def _has_role(self, name: str) -> bool:
-        from moto.iam.models import iam_backends  # a second that most sessions never need
-
-        return any(role.name == name for role in iam_backends[self._account]["aws"].roles.values())
 
     def _s3(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
         """moto has no lock and forgets everything: one request at a time, and what it changed goes to disk first."""
@@ -174,12 +160,16 @@ def _answer(start: StartResponse, call: Callable[[], dict[str, Any]]) -> Iterabl
             raise ConnectionError("simulated") from error
         return _reply(start, "<html>not what you asked for")
     except ServiceError as error:
-        body = {"__type": error.code, "message": error.message}
-        return _reply(start, body, status=error.http_status, error=error.code)
+        return _refusal(start, error)
     except Exception:  # noqa: BLE001 - a bug of ours is an internal error on the wire, and a traceback in the log
         _LOG.exception("internal error")
         body = {"__type": "InternalFailure", "message": "We encountered an internal error. Please try again."}
         return _reply(start, body, status=500, error="InternalFailure")
+
+
+def _refusal(start: StartResponse, error: ServiceError) -> Iterable[bytes]:
+    body = {"__type": error.code, "message": error.message}
+    return _reply(start, body, status=error.http_status, error=error.code)
 
 
 def _reply(
@@ -225,38 +215,3 @@ def _scope(environ: Environ) -> str:
 def _is_form(environ: Environ) -> bool:
     """The query protocol of sts, which is moto's."""
     return str(environ.get("CONTENT_TYPE", "")).startswith("application/x-www-form-urlencoded")
-
-
-def _simulation(start: StartResponse, actions: list[str]) -> Iterable[bytes]:
-    results = "".join(
-        f"<member><EvalActionName>{escape(action)}</EvalActionName><EvalResourceName>*</EvalResourceName>"
-        "<EvalDecision>allowed</EvalDecision><MatchedStatements/><MissingContextValues/></member>"
-        for action in actions
-    )
-    inner = f"<IsTruncated>false</IsTruncated><EvaluationResults>{results}</EvaluationResults>"
-    return _iam_answer(start, "SimulatePrincipalPolicy", inner)
-
-
-def _any_role(start: StartResponse, name: str, account: str) -> Iterable[bytes]:
-    """A role that nobody created: SageMaker may assume it."""
-    principal = {"Service": "sagemaker.amazonaws.com"}
-    trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
-    policy = quote(json.dumps({"Version": "2012-10-17", "Statement": [trust]}))
-    name = escape(name)
-    return _iam_answer(
-        start,
-        "GetRole",
-        f"<Role><Path>/</Path><RoleName>{name}</RoleName><RoleId>AROALOCALENGINELOCAL1</RoleId>"
-        f"<Arn>arn:aws:iam::{account}:role/{name}</Arn><CreateDate>2024-01-01T00:00:00Z</CreateDate>"
-        f"<AssumeRolePolicyDocument>{policy}</AssumeRolePolicyDocument></Role>",
-    )
-
-
-def _iam_answer(start: StartResponse, operation: str, result: str) -> Iterable[bytes]:
-    text = (
-        f'<{operation}Response xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><{operation}Result>{result}'
-        f"</{operation}Result><ResponseMetadata><RequestId>{uuid.uuid4()}</RequestId></ResponseMetadata>"
-        f"</{operation}Response>"
-    ).encode()
-    start("200 OK", [("Content-Type", "text/xml"), ("Content-Length", str(len(text)))])
-    return [text]

@@ -16,6 +16,7 @@ from sweeper.engine.batch.service import Batch
 from sweeper.engine.faults import Faults, Wire
 from sweeper.engine.folders import JobView
 from sweeper.engine.machine import Machine
+from sweeper.engine.permissions import Permissions
 from sweeper.engine.s3 import ObjectStore
 from sweeper.engine.series import Series
 from sweeper.engine.service import Service
@@ -35,6 +36,7 @@ class Control:
         self._changed = threading.Condition(threading.Lock())
         self._service = Service(settings.service, random.Random(settings.seed))
         self._batch = Batch(self._service, lambda payload: rules.validated("CreateTrainingJob", payload))
+        self.permissions = Permissions(settings.service)
         self._wire = Wire(settings.faults, random.Random(f"wire {settings.seed}"))
         self._store = Store(state / "engine.db")
         self._series = Series(settings.service.account, settings.service.region)
@@ -68,7 +70,8 @@ class Control:
         return self._batch.operations
 
     def call(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer one request through the faults that were asked for; raises ServiceError or WireError."""
+        """Answer one request through the denials and faults that were asked for; raises ServiceError or WireError."""
+        self.permissions.check_training(operation, params)
         with self._changed:
             job = self._service.jobs.get(str(params.get("TrainingJobName", "")))
         created = None if job is None else job.created
@@ -76,6 +79,7 @@ class Control:
 
     def call_batch(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """The same for AWS Batch."""
+        self.permissions.check(f"batch:{operation}")
         return self._through_faults(operation, None, lambda: self._apply_batch(operation, params))
 
     def _through_faults(self, operation: str, created: float | None, apply: Callable[[], Answer]) -> Answer:

@@ -45,6 +45,9 @@ class ServiceSettings:
     spot_interruptions: Sequence[float] = ()  # of each attempt in turn; those after the last are left alone
     spot_wait_s: float = 0.5  # from an interruption until another machine is had
     spot_discount: float = 0.7  # how much less than on demand the seconds of a spot job cost
+    # what is denied to every caller, as actions of IAM with wildcards: "sagemaker:UpdateTrainingJob", "logs:*"
+    deny: Sequence[str] = ()
+    keep_alive_below_s: int | None = None  # a condition on sagemaker:KeepAlivePeriod: a longer one is denied
     search_lag_s: float = 0.0  # a change is found by Search so much later
     # AWS Batch
     batch_lag_s: float = 0.0  # from SubmitServiceJob until the scheduler looks at the job
@@ -81,6 +84,13 @@ class EngineSettings:
         service = {f.name for f in fields(ServiceSettings)}
         if unknown := sorted(set(values) - own - service):
             raise ValueError(f"unknown engine setting: {', '.join(unknown)}")
+        if isinstance(values.get("deny"), str):
+            values = {**values, "deny": [values["deny"]]}
+        if values.get("deny"):
+            from sweeper.engine import permissions  # it reads botocore's models
+
+            if wrong := permissions.unknown(values["deny"]):
+                raise ValueError(f"deny: no action that the engine can deny: {', '.join(wrong)}")
         return cls(
             service=ServiceSettings(**{k: v for k, v in values.items() if k in service}),
             **{k: v for k, v in values.items() if k in own},

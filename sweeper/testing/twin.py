@@ -18,6 +18,7 @@ from sweeper.engine.batch.service import Batch
 from sweeper.engine.effects import SignalContainer, StartContainer, UploadArtifacts, Vacate
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.faults import Faults, Loss, Wire, WireError
+from sweeper.engine.permissions import Permissions
 from sweeper.engine.service import Service
 from sweeper.engine.settings import ServiceSettings
 from sweeper.engine.states import Signal
@@ -127,6 +128,7 @@ class Twin:
         self.clock: Clock = clock or VirtualClock()
         self.service = Service(settings, random.Random(f"service {seed}"))
         self.batch = Batch(self.service, _as_it_is)
+        self.permissions = Permissions(self.service.settings)
         self.calls: list[Call] = []
         self._behaviour = behaviour
         self._seed = seed
@@ -221,6 +223,8 @@ class Twin:
     def _through_faults(self, operation: str, params: Mapping[str, Any], name: str) -> dict[str, Any]:
         wire, clock = self._wire, self.clock
         clock.sleep(wire.latency())
+        if operation in self.service.operations:
+            self.permissions.check_training(operation, params)
         job = self.service.jobs.get(name)
         created = None if job is None else job.created
         try:

@@ -22,6 +22,7 @@ from sweeper.core.events import TrialStatus
 from sweeper.core.model import BackendKind, EngineKind, PoolSettings, Scope, Sweep
 from sweeper.core.request import FINGERPRINT, job_name
 from sweeper.engine import launch
+from sweeper.engine.settings import ServiceSettings
 from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, UsageError
 from sweeper.locks import boot_id, held, holder
 from sweeper.preflight import May, Preflight
@@ -196,7 +197,7 @@ def preflight(
             raise quotas
         return quotas or Quotas(10, 10)
 
-    return Preflight(sweep or here.sweep, OWNER, here.api, ask, may).warnings()
+    return Preflight(sweep or here.sweep, OWNER, here.api, ask, may, "nobody").warnings()
 
 
 def test_row_11_who_may_not_release_may_not_keep(outside: Make) -> None:
@@ -209,6 +210,22 @@ def test_row_11_who_may_not_release_may_not_keep(outside: Make) -> None:
     with pytest.raises(UsageError, match="may not release"):
         preflight(here, may=may)
     assert preflight(here, sweep=replace(here.sweep, backend=BackendKind.ON_DEMAND), may=may) == []
+
+
+@pytest.mark.parametrize("deny", [(), ("sagemaker:UpdateTrainingJob",)])
+def test_row_11_who_may_not_ask_iam_is_told_by_the_service(outside: Make, deny: tuple[str, ...]) -> None:
+    """With IAM's simulator denied too, releasing the pool of a job that never was tells: denied is refused."""
+
+    def may(action: str, keep_alive_s: int) -> bool:
+        raise ApiError(ApiErrorKind.DENIED, "SimulatePrincipalPolicy", "AccessDenied", "no")
+
+    here = outside(settings=ServiceSettings(deny=deny))
+    if deny:
+        with pytest.raises(UsageError, match="may not release"):
+            preflight(here, may=may)
+    else:
+        assert preflight(here, may=may) == ["the permissions could not be checked: no"]
+    assert [(call.operation, call.name) for call in here.twin.calls][:1] == [("UpdateTrainingJob", "nobody")]
 
 
 def test_row_12_a_keep_alive_that_the_policy_forbids_is_told_clearly(outside: Make) -> None:
