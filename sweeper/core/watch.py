@@ -37,6 +37,10 @@ class _Watched:
     metric_at: float | None = None
     read_at: float | None = None
 
+    def pause(self) -> None:
+        """It does not train, for example while its spot machine is replaced: that is no silence."""
+        self.grew_at = self.metric_at = None
+
 
 class Watch:
     """Looks at running jobs when the sweep has a rule for them. `now` is monotonic, in seconds."""
@@ -49,7 +53,11 @@ class Watch:
 
     def look(self, chain: Chain, job: Job, description: Mapping[str, Any], now: float) -> Judged | None:
         """What this look at a running job decides about it; None: it goes on."""
-        if not self._needed or job.judged or job.secondary != "Training":
+        if not self._needed or job.judged:
+            return None
+        if job.secondary != "Training":
+            if job.name in self._jobs:
+                self._jobs[job.name].pause()
             return None
         watched = self._jobs.setdefault(job.name, _Watched())
         shown = final_metrics(description)

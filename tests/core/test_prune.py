@@ -7,7 +7,7 @@ import math
 import pytest
 
 from sweeper.core import events as ev
-from sweeper.core.chain import Chain, fold
+from sweeper.core.chain import Chain, apply, fold
 from sweeper.core.model import Goal, Objective, Sweep
 from sweeper.core.outcome import outcome
 from sweeper.core.prune import Seen, below, curve, halving, judge, patience, percentile
@@ -153,3 +153,14 @@ def test_a_log_that_cannot_be_read_is_no_silence() -> None:
     assert all(watch.look(chain, job, {}, float(now)) is None for now in range(0, 100, 5))
     silent = Watch(sweep, lambda name: News(0), lambda job: ())
     assert [bool(silent.look(chain, job, {}, now)) for now in (0.0, 9.9, 10.0)] == [False, False, True]
+
+
+def test_waiting_for_another_spot_machine_is_no_silence() -> None:
+    """An hour of Interrupted is not an hour without a line; the silence is counted from when it trains again."""
+    chain: Chain = fold(TRAINING)
+    watch, job = Watch(a_sweep(prune={"stalled_log_s": 10}), lambda name: News(0), lambda job: ()), chain.jobs[NAME]
+    assert watch.look(chain, job, {}, 0.0) is None
+    apply(chain, ev.Observed(NAME, "InProgress", "Interrupted"))
+    assert watch.look(chain, job, {}, 5.0) is None
+    apply(chain, ev.Observed(NAME, "InProgress", "Training"))
+    assert [bool(watch.look(chain, job, {}, now)) for now in (3600.0, 3609.9, 3610.0)] == [False, False, True]
