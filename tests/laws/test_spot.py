@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from sweeper.aws.quotas import Quotas
 from sweeper.backends.spot import Spot
 from sweeper.core import plan
 from sweeper.core.costs import Rate
@@ -16,6 +17,9 @@ from sweeper.core.events import Closed, TrialStatus
 from sweeper.core.model import BackendKind, PoolSettings, Sweep
 from sweeper.core.results import SAVINGS, results
 from sweeper.engine.settings import ServiceSettings
+from sweeper.errors import UsageError
+from sweeper.preflight import Preflight
+from sweeper.testing.simulation import OWNER
 from sweeper.testing.twin import Script
 from tests.laws.outside import Outside, make_sweep, scripts
 
@@ -100,6 +104,18 @@ def test_a_job_that_finds_no_machine_is_a_matter_of_capacity(outside: Make) -> N
     here.run()
     assert here.failures == ["capacity", "capacity"] and here.nothing_is_open()
     assert "backend.wait_s" in here.said
+
+
+def test_spot_machines_have_a_quota_of_their_own(outside: Make) -> None:
+    """Before anything is sent: the quota for spot decides, and not the one for training or for pools."""
+    here = on_spot(outside)
+
+    def warnings(found: Quotas) -> list[str]:
+        return Preflight(here.sweep, OWNER, here.api, lambda: found, lambda action, seconds: True).warnings()
+
+    assert warnings(Quotas(training=0, warm_pool=0, spot=1)) == []
+    with pytest.raises(UsageError, match="for spot training job usage' is 0 and 1 needed"):
+        warnings(Quotas(training=10, warm_pool=10, spot=0))
 
 
 def test_a_plan_tells_what_is_known_of_spot_prices(outside: Make) -> None:
