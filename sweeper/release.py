@@ -15,7 +15,7 @@ from sweeper.core import events as ev
 from sweeper.core.chain import Job
 from sweeper.core.events import Closed, JobStatus, PoolStatus
 from sweeper.core.model import EngineSettings
-from sweeper.core.outcome import fingerprint_of, observation, retained_seconds
+from sweeper.core.outcome import created_with, fingerprint_of, observation, retained_seconds
 from sweeper.errors import ApiError, ApiErrorKind
 from sweeper.ports import Clock, TrainingApi
 
@@ -135,10 +135,10 @@ class Closing:
                 self._closed(Closed.TERMINATED, description)
             case PoolStatus.REUSED:
                 self._handed_on(description, look.reused_by)
-            case _ if not self.job.keep_alive_s:
-                self._closed(Closed.NEVER_HAD_POOL)
             case PoolStatus.AVAILABLE:
                 self._update()
+            case _ if not self._kept_s(description):
+                self._closed(Closed.NEVER_HAD_POOL)
             case _:
                 self._absent(description)
 
@@ -170,11 +170,15 @@ class Closing:
         """Ended, kept alive, and Describe shows no pool (yet): wait, but not for ever."""
         assert self._ended_at is not None
         waited = self._now - self._ended_at
-        if waited > self.job.keep_alive_s + GRACE_S:
+        if waited > self._kept_s(description) + GRACE_S:
             self.r.say(f"warning: {self.job.name} never showed a pool; its keep-alive has ended by now")
             self._closed(Closed.EXPIRED_BY_BOUND, description)
         elif waited > self.r.settings.settle_s and self._never_launched(description):
             self._closed(Closed.NEVER_HAD_POOL)
+
+    def _kept_s(self, description: Mapping[str, Any]) -> int:
+        """The longest that its pool is kept: as we know it, or as whoever created the job asked for."""
+        return max(self.job.keep_alive_s, created_with(description)[0] or 0)
 
     def _never_launched(self, description: Mapping[str, Any]) -> bool:
         return (

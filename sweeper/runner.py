@@ -16,6 +16,7 @@ from sweeper.core.failures import Failure, is_vague
 from sweeper.core.keepalive import keep_alive_s
 from sweeper.core.model import BackendKind, EngineKind, Scope, Sweep
 from sweeper.core.outcome import (
+    created_with,
     final_metrics,
     fingerprint_of,
     lost,
@@ -50,6 +51,8 @@ LOG_S = 300.0
 """Seconds for which a log that holds a needed metric is asked for again."""
 LIMIT_FIRST_S, LIMIT_MOST_S = 30.0, 600.0
 BACKOFF_MOST_S = 60.0
+ATTENTION_S = 30.0
+"""Seconds after which a longer wait looks up: half a heartbeat of the lease."""
 
 
 @dataclass
@@ -297,6 +300,7 @@ class Runner:
     def _submit(self, decision: Submit) -> None:
         name = job_name(self.owner, self.scope, self.sweep.name, decision.trial.id, decision.attempt)
         known = self.chain.jobs.get(name)
+        known = None if known and known.never_was else known
         taken = known.intent.taken if known else handover.taken(self.sweep.prev, self.chain, self.sweep.objective)
         patches = known.intent.patches if known else decision.patches
         config = config_of(self.sweep, decision.trial, patches, taken)
@@ -366,13 +370,20 @@ class Runner:
                 pause = self._create_failed(job, error, waited, self.world.clock.monotonic() - begun)
             if job.acknowledged or job.ended:
                 return
-            self._take_signal()
-            self._take_requests()
+            pause = min(pause, BACKOFF_MOST_S) if pause < LIMIT_FIRST_S else pause
+            self._pause(pause * _unevenness(job.name, waited))
             if self.chain.stopping or time_is_up(self.sweep, self.chain, self.world.clock.now()):
                 return  # the release finds out whether the job exists, and closes it
-            pause = min(pause, BACKOFF_MOST_S) if pause < LIMIT_FIRST_S else pause
-            self.world.clock.sleep(pause * _unevenness(job.name, waited))
             waited = min(waited * 2, LIMIT_MOST_S)
+
+    def _pause(self, seconds: float) -> None:
+        """Wait before the same Create is sent again; signals, requests and the lease do not wait for that long."""
+        while seconds > 0 and not self.chain.stopping:
+            self.world.clock.sleep(min(seconds, ATTENTION_S))
+            seconds -= ATTENTION_S
+            self._take_signal()
+            self._take_requests()
+            self._keep_lease()
 
     def _create_failed(self, job: Job, error: ApiError, waited: float, since: float) -> float:
         """What a failed Create means; returns how many seconds to wait before it is sent again."""
@@ -412,7 +423,7 @@ class Runner:
                 f"{job.name}: a training job of this name exists that is not this sweep's; "
                 "nothing of it was touched. Set another `owner:` or `name:`"
             )
-        self.note(ev.Adopted(job.name, str(description.get("TrainingJobArn", ""))))
+        self.note(ev.Adopted(job.name, str(description.get("TrainingJobArn", "")), *created_with(description)))
 
     def _refuse(self, job: Job, failure: Failure, error: ApiError) -> None:
         self.note(refused(job, failure, f"{error.code}: {error.message}"))
@@ -501,7 +512,7 @@ class Runner:
             if not own:
                 self.world.progress.say(f"warning: the pool of {job.name} was taken by {seen.reused_by}")
             self.note(ev.PoolClosed(job.name, how.value, seen.reused_by, retained))
-        elif not job.intent.keep_alive_s:
+        elif not job.keep_alive_s and pool is not PoolStatus.AVAILABLE:
             self.note(ev.PoolClosed(job.name, Closed.NEVER_HAD_POOL.value))
 
     @property

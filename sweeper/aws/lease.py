@@ -52,9 +52,10 @@ class Lease:
         if now - self._beat_at < HEARTBEAT_S:
             return True
         try:
-            return self._put(IfMatch=self._etag)
-        except ApiError:
-            return now - self._beat_at < HEARTBEAT_S * SILENT_BEATS
+            return self._put(IfMatch=self._etag) or self._still_ours()
+        except ApiError as error:
+            gone = error.kind is ApiErrorKind.NOT_FOUND
+            return not gone and now - self._beat_at < HEARTBEAT_S * SILENT_BEATS
 
     def release(self) -> None:
         """Give it back. What goes wrong here only makes the next runner wait for three heartbeats."""
@@ -64,6 +65,11 @@ class Lease:
                     self._s3.delete_object(Bucket=self._place[0], Key=self._place[1])
         except ApiError:
             return
+
+    def _still_ours(self) -> bool:
+        """A heartbeat whose answer was lost has changed the object all the same: then the holder in it is us."""
+        etag, _, holder = self._look()
+        return holder == self.holder and self._put(IfMatch=etag)
 
     def _put(self, **condition: str) -> bool:
         """Write the object under a condition; False when the condition does not hold."""

@@ -157,6 +157,7 @@ def _optuna(
     trials = OptunaTrials(settings.count, tuple(settings.of), Base(leaves, tuple(settings.of)))
 
     def search(chain: Chain) -> Search:
+        trials.known.clear()  # what the chain does not know was never sent
         made = OptunaSearch(settings, trials, objective)
         made.learn(chain)
         return made

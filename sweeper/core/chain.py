@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sweeper.core import events as ev
@@ -53,6 +53,14 @@ class Job:
     def cut_short(self) -> bool:
         """True when it ended because a rule had shortened the time it may run."""
         return bool(self.intent.clamped and self.outcome and self.outcome.message.startswith(self.intent.clamped))
+
+    @property
+    def never_was(self) -> bool:
+        """True when it was proved never to have come to be: its name is free, and nobody has learnt anything by it."""
+        refused = self.outcome is None or (
+            self.outcome.trial_status == TrialStatus.INTERRUPTED.value and self.outcome.status == JobStatus.FAILED.value
+        )
+        return refused and not self.acknowledged and self.closed is Closed.NEVER_HAD_POOL
 
     @property
     def pool_word(self) -> str:
@@ -134,9 +142,14 @@ class Chain:
         return history is not None and history.finished
 
     def next_attempt(self, trial: str) -> int:
-        """The number of the attempt after the last one (from 1)."""
+        """The number of the attempt after the last one (from 1); one that never was is the same attempt still.
+
+        So whoever runs the sweep without this journal meets every job of it in the order of the attempts' names.
+        """
         history = self.trials.get(trial)
-        return history.last.intent.attempt + 1 if history and history.jobs else 1
+        if not history or not history.jobs:
+            return 1
+        return history.last.intent.attempt + (not history.last.never_was)
 
     @property
     def finished_count(self) -> int:
@@ -169,11 +182,13 @@ def apply(chain: Chain, event: Event) -> Chain:
             _open(chain, event)
         case ev.Intent():
             _intend(chain, event)
-        case ev.Created() | ev.Adopted():
+        case ev.Created():
             chain.jobs[event.name].acknowledged = True
+        case ev.Adopted():
+            _adopt(chain.jobs[event.name], event)
         case ev.Observed():
             _observe(chain.jobs[event.name], event)
-            chain.pool_never_retained &= PoolStatus.of(event.pool) not in (PoolStatus.AVAILABLE, PoolStatus.REUSED)
+            chain.pool_never_retained &= not PoolStatus.of(event.pool).settled  # it does show, if late
         case ev.Settled():
             job = chain.jobs[event.name]
             job.settled = True
@@ -222,10 +237,22 @@ def _open(chain: Chain, event: ev.Opened) -> None:
 
 def _intend(chain: Chain, event: ev.Intent) -> None:
     job = Job(event, reused_pool=event.name in chain.reusers)
+    never_was = chain.jobs.pop(event.name, None)
     chain.jobs[event.name] = chain.debts[event.name] = chain.unfinished[event.name] = job
     history = chain.trials.setdefault(event.trial, TrialHistory(event.trial))
-    history.jobs.append(job)
+    history.jobs = [*(before for before in history.jobs if before is not never_was), job]
     history.reopened = False
+
+
+def _adopt(job: Job, event: ev.Adopted) -> None:
+    """What it was created with counts, not what we meant to create it with."""
+    job.acknowledged = True
+    keep_alive_s, most_s = event.keep_alive_s, event.max_runtime_s
+    job.intent = replace(
+        job.intent,
+        keep_alive_s=job.intent.keep_alive_s if keep_alive_s is None else keep_alive_s,
+        max_runtime_s=job.intent.max_runtime_s if most_s is None else most_s,
+    )
 
 
 def _observe(job: Job, event: ev.Observed) -> None:

@@ -128,11 +128,17 @@ class Created:
 
 @dataclass(frozen=True)
 class Adopted:
-    """The job was found to exist with our fingerprint."""
+    """The job was found to exist with our fingerprint.
+
+    What it was created with may differ from our intent: another run of the same sweep may have sent it. None in
+    journals of before this was kept.
+    """
 
     kind: ClassVar[str] = "adopted"
     name: str
     arn: str
+    keep_alive_s: int | None = None
+    max_runtime_s: int | None = None
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,13 @@ def fingerprint_of(description: Mapping[str, Any]) -> str:
     return str((description.get("Environment") or {}).get("SWEEPER_FINGERPRINT", ""))
 
 
+def created_with(description: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """(keep-alive, longest run) in seconds that a job was created with; None where Describe does not say."""
+    resources, stopping = description.get("ResourceConfig"), description.get("StoppingCondition")
+    keep_alive = None if resources is None else int(resources.get("KeepAlivePeriodInSeconds") or 0)
+    return keep_alive, None if stopping is None else int(stopping["MaxRuntimeInSeconds"])
+
+
 def retained_seconds(description: Mapping[str, Any]) -> float | None:
     """Billable seconds the pool was kept after this job; None while the service does not say."""
     value = (description.get("WarmPoolStatus") or {}).get("ResourceRetainedBillableTimeInSeconds")

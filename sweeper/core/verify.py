@@ -40,10 +40,11 @@ def _before(chain: Chain, event: ev.Event, capacity: int) -> list[str]:
 
 def _intent(chain: Chain, event: ev.Intent, capacity: int) -> list[str]:
     found = []
-    if event.name in chain.jobs:
+    known = chain.jobs.get(event.name)
+    if known and not known.never_was:
         found.append(f"I1: {event.name} was intended twice")
     history = chain.trials.get(event.trial)
-    if history and any(job.intent.attempt == event.attempt for job in history.jobs):
+    if history and any(job.intent.attempt == event.attempt and not job.never_was for job in history.jobs):
         found.append(f"I1: attempt {event.attempt} of {event.label} was intended twice")
     if len(chain.unfinished) >= capacity:
         found.append(f"I3: {event.name} was intended while {', '.join(chain.unfinished)} had not ended")
