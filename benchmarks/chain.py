@@ -15,7 +15,7 @@ from sweeper.core.model import EngineKind, EngineSettings, Scope, Sweep
 from sweeper.core.request import Staged
 from sweeper.journal import SqliteJournal
 from sweeper.runner import Runner, World
-from sweeper.testing.simulation import Listener
+from sweeper.testing.host import Listener
 from sweeper.testing.twin import Script, Twin, VirtualClock, always
 
 EXPERIMENT = """\

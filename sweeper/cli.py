@@ -46,7 +46,7 @@ sweeper: sweeps of SageMaker training jobs on one warm pool that is always relea
   sweeper clean                              remove the engine's state and sweeps whose pools are closed; asks first
   sweeper retry NAME [--failed|--all]        open trials again; the next run takes them
   sweeper verify NAME                        check a sweep's journal against the service
-  sweeper simulate                           the protocol under simulated faults and crashes, by seed
+  sweeper simulate [+experiment=NAME]        a sweep, or drawn ones, under simulated faults and crashes, by seed
   sweeper complete bash                      tab completion: eval "$(sweeper complete bash)"
   sweeper --help                             this text; `sweeper VERB --help` tells more of a verb
 

@@ -4,50 +4,149 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
+import statistics
+import sys
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
+from sweeper import config
 from sweeper.commands.say import complain
+from sweeper.errors import UsageError
+from sweeper.live import span
+
+if TYPE_CHECKING:
+    from sweeper.core.model import Sweep
+    from sweeper.testing.simulation import Result
+
+SEEDS = 200
+LAST_LINES = 40
+"""Lines of the first trace with a broken invariant that are shown unasked."""
+INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Simulate; returns 0 when every invariant held, else 1."""
+    """Simulate; returns 0 when every invariant held, 1 when one was broken, 2 for a sweep that cannot be simulated."""
     parser = argparse.ArgumentParser(
         prog="sweeper simulate",
-        description="Runs the real protocol against a simulated SageMaker under virtual time: first chaos, in which "
-        "calls fail and the runner dies and comes back, then quiet, in which the sweep must finish and release. "
-        "Every second and every failure is simulated; nothing is sent anywhere.",
+        usage="sweeper simulate [+experiment=NAME [KEY=VALUE ...]] [--chaos | --calm] [--seeds N] [--first S]\n"
+        "                        [--seed S] [--trace] [--json]",
+        description="Runs an experiment's sweep (its trials, rules, remedies) or, without one, sweeps that are drawn, "
+        "with the real runner against a simulated SageMaker under virtual time: first chaos, in which calls fail, the "
+        "runner dies and comes back, people interfere and a second runner may be alive; then quiet, in which the sweep "
+        "must finish and release. What the scripts do is drawn too: their code is not run. Every second and every "
+        "failure is simulated; nothing is sent anywhere, and no file is written.",
+        epilog="Exit codes: 0 every invariant held; 1 one was broken; 2 usage or configuration; 130 Ctrl-C.",
     )
-    parser.add_argument("--seeds", type=int, default=200, metavar="N", help="how many seeds (default 200)")
+    parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N", help=f"how many seeds (default {SEEDS})")
     parser.add_argument("--first", type=int, default=0, metavar="S", help="the first seed (default 0)")
-    parser.add_argument("--seed", type=int, metavar="S", help="one seed only")
-    parser.add_argument("--calm", action="store_true", help="no faults and no crashes")
-    parser.add_argument("--trace", action="store_true", help="print every call of the seeds that are run")
+    parser.add_argument("--seed", type=int, metavar="S", help="one seed only: an exact replay")
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument("--chaos", action="store_true", help="faults, crashes, people and rivals (the default)")
+    way.add_argument("--calm", action="store_true", help="none of them: only what the service leaves open is drawn")
+    parser.add_argument("--trace", action="store_true", help="print every call and event of the seeds that are run")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    options = parser.parse_args(arguments)
-    seeds = [options.seed] if options.seed is not None else range(options.first, options.first + options.seeds)
-    return _simulate(list(seeds), chaos=not options.calm, trace=options.trace, as_json=options.json)
+    options, overrides = parser.parse_known_args(arguments)
+    if options.seeds < 1:
+        raise UsageError(f"command line: --seeds: {options.seeds} is not a number of seeds; at least one")
+    again = ["sweeper", "simulate", *overrides, *(["--calm"] if options.calm else [])]
+    if not overrides:
+        return _Simulated(options, again).run(None)
+    return config.run(overrides, lambda sweep: _Simulated(options, again).run(sweep))
 
 
-def _simulate(seeds: Sequence[int], *, chaos: bool, trace: bool, as_json: bool) -> int:
-    from sweeper.testing.simulation import Simulation
+@dataclass
+class _Simulated:
+    """What the seeds have come to so far."""
 
-    begun = time.perf_counter()
-    violations, deaths, jobs, calls = [], 0, 0, 0
-    for seed in seeds:
-        result = Simulation(seed, chaos=chaos, most_deaths=3 if chaos else 0).run()
-        deaths, jobs, calls = deaths + result.deaths, jobs + result.jobs, calls + result.calls
-        violations += [{"seed": seed, "violation": violation} for violation in result.violations]
-        if trace:
-            complain("\n".join([f"seed {seed}", *result.trace]))
+    options: argparse.Namespace
+    again: Sequence[str]
+    results: list[Result] = field(default_factory=list)
+    broken: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+    """Of processor time: other work on this machine does not count."""
+
+    def run(self, declared: Sweep | None) -> int:
+        """Every seed; Ctrl-C ends it with what is known."""
+        from sweeper.testing.declared import as_simulated
+
+        sweep = as_simulated(declared) if declared else None
+        begun, code = time.process_time(), 0
+        try:
+            for number, seed in enumerate(self._seeds()):
+                self._tick(number)
+                self._one(seed, sweep)
+        except KeyboardInterrupt:
+            code = INTERRUPTED
+        self.seconds = time.process_time() - begun
+        self._tick(None)
+        print(json.dumps(self._told(sweep)) if self.options.json else "\n".join(self._lines(sweep)))
+        return code or (1 if self.broken else 0)
+
+    def _seeds(self) -> Sequence[int]:
+        options = self.options
+        return [options.seed] if options.seed is not None else range(options.first, options.first + options.seeds)
+
+    def _one(self, seed: int, sweep: Sweep | None) -> None:
+        from sweeper.testing.simulation import Simulation
+
+        chaos, first = not self.options.calm, not self.broken
+        simulation = Simulation(seed, chaos=chaos, most_deaths=3 if chaos else 0, declared=sweep)
+        result = simulation.run()
+        self.results.append(result)
+        if self.options.trace:
+            complain("\n".join([f"seed {seed}", *simulation.trace()]))
+        elif result.violations and first:
+            complain("\n".join([f"the end of seed {seed}:", *simulation.trace(looks=False)[-LAST_LINES:]]))
         for violation in result.violations:
-            complain(f"seed {seed}: {violation}; replay with: sweeper simulate --seed {seed} --trace")
-    rate = len(seeds) / max(time.perf_counter() - begun, 1e-9)
-    if as_json:
-        print(json.dumps({"seeds": len(seeds), "violations": violations, "sweeps_per_second": round(rate, 1)}))
-    else:
-        print(
-            f"{len(seeds)} simulated sweeps, {jobs} jobs, {calls} calls, {deaths} deaths of the runner: "
-            f"{len(violations)} broken invariants ({rate:.0f} sweeps/s)"
+            complain(f"seed {seed}: {violation}")
+            self.broken.append({"seed": seed, "violation": violation, "replay": self._replay(seed)})
+        if result.violations:
+            complain(f"replay it with: {self._replay(seed)}")
+
+    def _replay(self, seed: int) -> str:
+        return f"{shlex.join(self.again)} --seed {seed} --trace"
+
+    def _tick(self, number: int | None) -> None:
+        """How far it is, on a terminal."""
+        if sys.stderr.isatty():
+            told = "" if number is None else f"{number} of {len(self._seeds())} seeds"
+            sys.stderr.write(f"\r{told:40}\r")
+            sys.stderr.flush()
+
+    @property
+    def _rate(self) -> float:
+        return len(self.results) / max(self.seconds, 1e-9)
+
+    def _sum(self, name: str) -> int:
+        return sum(getattr(result, name) for result in self.results)
+
+    def _told(self, sweep: Sweep | None) -> dict[str, Any]:
+        sums = {name: self._sum(name) for name in ("jobs", "calls", "deaths", "refused")}
+        ways = dict(Counter(result.why for result in self.results))
+        of = {"sweep": sweep.name, "trials": len(sweep.trials)} if sweep else {}
+        rate = round(self._rate, 1)
+        return {
+            **of,
+            "seeds": len(self.results),
+            "violations": self.broken,
+            "sweeps_per_second": rate,
+            **sums,
+            "ended": ways,
+        }
+
+    def _lines(self, sweep: Sweep | None) -> Iterator[str]:
+        of = f" of {sweep.name} ({len(sweep.trials)} trials)" if sweep else ""
+        yield (
+            f"{len(self.results)} simulated sweeps{of}, {self._sum('jobs')} jobs, {self._sum('calls')} calls, "
+            f"{self._sum('deaths')} deaths of the runner: {len(self.broken)} broken invariants "
+            f"({self._rate:.0f} sweeps a second of processor time)"
         )
-    return 1 if violations else 0
+        if sweep and self.results:
+            ways = Counter(result.why for result in self.results)
+            yield "ended by: " + ", ".join(f"{why} {n}" for why, n in ways.most_common())
+            times = [result.virtual_s for result in self.results]
+            yield f"simulated time of a sweep: {span(statistics.median(times))} (median), at most {span(max(times))}"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 from sweeper.core import events as ev
@@ -24,17 +23,35 @@ MUTATIONS = {"CreateTrainingJob", "StopTrainingJob", "UpdateTrainingJob", "Delet
 
 @dataclass
 class Ledger:
-    """What the service knows of one sweep, by the fingerprint's beginning (owner/sweep/)."""
+    """What the service knows of one sweep, by the fingerprint's beginning (owner/sweep/).
+
+    With two runners alive under one name `made` are the jobs that this one created and `known` those that it knows of;
+    else every job of the sweep is both.
+    """
 
     twin: Twin
     prefix: str
+    sent: Sequence[Call] | None = None
+    """What this runner sent, when others sent something too."""
+    made: Collection[str] | None = None
+    known: Collection[str] | None = None
     problems: list[str] = field(default_factory=list)
+
+    @property
+    def everyones(self) -> list[service.Job]:
+        """The sweep's jobs, oldest first, whoever created them."""
+        found = (job for job in self.twin.service.jobs.values() if self.mark(job).startswith(self.prefix))
+        return sorted(found, key=lambda job: job.created)
 
     @property
     def jobs(self) -> list[service.Job]:
         """Our jobs, oldest first."""
-        found = (job for job in self.twin.service.jobs.values() if self.mark(job).startswith(self.prefix))
-        return sorted(found, key=lambda job: job.created)
+        return [job for job in self.everyones if self.made is None or job.name in self.made]
+
+    @property
+    def changes(self) -> list[Call]:
+        """Every change that was sent."""
+        return [call for call in (self.twin.calls if self.sent is None else self.sent) if call.operation in MUTATIONS]
 
     @staticmethod
     def mark(job: service.Job) -> str:
@@ -43,7 +60,7 @@ class Ledger:
 
     def open_pools(self) -> list[str]:
         """Holders of our pools that live."""
-        ours = {job.name for job in self.jobs}
+        ours = {job.name for job in self.everyones if self.known is None or job.name in self.known}
         return [pool.holder for pool in self.twin.service.pools.values() if pool.holder in ours]
 
     def compare_replay(self, live: Chain, replayed: Chain) -> None:
@@ -59,13 +76,20 @@ class Ledger:
 
 
 def check(
-    ledger: Ledger, sweep: Sweep, journal: Sequence[ev.Event], ending: Ending | None, secret: str, said: Sequence[str]
+    ledger: Ledger,
+    sweep: Sweep,
+    journal: Sequence[ev.Event],
+    ending: Ending | None,
+    secret: str,
+    said: Sequence[str],
+    capacity: int = 1,
 ) -> list[str]:
-    """Every broken invariant, in words; empty when all hold."""
+    """Every broken invariant, in words; empty when all hold. `capacity`: the backend's."""
     chain = fold(journal)
     found = list(ledger.problems)
-    found += _one_job_an_attempt(ledger)
-    found += _capacity(ledger)
+    found += one_job_an_attempt(ledger)
+    found += completed_once(ledger, Counter(e.trial for e in journal if isinstance(e, ev.Reopened)))
+    found += _capacity(ledger, capacity)
     found += _hands_off(ledger)
     found += _commitment(ledger, journal)
     found += _no_secret(ledger, journal, said, secret)
@@ -76,17 +100,24 @@ def check(
     return found
 
 
-def _one_job_an_attempt(ledger: Ledger) -> list[str]:
+def one_job_an_attempt(ledger: Ledger) -> list[str]:
+    """I1, the first half."""
     marks = Counter(ledger.mark(job) for job in ledger.jobs)
-    found = [f"I1: {n} jobs for the attempt {mark}" for mark, n in marks.items() if n > 1]
-    completed = Counter(ledger.mark(job).split("/")[-2] for job in ledger.jobs if job.status is ServiceStatus.COMPLETED)
-    return found + [f"I1: {n} completed jobs for trial {trial}" for trial, n in completed.items() if n > 1]
+    return [f"I1: {n} jobs for the attempt {mark}" for mark, n in marks.items() if n > 1]
+
+
+def completed_once(ledger: Ledger, reopened: Mapping[str, int]) -> list[str]:
+    """I1, the second half: a trial completes once, and once more for each time that someone asked for it."""
+    done = Counter(ledger.mark(job).split("/")[-2] for job in ledger.jobs if job.status is ServiceStatus.COMPLETED)
+    return [f"I1: {n} completed jobs for trial {trial}" for trial, n in done.items() if n > 1 + reopened.get(trial, 0)]
 
 
 def _no_lost_result(ledger: Ledger, chain: Chain) -> list[str]:
     found = []
-    for job in ledger.jobs:
+    for job in ledger.everyones:
         known = chain.jobs.get(job.name)
+        if ledger.made is not None and job.name not in ledger.made and not (known and known.acknowledged):
+            continue  # the other runner's, and told by that one
         outcome = known.outcome if known else None
         if job.status is ServiceStatus.COMPLETED:
             values = {name: value for name, (value, _) in job.metrics.items()}
@@ -94,7 +125,7 @@ def _no_lost_result(ledger: Ledger, chain: Chain) -> list[str]:
                 found.append(f"I2: {job.name} completed with {values} and is told as {outcome}")
         elif outcome and outcome.trial_status == "completed":
             found += _stopped_by_us(ledger, job, known)
-    names = {job.name for job in ledger.jobs}
+    names = {job.name for job in ledger.everyones}
     told = [name for name, job in chain.jobs.items() if job.outcome and job.outcome.trial_status == "completed"]
     return found + [f"I2: {name} is told as completed and never was" for name in told if name not in names]
 
@@ -109,24 +140,28 @@ def _stopped_by_us(ledger: Ledger, job: service.Job, known: Job | None) -> list[
     return []
 
 
-def _capacity(ledger: Ledger) -> list[str]:
-    jobs = ledger.jobs
-    pairs = pairwise(jobs)
-    return [f"I3: {b.name} began before {a.name} ended" for a, b in pairs if a.ended is None or b.created < a.ended]
+def _capacity(ledger: Ledger, capacity: int) -> list[str]:
+    """I3: a job begins only when at most `capacity` - 1 of those before it have not ended."""
+    found, jobs = [], ledger.jobs
+    for number, job in enumerate(jobs):
+        alive = [before for before in jobs[:number] if before.ended is None or job.created < before.ended]
+        if len(alive) >= capacity:
+            found.append(f"I3: {job.name} began before {alive[-1].name} ended")
+    return found
 
 
 def _hands_off(ledger: Ledger) -> list[str]:
-    ours = {job.name for job in ledger.jobs}
+    ours = {job.name for job in ledger.everyones}
     theirs = {name for name in ledger.twin.service.jobs if name not in ours}
     # A Create of a name that is taken is refused and touches nothing: it is how we learn that it is taken.
     harmful = MUTATIONS - {"CreateTrainingJob"}
-    touched = [call for call in ledger.twin.calls if call.operation in harmful and call.name in theirs]
+    touched = [call for call in ledger.changes if call.operation in harmful and call.name in theirs]
     return [f"I5: {call.operation} was sent to {call.name}, which is not ours" for call in touched]
 
 
 def _commitment(ledger: Ledger, journal: Sequence[ev.Event]) -> list[str]:
     intended = {event.name for event in journal if isinstance(event, ev.Intent)}
-    sent = {call.name for call in ledger.twin.calls if call.operation in MUTATIONS}
+    sent = {call.name for call in ledger.changes}
     return [f"I9: {name} was sent without an intent" for name in sorted(sent - intended) if name]
 
 
@@ -164,12 +199,21 @@ def _budget(ledger: Ledger, sweep: Sweep) -> list[str]:
     now = ledger.twin.clock.now()
     seconds = 0.0
     for job in ledger.jobs:
-        if job.training_from is not None:
-            seconds += (now if job.ended is None else job.ended) - job.training_from
+        seconds += _ran(job, now)
         if job.retention is not None:
             seconds += job.retention.billable_s(now)
     usd = seconds * sweep.rate.usd_per_second
     return [f"I10: {usd:.4f} USD were billed, the budget is {min(budgets):g}"] if usd > min(budgets) + 1e-6 else []
+
+
+def _ran(job: service.Job, now: float) -> float:
+    """Seconds of machines that are billed for a job; a spot job waits on none, and at a discount."""
+    if job.spot:
+        running = 0.0 if job.attempt_from is None else now - job.attempt_from
+        return (job.trained_s + running) * (1 - job.discount)
+    if job.training_from is None:
+        return 0.0
+    return (now if job.ended is None else job.ended) - job.training_from
 
 
 def wire(calls: Sequence[Call]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from sweeper.aws.clients import Clients, Endpoint
 from sweeper.aws.lease import HEARTBEAT_S, SILENT_BEATS, Lease
 from sweeper.engine import launch
 from sweeper.errors import LockHeldError
+from sweeper.testing.bucket import Bucket
 from sweeper.testing.twin import VirtualClock
 
 
@@ -44,6 +45,19 @@ def test_a_released_lease_can_be_taken(clients: Clients) -> None:
     first.release()
     second.acquire()
     assert second.beat()
+
+
+def test_a_heartbeat_whose_answer_was_lost_is_no_loss_of_the_lease() -> None:
+    """The object has changed, and the holder in it is us: the next heartbeat goes on from there."""
+    clock = VirtualClock()
+    bucket, troubles = Bucket(clock), ["", "lost"]
+    clients = bucket.reached(lambda: troubles.pop(0) if troubles else "")
+    lease = Lease(lambda: clients, "s3://leases/team", "key", "ann", clock)
+    lease.acquire()
+    for _ in range(4):
+        clock.sleep(HEARTBEAT_S + 1)
+        assert lease.beat()
+    assert not bucket.held_by_another("ann")
 
 
 def test_a_heartbeat_keeps_the_lease(clients: Clients) -> None:

@@ -24,20 +24,12 @@ from sweeper.engine.settings import ServiceSettings
 from sweeper.journal import SqliteJournal, read
 from sweeper.ports import Backend, Journal, Request, TrainingApi
 from sweeper.runner import Ending, Runner, World
+from sweeper.testing.danger import Crash, NoProgress
+from sweeper.testing.drawn import NAME, SCOPE, SECRET, ListedTrials, draw_sweep, metric_of
 from sweeper.testing.hook import Wire
+from sweeper.testing.host import Listener
 from sweeper.testing.invariants import Ledger, check
-from sweeper.testing.simulation import (
-    NAME,
-    OWNER,
-    SCOPE,
-    SECRET,
-    Crash,
-    ListedTrials,
-    Listener,
-    NoProgress,
-    draw_sweep,
-    metric_of,
-)
+from sweeper.testing.simulation import OWNER
 from sweeper.testing.twin import Behaviour, Call, Faults, Script, Twin, VirtualClock
 
 WIRE = Wire()
@@ -176,7 +168,7 @@ class Outside:
 
     def run(self) -> Ending:
         """One invocation, to its end."""
-        self.listener.lines.clear()
+        self.listener.told.clear()
         journal = SqliteJournal(self.path, self.clock.now)
         try:
             self.ending = Runner(self.sweep, SCOPE, OWNER, self._world(journal)).run()

@@ -17,8 +17,10 @@ from sweeper.core.stop import rules
 from sweeper.engine.settings import ServiceSettings
 from sweeper.ports import Request
 from sweeper.runner import Runner, World
+from sweeper.testing.drawn import SCOPE, ListedTrials, draw_sweep
+from sweeper.testing.host import Listener, LogPosition
 from sweeper.testing.journals import MemoryJournal
-from sweeper.testing.simulation import OWNER, SCOPE, ListedTrials, Listener, LogPosition, draw_sweep
+from sweeper.testing.simulation import OWNER
 from sweeper.testing.twin import Script, Twin
 
 POLL_S = 10.0

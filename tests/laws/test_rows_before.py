@@ -26,7 +26,8 @@ from sweeper.engine.settings import ServiceSettings
 from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, UsageError
 from sweeper.locks import boot_id, held, holder
 from sweeper.preflight import May, Preflight
-from sweeper.testing.simulation import LOCKED, OWNER, ListedTrials
+from sweeper.testing.drawn import LOCKED, ListedTrials
+from sweeper.testing.simulation import OWNER
 from tests.laws.outside import Outside, Trouble, denied, make_sweep
 
 Make = Callable[..., Outside]
@@ -151,7 +152,7 @@ def test_row_08_a_changed_declaration_keeps_adds_and_drops(outside: Make) -> Non
     here = outside(sweep=make_sweep(3))
     here.run()
     trials = ListedTrials(4)
-    del trials._trials[1]
+    del trials.known[1]
     here.sweep = replace(here.sweep, trials=trials)
     here.run()
     assert here.statuses == [TrialStatus.COMPLETED] * 3

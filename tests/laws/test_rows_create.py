@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -12,10 +13,12 @@ from sweeper.core import events as ev
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import PoolSettings
 from sweeper.core.request import build, job_name
+from sweeper.core.stop import rules
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.settings import ServiceSettings
 from sweeper.errors import ApiError, ApiErrorKind, ForeignNameError
-from sweeper.testing.simulation import NAME, OWNER, SCOPE
+from sweeper.testing.drawn import NAME, SCOPE
+from sweeper.testing.simulation import OWNER
 from sweeper.testing.twin import Faults
 from tests.laws.outside import CRASH, GONE, LOST, STAGED, Outside, Trouble, denied, invalid, make_sweep
 
@@ -113,6 +116,18 @@ def test_row_37_a_sweep_without_its_journal_adopts_what_it_ran_before(outside: M
     here.run()
     assert here.statuses == DONE
     assert len(here.ledger.jobs) == 2
+    assert here.whole()
+
+
+def test_row_37_a_job_is_kept_as_long_as_its_creator_asked_whatever_we_meant(outside: Make) -> None:
+    """The journal is lost while a pool idles, and the next run takes that job for its last: the pool is closed."""
+    here = outside(sweep=make_sweep(2))
+    here.dies(after=ev.Outcome)
+    here.path.unlink()
+    here.sweep = replace(here.sweep, stop=rules({"max_trials": 1}), pool=PoolSettings(keep_alive_s=300))
+    here.run()
+    (job,) = here.chain.jobs.values()
+    assert (job.intent.keep_alive_s, here.pools) == (300, ["terminated"])
     assert here.whole()
 
 

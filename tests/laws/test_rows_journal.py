@@ -24,7 +24,7 @@ from sweeper.engine.states import JobStatus as ServiceStatus
 from sweeper.errors import ApiError, ApiErrorKind, JournalError, JournalWriteError
 from sweeper.journal import SqliteJournal, read
 from sweeper.registry import Account, Debt, verify_head
-from sweeper.testing.simulation import SCOPE
+from sweeper.testing.drawn import SCOPE
 from tests.laws.outside import STAGED, Happens, Outside
 
 Make = Callable[..., Outside]
