@@ -20,7 +20,7 @@ CHANNEL = "sweeper"
 """The input channel that carries the driver, the source and launch.json."""
 
 # An image may have only one of the two names; exec, so that SIGTERM reaches the driver itself.
-_DRIVER = f'exec "$(command -v python3 || command -v python)" /opt/ml/input/data/{CHANNEL}/driver.py'
+START_DRIVER = f'exec "$(command -v python3 || command -v python)" /opt/ml/input/data/{CHANNEL}/driver.py'
 
 _LOCKED_RESOURCES = {
     "instance_type": "InstanceType",
@@ -118,7 +118,7 @@ def _present(source: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, A
 def _algorithm(job: Mapping[str, Any], launch: Launch) -> dict[str, Any]:
     algorithm: dict[str, Any] = {"TrainingImage": job["image_uri"], "TrainingInputMode": "File"}
     if launch is Launch.DRIVER:
-        algorithm["ContainerEntrypoint"] = ["/bin/sh", "-c", _DRIVER]
+        algorithm["ContainerEntrypoint"] = ["/bin/sh", "-c", START_DRIVER]
     if job.get("metrics"):
         algorithm["MetricDefinitions"] = [{"Name": m["name"], "Regex": m["regex"]} for m in job["metrics"]]
     return algorithm

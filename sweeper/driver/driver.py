@@ -306,10 +306,17 @@ class Signals:
 class Command:
     """A command in a session of its own, its output passed on, signals forwarded to everything it started."""
 
-    def __init__(self, argv: Sequence[str], cwd: Path, env: Mapping[str, str], points: Points | None = None) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        cwd: Path,
+        env: Mapping[str, str],
+        points: Points | None = None,
+        start: Any = subprocess.Popen,
+    ) -> None:
         self.stdout, self.stderr = Stream(1, points), Stream(2, points)
         self.stopped_by = 0
-        self.process: subprocess.Popen[bytes] = subprocess.Popen(
+        self.process: subprocess.Popen[bytes] = start(
             list(argv),
             cwd=str(cwd),
             env=dict(env),
@@ -562,7 +569,7 @@ def fail(layout: Layout, code: int, told: Sequence[str]) -> None:
 # --- the whole --------------------------------------------------------------------------------------------------------
 
 
-def run(layout: Layout, launch: Json, signals: Signals) -> int:
+def run(layout: Layout, launch: Json, signals: Signals, start: Any) -> int:
     """Run the script; returns the exit code of the job."""
     layout.make()
     unpack(layout.staged / "source.tar.gz", layout.code)
@@ -583,7 +590,7 @@ def run(layout: Layout, launch: Json, signals: Signals) -> int:
         raise StoppedError
     points = Points(launch.get("metrics") or [], layout.output / "data" / "sweeper_metrics.jsonl")
     argv = ["/bin/sh" if entry.endswith(".sh") else python, entry, *arguments(hyperparameters)]
-    command = Command(argv, layout.code, env, points)
+    command = Command(argv, layout.code, env, points, start)
     code = command.wait(signals)
     exit_code = code if code >= 0 else 128 - code
     if exit_code:
@@ -591,13 +598,13 @@ def run(layout: Layout, launch: Json, signals: Signals) -> int:
     return exit_code
 
 
-def main(driver: Path) -> int:
-    """Run the job that this driver was staged for."""
+def main(driver: Path, start: Any = subprocess.Popen) -> int:
+    """Run the job that this driver was staged for; `start` starts the script as Popen does."""
     layout = Layout(driver)
     signals = Signals()
     try:
         launch = json.loads((layout.staged / "launch.json").read_text(encoding="utf-8"))
-        return run(layout, launch, signals)
+        return run(layout, launch, signals, start)
     except StoppedError:
         return 128 + signal.SIGTERM
     except (DriverError, OSError, ValueError, tarfile.TarError) as error:

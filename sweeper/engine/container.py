@@ -115,6 +115,10 @@ def _processes() -> Iterable[int]:
     return []
 
 
+class Unwind(BaseException):
+    """Leaves every frame in a child that goes on as something else."""
+
+
 class Child:
     """A forked process in a session of its own that runs `work`, its whole output in one pipe.
 
@@ -141,7 +145,7 @@ class Child:
 
 
 def _become(write: int, hold: int, work: Callable[[], None]) -> None:
-    """In the child: never returns."""
+    """In the child: does not return."""
     code = 126
     try:
         os.setsid()
@@ -153,15 +157,20 @@ def _become(write: int, hold: int, work: Callable[[], None]) -> None:
         os.closerange(3, hold)  # above all the job's lock, which says that the supervisor lives
         os.closerange(hold + 1, 65536)
         work()
+    except Unwind:
+        raise
     except OSError as error:
         code = 127 if isinstance(error, FileNotFoundError) else 126
         os.write(2, f"{error.filename}: {error.strerror}\n".encode())
-    finally:
-        os._exit(code)
+    except BaseException:  # noqa: BLE001 - whatever it is, the child ends here
+        sys.excepthook(*sys.exc_info())
+    os._exit(code)
 
 
 class Container:
     """One entrypoint and everything it starts."""
+
+    hot = False  # whether it is forked from an interpreter that has imported the job's packages
 
     def __init__(self, folder: str, spec: dict[str, Any]) -> None:
         self.folder, self.spec = folder, spec
@@ -191,7 +200,7 @@ class Container:
         """In the child: its own /opt/ml where this machine allows one, its working directory, its program."""
         os.umask(0o022)  # the engine's own is stricter
         if self.spec["isolation"] != "none":
-            isolation = _namespaces()
+            isolation = self._namespaces()
             isolation.enter(
                 f"{self.folder}/ml",
                 isolation.Isolation(self.spec["isolation"]),
@@ -199,6 +208,14 @@ class Container:
                 no_network=self.spec["no_network"],
             )
         os.chdir(self.spec["cwd"])
+        self._program()
+
+    def _namespaces(self) -> Any:
+        """The module beside this file; with -I there is no package to import it from."""
+        sys.path.append(os.path.dirname(__file__))
+        return __import__("namespaces")
+
+    def _program(self) -> None:
         argv = self.spec["argv"]
         try:
             os.execvpe(argv[0], argv, self.spec["env"])
@@ -213,6 +230,7 @@ class Container:
             "supervisor_pid": os.getpid(),
             "started_at": self.started,
             "isolation": self.spec["isolation"],
+            "hot": self.hot,
         }
         write_json(f"{self.folder}/started.json", started)
         with contextlib.suppress(OSError):  # the engine may be gone; the file says it too
@@ -309,17 +327,11 @@ class Container:
         }
 
 
-def _namespaces() -> Any:
-    """The module beside this file; with -I there is no package to import it from."""
-    sys.path.append(os.path.dirname(__file__))
-    return __import__("namespaces")
-
-
-def main(folder: str) -> None:
+def main(folder: str, kind: type[Container] = Container) -> None:
     """Run the container described in this folder."""
     with open(f"{folder}/spec.json", encoding="utf-8") as file:
         spec = json.load(file)
-    write_json(f"{folder}/exit.json", Container(folder, spec).run())
+    write_json(f"{folder}/exit.json", kind(folder, spec).run())
 
 
 if __name__ == "__main__":

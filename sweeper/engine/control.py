@@ -46,6 +46,7 @@ class Control:
             "stop_grace_s": settings.service.stop_grace_s,
             "private_opt_ml": settings.private_opt_ml,
             "images": settings.images,
+            "hot": settings.hot,
         }
         self.machine = Machine(state, objects, self, endpoint, options)
 

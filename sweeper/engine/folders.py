@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from sweeper.engine import namespaces
 from sweeper.engine.s3 import NoSuchBucketError, ObjectStore, matching, parse_uri
 
 OPT_ML = "/opt/ml"
@@ -237,7 +238,7 @@ def environment(view: JobView, folder: JobFolder, root: str, region: str, endpoi
     path = os.pathsep.join([*_interpreter_path(shims), os.environ.get("PATH", os.defpath)])
     platform = {
         "PATH": path,
-        "HOME": str(folder.path / "home"),
+        "HOME": namespaces.HOME if root == OPT_ML else str(folder.path / "home"),
         "PYTHONUNBUFFERED": "1",
         "TRAINING_JOB_NAME": view.name,
         "TRAINING_JOB_ARN": view.arn,

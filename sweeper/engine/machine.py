@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from sweeper.engine import container, dialects, folders, namespaces, toolkit
 from sweeper.engine.checkpoints import Checkpoints
@@ -34,6 +34,7 @@ from sweeper.engine.effects import (
     Vacate,
 )
 from sweeper.engine.folders import InputError, JobFolder, JobView
+from sweeper.engine.hot import HotStarts
 from sweeper.engine.metrics import Scanner
 from sweeper.engine.namespaces import Isolation
 from sweeper.engine.s3 import NoSuchBucketError, ObjectStore, parse_uri
@@ -93,6 +94,7 @@ class Machine:
         self._wanted: dict[str, Signal] = {}  # signals for containers that are still being prepared
         self._checkpoints: dict[str, Checkpoints] = {}
         self._scanners: dict[str, tuple[Scanner, int]] = {}
+        self._hot = HotStarts(options["hot"])
         self._probe = _probe() if options["private_opt_ml"] else None
         threading.Thread(target=self._work, name="machine", daemon=True).start()
 
@@ -154,6 +156,7 @@ class Machine:
         elif isinstance(effect, SignalContainer):
             self._signal(effect.name, effect.signal)
         elif isinstance(effect, DropPool):
+            self._hot.drop(effect.pool_id)
             shutil.rmtree(self._cache(effect.pool_id).parent, ignore_errors=True)
         elif isinstance(effect, ForgetJob):
             shutil.rmtree(self.folder(effect.name).path, ignore_errors=True)
@@ -188,21 +191,21 @@ class Machine:
                 del self._wanted[name]
                 stopped = True
             else:
-                process = self._spawn(folder)
-                self._supervisors[name] = process.pid
+                pid, told, process = self._spawn(view, folder)
+                self._supervisors[name] = pid
                 stopped = False
         if stopped:  # before there was anything to stop
             self._reports.exited(name, 128 + signal.SIGTERM, "")
             return
-        assert process.stdout is not None
-        with process.stdout as pipe:
+        with told as pipe:
             line = pipe.readline()
         if line:
             self._reports.note_container(name, json.loads(line))
             self._reports.started(name)
         checkpoints.follow()
         self._await_exit(name, folder)
-        process.wait()
+        if process is not None:
+            process.wait()
 
     def _prepare(self, view: JobView, folder: JobFolder) -> Checkpoints:
         """Lay everything out that the container needs; raises InputError."""
@@ -212,7 +215,9 @@ class Machine:
         checkpoints.restore()
         with self._lock:
             self._checkpoints[view.name] = checkpoints
-        folder.write_spec(self._spec(view, folder))
+        spec = self._spec(view, folder)
+        self._hot.prepare(view, folder, spec)
+        folder.write_spec(spec)
         return checkpoints
 
     def _spec(self, view: JobView, folder: JobFolder) -> dict[str, Any]:
@@ -253,23 +258,31 @@ class Machine:
             )
         return [folders.rewritten(word, root) for word in argv]
 
-    def _spawn(self, folder: JobFolder) -> subprocess.Popen[bytes]:
-        """Start a supervisor that holds the job's lock from its first moment."""
+    def _spawn(self, view: JobView, folder: JobFolder) -> tuple[int, IO[bytes], subprocess.Popen[bytes] | None]:
+        """Start a supervisor that holds the job's lock from its first moment: its id, what it tells, it if cold."""
         lock = os.open(folder.lock, os.O_RDWR | os.O_CREAT, 0o600)
+        reader, writer = os.pipe()
+        told = os.fdopen(reader, "rb")
+        process = None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             with (folder.path / "supervisor.log").open("ab") as errors:
-                return subprocess.Popen(
-                    [sys.executable, "-I", "-S", container.__file__, str(folder.path)],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=errors,
-                    start_new_session=True,
-                    pass_fds=(lock,),
-                    env={"PATH": os.environ.get("PATH", os.defpath)},
-                )
+                pid = self._hot.fork(view, folder, lock, writer, errors.fileno())
+                if pid is None:
+                    process = subprocess.Popen(
+                        [sys.executable, "-I", "-S", container.__file__, str(folder.path)],
+                        stdin=subprocess.DEVNULL,
+                        stdout=writer,
+                        stderr=errors,
+                        start_new_session=True,
+                        pass_fds=(lock,),
+                        env={"PATH": os.environ.get("PATH", os.defpath)},
+                    )
+                    pid = process.pid
         finally:
+            os.close(writer)
             os.close(lock)
+        return pid, told, process
 
     def _adopt(self, name: str) -> None:
         """The engine was away. The container still runs, has ended, or is lost."""
@@ -301,6 +314,8 @@ class Machine:
             self._reports.failed(name, LOST)
             return
         self._reports.note_container(name, ended)
+        if (view := self._reports.view(name)) is not None:
+            self._hot.ended(view, folder)
         self._reports.exited(name, ended["exit_code"], folder.failure_text())
 
     def _signal(self, name: str, wanted: Signal) -> None:

@@ -26,6 +26,7 @@ _MS_NOATIME, _MS_NODIRATIME, _MS_BIND, _MS_REC, _MS_PRIVATE = 1024, 2048, 4096, 
 _PR_SET_PDEATHSIG = 1
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 OPT_ML = "/opt/ml"
+HOME = "/opt/sweeper-home"  # one name for every job, as on SageMaker: packages may note it when they are imported
 
 
 class Isolation(str, Enum):
@@ -74,9 +75,14 @@ def enter(ml: str, wanted: Isolation, *, read_only: tuple[str, ...] = (), no_net
         _become_child_of_init()
     _libc().sethostname(b"algo-1", 6)
     folder = os.open(ml, os.O_PATH | os.O_CLOEXEC)  # it may lie below the /opt that is about to be hidden
+    home = _folder(f"{os.path.dirname(ml)}/home")
     _shadow_opt()
     _mount(f"/proc/self/fd/{folder}", OPT_ML, None, _MS_BIND | _MS_REC)
     os.close(folder)
+    if home is not None:
+        os.mkdir(HOME)
+        _mount(f"/proc/self/fd/{home}", HOME, None, _MS_BIND)
+        os.close(home)
     for name in read_only:
         _read_only(f"{OPT_ML}/{name}")
     hosts = f"{os.path.dirname(ml)}/hosts"
@@ -150,12 +156,18 @@ def _shadow_opt() -> None:
     kept: list[tuple[str, Callable[[str], None]]] = []
     with os.scandir("/opt") as entries:
         for entry in entries:
-            if entry.name != "ml":
+            if entry.path not in (OPT_ML, HOME):
                 kept.append((f"/opt/{entry.name}", _restorer(entry)))
     _mount("tmpfs", "/opt", "tmpfs", 0, "mode=0755")
     for path, restore in kept:
         restore(path)
     os.mkdir(OPT_ML)
+
+
+def _folder(path: str) -> int | None:
+    with contextlib.suppress(FileNotFoundError):
+        return os.open(path, os.O_PATH | os.O_CLOEXEC)
+    return None
 
 
 def _restorer(entry: os.DirEntry[str]) -> Callable[[str], None]:

@@ -73,6 +73,7 @@ class EngineSettings:
     faults: Faults = field(default_factory=Faults)  # what goes wrong on the wire
     disk_cap_bytes: int = 10 << 30  # above it what the oldest ended jobs left is removed
     private_opt_ml: bool = True  # a private /opt/ml by namespaces where the kernel allows it
+    hot: bool = True  # a pool's later jobs start in forks of an interpreter that has imported their packages
     # what to run for an image (a pattern) whose request names no entrypoint; `train` is added, as to a container
     images: Mapping[str, Sequence[str]] = field(default_factory=dict)
 

@@ -1,0 +1,1 @@
+"""The folder that the engine puts on PYTHONPATH to be there before a training script."""

@@ -1,0 +1,230 @@
+"""Hot starts: a pool keeps an interpreter that has imported what its first job imported, and later jobs are its forks.
+
+As a warm pool keeps its machine. Only what sweeper's own driver starts can be hot: a Python script without requirements
+under a private /opt/ml. Any surprise is a cold start, and one line in the engine's log.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweeper.core.request import CHANNEL, START_DRIVER
+from sweeper.driver import driver
+from sweeper.engine.folders import JobFolder, JobView
+from sweeper.engine.imports import COLD, lasting
+from sweeper.engine.namespaces import OPT_ML, Isolation
+
+_LOG = logging.getLogger(__name__)
+_HOOK = str(Path(__file__).with_name("hook"))
+_NOTES = "imports.json"
+READY_S = 10.0  # the longest that a job waits for imports that have begun before it
+_ANSWER_S = 5.0
+_SURPRISES_MAX = 2  # after so many a pool's jobs start cold
+
+
+class ColdError(Exception):
+    """This job cannot start hot; the message says why."""
+
+
+class Zygote:
+    """The process that has imported a job's packages; it ends when this end of its socket is closed."""
+
+    def __init__(self, key: str, entry: str, notes: Path) -> None:
+        self.key = key
+        self._notes = notes
+        self._ready = False
+        known = json.loads(notes.read_text(encoding="utf-8", errors="surrogateescape"))
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        environ = lasting(known["start"])
+        environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_HOOK, environ.get("PYTHONPATH")]))
+        environ["SWEEPER_ENGINE_ZYGOTE"] = f"{theirs.fileno()}:{notes}"
+        with theirs:
+            self._process = subprocess.Popen(
+                # Python notes the script's full name as it starts, so it is told the one that it has in a job
+                [known["executable"], f"{OPT_ML}/code/{entry}"],
+                cwd="/",
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
+    def wait(self) -> None:
+        """Until it has imported everything; raises ColdError when it cannot, or not in time."""
+        if self._process.poll() is not None:
+            raise ColdError(f"its interpreter has ended{self._last_words()}")
+        if not self._ready:
+            answer = self._answer(READY_S)
+            self._notes.unlink(missing_ok=True)
+            if not answer.startswith("+"):
+                raise ColdError(f"{answer[1:]}{self._last_words()}")
+            self._ready = True
+
+    def fork(self, folder: Path, *descriptors: int) -> int:
+        """The process id of a new supervisor of this job; raises ColdError when there is none."""
+        held, go = os.pipe()  # a supervisor that is not known here must not run: there would be a second one
+        try:
+            socket.send_fds(self._socket, [os.fsencode(folder)], [*descriptors, held])
+            pid = int(self._answer(_ANSWER_S))
+            os.write(go, b"!")
+        except OSError as error:
+            raise ColdError(f"its interpreter is gone: {error.strerror}") from error
+        finally:
+            os.close(held)
+            os.close(go)
+        return pid
+
+    def _answer(self, timeout_s: float) -> str:
+        try:
+            self._socket.settimeout(timeout_s)
+            answer = self._socket.recv(65536).decode()
+        except TimeoutError as error:
+            raise ColdError("its interpreter does not answer in time") from error
+        except OSError as error:
+            raise ColdError(f"its interpreter is gone: {error.strerror}") from error
+        if not answer:
+            raise ColdError(f"its interpreter has ended{self._last_words()}")
+        return answer
+
+    def _last_words(self) -> str:
+        assert self._process.stdout is not None
+        os.set_blocking(self._process.stdout.fileno(), False)
+        lines = (self._process.stdout.read(4096) or b"").decode("utf-8", "replace").split("\n")
+        said = [line.strip() for line in lines if line.strip()]
+        return f": {said[-1]}" if said else ""
+
+    def end(self) -> None:
+        """Its jobs are not its own, and go on."""
+        self._socket.close()
+        self._process.kill()
+        self._process.communicate()
+        self._notes.unlink(missing_ok=True)
+
+
+@dataclass
+class _Pool:
+    zygote: Zygote | None = None
+    surprises: int = 0
+
+
+class HotStarts:
+    """The hot interpreters of a machine's pools."""
+
+    def __init__(self, enabled: bool) -> None:
+        self._enabled = enabled
+        self._lock = threading.Lock()
+        self._pools: dict[str, _Pool] = {}
+
+    def prepare(self, view: JobView, folder: JobFolder, spec: dict[str, Any]) -> None:
+        """Wait for the pool's interpreter, or see to it that this job tells what it imports. May change the spec."""
+        for name in (_NOTES, COLD):
+            (folder.path / name).unlink(missing_ok=True)
+        if not self._enabled or not view.keeps_pool or spec["argv"] != ["/bin/sh", "-c", START_DRIVER]:
+            return
+        try:
+            key = _key(folder.ml / "input/data" / CHANNEL, spec)
+        except ColdError as error:
+            _LOG.info("job %s starts cold: %s", view.name, error)
+            return
+        pool = self._pool(view.pool_id)
+        if pool.zygote is not None and pool.zygote.key != key:
+            self._surprised(view, "its source or its environment is not what the pool's interpreter was made for")
+        if pool.zygote is not None:
+            try:
+                pool.zygote.wait()
+                return
+            except ColdError as error:
+                self._surprised(view, str(error))
+        if pool.surprises <= _SURPRISES_MAX:
+            spec["imports_key"] = key
+            path = [_HOOK, spec["env"].get("PYTHONPATH")]
+            told = {
+                "PYTHONPATH": os.pathsep.join(filter(None, path)),
+                "SWEEPER_ENGINE_NOTES": str(folder.path / _NOTES),
+            }
+            spec["env"] = {**spec["env"], **told}
+
+    def fork(self, view: JobView, folder: JobFolder, *descriptors: int) -> int | None:
+        """The process id of a hot supervisor, to which these are handed: the lock, where to tell, where to complain."""
+        pool = self._pool(view.pool_id)
+        spec = folder.read_json("spec.json") or {}
+        if pool.zygote is None or "imports_key" in spec:
+            return None
+        try:
+            return pool.zygote.fork(folder.path, *descriptors)
+        except ColdError as error:
+            self._surprised(view, str(error))
+            return None
+
+    def ended(self, view: JobView, folder: JobFolder) -> None:
+        """A job's container has ended: make the pool's interpreter of what it told."""
+        with contextlib.suppress(OSError):
+            self._surprised(view, (folder.path / COLD).read_text(encoding="utf-8"))
+        key = (folder.read_json("spec.json") or {}).get("imports_key")
+        notes = folder.path / _NOTES
+        if key is None or not notes.exists():
+            return
+        pool = self._pool(view.pool_id)
+        try:
+            launch = json.loads((folder.ml / "input/data" / CHANNEL / "launch.json").read_text(encoding="utf-8"))
+            pool.zygote = Zygote(key, launch["entry_script"], notes)
+        except (OSError, ValueError, KeyError) as error:
+            self._surprised(view, f"{type(error).__name__}: {error}")
+
+    def drop(self, pool_id: str) -> None:
+        """The pool has ended, and its interpreter with it."""
+        with self._lock:
+            pool = self._pools.pop(pool_id, None)
+        if pool is not None and pool.zygote is not None:
+            pool.zygote.end()
+
+    def _pool(self, pool_id: str) -> _Pool:
+        with self._lock:
+            return self._pools.setdefault(pool_id, _Pool())
+
+    def _surprised(self, view: JobView, why: str) -> None:
+        pool = self._pool(view.pool_id)
+        pool.surprises += 1
+        ever = "" if pool.surprises <= _SURPRISES_MAX else "; so do the later ones of its pool"
+        _LOG.warning("job %s starts cold: %s%s", view.name, why, ever)
+        if pool.zygote is not None:
+            pool.zygote.end()
+            pool.zygote = None
+
+
+def _key(staged: Path, spec: Mapping[str, Any]) -> str:
+    """The same for two jobs when one's imports serve the other; raises ColdError where they never may."""
+    if spec["isolation"] == Isolation.NONE.value:
+        raise ColdError("this machine gives it no private /opt/ml")
+    try:
+        files = [(staged / name).read_bytes() for name in ("driver.py", "launch.json", "source.tar.gz")]
+        launch = json.loads(files[1])
+        entry, requirements = str(launch["entry_script"]), launch.get("requirements")
+    except (OSError, ValueError, KeyError) as error:
+        raise ColdError(f"its source cannot be read: {error}") from error
+    if files[0] != Path(driver.__file__).read_bytes():
+        raise ColdError("its driver is of another version")
+    if requirements:
+        raise ColdError("it has requirements")
+    if not entry.endswith(".py") or entry.startswith(("-", "/")):
+        raise ColdError(f"{entry} is not a Python script")
+    told = json.dumps([spec["argv"], spec["cwd"], spec["isolation"], sorted(lasting(spec["env"]).items())])
+    return hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in [*files, told.encode()])).hexdigest()

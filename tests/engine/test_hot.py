@@ -1,0 +1,275 @@
+"""Hot starts: a pool's later jobs are forks of an interpreter that has imported their packages. Equal to cold ones."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import signal
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweeper.aws import staging
+from sweeper.core.request import CHANNEL, START_DRIVER
+from sweeper.driver import driver
+from sweeper.engine import launch
+from sweeper.engine.folders import JobFolder, JobView
+from sweeper.engine.hot import HotStarts
+
+from .conftest import Clients, _serve, channel, request, wait_for
+
+POOL = {"KeepAlivePeriodInSeconds": 600}
+
+
+class Jobs:
+    """Jobs that sweeper's driver starts, each test's in a pool of its own."""
+
+    def __init__(self, clients: Clients, folder: Path) -> None:
+        self.clients, self.folder = clients, folder
+
+    def stage(self, pool: str, script: str, **more: str) -> None:
+        """Put a source into S3 as a sweep does."""
+        source = self.folder / pool
+        source.mkdir()
+        for name, text in {f"{pool}.py": script, **more}.items():
+            (source / name).write_text(text, encoding="utf-8")
+        files = {
+            "driver.py": Path(driver.__file__).read_bytes(),
+            "launch.json": json.dumps({"entry_script": f"{pool}.py"}).encode(),
+            "source.tar.gz": staging.tarball(source),
+        }
+        for name, data in files.items():
+            self.clients.s3.put_object(Bucket="bucket", Key=f"{pool}/{name}", Body=data)
+
+    def create(self, pool: str, name: str, environment: dict[str, str] | None = None, **more: Any) -> None:
+        """Start a job on this pool."""
+        resources = {"VolumeSizeInGB": 30 + sum(pool.encode()) % 500, **more.pop("resources", POOL)}
+        self.clients.sagemaker.create_training_job(
+            **request(
+                name,
+                algorithm={"ContainerEntrypoint": ["/bin/sh", "-c", START_DRIVER]},
+                resources=resources,
+                Environment=environment or {"PYTHONHASHSEED": "7"},
+                InputDataConfig=[channel(CHANNEL, f"s3://bucket/{pool}/")],
+                **more,
+            )
+        )
+
+    def run(self, pool: str, name: str, environment: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
+        """Run a job to its end; the pool is there for the next one when this returns."""
+        self.create(pool, name, environment, **more)
+        self.clients.ended(name)
+        return self.clients.until(name, lambda d: "WarmPoolStatus" in d or "resources" in more)
+
+    def hot(self, name: str) -> bool:
+        """Was it forked?"""
+        return bool(json.loads((self.clients.state_dir / "jobs" / name / "started.json").read_text())["hot"])
+
+    def interpreters(self, pool: str) -> list[int]:
+        """Processes of this pool's hot interpreter."""
+        engine = (launch.status(self.clients.state_dir) or {})["pid"]
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                parent = entry.joinpath("stat").read_text().rpartition(")")[2].split()[1]
+                if int(parent) == engine and f"/opt/ml/code/{pool}.py" in entry.joinpath("cmdline").read_text():
+                    found.append(int(entry.name))
+        return found
+
+    def model(self, name: str) -> bytes:
+        """The file `weights` of a job's model."""
+        body = self.clients.s3.get_object(Bucket="bucket", Key=f"out/{name}/output/model.tar.gz")["Body"].read()
+        with tarfile.open(fileobj=io.BytesIO(body)) as tar:
+            file = tar.extractfile("weights")
+            assert file is not None
+            return file.read()
+
+    def log_file(self, name: str) -> str:
+        """The log of a running job."""
+        path = self.clients.state_dir / "jobs" / name / "log"
+        return path.read_text() if path.exists() else ""
+
+    def engine_log(self) -> str:
+        """What the engine says."""
+        return (self.clients.state_dir / "engine.log").read_text()
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jobs]:
+    """An engine whose jobs may start hot."""
+    folder = tmp_path_factory.mktemp("hot")
+    serving = _serve(folder / "engine", stop_grace_s=0.5)
+    clients = next(serving)
+    if (launch.status(folder / "engine") or {})["isolation"] == "none":
+        pytest.skip("this machine gives no job a private /opt/ml, and without one there are no hot starts")
+    yield Jobs(clients, folder)
+    next(serving, None)
+
+
+# All that a script can see of its process, one JSON line each: what must be equal, and what must not.
+SEE = """
+import os
+os.environ["OMP_NUM_THREADS"] = "1"  # read when numpy is imported
+import atexit, inspect, json, random, signal, sys, threading, warnings
+early = "numpy" in sys.modules
+import numpy as np
+import beside
+
+def environment():
+    told = {"TRAINING_JOB_NAME", "TRAINING_JOB_ARN", "SM_TRAINING_ENV"}
+    pooled = {"SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY", "PIP_CACHE_DIR", "HF_HOME", "TORCH_HOME"}
+    return {k: os.environ[k] for k in sorted(os.environ) if k not in told | pooled}
+
+print("same", json.dumps({
+    "early": early, "argv": sys.argv, "orig": sys.orig_argv, "path": sys.path, "executable": sys.executable,
+    "file": __file__, "name": __name__, "spec": str(__spec__), "environment": environment(), "cwd": os.getcwd(),
+    "umask": os.umask(0), "filters": str(warnings.filters),
+    "handlers": [str(signal.getsignal(s)) for s in range(1, 32)],
+    "files": [fd for fd in range(64) if os.path.exists(f"/proc/self/fd/{fd}")],
+    "tasks": len(os.listdir("/proc/self/task")), "thread": threading.main_thread().name,
+    "stack": len(inspect.stack()), "hash": hash("a"), "set": list({"x", "y", "z", "w"}),
+    "mask": str(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
+    "norm": float(np.linalg.norm(np.arange(90.0).reshape(9, 10) @ np.ones((10, 7)))),
+    "seeded": np.random.default_rng(3).random(), "beside": beside.__file__, "home": os.path.expanduser("~"),
+    "seekable": sys.stdout.seekable(), "randomized": sys.flags.hash_randomization, "input": sys.stdin.read(),
+    "modules": sorted(m for m in sys.modules if m.startswith("numpy.")),
+}))
+print("own", json.dumps([os.getpid(), random.random(), np.random.rand(), os.environ["TRAINING_JOB_NAME"]]))
+atexit.register(print, "same at exit")
+unclosed = open(os.environ["SM_MODEL_DIR"] + "/weights", "w")
+unclosed.write("flushed as Python ends")
+"""
+
+
+def seen(jobs: Jobs, name: str, word: str) -> list[str]:
+    """The lines of a log that begin with this word."""
+    return [line for line in jobs.clients.log(name) if line.startswith(word)]
+
+
+def test_a_hot_job_is_equal_to_a_cold_one(jobs: Jobs) -> None:
+    """What it sees, computes and leaves is the same; its process and its unseeded numbers are its own."""
+    jobs.stage("see", SEE, **{"beside.py": ""})
+    names = ["cold", "first", "second", "third"]
+    for name in names:
+        jobs.run("see", name, **({"resources": {}} if name == "cold" else {}))
+    assert [jobs.hot(name) for name in names] == [False, False, True, True], jobs.engine_log()
+    for name in names[1:]:
+        assert seen(jobs, name, "same at exit"), jobs.clients.log(name)
+        assert json.loads(seen(jobs, name, "same {")[0][5:]) == json.loads(seen(jobs, "cold", "same {")[0][5:])
+    own = [json.loads(seen(jobs, name, "own")[0][4:]) for name in names]
+    assert all(len({str(value) for value in values}) == len(names) for values in zip(*own, strict=True))
+    assert {jobs.model(name) for name in names} == {b"flushed as Python ends"}
+
+
+def test_another_hash_seed_starts_cold_and_is_obeyed(jobs: Jobs) -> None:
+    """An interpreter has its hash seed for life: a job with another one does not come out of it."""
+    jobs.stage("hashes", "print('same', hash('a'), list({'x', 'y', 'z'}))")
+    rows = {"7": ["s1", "s2"], "8": ["s3", "s4"]}
+    for seed, names in rows.items():
+        for name in names:
+            jobs.run("hashes", name, {"PYTHONHASHSEED": seed})
+    assert [jobs.hot(name) for names in rows.values() for name in names] == [False, True, False, True]
+    logs = {seed: [jobs.clients.log(name) for name in names] for seed, names in rows.items()}
+    assert all(hot == cold for cold, hot in logs.values())
+    assert logs["7"] != logs["8"]
+    assert "job s3 starts cold: its source or its environment" in jobs.engine_log()
+
+
+def test_threads_that_a_hyperparameter_sets_are_obeyed(jobs: Jobs) -> None:
+    """A thread variable is read once, at import: a script that sets another value gets a fresh interpreter."""
+    script = (
+        "import os, sys\nos.environ['OMP_NUM_THREADS'] = sys.argv[2]\nimport numpy\n"
+        "print(os.environ['OMP_NUM_THREADS'], len(os.listdir('/proc/self/task')), os.getpid())"
+    )
+    jobs.stage("threads", script)
+    for name, threads in (("t1", "1"), ("t2", "2")):
+        jobs.run("threads", name, HyperParameters={"threads": threads})
+    assert [jobs.hot(name) for name in ("t1", "t2")] == [False, True]
+    usable = min(2, len(os.sched_getaffinity(0)))  # what numpy starts where it is told 2
+    assert [jobs.clients.log(name)[0].split()[:2] for name in ("t1", "t2")] == [["1", "1"], ["2", str(usable)]]
+    assert "job t2 starts cold: it imports packages with other values of OMP_NUM_THREADS" in jobs.engine_log()
+
+
+def test_a_hot_script_fails_as_a_cold_one(jobs: Jobs) -> None:
+    """Exit code, traceback and failure reason."""
+    jobs.stage("fails", "import json\ndef deep():\n    raise ValueError('too deep')\ndeep()\n")
+    answers = [jobs.run("fails", name) for name in ("f1", "f2")]
+    assert [jobs.hot(name) for name in ("f1", "f2")] == [False, True]
+    assert answers[0]["FailureReason"] == answers[1]["FailureReason"]
+    assert "ValueError: too deep" in answers[1]["FailureReason"]
+    assert jobs.clients.log("f1") == jobs.clients.log("f2")
+    assert "zygote" not in "".join(jobs.clients.log("f2"))
+
+
+WAIT = """
+import os, signal, subprocess, sys, time
+if "OBEY" in os.environ["TRAINING_JOB_NAME"].upper():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("asked to stop"))
+else:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if os.environ["TRAINING_JOB_NAME"] != "brief":
+    subprocess.Popen(["sleep", "3333"], start_new_session=True)
+    print("waits", flush=True)
+    time.sleep(60)
+"""
+
+
+def sleepers() -> list[str]:
+    """Processes of the script above that are left."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found += [entry.parent.name] if entry.read_text() == "sleep\x003333\x00" else []
+    return found
+
+
+def test_a_hot_job_is_stopped_with_everything_it_started(jobs: Jobs) -> None:
+    """SIGTERM reaches the script, a deaf one is killed, and the interpreter forks the next all the same."""
+    jobs.stage("waits", WAIT)
+    jobs.run("waits", "brief")
+    for name in ("obeys", "deaf"):
+        jobs.create("waits", name)
+        wait_for(lambda name=name: "waits" in jobs.log_file(name))
+        jobs.clients.sagemaker.stop_training_job(TrainingJobName=name)
+        assert jobs.clients.ended(name)["TrainingJobStatus"] == "Stopped"
+        jobs.clients.until(name, lambda d: "WarmPoolStatus" in d)
+        assert jobs.hot(name)
+        assert not sleepers()
+    assert "asked to stop" in jobs.clients.log("obeys")
+
+
+def test_a_killed_interpreter_is_a_cold_start(jobs: Jobs) -> None:
+    """The job does not notice; the engine's log says why, and the next one is hot again."""
+    jobs.stage("killed", "print('fine')")
+    jobs.run("killed", "k1")
+    wait_for(lambda: jobs.interpreters("killed"))
+    os.kill(jobs.interpreters("killed")[0], signal.SIGKILL)
+    answers = [jobs.run("killed", name) for name in ("k2", "k3")]
+    assert [answer["TrainingJobStatus"] for answer in answers] == ["Completed"] * 2
+    assert [jobs.hot(name) for name in ("k1", "k2", "k3")] == [False, False, True]
+    assert "job k2 starts cold: its interpreter" in jobs.engine_log()
+
+
+def test_the_interpreter_ends_with_its_pool(jobs: Jobs) -> None:
+    """A release ends it."""
+    jobs.stage("ends", "print('fine')")
+    jobs.run("ends", "e1")
+    wait_for(lambda: jobs.interpreters("ends"))
+    jobs.clients.sagemaker.update_training_job(TrainingJobName="e1", ResourceConfig={"KeepAlivePeriodInSeconds": 0})
+    wait_for(lambda: not jobs.interpreters("ends"))
+
+
+def test_it_can_be_turned_off(tmp_path: Path) -> None:
+    """With `hot` false nothing is learnt and nothing is forked."""
+    folder = JobFolder(tmp_path)
+    view = JobView("job", "arn", {}, "pool", True)
+    spec = {"argv": ["/bin/sh", "-c", START_DRIVER], "env": {"A": "1"}}
+    off = HotStarts(False)
+    off.prepare(view, folder, spec)
+    assert spec["env"] == {"A": "1"}
+    assert off.fork(view, folder) is None
