@@ -408,6 +408,7 @@ ENGINES: dict[str, Schema] = {
                 "maximum": 1,
                 "description": "Simulated: how much less a second on a spot machine costs.",
             },
+            "hot": _flag("Start a pool's later jobs in forks of an interpreter that has imported their packages."),
             "private_opt_ml": _flag("Give each job its own /opt/ml where the kernel allows it."),
             "seed": {"type": "integer", "description": "Draws what is unknown about the service."},
         },

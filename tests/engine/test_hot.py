@@ -6,7 +6,10 @@ import contextlib
 import io
 import json
 import os
+import re
 import signal
+import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +22,9 @@ from sweeper.core.request import CHANNEL, START_DRIVER
 from sweeper.driver import driver
 from sweeper.engine import launch
 from sweeper.engine.folders import JobFolder, JobView
-from sweeper.engine.hot import HotStarts
+from sweeper.engine.hot import ColdError, HotStarts, Zygote
 
-from .conftest import Clients, _serve, channel, request, wait_for
+from .conftest import FAST, Clients, _serve, channel, request, wait_for
 
 POOL = {"KeepAlivePeriodInSeconds": 600}
 
@@ -273,3 +276,92 @@ def test_it_can_be_turned_off(tmp_path: Path) -> None:
     off.prepare(view, folder, spec)
     assert spec["env"] == {"A": "1"}
     assert off.fork(view, folder) is None
+
+
+def gone(pid: int) -> bool:
+    """Has this process ended? Nobody may have buried it yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def test_a_running_job_outlives_engine_and_interpreter(jobs: Jobs) -> None:
+    """The interpreter ends with its engine; the next engine finds the job again, and a new interpreter is made."""
+    name, marker = "outlives", jobs.folder / "go on"
+    jobs.stage(
+        name, f"import os, time\nprint('up', flush=True)\nwhile not os.path.exists({str(marker)!r}): time.sleep(.01)"
+    )
+    marker.touch()
+    jobs.run(name, "o1")
+    wait_for(lambda: jobs.interpreters(name))
+    marker.unlink()
+    jobs.create(name, "o2")
+    wait_for(lambda: "up" in jobs.log_file("o2"))
+    (interpreter,) = jobs.interpreters(name)
+    os.kill((launch.status(jobs.clients.state_dir) or {})["pid"], signal.SIGKILL)
+    wait_for(lambda: gone(interpreter))
+    launch.ensure(jobs.clients.state_dir, FAST)
+    marker.touch()
+    assert jobs.clients.ended("o2")["TrainingJobStatus"] == "Completed"
+    jobs.clients.until("o2", lambda d: "WarmPoolStatus" in d)
+    jobs.run(name, "o3")
+    jobs.run(name, "o4")
+    assert [jobs.hot(job) for job in ("o1", "o2", "o3", "o4")] == [False, True, False, True]
+
+
+SURPRISES = {
+    "its imports start threads": "import threading; threading.Timer(9, print).start()",
+    "its imports print: hello": "print('hello')",
+    "its imports read SM_HP_LR": "import os; os.environ.get('SM_HP_LR')",
+    "its imports hold random generators": "import random; mine = random.Random()",
+    "its imports handle signals": "import signal; signal.signal(signal.SIGTERM, print)",
+    "its imports leave files open": "import socket; line = socket.socketpair()",
+    "its imports start processes": "import subprocess; child = subprocess.Popen(['sleep', '0'])",
+    "surprise cannot be imported ahead: ZeroDivisionError: division by zero": "1 / 0",
+}
+
+
+@pytest.mark.parametrize("why", SURPRISES)
+def test_packages_that_no_fork_may_share_are_not_imported_ahead(why: str, tmp_path: Path) -> None:
+    """What a package does as it is imported must happen in each job, and then its jobs start cold."""
+    packages = tmp_path / "site-packages"
+    packages.mkdir()
+    (packages / "surprise.py").write_text(SURPRISES[why], encoding="utf-8")
+    start = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", "PYTHONPATH": f"/opt/ml/code:{packages}"}
+    tell = [sys.executable, "-c", "import json, sys; print(json.dumps(sys.path[1:]))"]
+    path = json.loads(subprocess.run(tell, env=start, capture_output=True, check=True).stdout)
+    notes = {"executable": sys.executable, "path": path, "start": start, "environ": start, "modules": ["surprise"]}
+    (tmp_path / "notes").write_text(json.dumps(notes), encoding="utf-8")
+    interpreter = Zygote("key", "train.py", tmp_path / "notes")
+    try:
+        with pytest.raises(ColdError, match=re.escape(why)):
+            interpreter.wait()
+    finally:
+        interpreter.end()
+    assert not (tmp_path / "notes").exists()  # it holds the job's environment
+
+
+@pytest.mark.parametrize(
+    ("isolation", "started", "why"),
+    [
+        ("none", {"entry_script": "train.py"}, "no private /opt/ml"),
+        ("full", {"entry_script": "train.py", "requirements": "requirements.txt"}, "it has requirements"),
+        ("full", {"entry_script": "run.sh"}, "run.sh is not a Python script"),
+    ],
+)
+def test_what_is_never_hot(
+    isolation: str, started: dict[str, str], why: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such a job is not touched, and the engine says why it starts cold."""
+    staged = tmp_path / "ml/input/data" / CHANNEL
+    staged.mkdir(parents=True)
+    (staged / "driver.py").write_bytes(Path(driver.__file__).read_bytes())
+    (staged / "launch.json").write_text(json.dumps(started), encoding="utf-8")
+    (staged / "source.tar.gz").touch()
+    spec = {"argv": ["/bin/sh", "-c", START_DRIVER], "env": {}, "isolation": isolation, "cwd": "/opt/ml"}
+    with caplog.at_level("INFO"):
+        HotStarts(True).prepare(JobView("job", "arn", {}, "pool", True), JobFolder(tmp_path), spec)
+    assert spec["env"] == {}
+    assert caplog.messages[0].startswith("job job starts cold: ")
+    assert why in caplog.messages[0]
