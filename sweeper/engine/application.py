@@ -93,6 +93,8 @@ class Application:
         action = f"{_scope(environ)}:{operation}"
         if not self._control.permissions.allows(action):
             return _refusal(start, self._control.permissions.refused(action))
+        if operation == "DescribeLogGroups":
+            self._control.publish_log_group()
         body = environ["wsgi.input"]
         try:
             params = json.loads(body.read(_REQUEST_MAX))

@@ -15,6 +15,7 @@ from sweeper.engine import rules
 from sweeper.engine.batch.service import Batch
 from sweeper.engine.faults import Faults, Wire
 from sweeper.engine.folders import JobView
+from sweeper.engine.logs import GROUP
 from sweeper.engine.machine import Machine
 from sweeper.engine.permissions import Permissions
 from sweeper.engine.s3 import ObjectStore
@@ -27,6 +28,7 @@ from sweeper.engine.store import Store
 _LOG = logging.getLogger(__name__)
 Answer = dict[str, Any]
 _RETRY_S = 1.0
+_QUESTIONS = ("DescribeTrainingJob", "ListTrainingJobs", "ListTags", "Search")
 
 
 class Control:
@@ -103,20 +105,29 @@ class Control:
             try:
                 return self._service.call(operation, params, time.time())
             finally:
-                self._flush()
+                self._flush_if_possible() if operation in _QUESTIONS else self._flush()
 
     def _pass_time(self) -> None:
         with self._changed:
             while not self._closed:
-                dues = [due for due in (self._service.next_due(), self._batch.next_due()) if due is not None]
-                due = min(dues, default=None)
-                self._changed.wait(None if due is None else max(0.0, due - time.time()))
+                self._changed.wait(self._pause_s())
                 self._service.tick(time.time())
-                try:
-                    self._flush()
-                except sqlite3.Error:  # a full disk: what changed is still marked, and is written when there is room
-                    _LOG.exception("cannot write the engine's records")
-                    self._changed.wait(_RETRY_S)
+                self._flush_if_possible()
+
+    def _pause_s(self) -> float | None:
+        """Until there is something to do; None: until somebody says so."""
+        if self._service.changed_jobs or self._service.changed_pools or self._batch.changed:
+            return _RETRY_S
+        dues = [due for due in (self._service.next_due(), self._batch.next_due()) if due is not None]
+        return max(0.0, min(dues) - time.time()) if dues else None
+
+    def _flush_if_possible(self) -> None:
+        """On a full disk what changed stays marked, and is written when there is room: nobody was promised it."""
+        try:
+            self._flush()
+        except sqlite3.Error:
+            _LOG.exception("cannot write the engine's records")
+            self._changed.notify_all()  # the clock tries again
 
     def _flush(self) -> None:
         """With the lock held: write what changed, hand over the effects in order, wake the clock."""
@@ -161,6 +172,14 @@ class Control:
         for name, definitions in asked:
             if definitions:
                 self._series.publish(name, definitions, self.machine.folder(name).log)
+
+    def publish_log_group(self) -> None:
+        """Give CloudWatch Logs, which lists the groups, the one of the jobs, once one of them has a log."""
+        from moto.logs.models import logs_backends  # a second that most sessions never need
+
+        groups = logs_backends[self.permissions.settings.account][self.permissions.settings.region]
+        if self.logged_jobs() and GROUP not in groups.groups:
+            groups.create_log_group(GROUP, {})
 
     # ------------------------------------------------------------------ reports of the machine
 

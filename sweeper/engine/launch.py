@@ -55,12 +55,13 @@ def status(state_dir: Path) -> dict[str, Any] | None:
 
 
 def stop(state_dir: Path, timeout_s: float = 180) -> bool:
-    """Stop the running jobs, release the pools, end the engine; False when none ran."""
+    """Stop the running jobs, release the pools, end the engine; False when none ran. Raises EngineError."""
     state = state_dir.absolute()
     found = _running(state)
     if found is None:
         return False
-    _ask(found, "POST", "/_engine/stop", timeout_s=30)
+    if _ask(found, "POST", "/_engine/stop", timeout_s=30) is None and _running(state) is not None:
+        raise EngineError(f"the local engine (process {found['pid']}) did not take the request to stop{_tail(state)}")
     with (state / "engine.lock").open("rb") as lock, contextlib.ExitStack() as stack:
         if not _lock(lock.fileno(), timeout_s):
             raise EngineError(f"the local engine (process {found['pid']}) did not end within {timeout_s:.0f} s")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -147,6 +149,27 @@ def test_a_lost_job_fails_honestly(folder: Path) -> None:
     assert clients.ended("lost")["FailureReason"].startswith("InternalServerError: the local engine found neither")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits another process")
+def test_a_full_disk_keeps_no_question_from_its_answer(folder: Path) -> None:
+    """While the engine can write nothing a running job is described with its newest metric; then it goes on."""
+    clients, pid = start(folder)
+    clients.s3.create_bucket(Bucket="bucket")
+    go = folder / "go"
+    script = f"import os, time\nprint('m=1', flush=True)\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)"
+    clients.run("full", script, algorithm={"MetricDefinitions": [{"Name": "m", "Regex": "m=([0-9])"}]})
+    clients.until("full", lambda d: d["SecondaryStatus"] == "Training")
+    wait_for(lambda: b"m=1" in (folder / "jobs/full/log").read_bytes())
+    unlimited = resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    try:
+        assert clients.describe("full")["FinalMetricDataList"][0]["Value"] == 1
+        with pytest.raises(ClientError, match="InternalFailure"):
+            clients.sagemaker.create_training_job(**request("another"))
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, unlimited)
+    go.touch()
+    assert clients.ended("full")["TrainingJobStatus"] == "Completed"
+
+
 def test_it_stops_itself_when_idle(tmp_path: Path) -> None:
     """No job, no pool and no request for a while: the process ends."""
     info = launch.ensure(tmp_path, {**FAST, "idle_s": 0.2})
@@ -167,6 +190,16 @@ def test_stop_ends_jobs_and_pools_first(folder: Path) -> None:
     clients, _ = start(folder)
     assert clients.describe("running")["TrainingJobStatus"] == "Stopped"
     assert clients.describe("pooled")["WarmPoolStatus"]["Status"] == "Terminated"
+
+
+def test_a_stop_that_the_engine_does_not_take_is_told_at_once(folder: Path) -> None:
+    """With a secret that is not the engine's the request is refused, and nobody waits for an end."""
+    launch.ensure(folder, FAST)
+    known = (folder / "engine.json").read_text()
+    (folder / "engine.json").write_text(json.dumps({**json.loads(known), "secret": "another"}))
+    with pytest.raises(EngineError, match="did not take the request to stop"):
+        launch.stop(folder)
+    (folder / "engine.json").write_text(known)
 
 
 def test_an_engine_that_cannot_start_says_why(tmp_path: Path) -> None:

@@ -117,6 +117,7 @@ def test_logs_can_be_paged_forwards_and_backwards(clients: Clients) -> None:
     logs = clients.logs
     stream = logs.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix="paged/")["logStreams"][0]
     asked = {"logGroupName": GROUP, "logStreamName": stream["logStreamName"]}
+    assert GROUP in [g["logGroupName"] for g in logs.describe_log_groups(logGroupNamePrefix="/aws/")["logGroups"]]
     first = logs.get_log_events(**asked, limit=4, startFromHead=True)
     assert [e["message"] for e in first["events"]] == [f"line {n}" for n in range(4)]
     second = logs.get_log_events(**asked, nextToken=first["nextForwardToken"])
