@@ -27,7 +27,7 @@ from sweeper.core.outcome import (
     told_by,
 )
 from sweeper.core.remedies import config_of, find
-from sweeper.core.request import PoolKey, Staged, build, digest, fingerprint, job_name, locked_key
+from sweeper.core.request import PoolKey, Staged, about_locked, build, digest, fingerprint, job_name, locked_key
 from sweeper.core.resume import resume
 from sweeper.core.search import search_for
 from sweeper.core.stop import Until, every
@@ -410,6 +410,8 @@ class Runner:
                 raise error
             case _:
                 self._refuse(job, Failure.REQUEST, error)
+                if about_locked(error.message):
+                    raise error
         return waited
 
     def _prove(self, job: Job) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -46,6 +47,8 @@ _PROPAGATION = (
     "no identity-based policy allows the s3:ListBucket action",
     "Access denied for repository",
 )
+# A wrong enum is answered with every value there is: of instance types eight kilobytes.
+_MANY_VALUES = re.compile(r"(enum value set: \[(?:[^,\]]*, ){5})[^\]]*\]")
 _MISSING = ("Requested resource not found", "could not be found", "does not exist")
 
 
@@ -84,6 +87,7 @@ def _failure(error: Exception) -> tuple[ApiErrorKind, str, str] | None:
     if isinstance(error, boto.ClientError):
         answer = error.response.get("Error", {})
         code, message = str(answer.get("Code", "Unknown")), str(answer.get("Message", ""))
+        message = _MANY_VALUES.sub(r"\1...]", message)
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         return kind_of(code, message, status), code, message
     if isinstance(error, boto.ParamValidationError):

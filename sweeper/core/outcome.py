@@ -9,6 +9,7 @@ from sweeper.core import events as ev
 from sweeper.core.chain import Job
 from sweeper.core.events import JobStatus, PoolStatus, TrialStatus
 from sweeper.core.failures import Failure, classify, root_cause
+from sweeper.core.request import about_locked
 
 _RAN_TOO_LONG, _WAITED_TOO_LONG = "MaxRuntimeExceeded", "MaxWaitTimeExceeded"
 
@@ -126,9 +127,11 @@ def lost(job: Job, why: str) -> ev.Outcome:
 def refused(job: Job, failure: Failure, why: str) -> ev.Outcome:
     """The outcome of a job that the service refused to create.
 
-    A wrong request fails the trial; a missing permission or quota says nothing about it: it is run again.
+    A wrong request fails the trial; a missing permission or quota, or a field that all trials share, says nothing
+    about it: it is run again.
     """
-    verdict = TrialStatus.FAILED if failure is Failure.REQUEST else TrialStatus.INTERRUPTED
+    wrong = failure is Failure.REQUEST and not about_locked(why)
+    verdict = TrialStatus.FAILED if wrong else TrialStatus.INTERRUPTED
     return ev.Outcome(
         name=job.name,
         status=JobStatus.FAILED.value,

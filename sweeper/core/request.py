@@ -32,6 +32,7 @@ _LOCKED_FLAGS = {
     "enable_network_isolation": "EnableNetworkIsolation",
     "enable_inter_container_traffic_encryption": "EnableInterContainerTrafficEncryption",
 }
+_LOCKED_MEMBERS = re.compile(r" at '(?:resourceConfig|roleArn|vpcConfig)\b")
 MAX_ATTEMPTS = 99  # two digits, so that no job name is a prefix of another (log streams are found by prefix)
 
 
@@ -51,6 +52,11 @@ def job_name(owner: str, scope: Scope, sweep: str, trial: str, attempt: int) -> 
         raise ValueError(f"attempt {attempt} of trial {trial}: at most {MAX_ATTEMPTS} attempts have a name")
     slug = re.sub(r"[^a-zA-Z0-9]+", "-", sweep).strip("-")[:20].strip("-") or "sweep"
     return f"{slug}-{digest([owner, scope.account, scope.region, sweep, trial])[:16]}-a{attempt:02d}"
+
+
+def about_locked(refusal: str) -> bool:
+    """Does a refusal of a request name what every job of a sweep shares?"""
+    return _LOCKED_MEMBERS.search(refusal) is not None
 
 
 def fingerprint(owner: str, sweep: str, trial: str, attempt: int) -> str:

@@ -205,6 +205,22 @@ def test_row_42_a_refused_request_fails_its_trial_and_the_chain_goes_on(outside:
     assert here.whole()
 
 
+def test_row_42_a_refusal_of_what_is_locked_ends_the_sweep_at_once(outside: Make) -> None:
+    """An unknown instance type is every trial's: one Create, the service's text without its 225 types, none judged."""
+    values = ", ".join(f"ml.m5.{n}xlarge" for n in range(225))
+    text = (
+        "1 validation error detected: Value 'ml.nope' at 'resourceConfig.instanceType' failed to satisfy constraint: "
+        f"Member must satisfy enum value set: [{values}]"
+    )
+    here = outside(Trouble(CREATE, invalid(text), times=1e9))
+    with pytest.raises(ApiError, match=r"'ml\.nope' .*: \[ml\.m5\.0xlarge, .*, \.\.\.\]\Z") as caught:
+        here.run()
+    assert len(str(caught.value)) < 400
+    assert len(here.calls(CREATE)) == 1
+    assert here.statuses == [TrialStatus.INTERRUPTED, TrialStatus.PLANNED]
+    assert here.nothing_is_open()
+
+
 @pytest.mark.parametrize("after", [0, 1])
 def test_row_43_a_denied_create_ends_the_sweep_and_closes_the_pool(outside: Make, after: int) -> None:
     """AccessDenied on Create, before or after another job: an error, the older pool closed, the trial not judged."""
