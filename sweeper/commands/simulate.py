@@ -17,6 +17,7 @@ from sweeper import config
 from sweeper.commands.say import complain
 from sweeper.errors import UsageError
 from sweeper.live import span
+from sweeper.runner import Runner
 
 if TYPE_CHECKING:
     from sweeper.core.model import Sweep
@@ -28,8 +29,11 @@ LAST_LINES = 40
 INTERRUPTED = 130
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Simulate; returns 0 when every invariant held, 1 when one was broken, 2 for a sweep that cannot be simulated."""
+def main(arguments: Sequence[str], runner: type[Runner] = Runner) -> int:
+    """Simulate; returns 0 when every invariant held, 1 when one was broken. `runner`: a broken one, for tests.
+
+    Raises UsageError for a sweep that cannot be simulated.
+    """
     parser = argparse.ArgumentParser(
         prog="sweeper simulate",
         usage="sweeper simulate [+experiment=NAME [KEY=VALUE ...]] [--chaos | --calm] [--seeds N] [--first S]\n"
@@ -54,8 +58,8 @@ def main(arguments: Sequence[str]) -> int:
         raise UsageError(f"command line: --seeds: {options.seeds} is not a number of seeds; at least one")
     again = ["sweeper", "simulate", *overrides, *(["--calm"] if options.calm else [])]
     if not overrides:
-        return _Simulated(options, again).run(None)
-    return config.run(overrides, lambda sweep: _Simulated(options, again).run(sweep))
+        return _Simulated(options, again, runner).run(None)
+    return config.run(overrides, lambda sweep: _Simulated(options, again, runner).run(sweep))
 
 
 @dataclass
@@ -64,6 +68,7 @@ class _Simulated:
 
     options: argparse.Namespace
     again: Sequence[str]
+    runner: type[Runner]
     results: list[Result] = field(default_factory=list)
     broken: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
@@ -94,7 +99,7 @@ class _Simulated:
         from sweeper.testing.simulation import Simulation
 
         chaos, first = not self.options.calm, not self.broken
-        simulation = Simulation(seed, chaos=chaos, most_deaths=3 if chaos else 0, declared=sweep)
+        simulation = Simulation(seed, self.runner, chaos=chaos, most_deaths=3 if chaos else 0, declared=sweep)
         result = simulation.run()
         self.results.append(result)
         if self.options.trace:

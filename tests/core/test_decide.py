@@ -175,7 +175,7 @@ def test_stop_on_failure_ends_the_chain() -> None:
     assert isinstance(next_move(sweep, *done(0, "failed", failure="dependency")), Decide)
 
 
-@pytest.mark.parametrize(("failures", "ends"), [(1, False), (2, True)])
+@pytest.mark.parametrize(("failures", "ends"), [(1, False), (2, True), (3, True)])
 def test_same_error_limit_counts_equal_failures_in_a_row(failures: int, ends: bool) -> None:
     """So many equal failures one after the other end the chain."""
     sweep = a_sweep(on_failure={"same_error_limit": 2})

@@ -75,7 +75,8 @@ def test_a_deadline_must_be_a_moment(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("most", "failed", "ends"), [(2, 1, False), (2, 2, True), (2, 3, True), (0.2, 1, False), (0.2, 2, True)]
+    ("most", "failed", "ends"),
+    [(2, 1, False), (2, 2, True), (2, 3, True), (0.2, 1, False), (0.2, 2, True), (0.2, 3, True)],
 )
 def test_max_failures_is_a_number_or_a_share_of_the_declared_trials(most: float, failed: int, ends: bool) -> None:
     """Of ten trials a share of 0.2 is two."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from sweeper.core import events as ev
-from sweeper.core.chain import Chain, Job
+from sweeper.core.chain import Chain, Job, apply
 from sweeper.core.decide import Decision, Finish, Release, Wait, decide
 from sweeper.core.events import Closed, JobStatus
 from sweeper.core.failures import Failure
@@ -143,6 +143,23 @@ class ToldAsCompleted(Runner):
         super().note(event)
 
 
+class GoesOnWithoutTheLease(Runner):
+    """Whether the lease is still ours is never asked."""
+
+    def _keep_lease(self) -> None:
+        pass
+
+
+class DecidesFromWhatItSaw(Runner):
+    """An outcome is believed before it is durable; a death in between loses it."""
+
+    def note(self, event: ev.Event) -> None:
+        if isinstance(event, ev.Outcome):
+            apply(self.chain, event)
+        else:
+            super().note(event)
+
+
 class _NoWait(Closing):
     def _absent(self, description: Mapping[str, Any]) -> None:
         self._closed(Closed.NEVER_HAD_POOL)
@@ -186,4 +203,6 @@ MUTANTS: Mapping[str, type[Runner]] = {
     "no settle wait": NoSettleWait,
     "the budget does not shorten a job": IgnoresTheBudget,
     "a stopped job is told with another value": ToldAsCompleted,
+    "the lease is not looked at": GoesOnWithoutTheLease,
+    "an outcome is not durable": DecidesFromWhatItSaw,
 }
