@@ -64,15 +64,17 @@ class Account:
     profile: str | None = None
     engine_folder: str = ""
     engine_options: Mapping[str, Any] = field(default_factory=dict)
+    queue: str = ""  # of AWS Batch, through which the jobs went
 
     def api(self) -> TrainingApi:
         """The service; the local engine is started when it is asked."""
-        from sweeper.aws.clients import Clients, Endpoint, SageMakerApi
+        from sweeper.aws.batch import training_api
+        from sweeper.aws.clients import Clients, Endpoint
 
         if self.engine == EngineKind.LOCAL.value:
-            return SageMakerApi(LocalEngine(Path(self.engine_folder), self.engine_options))
+            return training_api(LocalEngine(Path(self.engine_folder), self.engine_options), self.queue)
         clients = Clients(Endpoint(region=self.region, profile=self.profile))
-        return SageMakerApi(lambda: clients)
+        return training_api(lambda: clients, self.queue)
 
     @property
     def gone(self) -> bool:

@@ -16,6 +16,7 @@ from sweeper.core.chain import Job
 from sweeper.core.events import Closed, JobStatus, PoolStatus
 from sweeper.core.model import EngineSettings
 from sweeper.core.outcome import created_with, fingerprint_of, observation, retained_seconds
+from sweeper.core.request import is_queued_name
 from sweeper.errors import ApiError, ApiErrorKind
 from sweeper.ports import Clock, TrainingApi
 
@@ -40,7 +41,7 @@ class Unreleased:
     @property
     def command(self) -> str:
         """What to type."""
-        if not self.region:
+        if not self.region or is_queued_name(self.name):
             return f"sweeper pools release {self.name}"
         return (
             f"aws sagemaker update-training-job --region {self.region} --training-job-name {self.name} "

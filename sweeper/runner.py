@@ -298,7 +298,8 @@ class Runner:
     # -- submit: the intent is durable first, then create until proven (R1-R3) --------------------------------------
 
     def _submit(self, decision: Submit) -> None:
-        name = job_name(self.owner, self.scope, self.sweep.name, decision.trial.id, decision.attempt)
+        queued = self.sweep.backend is BackendKind.BATCH
+        name = job_name(self.owner, self.scope, self.sweep.name, decision.trial.id, decision.attempt, queued=queued)
         known = self.chain.jobs.get(name)
         known = None if known and known.never_was else known
         taken = known.intent.taken if known else handover.taken(self.sweep.prev, self.chain, self.sweep.objective)

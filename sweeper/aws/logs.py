@@ -10,6 +10,7 @@ from typing import Any
 from sweeper.aws.clients import Clients
 from sweeper.aws.errors import mapped, readable
 from sweeper.core.model import MetricDefinition
+from sweeper.core.request import log_prefix
 from sweeper.errors import ApiError, ApiErrorKind
 
 GROUP = "/aws/sagemaker/TrainingJobs"
@@ -47,7 +48,7 @@ class Tail:
         """One stream for each host; a host's appears with its first line."""
         try:
             with mapped("DescribeLogStreams"):
-                found = self._logs.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix=f"{self._name}/")
+                found = self._logs.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix=log_prefix(self._name))
         except ApiError as error:
             if error.kind is ApiErrorKind.NOT_FOUND:  # the first job of an account makes the group
                 return []

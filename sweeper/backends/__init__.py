@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from sweeper.backends.batch import Batch
 from sweeper.backends.on_demand import OnDemand
 from sweeper.backends.spot import Spot
 from sweeper.backends.warm_pool import WarmPool
@@ -14,6 +15,7 @@ BACKENDS: Mapping[BackendKind, Callable[..., Backend]] = {
     BackendKind.WARM_POOL: WarmPool,
     BackendKind.ON_DEMAND: OnDemand,
     BackendKind.SPOT: Spot,
+    BackendKind.BATCH: Batch,
 }
 
 

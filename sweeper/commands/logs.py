@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from sweeper.aws.batch import training_api
 from sweeper.aws.clients import Clients, Endpoint
-from sweeper.aws.errors import mapped
 from sweeper.aws.logs import Tail
 from sweeper.clock import SystemClock
 from sweeper.commands import sweeps
@@ -18,6 +18,7 @@ from sweeper.core.chain import Job
 from sweeper.core.events import JobStatus
 from sweeper.engine import launch
 from sweeper.errors import ApiError, UsageError
+from sweeper.ports import TrainingApi
 from sweeper.stored import StoredSweep
 
 LOCAL_S, AWS_S = 0.2, 5.0
@@ -108,8 +109,10 @@ def _follow_job(sweep: StoredSweep, job: Job, clock: SystemClock, pause: float) 
         return
     clients = _clients(sweep)
     tail = Tail(clients.client("logs"), job.name)
+    queue = (sweep.config.get("backend") or {}).get("queue")
+    api = training_api(lambda: clients, str(queue) if queue else None)
     while True:
-        ended = _ended(clients, job.name)  # before the look: what it wrote until then is seen by it
+        ended = _ended(api, job.name)  # before the look: what it wrote until then is seen by it
         for line in _looked(tail):
             print(line)
         print(end="", flush=True)
@@ -126,10 +129,9 @@ def _looked(tail: Tail) -> Iterator[str]:
             raise
 
 
-def _ended(clients: Clients, name: str) -> bool:
+def _ended(api: TrainingApi, name: str) -> bool:
     try:
-        with mapped("DescribeTrainingJob"):
-            status = clients.asking.describe_training_job(TrainingJobName=name)["TrainingJobStatus"]
+        status = api.describe_training_job(name)["TrainingJobStatus"]
     except ApiError as error:
         return not error.kind.passing  # deleted, or we may not look: it will not be followed any further
     return JobStatus.of(status).terminal

@@ -85,7 +85,7 @@ class _Plan:
             attempt = self.chain.next_attempt(trial.id)
             request = build(
                 resolved,
-                name=job_name(owner, scope, sweep.name, trial.id, attempt),
+                name=job_name(owner, scope, sweep.name, trial.id, attempt, queued=sweep.backend is BackendKind.BATCH),
                 mark=fingerprint(owner, sweep.name, trial.id, attempt),
                 sweep=sweep.name,
                 max_runtime_s=int(resolved["job"]["max_runtime_s"]),

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sweeper.aws.clients import Clients, Endpoint, SageMakerApi
+from sweeper.aws.batch import training_api
+from sweeper.aws.clients import Clients, Endpoint
 from sweeper.clock import SystemClock
 from sweeper.commands.say import complain, warn_unreleased
 from sweeper.config import project
@@ -29,6 +30,7 @@ from sweeper.registry import Account, Debt, Registry, state_folder
 from sweeper.release import Releaser, Unreleased
 
 LIVE = ("InUse", "Available")
+RUNNING = ("InProgress", "Stopping")
 ONE_REQUEST_S = 1.0
 """ListTrainingJobs has a fixed quota of about two requests a second for the whole account."""
 
@@ -95,7 +97,7 @@ def _api(account: Account) -> TrainingApi | None:
         running = launch.status(Path(account.engine_folder))
         if running is None:
             return None
-        return SageMakerApi(lambda: Clients(Endpoint.local(running["url"], account.region)))
+        return training_api(lambda: Clients(Endpoint.local(running["url"], account.region)), account.queue)
     return account.api()
 
 
@@ -198,6 +200,15 @@ def _release(accounts: Iterable[Account], names: set[str], *, everything: bool, 
                 problem = _close(account, api, description, clock)
                 failed += [problem] if problem else []
                 released += [] if problem else [pool.job]
+        if names or everything:
+            done = {*released, *(pool.name for pool in failed)}
+            for account, api, description in _without_pool(clock):
+                name = str(description["TrainingJobName"])
+                if name in done or (names and name not in names):
+                    continue
+                problem = _close(account, api, description, clock)
+                failed += [problem] if problem else []
+                released += [] if problem else [name]
     for debt in Registry(state_folder()):
         if debt.account.gone or not _open_jobs(debt):
             Registry(state_folder()).settle(debt.folder)
@@ -206,6 +217,17 @@ def _release(accounts: Iterable[Account], names: set[str], *, everything: bool, 
     else:
         print("\n".join(f"{name}: closed" for name in released) or "nothing to release")
     return warn_unreleased(failed)
+
+
+def _without_pool(clock: SystemClock) -> Iterator[tuple[Account, TrainingApi, Description]]:
+    """Our jobs that run, or wait in a queue, whether they hold a pool or not."""
+    for debt in Registry(state_folder()):
+        api = None if debt.account.gone else _api(debt.account)
+        for name in _owed(debt) if api else ():
+            assert api is not None
+            description = _described(api, name, clock)
+            if description and description["TrainingJobStatus"] in RUNNING and _pool(debt.account, description).ours:
+                yield debt.account, api, description
 
 
 def _open_jobs(debt: Debt) -> bool:
@@ -219,7 +241,7 @@ def _open_jobs(debt: Debt) -> bool:
             if error.kind is not ApiErrorKind.NOT_FOUND:
                 return True
             continue
-        if status["TrainingJobStatus"] in ("InProgress", "Stopping"):
+        if status["TrainingJobStatus"] in RUNNING:
             return True
         if (status.get("WarmPoolStatus") or {}).get("Status") in LIVE:
             return True

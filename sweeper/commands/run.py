@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeper.backends import backend_of
+from sweeper.backends.batch import Batch
 from sweeper.clock import SystemClock
 from sweeper.commands.owed import settle_others
 from sweeper.commands.say import READER_GONE, complain, forget_stdout, package_version, relative, warn_unreleased
@@ -22,11 +23,11 @@ from sweeper.core.chain import Chain, Job, fold
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import BackendKind, EngineKind, Sweep, Trial
 from sweeper.core.remedies import config_of
-from sweeper.core.request import job_name, locked_key
+from sweeper.core.request import is_queued_name, job_name, locked_key
 from sweeper.core.resume import resume
 from sweeper.core.secrets import Redactor, redacted
 from sweeper.debts import RegisteredJournal
-from sweeper.errors import SweeperError, UsageError
+from sweeper.errors import ApiError, ApiErrorKind, SweeperError, UsageError
 from sweeper.follow import LogFollower
 from sweeper.journal import SqliteJournal
 from sweeper.live import LiveTable, Terminal
@@ -71,7 +72,7 @@ def _drive(sweep: Sweep, stack: ExitStack, made: type[Session]) -> tuple[Ending,
     session = made(sweep, connect(sweep), clock, begun=clock.now())
     stack.callback(session.close_display)
     stack.enter_context(held(session.folder / ".lock", f"the sweep {sweep.name}", clock.now()))
-    if sweep.backend is not BackendKind.SPOT:  # whose machines nobody shares
+    if sweep.backend not in (BackendKind.SPOT, BackendKind.BATCH):  # whose machines nobody shares
         stack.enter_context(held(session.pool_lock, "the pool that this sweep uses", clock.now()))
     session.open(stack)
     session.take_lease(stack)
@@ -172,6 +173,7 @@ class Session:
             region=scope.region,
             profile=options.get("profile"),
             engine_folder=str(engine_folder(Path(self.sweep.project).absolute())) if local else "",
+            queue=self.queue.queue if self.queue else "",
         )
         return Debt(self.sweep.name, str(self.folder), account, self.sweep.engine_settings, self.connection.owner)
 
@@ -184,6 +186,7 @@ class Session:
         write_atomically(self.folder / "config.yaml", as_yaml(redacted(self.sweep.composed, self.redact)))
         self._journal = RegisteredJournal(SqliteJournal(path, self.clock.now, self.redact), self.registry, self.debt)
         stack.callback(self._journal.close)
+        self._same_queue()
         for asked in self._journal.requests():
             if asked.kind == "stop" and asked.time < self.begun:
                 self._journal.answered(asked)  # meant for a chain that has ended meanwhile
@@ -203,13 +206,17 @@ class Session:
             stack.callback(self._lease.release)
 
     def preflight(self) -> None:
-        """On AWS: what a person should know before anything is sent. Raises UsageError for what must not be sent."""
+        """What a person should know before anything is sent. Raises UsageError for what must not be sent."""
         chain, first = fold(self._journal.events()), next(iter(self.sweep.trials), None)
         local = self.connection.scope.engine is EngineKind.LOCAL
-        if local or first is None or resume(self.sweep, chain).nothing_to_do:
+        if first is None or resume(self.sweep, chain).nothing_to_do:
+            return
+        if self.queue:
+            self._check_queue(self.queue)
+        if local:
             return
         from sweeper.aws import quotas
-        from sweeper.aws.clients import SageMakerApi
+        from sweeper.aws.batch import training_api
         from sweeper.aws.permissions import Permissions
         from sweeper.preflight import Preflight
 
@@ -218,7 +225,7 @@ class Session:
         checks = Preflight(
             self.sweep,
             owner,
-            SageMakerApi(self.connection.clients),
+            training_api(self.connection.clients),
             lambda: quotas.of(clients, str(self.sweep.locked["instance_type"])),
             Permissions(clients, job).may,
             job.removesuffix("01") + "00",
@@ -231,6 +238,40 @@ class Session:
                 raise
             # What an earlier run left open has to be closed: that is the runner's.
             self.display.say(f"warning: {error}")
+
+    @property
+    def queue(self) -> Batch | None:
+        """The AWS Batch queue that the jobs go through."""
+        backend = backend_of(self.sweep)
+        return backend if isinstance(backend, Batch) else None
+
+    def _check_queue(self, queue: Batch) -> None:
+        """Will the queue take the jobs? On the local engine it is made."""
+        from sweeper.aws import queues
+        from sweeper.aws.batch import calls
+
+        call = calls(self.connection.clients)
+        if self.connection.scope.engine is EngineKind.LOCAL:
+            instances = int(self.sweep.locked.get("instance_count") or 1)
+            if queues.ensure(call, queue, instances):
+                self.display.say(f"made the job queue {queue.queue} on the local engine, with room for one job")
+        try:
+            queues.check(call, queue)
+        except ApiError as error:
+            if error.kind is not ApiErrorKind.DENIED:
+                raise
+            self.display.say(f"warning: the job queue {queue.queue} could not be checked: {error.message}")
+
+    def _same_queue(self) -> None:
+        """Jobs that are still in one queue are not to be looked for in another. Raises UsageError."""
+        before = self.registry.find(str(self.folder))
+        owed = [job.name for job in fold(self._journal.events()).debts.values() if is_queued_name(job.name)]
+        if before and owed and before.account.queue != self.debt.account.queue:
+            raise UsageError(
+                f"{owed[0]} is in the job queue {before.account.queue}: run the sweep with backend=batch "
+                f"backend.queue={before.account.queue} until it has ended, or end it: "
+                f"sweeper pools release {owed[0]}"
+            )
 
     def arm(self) -> None:
         """Start the watchdog, once, before the first job can exist."""
@@ -248,12 +289,12 @@ class Session:
 
     def world(self) -> World:
         """What the runner touches."""
-        from sweeper.aws.clients import SageMakerApi
+        from sweeper.aws.batch import training_api
         from sweeper.aws.staging import Staging
 
         connection, sweep = self.connection, self.sweep
         return World(
-            api=SageMakerApi(connection.clients),
+            api=training_api(connection.clients, self.queue),
             journal=self._journal,
             clock=self.clock,
             backend=backend_of(sweep),

@@ -20,7 +20,7 @@ MAY_CHANGE = ("hyperparameters", "job", "dependencies", "vars")
 
 def findings(values: Sections) -> list[Finding]:
     """Everything that is wrong, at its key."""
-    return [*_groups(values), *_prune(values), *_remedies(values), *_spot(values)]
+    return [*_groups(values), *_prune(values), *_remedies(values), *_spot(values), *_batch(values)]
 
 
 def _groups(values: Sections) -> Iterator[Finding]:
@@ -114,6 +114,16 @@ def _spot(values: Sections) -> Iterator[Finding]:
         )
     if values["pool"]["keep_alive_s"]:
         yield ("pool", "keep_alive_s"), "a spot job leaves no warm pool: leave it out, or set pool.keep_alive_s=0"
+
+
+def _batch(values: Sections) -> Iterator[Finding]:
+    """What backend=batch needs, and what only it can have."""
+    if values["backend"]["kind"] != BackendKind.BATCH.value:
+        for key in ("queue", "share_identifier", "scheduling_priority"):
+            if values["backend"].get(key) is not None:
+                yield ("backend", key), "is for backend=batch"
+    elif values["pool"]["keep_alive_s"]:
+        yield ("pool", "keep_alive_s"), "a job of a queue leaves no warm pool: leave it out, or set pool.keep_alive_s=0"
 
 
 def _unreadable(text: str, known: Mapping[str, Any], key: str) -> str:

@@ -426,7 +426,7 @@ ENGINES: dict[str, Schema] = {
     ),
 }
 
-BACKENDS = ("warm_pool", "on_demand", "spot")
+BACKENDS = ("warm_pool", "on_demand", "spot", "batch")
 BACKEND = _object(
     "Where machines come from.",
     {
@@ -436,6 +436,23 @@ BACKEND = _object(
             "is job.max_runtime_s and this.",
             0,
         ),
+        "queue": {
+            "type": "string",
+            "minLength": 1,
+            "description": "batch: the name or ARN of the AWS Batch job queue, of type SAGEMAKER_TRAINING.",
+        },
+        "share_identifier": {
+            "type": ["string", "null"],
+            "pattern": "^[a-zA-Z0-9]{1,255}$",
+            "errorMessage": "must be letters and digits",
+            "description": "batch: whose share of a queue with a fair-share policy the jobs count for.",
+        },
+        "scheduling_priority": {
+            "type": ["integer", "null"],
+            "minimum": 0,
+            "maximum": 9999,
+            "description": "batch: jobs with a higher one go first within their share.",
+        },
     },
     required=("kind",),
 )

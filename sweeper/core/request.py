@@ -33,6 +33,7 @@ _LOCKED_FLAGS = {
     "enable_inter_container_traffic_encryption": "EnableInterContainerTrafficEncryption",
 }
 _LOCKED_MEMBERS = re.compile(r" at '(?:resourceConfig|roleArn|vpcConfig)\b")
+_QUEUED = re.compile(r"s[0-9a-f]{16}a\d\d")
 MAX_ATTEMPTS = 99  # two digits, so that no job name is a prefix of another (log streams are found by prefix)
 
 
@@ -46,12 +47,28 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
-def job_name(owner: str, scope: Scope, sweep: str, trial: str, attempt: int) -> str:
-    """The name of an attempt: no time, no chance, at most 63 characters (R2). Raises ValueError past 99 attempts."""
+def job_name(owner: str, scope: Scope, sweep: str, trial: str, attempt: int, *, queued: bool = False) -> str:
+    """The name of an attempt: no time, no chance, at most 63 characters (R2). Raises ValueError past 99 attempts.
+
+    `queued`: for AWS Batch, which adds 40 characters of its own.
+    """
     if not 1 <= attempt <= MAX_ATTEMPTS:
         raise ValueError(f"attempt {attempt} of trial {trial}: at most {MAX_ATTEMPTS} attempts have a name")
+    key = digest([owner, scope.account, scope.region, sweep, trial])[:16]
+    if queued:
+        return f"s{key}a{attempt:02d}"
     slug = re.sub(r"[^a-zA-Z0-9]+", "-", sweep).strip("-")[:20].strip("-") or "sweep"
-    return f"{slug}-{digest([owner, scope.account, scope.region, sweep, trial])[:16]}-a{attempt:02d}"
+    return f"{slug}-{key}-a{attempt:02d}"
+
+
+def is_queued_name(name: str) -> bool:
+    """Is it the name of a job that went by way of AWS Batch?"""
+    return _QUEUED.fullmatch(name) is not None
+
+
+def log_prefix(name: str) -> str:
+    """What the log streams of a job begin with; Batch names the training job itself."""
+    return f"AWSBatch{name}" if is_queued_name(name) else f"{name}/"
 
 
 def about_locked(refusal: str) -> bool:

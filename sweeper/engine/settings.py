@@ -54,6 +54,8 @@ class ServiceSettings:
     batch_capacity_pause_s: float = 60.0  # until a job that found no capacity is sent again
     batch_submit_rate: int = 0  # SubmitServiceJob calls a second; 0: any number
     batch_rejects_replay: bool = True  # the same request with the same clientToken; else it gets the same answer
+    batch_token_kept_s: float = 0.0  # after which the same clientToken makes another job; 0: never
+    batch_list_lag_s: float = 0.0  # a job is listed so long after its submission
     batch_reason_space: bool = True  # a blank after "Received status from SageMaker:"
 
     @property

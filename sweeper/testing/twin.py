@@ -34,6 +34,9 @@ _KINDS = {
     "ResourceLimitExceeded": ApiErrorKind.LIMIT,
     "AccessDeniedException": ApiErrorKind.DENIED,
     "ExpiredTokenException": ApiErrorKind.EXPIRED,
+    # of AWS Batch
+    "TooManyRequestsException": ApiErrorKind.THROTTLED,
+    "ClientException": ApiErrorKind.INVALID,
 }
 _UTC = timezone.utc
 
@@ -95,6 +98,8 @@ def draw_batch(settings: ServiceSettings, rng: random.Random) -> ServiceSettings
         settings,
         batch_lag_s=rng.choice((0.0, 5.0)),
         batch_submit_rate=5,
+        batch_token_kept_s=rng.choice((0.0, 600.0)),
+        batch_list_lag_s=rng.choice((0.0, 5.0)),
         batch_rejects_replay=rng.random() < 0.7,
         batch_reason_space=rng.random() < 0.5,
     )
@@ -171,32 +176,33 @@ class Twin:
 
     def create_training_job(self, request: Request) -> str:
         """CreateTrainingJob."""
-        return str(self._ask("CreateTrainingJob", request)["TrainingJobArn"])
+        return str(self.ask("CreateTrainingJob", request)["TrainingJobArn"])
 
     def describe_training_job(self, name: str) -> Description:
         """DescribeTrainingJob."""
-        return _with_datetimes(self._ask("DescribeTrainingJob", {"TrainingJobName": name}))
+        return _with_datetimes(self.ask("DescribeTrainingJob", {"TrainingJobName": name}))
 
     def stop_training_job(self, name: str) -> None:
         """StopTrainingJob."""
-        self._ask("StopTrainingJob", {"TrainingJobName": name})
+        self.ask("StopTrainingJob", {"TrainingJobName": name})
 
     def update_training_job(self, name: str, keep_alive_s: int) -> None:
         """UpdateTrainingJob."""
         resources = {"KeepAlivePeriodInSeconds": keep_alive_s}
-        self._ask("UpdateTrainingJob", {"TrainingJobName": name, "ResourceConfig": resources})
+        self.ask("UpdateTrainingJob", {"TrainingJobName": name, "ResourceConfig": resources})
 
     def list_training_jobs(self, **filters: Any) -> Iterable[Description]:
         """ListTrainingJobs, all pages."""
         token: dict[str, Any] = {}
         while True:
-            page = self._ask("ListTrainingJobs", {"MaxResults": 100, **filters, **token})
+            page = self.ask("ListTrainingJobs", {"MaxResults": 100, **filters, **token})
             yield from (_with_datetimes(summary) for summary in page["TrainingJobSummaries"])
             if "NextToken" not in page:
                 return
             token = {"NextToken": page["NextToken"]}
 
-    def _ask(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    def ask(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Any operation as a port calls it; raises ApiError."""
         try:
             return self.request(operation, params)
         except ServiceError as error:
@@ -208,7 +214,7 @@ class Twin:
 
     def request(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """One call with everything that may happen to it; raises ServiceError or WireError."""
-        name = str(params.get("TrainingJobName", ""))
+        name = str(params.get("TrainingJobName", params.get("jobName", "")))
         try:
             answer = self._through_faults(operation, params, name)
         except ServiceError as error:

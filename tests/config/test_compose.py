@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sweeper.backends import backend_of
+from sweeper.backends.batch import Batch
 from sweeper.backends.spot import Spot
 from sweeper.config import run
 from sweeper.config.project import packaged_conf
@@ -133,6 +134,14 @@ def test_a_sweep_on_spot_machines_keeps_no_pool(project: Any) -> None:
     sweep = project.sweep("backend=spot", "job.checkpoint_s3_uri=s3://b/c", "backend.wait_s=60")
     assert (sweep.backend, sweep.pool.keep_alive_s) == (BackendKind.SPOT, 0)
     assert backend_of(sweep) == Spot(wait_s=60)
+
+
+def test_a_sweep_through_a_queue_keeps_no_pool(project: Any) -> None:
+    """The same of AWS Batch."""
+    project.experiment()
+    sweep = project.sweep("backend=batch", "backend.queue=q", "backend.share_identifier=ann")
+    assert (sweep.backend, sweep.pool.keep_alive_s) == (BackendKind.BATCH, 0)
+    assert backend_of(sweep) == Batch("q", share_identifier="ann")
 
 
 def test_what_is_composed_is_the_base(project: Any) -> None:

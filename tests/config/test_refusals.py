@@ -31,7 +31,7 @@ MISTAKES = {
     "hydra.mode=RUN": "hydra.mode=RUN: " + CHAIN,
     "hydra/sweeper=basic": "hydra/sweeper=basic: " + CHAIN,
     "rank": "rank: is not key=value: missing EQUAL at '<EOF>'",
-    "backend=nope": "backend=nope: there is no option 'nope' of backend; there is on_demand, spot, warm_pool",
+    "backend=nope": "backend=nope: there is no option 'nope' of backend; there is batch, on_demand, spot, warm_pool",
     "hyperparameters.rnk=1": "hyperparameters.rnk: is not in the configuration; did you mean 'hyperparameters.rank'?; "
     "to add it write +hyperparameters.rnk=1",
 }
@@ -173,7 +173,7 @@ def test_files_and_command_line_at_once(project: Any) -> None:
     project.experiment("pool: {keep_alive_s: -1}\n")
     assert project.refused("hyperparameters.rnk=1", "lr", "hyperparameters.lrr=1,2", "backend=cold") == [
         "experiments/x.yaml:13:8: pool.keep_alive_s: must be 0 to 3600 seconds, or auto, not -1",
-        "command line: backend=cold: there is no option 'cold' of backend; there is on_demand, spot, warm_pool",
+        "command line: backend=cold: there is no option 'cold' of backend; there is batch, on_demand, spot, warm_pool",
         "command line: hyperparameters.lrr: is not a parameter; did you mean 'hyperparameters.lr'?; "
         "to add it write +hyperparameters.lrr",
         "command line: hyperparameters.rnk: is not in the configuration; did you mean 'hyperparameters.rank'?; "
@@ -282,8 +282,8 @@ def test_a_short_keep_alive_is_a_warning(project: Any) -> None:
     assert project.sweep("pool.keep_alive_s=60").warnings == ()
 
 
-def test_what_spot_machines_cannot_do_without_is_told_at_once(project: Any) -> None:
-    """backend=spot needs a place for checkpoints and keeps no pool; the wait for machines is its own."""
+def test_what_a_backend_cannot_do_without_is_told_at_once(project: Any) -> None:
+    """Spot needs a place for checkpoints, Batch a queue; neither keeps a pool, and their options are their own."""
     project.experiment("pool: {keep_alive_s: 300}\n")
     assert project.refused("backend=spot") == [
         "experiments/x.yaml:4:1: job.checkpoint_s3_uri: is missing: backend=spot needs a place for checkpoints, "
@@ -291,4 +291,12 @@ def test_what_spot_machines_cannot_do_without_is_told_at_once(project: Any) -> N
         "experiments/x.yaml:13:8: pool.keep_alive_s: a spot job leaves no warm pool: leave it out, or set "
         "pool.keep_alive_s=0",
     ]
+    assert project.refused("backend=batch", "backend.queue=q") == [
+        "experiments/x.yaml:13:8: pool.keep_alive_s: a job of a queue leaves no warm pool: leave it out, or set "
+        "pool.keep_alive_s=0"
+    ]
+    assert project.refused("backend=batch", "pool.keep_alive_s=0") == [
+        "command line: backend.queue: is missing: it has no default"
+    ]
+    assert project.refused("+backend.queue=q") == ["command line: backend.queue: is for backend=batch"]
     assert project.refused("+backend.wait_s=5") == ["command line: backend.wait_s: is for backend=spot"]

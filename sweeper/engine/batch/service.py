@@ -75,7 +75,7 @@ class Batch(Queueing):
         self._throttle(now)
         queue = self._queue(params["jobQueue"])
         check_job(params, fair_share=self.fairness(queue) is not None)
-        if (known := self._replayed(params)) is not None:
+        if (known := self._replayed(params, now)) is not None:
             if self.settings.batch_rejects_replay:
                 raise refused("A service job with an identical payload and clientToken was submitted already.")
             return _told(known)
@@ -110,21 +110,24 @@ class Batch(Queueing):
             raise ServiceError("TooManyRequestsException", "Too Many Requests", 429)
         self._submitted.append(now)
 
-    def _replayed(self, params: Mapping[str, Any]) -> ServiceJob | None:
-        """The job that the same request with the same token has made."""
+    def _replayed(self, params: Mapping[str, Any], now: float) -> ServiceJob | None:
+        """The job that the same request with the same token has made, as long as the token is remembered."""
         if "clientToken" not in params:
             return None
-        return next((job for job in self.jobs.values() if job.request == params), None)
+        kept = self.settings.batch_token_kept_s
+        known = (job for job in reversed(self.jobs.values()) if not kept or job.created > now - kept)
+        return next((job for job in known if job.request == params), None)
 
     def _describe(self, params: Mapping[str, Any], _now: float) -> Answer:
         job = self._job(params["jobId"])
         return describe(job, f"{self._prefix}:job-queue/{job.queue}", self._training_arn)
 
-    def _list(self, params: Mapping[str, Any], _now: float) -> Answer:
+    def _list(self, params: Mapping[str, Any], now: float) -> Answer:
         if "jobQueue" not in params:
             raise refused("jobQueue must be specified.")
         queue = self._queue(params["jobQueue"])
-        found, token = listing.page((job for job in self.jobs.values() if job.queue == queue.name), params)
+        known = (job for job in self.jobs.values() if now >= job.created + self.settings.batch_list_lag_s)
+        found, token = listing.page((job for job in known if job.queue == queue.name), params)
         told = [summary(job, self._training_arn) for job in found]
         return {"jobSummaryList": told, **({} if token is None else {"nextToken": token})}
 

@@ -1,0 +1,154 @@
+"""SageMaker training jobs by way of an AWS Batch queue, behind the same port as those that are created directly."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from sweeper.aws.clients import Clients, SageMakerApi
+from sweeper.aws.errors import mapped, readable
+from sweeper.core.queued import PAYLOAD_MAX, QueueOptions, description, envelope, training_job
+from sweeper.core.request import is_queued_name
+from sweeper.errors import ApiError, ApiErrorKind
+from sweeper.ports import Description, Request, TrainingApi
+
+KIND = "SAGEMAKER_TRAINING"
+Call = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
+"""One operation of Batch with its parameters; raises ApiError."""
+BELIEVED = 6
+"""How often a submission must be refused, over half a minute in which no job of its name shows, before it is believed:
+the text with which Batch rejects one that it has taken already is not known."""
+_METHODS = {
+    "SubmitServiceJob": ("submit_service_job", 1, "jobId"),
+    "TerminateServiceJob": ("terminate_service_job", 1, "ResponseMetadata"),
+    "DescribeServiceJob": ("describe_service_job", 5, "status"),
+    "ListServiceJobs": ("list_service_jobs", 5, "jobSummaryList"),
+    "DescribeJobQueues": ("describe_job_queues", 5, "jobQueues"),
+    "DescribeServiceEnvironments": ("describe_service_environments", 5, "serviceEnvironments"),
+    "CreateServiceEnvironment": ("create_service_environment", 1, "serviceEnvironmentArn"),
+    "CreateSchedulingPolicy": ("create_scheduling_policy", 1, "arn"),
+    "CreateJobQueue": ("create_job_queue", 1, "jobQueueArn"),
+}
+"""The operations that are used: boto3's method, attempts on the wire, and what an answer of the service's own has."""
+
+
+def calls(clients: Callable[[], Clients]) -> Call:
+    """Batch over boto3: one wire attempt for what changes something."""
+
+    def call(operation: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        method, attempts, needed = _METHODS[operation]
+        made = clients()
+        try:
+            with mapped(operation):
+                answer = getattr(made.client("batch", attempts), method)(**params)
+        except ApiError as error:
+            if error.kind is ApiErrorKind.EXPIRED:
+                made.renew()
+            raise
+        return readable(operation, answer, needed)
+
+    return call
+
+
+def training_api(clients: Callable[[], Clients], queue: QueueOptions | str | None = None) -> TrainingApi:
+    """The TrainingApi port over boto3: by way of a queue, when one is named, else directly."""
+    direct = SageMakerApi(clients)
+    if not queue:
+        return direct
+    return BatchApi(calls(clients), direct, QueueOptions(queue) if isinstance(queue, str) else queue)
+
+
+class BatchApi:
+    """The TrainingApi port over one queue. A job's name is its service job's; names of other backends pass through."""
+
+    def __init__(self, call: Call, training: TrainingApi, options: QueueOptions) -> None:
+        self._call, self._training, self._options = call, training, options
+        self._ids: dict[str, str] = {}
+        self._refusals: Counter[str] = Counter()
+
+    def create_training_job(self, request: Request) -> str:
+        """Send SubmitServiceJob once, unless a job of this name is there; returns the service job's ARN."""
+        name, made = str(request["TrainingJobName"]), envelope(request, self._options)
+        if (size := len(made["serviceRequestPayload"].encode())) > PAYLOAD_MAX:
+            text = f"the request has {size} bytes, and AWS Batch carries {PAYLOAD_MAX}: shorten hyperparameters"
+            raise ApiError(ApiErrorKind.INVALID, "SubmitServiceJob", "PayloadTooLarge", f"{text} or environment")
+        try:
+            if self._find(name):
+                raise ApiError(ApiErrorKind.IN_USE, "SubmitServiceJob", "ResourceInUse", f"{name} is there already")
+            answer = self._call("SubmitServiceJob", made)
+        except ApiError as error:
+            if error.kind is ApiErrorKind.INVALID:
+                self._refusals[name] += 1
+                if self._refusals[name] < BELIEVED:
+                    raise ApiError(ApiErrorKind.LOST, error.operation, error.code, error.message) from error
+            raise
+        self._ids[name] = str(answer["jobId"])
+        return str(answer["jobArn"])
+
+    def describe_training_job(self, name: str) -> Description:
+        """DescribeServiceJob, and DescribeTrainingJob of what it has made."""
+        if not is_queued_name(name):
+            return self._training.describe_training_job(name)
+        job, training = self._service_job(name), None
+        if made := training_job(job):
+            try:
+                training = self._training.describe_training_job(made)
+            except ApiError as error:
+                if error.kind is not ApiErrorKind.NOT_FOUND:
+                    raise
+        told = description(job, training)
+        if told is None:
+            raise ApiError(ApiErrorKind.NOT_FOUND, "DescribeTrainingJob", "NotFound", f"{made} was deleted")
+        return {**told, "TrainingJobName": name}
+
+    def stop_training_job(self, name: str) -> None:
+        """Send TerminateServiceJob once: Batch stops the training job, or never makes it."""
+        if not is_queued_name(name):
+            self._training.stop_training_job(name)
+            return
+        self._call("TerminateServiceJob", {"jobId": self._found(name), "reason": "stopped by sweeper"})
+
+    def update_training_job(self, name: str, keep_alive_s: int) -> None:
+        """Send UpdateTrainingJob once; no job of a queue has a pool."""
+        self._training.update_training_job(name, keep_alive_s)
+
+    def list_training_jobs(self, **filters: Any) -> Iterable[Description]:
+        """ListTrainingJobs, page by page."""
+        return self._training.list_training_jobs(**filters)
+
+    def _service_job(self, name: str) -> Mapping[str, Any]:
+        """DescribeServiceJob; a job that its queue does not list any more is NOT_FOUND."""
+        found = self._found(name)
+        try:
+            return self._call("DescribeServiceJob", {"jobId": found})
+        except ApiError as error:
+            if error.kind is ApiErrorKind.INVALID:
+                del self._ids[name]
+                self._found(name)
+            raise
+
+    def _found(self, name: str) -> str:
+        found = self._find(name)
+        if found is None:
+            text = f"no job {name} in the queue {self._options.queue}"
+            raise ApiError(ApiErrorKind.NOT_FOUND, "ListServiceJobs", "NotFound", text)
+        return found
+
+    def _find(self, name: str) -> str | None:
+        """The id of the first service job of this name."""
+        if name in self._ids:
+            return self._ids[name]
+        params = {"jobQueue": self._options.queue, "filters": [{"name": "JOB_NAME", "values": [name]}]}
+        token: dict[str, Any] = {}
+        found: list[Mapping[str, Any]] = []
+        while True:
+            page = self._call("ListServiceJobs", {**params, **token})
+            found += [job for job in page["jobSummaryList"] if job["jobName"] == name]
+            if not page.get("nextToken"):
+                break
+            token = {"nextToken": page["nextToken"]}
+        if not found:
+            return None
+        self._ids[name] = str(min(found, key=lambda job: int(job.get("createdAt", 0)))["jobId"])
+        return self._ids[name]

@@ -1,0 +1,41 @@
+"""backend=batch as a user runs it: real processes, a real engine, a real boto3 client of AWS Batch."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+from sweeper.aws.clients import Clients, Endpoint
+from sweeper.engine import launch
+
+from .conftest import Project, wait_for
+
+QUEUE = ("backend=batch", "backend.queue=team")
+
+
+def service_jobs(project: Project) -> list[dict[str, Any]]:
+    """Every job of the queue, oldest first."""
+    info = launch.ensure(project.root / ".sweeper/engine")
+    batch = Clients(Endpoint.local(info.url, info.region)).client("batch")
+    every = [{"name": "AFTER_CREATED_AT", "values": ["0"]}]
+    return list(reversed(batch.list_service_jobs(jobQueue="team", filters=every)["jobSummaryList"]))
+
+
+def test_a_sweep_through_a_queue_that_is_killed_and_goes_on(project: Project) -> None:
+    """The queue is made; a killed run's job is looked for nowhere else, and ended by its name."""
+    killed = project.start(*QUEUE, "hyperparameters.wait=600", "pool.watchdog_grace_s=600")
+    wait_for(project.begun, "the first script")
+    killed.send_signal(signal.SIGKILL)
+    assert "made the job queue team on the local engine" in project.ended(killed).err
+    (job,) = service_jobs(project)
+    elsewhere = project.run("backend=on_demand")
+    assert (elsewhere.code, f"{job['jobName']} is in the job queue team" in elsewhere.err) == (2, True)
+    assert project.verb("pools", "release", job["jobName"]).out == f"{job['jobName']}: closed\n"
+    (job,) = service_jobs(project)
+    assert (job["status"], job["statusReason"]) == ("FAILED", "stopped by sweeper")
+
+    assert project.run(*QUEUE, "hyperparameters.x=2").code == 0
+    rows = project.rows()
+    assert [(row["metric.score"], row["pool"]) for row in rows] == [("20.0", "cold")]
+    assert [job["jobName"] for job in service_jobs(project)[1:]] == [row["job_name"] for row in rows]
+    assert (project.root / "runs/tiny/trials" / rows[0]["trial"] / "log.txt").read_text() == "score=20.0\n"
