@@ -6,6 +6,7 @@ under a private /opt/ml. Any surprise is a cold start, and one line in the engin
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import hashlib
 import json
@@ -27,7 +28,7 @@ from sweeper.engine.namespaces import OPT_ML, Isolation
 
 _LOG = logging.getLogger(__name__)
 _HOOK = str(Path(__file__).with_name("hook"))
-_NOTES = "imports.json"
+_NOTES = "imports"
 READY_S = 10.0  # the longest that a job waits for imports that have begun before it
 _ANSWER_S = 5.0
 _SURPRISES_MAX = 2  # after so many a pool's jobs start cold
@@ -44,7 +45,7 @@ class Zygote:
         self.key = key
         self._notes = notes
         self._ready = False
-        known = json.loads(notes.read_text(encoding="utf-8", errors="surrogateescape"))
+        known = ast.literal_eval(notes.read_text(encoding="utf-8"))
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         environ = lasting(known["start"])
         environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_HOOK, environ.get("PYTHONPATH")]))
@@ -186,7 +187,7 @@ class HotStarts:
         try:
             launch = json.loads((folder.ml / "input/data" / CHANNEL / "launch.json").read_text(encoding="utf-8"))
             pool.zygote = Zygote(key, launch["entry_script"], notes)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, SyntaxError, ValueError, KeyError) as error:
             self._surprised(view, f"{type(error).__name__}: {error}")
 
     def drop(self, pool_id: str) -> None:

@@ -65,8 +65,6 @@ class Notes:
     def _write(self) -> None:
         if os.getpid() != self._pid:
             return  # a fork that ends as if it were the script
-        import json
-
         specs = [(name, getattr(module, "__spec__", None)) for name, module in list(sys.modules.items())]
         found = {
             "executable": sys.executable,
@@ -79,5 +77,5 @@ class Notes:
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError:
             return
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
-            json.dump(found, file)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(ascii(found))

@@ -12,12 +12,11 @@ begun, or at its first import of a package, its process becomes a fresh interpre
 from __future__ import annotations
 
 import array
+import ast
 import contextlib
 import fcntl
 import gc
 import importlib
-import importlib.util
-import json
 import os
 import signal
 import socket
@@ -27,7 +26,7 @@ import termios
 import threading
 import time
 import warnings
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import IO, TYPE_CHECKING, Any, NoReturn
@@ -43,10 +42,9 @@ _INSPECTED = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGUSR1, sig
 
 def _load(path: Path) -> Any:
     """A module by its file, unknown to sys.modules: its name might be one of the user's."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = ModuleType(path.stem)
+    module.__file__ = str(path)
+    SourceFileLoader(path.stem, str(path)).exec_module(module)
     return module
 
 
@@ -442,8 +440,8 @@ def wait(descriptor: int, notes: str) -> None:
     """Import, then fork jobs until the engine lets go of the other end. Returns in a process that is to be a script."""
     channel = socket.socket(fileno=descriptor)
     try:
-        Hot.ready = ready = Preloaded(json.loads(Path(notes).read_text(encoding="utf-8", errors="surrogateescape")))
-    except (RefusedError, OSError, ValueError, KeyError) as error:
+        Hot.ready = ready = Preloaded(ast.literal_eval(Path(notes).read_text(encoding="utf-8")))
+    except (RefusedError, OSError, SyntaxError, ValueError, KeyError) as error:
         channel.send(f"-{error}".encode())
         os._exit(0)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for supervisors

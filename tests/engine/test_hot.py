@@ -332,7 +332,7 @@ def test_packages_that_no_fork_may_share_are_not_imported_ahead(why: str, tmp_pa
     tell = [sys.executable, "-c", "import json, sys; print(json.dumps(sys.path[1:]))"]
     path = json.loads(subprocess.run(tell, env=start, capture_output=True, check=True).stdout)
     notes = {"executable": sys.executable, "path": path, "start": start, "environ": start, "modules": ["surprise"]}
-    (tmp_path / "notes").write_text(json.dumps(notes), encoding="utf-8")
+    (tmp_path / "notes").write_text(repr(notes), encoding="utf-8")
     interpreter = Zygote("key", "train.py", tmp_path / "notes")
     try:
         with pytest.raises(ColdError, match=re.escape(why)):

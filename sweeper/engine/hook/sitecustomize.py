@@ -6,7 +6,6 @@ that job's script. Either way it takes itself away first: no script sees it.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 
@@ -15,10 +14,12 @@ _FOLDER = os.path.dirname(__file__)
 
 def _engine(name: str) -> object:
     """A module of the engine, not known to sys.modules: its name might be one of the user's."""
-    spec = importlib.util.spec_from_file_location(name, os.path.join(os.path.dirname(_FOLDER), f"{name}.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    from importlib.machinery import SourceFileLoader
+
+    path = os.path.join(os.path.dirname(_FOLDER), f"{name}.py")
+    module = type(sys)(name)
+    module.__file__ = path
+    SourceFileLoader(name, path).exec_module(module)
     return module
 
 
