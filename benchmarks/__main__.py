@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import idle, wire
+from benchmarks import hot, idle, wire
 
 MEMORY = Path("/dev/shm")
 
@@ -51,6 +51,7 @@ def main() -> None:
     start()
     simulated()
     wire.main()
+    hot.main()
     idle.main()
 
 
