@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import pytest
 
 if TYPE_CHECKING:
+    import boto3
+
     from sweeper.engine.launch import EngineInfo
     from sweeper.engine.settings import ServiceSettings
     from sweeper.testing.hook import Hook
@@ -68,27 +71,40 @@ def sagemaker_twin(
     return Twin(clock, settings=sagemaker_settings, behaviour=sagemaker_behaviour, faults=sagemaker_faults)
 
 
+class _Made(NamedTuple):
+    """What is made once, since it takes longer than a test; the hook's twin is each test's own."""
+
+    hook: Hook
+    session: boto3.Session
+    client: Any
+
+
 @pytest.fixture(scope="session")
-def _sagemaker_wire() -> tuple[Any, Hook]:
-    """One boto3 client for all tests, since making it takes longer than a test; the twin is each test's own."""
-    from sweeper.testing.hook import Wire
+def _sagemaker_made() -> _Made:
+    import boto3
+    from botocore.config import Config
 
-    wire = Wire()
-    with pytest.MonkeyPatch.context() as patch:
+    from sweeper.testing.hook import Hook
+    from sweeper.testing.twin import Twin
+
+    hook, once = Hook(Twin()), Config(retries={"mode": "standard", "total_max_attempts": 1})
+    with pytest.MonkeyPatch.context() as patch, _answering(hook):
         _configure(patch)
-        return wire.client("sagemaker"), wire.hook
+        session = boto3.Session()
+        return _Made(hook, session, session.client("sagemaker", config=once))
 
 
 @pytest.fixture
-def sagemaker_client(_sagemaker_wire: tuple[Any, Hook], sagemaker_twin: Twin) -> Any:
+def sagemaker_client(_sagemaker_made: _Made, sagemaker_twin: Twin) -> Any:
     """A real boto3 client of `sagemaker_twin`, with botocore's own validation, parsing and exceptions. No retries."""
-    client, hook = _sagemaker_wire
-    hook.twin = sagemaker_twin
-    return client
+    _sagemaker_made.hook.twin = sagemaker_twin
+    return _sagemaker_made.client
 
 
 @pytest.fixture
-def sagemaker_everywhere(sagemaker_twin: Twin, monkeypatch: pytest.MonkeyPatch) -> Iterator[Twin]:
+def sagemaker_everywhere(
+    _sagemaker_made: _Made, sagemaker_twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Twin]:
     """For code that makes clients and waits by itself: it talks to the twin, which is returned.
 
     For as long as the test lasts every new boto3 session and client is answered by the twin, the user's own AWS
@@ -96,25 +112,35 @@ def sagemaker_everywhere(sagemaker_twin: Twin, monkeypatch: pytest.MonkeyPatch) 
     answered by moto's `mock_aws` where that is in use, else it is an error: nothing reaches the network.
     """
     import boto3
+
+    _sagemaker_made.hook.twin = sagemaker_twin
+    _configure(monkeypatch)
+    # its models are read already, which is most of the time that a client takes
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", _sagemaker_made.session)
+    monkeypatch.setattr(time, "sleep", sagemaker_twin.clock.sleep)
+    with _answering(_sagemaker_made.hook):
+        yield sagemaker_twin
+
+
+@contextmanager
+def _answering(hook: Hook) -> Iterator[None]:
+    """Every botocore session that is made meanwhile is answered by the hook: the list is the one that moto adds to."""
     from botocore.handlers import BUILTIN_HANDLERS, REGISTER_LAST
 
-    from sweeper.testing.hook import SENDING, Hook
-
-    hook = Hook(sagemaker_twin)
+    from sweeper.testing.hook import SENDING
 
     def answer(request: Any, **about: Any) -> Any:
         answered = hook.answer(request, **about)
         request.url = "https://twin.invalid/"  # botocore asks every handler, and moto must not do it once more
         return answered
 
-    _configure(monkeypatch)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    monkeypatch.setattr(time, "sleep", sagemaker_twin.clock.sleep)
     ours = [(SENDING, answer), ("before-send", _nobody_answers, REGISTER_LAST)]
-    BUILTIN_HANDLERS.extend(ours)  # what moto does: every session made from now on has them
-    yield sagemaker_twin
-    for handler in ours:
-        BUILTIN_HANDLERS.remove(handler)
+    BUILTIN_HANDLERS.extend(ours)
+    try:
+        yield
+    finally:
+        for handler in ours:
+            BUILTIN_HANDLERS.remove(handler)
 
 
 def _configure(patch: pytest.MonkeyPatch) -> None:
