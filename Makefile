@@ -19,6 +19,7 @@ $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --editable ".[examples]" --group dev
+	$(BIN)/python experiments/scripts/bump/build_wheels.py
 	touch $(READY)
 
 setup: $(READY)  ## create .venv and install everything

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, Transformer
+from hydra.core.override_parser.types import Override, RangeSweep, Transformer
 from hydra.errors import HydraException
 
 from sweeper.config.locate import Origin
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem
 from sweeper.core.space_blocks import Block
-from sweeper.core.space_values import expand
+from sweeper.core.space_values import bounded, expand
 
 SEED = "hyperparameters.seed"
 """The key that `repeat` varies when it names no other."""
@@ -40,7 +40,7 @@ class Axis:
 class CommandLine:
     """The overrides of the command line, by what they do."""
 
-    swept: dict[str, list[Any]] = field(default_factory=dict)
+    swept: dict[str, Sequence[Any]] = field(default_factory=dict)
     pinned: dict[str, Any] = field(default_factory=dict)
     added: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
@@ -66,10 +66,15 @@ class CommandLine:
         return line
 
 
-def values_of(override: Override) -> list[Any]:
+def values_of(override: Override) -> Sequence[Any]:
     """The values of a sweep in Hydra's grammar, as Python values. Raises ValueError in words for the user."""
     if not override.is_discrete_sweep():
         raise ValueError("has no finite number of values; give a list, range(...) or choice(...)")
+    declared = override.value()
+    if isinstance(declared, RangeSweep) and not declared.shuffle:
+        whole = declared.range()
+        if isinstance(whole, range) and whole:
+            return bounded(whole)  # a million numbers that nobody has to keep
     try:
         found = list(override.sweep_iterator(transformer=Transformer.identity))
     except (HydraException, TypeError, ValueError) as error:

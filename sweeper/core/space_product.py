@@ -17,6 +17,9 @@ from sweeper.core.space_rules import Rule, RuleError
 MEMO = 100_000
 """A rule is worked out once for each combination of the values it looks at, when they are not more than these."""
 
+LONG = 10_000
+"""A column of so many numbers is not copied."""
+
 Rows = tuple[int, ...]
 """The number of a row in each block of a product."""
 Bases = Callable[[Mapping[str, Any]], Leaves]
@@ -78,7 +81,7 @@ class Product:
         """The identities of all trials in order, as numbers: much faster than one by one."""
         if self._groups:
             return (self.weight(rows) for rows in self)
-        numbers = (number & MASK for number in map(sum, itertools.product(*self._weights({}))))
+        numbers = (number & MASK for number in map(sum, _product(self._weights({}))))
         return numbers if self._kept is None else self._select(numbers)
 
     def drop(self, gone: set[int]) -> None:
@@ -89,7 +92,7 @@ class Product:
     # -- inside -----------------------------------------------------------------------------------------------
 
     def _every(self) -> Iterator[Rows]:
-        return itertools.product(*(range(len(block.rows)) for block in self.blocks))
+        return _product([range(len(block.rows)) for block in self.blocks])
 
     def _select(self, every: Iterator[Any]) -> Iterator[Any]:
         before = -1
@@ -123,6 +126,8 @@ class Product:
 
     def _distinct(self, block: Block) -> Block:
         """The block without rows that say the same again. Blocks share no key, so within a block is enough."""
+        if isinstance(block.rows, Column) and isinstance(block.rows.values, range):
+            return block  # numbers that differ by construction
         base = self._base({})
         seen: dict[tuple[int, str], int] = {}
         again: Counter[int] = Counter()
@@ -194,6 +199,20 @@ def _under(leaves: Leaves, key: str) -> Any:
                 node = node.setdefault(part, {})
             node[found[-1]] = value
     return below or None
+
+
+def _product(columns: Sequence[Sequence[int]]) -> Iterator[tuple[int, ...]]:
+    """As itertools.product, which keeps a tuple of every column: the longest one is only walked when it is long."""
+    at = max(range(len(columns)), key=lambda column: len(columns[column]), default=0)
+    if not columns or len(columns[at]) < LONG:
+        return itertools.product(*columns)
+    before, after = columns[:at], columns[at + 1 :]
+    return (
+        (*head, number, *tail)
+        for head in itertools.product(*before)
+        for number in columns[at]
+        for tail in itertools.product(*after)
+    )
 
 
 def _all_differ(numbers: Sequence[int]) -> bool:

@@ -14,7 +14,7 @@ def _range(start: Number, stop: Number, step: Number = 1) -> Sequence[Number]:
     if step == 0:
         raise ValueError("the step is 0")
     if all(isinstance(number, int) for number in (start, stop, step)):
-        return range(int(start), int(stop), int(step))
+        return bounded(range(int(start), int(stop), int(step)))
     count = max(0, math.ceil((stop - start) / step - 1e-9))
     return [_clean(start + step * position) for position in range(_bounded(count))]
 
@@ -45,9 +45,15 @@ def _count(n: Number) -> int:
     return _bounded(int(n))
 
 
+def bounded(whole: range) -> range:
+    """These whole numbers. Raises ValueError when they are too many for an axis."""
+    _bounded(-((whole.start - whole.stop) // whole.step) if whole else 0)  # len() takes no more than 64 bits
+    return whole
+
+
 def _bounded(count: int) -> int:
     if count > MOST:
-        raise ValueError(f"{count} values: at most {MOST}")
+        raise ValueError(f"{count} values: an axis has at most {MOST}")
     return count
 
 

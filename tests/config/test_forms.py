@@ -263,3 +263,12 @@ def test_refusals(project: Any, sweep: str, words: list[str], lines: list[str]) 
     locked = "is locked and cannot be swept: every job of a sweep shares one locked section; "
     locked += "give it one value, or write one experiment for each"
     assert project.refused(*words) == [line.format(x="experiments/x.yaml", locked=locked) for line in lines]
+
+
+def test_a_range_is_never_written_out_and_has_its_limit(project: Any) -> None:
+    """A million numbers stay a range; more than an axis may have is one line, at once."""
+    project.experiment()
+    assert len(project.sweep("hyperparameters.rank=range(0,1000000)").trials) == 1_000_000
+    (told,) = project.refused("hyperparameters.rank=range(0,1000000000000)")
+    assert told.startswith("command line: hyperparameters.rank")
+    assert told.endswith("1000000000000 values: an axis has at most 10000000")

@@ -113,6 +113,19 @@ def test_duplicates_collapse_to_the_first() -> None:
     assert trials.duplicates == ("hyperparameters.a=2 stands 3 times",)
 
 
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_a_long_axis_changes_nothing_of_the_order(at: int) -> None:
+    """Wherever the axis stands that is too long to be copied: the order of itertools.product, by index as walked."""
+    columns: list[list[int]] = [[1, 2], [3, 4]]
+    columns.insert(at, list(range(10_001)))
+    trials = space(dict(zip("abc", columns, strict=True)))
+    some = range(0, len(trials), 4_999)
+    wanted = [combination for i, combination in enumerate(itertools.product(*columns)) if i in some]
+    walked = [tuple(t.values.values()) for t in itertools.islice(trials, 0, None, 4_999)]
+    assert walked == [tuple(trials[i].values.values()) for i in some] == wanted
+    assert list(itertools.islice(trials.ids(), 0, None, 4_999)) == [trials[i].id for i in some]
+
+
 def test_a_million_trials_are_not_made() -> None:
     """The length, a trial by its index and the first trials of a million cost nothing like a million."""
     trials = space({key: list(range(10)) for key in "abcdef"})
