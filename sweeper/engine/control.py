@@ -208,10 +208,10 @@ class Control:
         """The entrypoint runs."""
         self._report(lambda now: self._service.container_started(name, now))
 
-    def exited(self, name: str, exit_code: int, failure_text: str) -> None:
+    def exited(self, name: str, exit_code: int, failure_text: str, ended_at: float | None = None) -> None:
         """The entrypoint ended; its last metrics count."""
         self._refresh_metrics(name)
-        self._report(lambda now: self._service.container_exited(name, exit_code, failure_text, now))
+        self._report(lambda now: self._service.container_exited(name, exit_code, failure_text, now, ended_at))
 
     def vacated(self, name: str) -> None:
         """The checkpoints are in S3, and nothing but the log is left of the attempt."""

@@ -57,6 +57,7 @@ class Job:
     launched: bool = False  # the cluster exists
     container: bool = False  # the container was asked to start
     exited: bool = False
+    unseen_s: float = 0.0  # how much later than it happened the end of its container was seen
     training_from: float | None = None
     attempt_from: float | None = None  # the present attempt's machine is there since
     trained_s: float = 0.0  # on the machines of the attempts before

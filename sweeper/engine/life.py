@@ -55,8 +55,13 @@ class Life(Ledger):
         if after is not None:
             self._set(job, Timer.INTERRUPT, now + after)
 
-    def container_exited(self, name: str, exit_code: int, failure_text: str, now: float) -> None:
-        """The entrypoint ended; a failure text is what it left in /opt/ml/output/failure."""
+    def container_exited(
+        self, name: str, exit_code: int, failure_text: str, now: float, ended_at: float | None = None
+    ) -> None:
+        """The entrypoint ended, at `ended_at` if that is known only now: nobody may have been there to see it.
+
+        A failure text is what it left in /opt/ml/output/failure.
+        """
         self.tick(now)
         job = self._open(name)
         if job is None or job.exited:
@@ -67,10 +72,11 @@ class Life(Ledger):
             self._effects.append(Vacate(name))
             return
         self._cancel(job, Timer.MAX_WAIT)
+        job.unseen_s = now - max(job.transitions[-1]["StartTime"], min(now, ended_at or now))
         if job.stop_why is None:
             if exit_code != 0:
                 job.failure = algorithm_error(failure_text, exit_code)
-            job.enter(Secondary.UPLOADING, states.UPLOADING, now)
+            job.enter(Secondary.UPLOADING, states.UPLOADING, now - job.unseen_s)
         self._effects.append(UploadArtifacts(name))
 
     def vacated(self, name: str, now: float) -> None:
@@ -195,6 +201,7 @@ class Life(Ledger):
 
     def _end(self, job: Job, now: float) -> None:
         """The job is terminal; its instances are retained or not."""
+        now -= job.unseen_s
         self._cancel(job, *map(Timer, list(job.timers)))
         self._running.pop(job.name, None)
         job.ended = now

@@ -61,8 +61,8 @@ class Reports(Protocol):
     def started(self, name: str) -> None:
         """The entrypoint runs."""
 
-    def exited(self, name: str, exit_code: int, failure_text: str) -> None:
-        """The entrypoint ended."""
+    def exited(self, name: str, exit_code: int, failure_text: str, ended_at: float | None = None) -> None:
+        """The entrypoint ended, then or just now."""
 
     def vacated(self, name: str) -> None:
         """An interrupted job's checkpoints are in S3, and its folder is as before its start."""
@@ -316,7 +316,7 @@ class Machine:
         self._reports.note_container(name, ended)
         if (view := self._reports.view(name)) is not None:
             self._hot.ended(view, folder)
-        self._reports.exited(name, ended["exit_code"], folder.failure_text())
+        self._reports.exited(name, ended["exit_code"], folder.failure_text(), ended["ended_at"])
 
     def _signal(self, name: str, wanted: Signal) -> None:
         with self._lock:

@@ -118,7 +118,7 @@ def test_a_running_job_is_adopted(folder: Path) -> None:
 
 
 def test_a_job_that_ended_meanwhile_is_found_by_its_exit(folder: Path) -> None:
-    """Its exit code counts although nobody was there to see it."""
+    """Its exit code and its time count although nobody was there to see it."""
     clients, pid = start(folder)
     clients.s3.create_bucket(Bucket="bucket")
     go = folder / "go"
@@ -130,7 +130,11 @@ def test_a_job_that_ended_meanwhile_is_found_by_its_exit(folder: Path) -> None:
     go.touch()
     wait_for((folder / "jobs/alone/exit.json").exists)
     clients, _ = start(folder)
-    assert clients.ended("alone")["FailureReason"] == "AlgorithmError: , exit code: 7"
+    found = clients.ended("alone")
+    assert found["FailureReason"] == "AlgorithmError: , exit code: 7"
+    begun = {t["Status"]: t["StartTime"].timestamp() for t in found["SecondaryStatusTransitions"]}
+    told = json.loads((folder / "jobs/alone/exit.json").read_text())["ended_at"]
+    assert begun["Uploading"] == pytest.approx(told, abs=0.002)
 
 
 def test_a_lost_job_fails_honestly(folder: Path) -> None:

@@ -182,6 +182,25 @@ def test_a_last_job_without_keep_alive_releases_the_pool_it_reuses() -> None:
     assert world.service.idle_pools == []
 
 
+@pytest.mark.parametrize(("keep_alive", "pool", "billed"), [(300, "Available", None), (60, "Terminated", 60)])
+def test_a_job_that_ended_unseen_ended_then_and_so_its_pool_bills_from_then(
+    keep_alive: int, pool: str, billed: int | None
+) -> None:
+    """Its exit is told 100 s late: its times are its own, and a keep-alive that ran out meanwhile has run out."""
+    world = World()
+    world.create("a", keep_alive)
+    world.wait(0)
+    world.service.container_started("a", world.now)
+    world.wait(110)
+    world.service.container_exited("a", 0, "", world.now, world.now - 100)
+    world.service.artifacts_uploaded("a", world.now)
+    world.wait(0)
+    found = world.describe("a")
+    assert (found["TrainingEndTime"], found["TrainingTimeInSeconds"]) == (world.now - 100, 10)
+    assert found["WarmPoolStatus"]["Status"] == pool
+    assert found["WarmPoolStatus"].get("ResourceRetainedBillableTimeInSeconds") == billed
+
+
 def test_a_job_without_keep_alive_never_has_a_warm_pool_status() -> None:
     """A plain cold job shows no WarmPoolStatus."""
     world = World()
