@@ -165,9 +165,9 @@ class HotStarts:
 
     def fork(self, view: JobView, folder: JobFolder, *descriptors: int) -> int | None:
         """The process id of a hot supervisor, to which these are handed: the lock, where to tell, where to complain."""
-        pool = self._pool(view.pool_id)
-        spec = folder.read_json("spec.json") or {}
-        if pool.zygote is None or "imports_key" in spec:
+        with self._lock:
+            pool = self._pools.get(view.pool_id)
+        if pool is None or pool.zygote is None or "imports_key" in (folder.read_json("spec.json") or {}):
             return None
         try:
             return pool.zygote.fork(folder.path, *descriptors)

@@ -3,332 +3,39 @@
 It is `python SCRIPT` held up before it begins (hook/sitecustomize.py). The engine sends it a job's folder, and the fork
 becomes the job's supervisor, which forks the driver, which forks the script: the same processes as in a cold start,
 none of which has to be started. In the script's process `wait` returns and Python runs SCRIPT by itself, so that
-tracebacks, exit and clean-up are Python's own. Packages are out of sight until the script imports them.
-
-Standard library only, one thread. What could make a job differ from a cold one ends the matter: before the script has
-begun, or at its first import of a package, its process becomes a fresh interpreter, and the engine is told why.
+tracebacks, exit and clean-up are Python's own. Standard library only, one thread.
 """
 
 from __future__ import annotations
 
-import array
 import ast
-import contextlib
-import fcntl
-import gc
-import importlib
 import os
 import signal
 import socket
 import subprocess
 import sys
-import termios
-import threading
 import time
 import warnings
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
-from types import ModuleType
 from typing import IO, TYPE_CHECKING, Any, NoReturn
-
-_HERE = Path(__file__).parent
-DRIVER = "input/data/sweeper/driver.py"
-# packages that hold threads, devices or connections which no fork survives
-FORK_UNSAFE = frozenset({"cupy", "grpc", "horovod", "jax", "jaxlib", "mpi4py", "pyspark", "ray", "tensorflow"})
-# what a shell and Python themselves add to the environment of a job
-_ADDED = ("LC_CTYPE", "PWD", "OLDPWD", "SHLVL", "_")
-_INSPECTED = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM)
-
-
-def _load(path: Path) -> Any:
-    """A module by its file, unknown to sys.modules: its name might be one of the user's."""
-    module = ModuleType(path.stem)
-    module.__file__ = str(path)
-    SourceFileLoader(path.stem, str(path)).exec_module(module)
-    return module
-
 
 if TYPE_CHECKING:
     from sweeper.driver import driver
-    from sweeper.engine import container, imports, namespaces
-else:
-    container, imports, namespaces = (_load(_HERE / f"{name}.py") for name in ("container", "imports", "namespaces"))
-    driver = _load(_HERE.parent / "driver/driver.py")
+    from sweeper.engine import container, namespaces
+    from sweeper.engine.preload import Preloaded, RefusedError
+else:  # by their files: hook/sitecustomize.py
+    import container
+    import driver
+    import namespaces
+    from preload import Preloaded, RefusedError
 
-
-class RefusedError(Exception):
-    """No job may be forked from here; the message says why."""
+DRIVER = "input/data/sweeper/driver.py"
+# what a shell and Python themselves add to the environment of a job
+_ADDED = ("LC_CTYPE", "PWD", "OLDPWD", "SHLVL", "_")
 
 
 class Script(container.Unwind):
     """The fork that is to be the training script has left every frame of the engine's: arguments, variables, folder."""
-
-
-# --- importing ahead --------------------------------------------------------------------------------------------------
-
-
-class _Watched(os._Environ):  # type: ignore[type-arg]
-    """The environment, noting who looks at what only a job can tell."""
-
-    asked: set[str]
-
-    def __getitem__(self, key: str) -> str:
-        if imports.per_job(key):
-            self.asked.add(key)
-        return str(super().__getitem__(key))
-
-    def __iter__(self) -> Any:
-        self.asked.add("every variable")
-        return super().__iter__()
-
-
-class Preloaded:
-    """The packages, imported and put out of sight, and what importing them has changed."""
-
-    def __init__(self, notes: dict[str, Any]) -> None:
-        if sys.path != notes["path"]:
-            raise RefusedError("it looks for modules elsewhere than the job did")
-        self.start = dict(os.environ)
-        self.path = list(sys.path)
-        self.before = imports.lasting(notes["environ"])
-        self._set(self.before)
-        lasting = [entry for entry in sys.path if not _is_jobs(entry)]
-        sys.path[:] = lasting
-        own = set(sys.modules)
-        filters, handlers, streams = list(warnings.filters), _handlers(), (sys.stdout, sys.stderr)
-        files, where = _descriptors(), Path.cwd()
-        asked = self._import(notes["modules"])
-        self.changed = {k: v for k, v in os.environ.items() if self.before.get(k) != v}
-        added = warnings.filters[: len(warnings.filters) - len(filters)]
-        wrong = {
-            f"its imports read {', '.join(sorted(asked))}": asked,
-            "its imports print": _waiting(1),
-            "its imports start threads": threading.active_count() > 1 or _threads_after_fork() > 1,
-            "its imports start processes": _has_children(),
-            "its imports handle signals": _handlers() != handlers,
-            "its imports replace the output": (sys.stdout, sys.stderr) != streams,
-            "its imports leave files open": _descriptors() != files,
-            "its imports change the folder": Path.cwd() != where,
-            "its imports change the search path": sys.path != lasting,
-            "its imports unset variables": not self.before.keys() <= os.environ.keys(),
-            "its imports change the warnings": list(warnings.filters) != [*added, *filters],
-            "its imports hold random generators": _generators(),
-        }
-        for why, found in wrong.items():
-            if found:
-                raise RefusedError(why)
-        self.added, self.filters = added, filters
-        self.hidden = {n: sys.modules.pop(n) for n in list(sys.modules) if n not in own and not _is_standard(n)}
-        self.places = {name: _place(name) for name in self.hidden if "." not in name}
-        self.stats = _stats([sys.executable, *lasting, *_files(self.hidden)])
-        gc.collect()
-        gc.freeze()  # the forks share this memory as long as nobody counts it
-
-    def _set(self, environ: dict[str, str]) -> None:
-        os.environ.clear()
-        os.environ.update(environ)
-
-    def _import(self, names: list[str]) -> set[str]:
-        """Import these; returns the variables of single jobs that were looked at."""
-        if unsafe := sorted(FORK_UNSAFE & {name.partition(".")[0] for name in names}):
-            raise RefusedError(f"no fork may use {', '.join(unsafe)}")
-        plain = type(os.environ)
-        os.environ.__class__ = _Watched
-        os.environ.asked = set()  # type: ignore[attr-defined]
-        try:
-            for name in names:
-                if name not in sys.modules:
-                    importlib.import_module(name)
-        except Exception as error:
-            raise RefusedError(f"{name} cannot be imported ahead: {type(error).__name__}: {error}") from error
-        finally:
-            os.environ.__class__ = plain
-        asked: set[str] = os.environ.asked  # type: ignore[attr-defined]
-        del os.environ.asked  # type: ignore[attr-defined]
-        return asked
-
-    # ------------------------------------------------------------------ in the script's process
-
-    def begin(self, argv: list[str], environ: dict[str, str], folder: str) -> None:
-        """Be the script's interpreter as if it had just started, or become one that has."""
-        self.argv, self.environ, self.folder, self.cwd = argv, environ, folder, str(Path.cwd())
-        os.closerange(3, 65536)
-        for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1):
-            signal.signal(number, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
-        self._set(self.environ)
-        sys.argv[:], sys.orig_argv[:] = self.argv[1:], self.argv
-        sys.path[:] = self.path
-        for entry in filter(_is_jobs, list(sys.path_importer_cache)):  # there was no such folder until now
-            del sys.path_importer_cache[entry]
-        warnings.filters[:] = self.filters  # type: ignore[index]
-        gc.unfreeze()  # what Python clears as it ends may be reached through modules that are here since before
-        if why := self._unlike_start():
-            self.cold(why)
-        sys.meta_path.insert(0, self)
-        _reseed(self.hidden)
-
-    def _unlike_start(self) -> str:
-        """What differs from the job that these imports were learnt from; empty when nothing does."""
-        if imports.lasting(self.environ) != imports.lasting(self.start):
-            return f"its environment differs in {_difference(self.environ, self.start)}"
-        if _stats(self.stats) != self.stats:
-            return "its packages have changed"
-        own = {Path.cwd(), Path(self.argv[1]).absolute().parent}
-        names = {entry.name.partition(".")[0] for folder in own for entry in folder.iterdir()}
-        if hiding := sorted(names & {name.partition(".")[0] for name in sys.modules} - {"__pycache__"}):
-            return f"its source has modules of its own named {', '.join(hiding)}"
-        return ""
-
-    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        """A package that is imported already, until the first of them is wanted."""
-        module = self.hidden.get(name)
-        known = getattr(module, "__spec__", None)
-        if module is None or known is None:
-            return None
-        spec = ModuleSpec(name, self, origin=known.origin, is_package=known.submodule_search_locations is not None)  # type: ignore[arg-type]
-        spec.has_location = known.has_location
-        if known.submodule_search_locations is not None:
-            spec.submodule_search_locations = list(known.submodule_search_locations)
-        return spec
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """The first package is imported: show them all, as the script would have found them in a cold start."""
-        if why := self._unlike_import():
-            self.cold(why)
-        sys.meta_path.remove(self)
-        os.environ.update(self.changed)
-        for entry in reversed(self.added):
-            warnings.filters.insert(0, entry)  # type: ignore[attr-defined]
-        sys.modules.update(self.hidden)
-        self._specs = {spec.name: self.hidden[spec.name].__spec__}
-        return self.hidden[spec.name]
-
-    def exec_module(self, module: ModuleType) -> None:
-        """It is executed already; the import system has only written its own specification into it."""
-        module.__spec__ = self._specs[module.__name__]
-
-    def _unlike_import(self) -> str:
-        now = imports.lasting(dict(os.environ))
-        if now != self.before:
-            return f"it imports packages with other values of {_difference(now, self.before)}"
-        moved = [name for name, place in self.places.items() if _place(name) != place]
-        return f"it finds {', '.join(moved)} elsewhere" if moved else ""
-
-    def cold(self, why: str) -> NoReturn:
-        """Become a fresh interpreter; the engine finds out why."""
-        with contextlib.suppress(OSError):  # where the job's folder is out of sight
-            (Path(self.folder) / imports.COLD).write_text(why, encoding="utf-8")
-        sys.stdout.flush()
-        os.chdir(self.cwd)
-        os.execve(self.argv[0], self.argv, self.environ)
-
-
-def _is_jobs(entry: str) -> bool:
-    return entry == namespaces.OPT_ML or entry.startswith(namespaces.OPT_ML + "/")
-
-
-def _place(name: str) -> str | None:
-    """Where a package would be found now."""
-    spec = PathFinder.find_spec(name)
-    return None if spec is None else spec.origin
-
-
-def _is_standard(name: str) -> bool:
-    return name.partition(".")[0] in sys.stdlib_module_names
-
-
-def _handlers() -> list[object]:
-    return [signal.getsignal(number) for number in _INSPECTED]
-
-
-def _descriptors() -> set[int]:
-    """Open file descriptors; the listing's own is gone when it is asked for."""
-    return {fd for fd in map(int, os.listdir("/proc/self/fd")) if _is_open(fd)}  # noqa: PTH208
-
-
-def _is_open(descriptor: int) -> bool:
-    try:
-        os.fstat(descriptor)
-    except OSError:
-        return False
-    return True
-
-
-def _waiting(descriptor: int) -> int:
-    """Bytes in a pipe."""
-    count = array.array("i", [0])
-    fcntl.ioctl(descriptor, termios.FIONREAD, count)
-    return count[0]
-
-
-def _threads_after_fork() -> int:
-    """Threads that are left when a fork is prepared: a linear algebra library ends its own then, and fork is safe."""
-    pid = os.fork()
-    if pid == 0:
-        os._exit(0)
-    os.waitpid(pid, 0)
-    return len(os.listdir("/proc/self/task"))  # noqa: PTH208
-
-
-def _has_children() -> bool:
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True
-
-
-def _generators() -> bool:
-    """Random generators that packages have made for themselves: every job would draw the same from them."""
-    known, every = sys.modules, gc.get_objects()
-    kinds: list[type] = []
-    fresh: list[object] = []  # those that are seeded anew after a fork, by themselves or by us
-    if "random" in known:
-        kinds.append(known["random"].Random)
-        fresh.append(known["random"]._inst)
-    if "tempfile" in known:
-        namers = [o for o in every if isinstance(o, known["tempfile"]._RandomNameSequence)]
-        fresh += [getattr(namer, "_rng", None) for namer in namers]
-    if "numpy.random" in known:
-        kinds += [known["numpy.random"].Generator, known["numpy.random"].RandomState]
-        fresh.append(known["numpy.random"].mtrand._rand)
-    found = [o for o in every if isinstance(o, tuple(kinds)) and type(o).__name__ != "SystemRandom"]
-    return any(all(o is not one for one in fresh) for o in found)
-
-
-def _reseed(modules: dict[str, ModuleType]) -> None:
-    """What the system seeds in a fresh process; `random` does it by itself after a fork."""
-    for name in ("numpy.random", "torch"):
-        if name in modules:
-            modules[name].seed()
-
-
-def _files(modules: dict[str, ModuleType]) -> list[str]:
-    return [file for module in modules.values() if isinstance(file := getattr(module, "__file__", None), str)]
-
-
-def _stats(files: Any) -> dict[str, tuple[int, int] | None]:
-    """Time and size of files and folders: a package that was installed anew shows in them."""
-    return {file: _stat(file) for file in files}
-
-
-def _stat(file: str) -> tuple[int, int] | None:
-    try:
-        found = os.stat(file)  # noqa: PTH116 - hundreds of them before each script
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size
-
-
-def _difference(a: dict[str, str], b: dict[str, str]) -> str:
-    """Names only: values may be secret."""
-    a, b = imports.lasting(a), imports.lasting(b)
-    return ", ".join(sorted(k for k in a.keys() | b.keys() if a.get(k) != b.get(k)))
-
-
-# --- forking jobs -----------------------------------------------------------------------------------------------------
 
 
 class Forked:
@@ -441,14 +148,19 @@ def wait(descriptor: int, notes: str) -> None:
     channel = socket.socket(fileno=descriptor)
     try:
         Hot.ready = ready = Preloaded(ast.literal_eval(Path(notes).read_text(encoding="utf-8")))
-    except (RefusedError, OSError, SyntaxError, ValueError, KeyError) as error:
-        channel.send(f"-{error}".encode())
+    except Exception as error:  # noqa: BLE001 - it must not run a script outside of a job
+        why = str(error) if isinstance(error, RefusedError) else f"{type(error).__name__}: {error}"
+        channel.send(f"-{why}".encode())
         os._exit(0)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for supervisors
-    channel.send(f"+{len(ready.hidden)}".encode())
+    channel.send(b"+")
     try:
         while True:
             _fork_job(channel)
     except Script as unwound:
         script = unwound.args
-    ready.begin(*script)  # now that the frames are gone, and with them what they had open
+    # now that the frames are gone, and with them what they had open
+    try:
+        ready.begin(*script)
+    except Exception as error:  # noqa: BLE001 - a fresh interpreter can do no worse
+        ready.cold(f"{type(error).__name__}: {error}")

@@ -13,14 +13,18 @@ _FOLDER = os.path.dirname(__file__)
 
 
 def _engine(name: str) -> object:
-    """A module of the engine, not known to sys.modules: its name might be one of the user's."""
-    from importlib.machinery import SourceFileLoader
-
-    path = os.path.join(os.path.dirname(_FOLDER), f"{name}.py")
-    module = type(sys)(name)
-    module.__file__ = path
-    SourceFileLoader(name, path).exec_module(module)
-    return module
+    """A module of the engine by its file. sys.modules forgets it: its name might be one of the user's."""
+    engine = os.path.dirname(_FOLDER)
+    folders = [engine, os.path.join(os.path.dirname(engine), "driver")]
+    known = set(sys.modules)
+    sys.path[:0] = folders
+    try:
+        return __import__(name)
+    finally:
+        del sys.path[: len(folders)]
+        for new in set(sys.modules) - known:
+            if os.path.dirname(getattr(sys.modules[new], "__file__", None) or "") in folders:
+                del sys.modules[new]
 
 
 def _withdraw() -> None:
@@ -37,17 +41,34 @@ def _is_script() -> bool:
     return len(sys.orig_argv) > 1 and not sys.orig_argv[1].startswith(("-", "/"))
 
 
-sys.path.remove(_FOLDER)
-_this = sys.modules.pop("sitecustomize")
-try:
-    import sitecustomize  # type: ignore[import-not-found]  # noqa: F401 - the one that this one hides
-except ImportError:
-    sys.modules["sitecustomize"] = _this
+def _hidden() -> None:
+    """Import the module of this name that this one hides."""
+    sys.path.remove(_FOLDER)
+    this = sys.modules.pop("sitecustomize")
+    try:
+        import sitecustomize  # type: ignore[import-not-found]  # noqa: F401
+    except ImportError:
+        sys.modules["sitecustomize"] = this
+
+
+def _wait() -> None:
+    """Be a pool's interpreter; whatever goes wrong, it must not run a script outside of a job."""
+    try:
+        descriptor, _, notes = os.environ.pop("SWEEPER_ENGINE_ZYGOTE").partition(":")
+        _withdraw()
+        _hidden()
+        _engine("zygote").wait(int(descriptor), notes)  # type: ignore[attr-defined]
+    except BaseException:  # noqa: BLE001
+        sys.excepthook(*sys.exc_info())
+        os._exit(1)
+
+
 if "SWEEPER_ENGINE_ZYGOTE" in os.environ:
-    _descriptor, _, _notes = os.environ.pop("SWEEPER_ENGINE_ZYGOTE").partition(":")
-    _withdraw()
-    _engine("zygote").wait(int(_descriptor), _notes)  # type: ignore[attr-defined]
+    _wait()
 elif "SWEEPER_ENGINE_NOTES" in os.environ and _is_script():
     _path = os.environ.pop("SWEEPER_ENGINE_NOTES")
     _withdraw()
+    _hidden()
     _engine("imports").Notes(_path).begin()  # type: ignore[attr-defined]
+else:
+    _hidden()
