@@ -83,7 +83,8 @@ class Releaser:
             open_ = [closing for closing in open_ if not closing.given_up and closing.job.in_debt]
             if not open_:
                 return failed
-            self.clock.sleep(min(self.settings.poll_s, 2.0))
+            busy = any(not closing.waits_for_its_end for closing in open_)
+            self.clock.sleep(min(self.settings.poll_s, 2.0) if busy else self.settings.poll_s)
 
 
 class Closing:
@@ -92,6 +93,8 @@ class Closing:
     def __init__(self, releaser: Releaser, job: Job) -> None:
         self.r, self.job = releaser, job
         self.given_up: Unreleased | None = None
+        self.waits_for_its_end = False
+        """It runs and is left to finish: nothing is in a hurry."""
         self._begun = releaser.clock.monotonic()
         self._ended_at: float | None = None
         self._missing_since: float | None = None
@@ -119,6 +122,7 @@ class Closing:
     def _seen(self, description: Mapping[str, Any]) -> None:
         look = observation(self.job.name, description)
         status = JobStatus.of(look.status)
+        self.waits_for_its_end = not status.terminal and not self.r.stop_running
         if fingerprint_of(description) != self.job.intent.fingerprint:
             # Someone else's job under our name: ours never came to be, and theirs is not touched.
             self._closed(Closed.NEVER_HAD_POOL)

@@ -11,6 +11,7 @@ import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any
 
 from sweeper.engine import states
@@ -229,7 +230,8 @@ class Twin:
     def _through_faults(self, operation: str, params: Mapping[str, Any], name: str) -> dict[str, Any]:
         wire, clock = self._wire, self.clock
         clock.sleep(wire.latency())
-        if operation in self.service.operations:
+        settings = self.service.settings
+        if (settings.deny or settings.keep_alive_below_s is not None) and operation in self.service.operations:
             self.permissions.check_training(operation, params)
         job = self.service.jobs.get(name)
         created = None if job is None else job.created
@@ -258,7 +260,9 @@ class Twin:
         """Let everything happen that happens by itself until now, in the order of time."""
         service, batch, events = self.service, self.batch, self._events
         while True:
-            due = min((at for at in (service.next_due(), batch.next_due()) if at is not None), default=None)
+            due, other = service.next_due(), batch.next_due()
+            if due is None or (other is not None and other < due):
+                due = other
             if events and events[0][0] <= now and (due is None or events[0][0] <= due):
                 at, _, what, name, attempt = heapq.heappop(events)
                 self._happen(what, name, attempt, at)
@@ -411,16 +415,22 @@ def _kind(error: ServiceError) -> ApiErrorKind:
 _TIMES = ("CreationTime", "LastModifiedTime", "TrainingStartTime", "TrainingEndTime")
 
 
+@lru_cache(maxsize=1024)
+def _moment(at: float) -> datetime:
+    """The same few moments are told at every look."""
+    return datetime.fromtimestamp(at, _UTC)
+
+
 def _with_datetimes(answer: dict[str, Any]) -> Description:
     """Epoch seconds as boto3 gives them: aware datetimes."""
-    moment = datetime.fromtimestamp
+    moment = _moment
     for key in _TIMES:
         if key in answer:
-            answer[key] = moment(answer[key], _UTC)
+            answer[key] = moment(answer[key])
     for transition in answer.get("SecondaryStatusTransitions", ()):
         for key in ("StartTime", "EndTime"):
             if key in transition:
-                transition[key] = moment(transition[key], _UTC)
+                transition[key] = moment(transition[key])
     for metric in answer.get("FinalMetricDataList", ()):
-        metric["Timestamp"] = moment(metric["Timestamp"], _UTC)
+        metric["Timestamp"] = moment(metric["Timestamp"])
     return answer

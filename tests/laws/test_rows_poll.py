@@ -17,6 +17,7 @@ from sweeper.core.chain import Job
 from sweeper.core.events import TrialStatus
 from sweeper.core.results import best
 from sweeper.core.results import results as table
+from sweeper.core.stop import rules
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.settings import ServiceSettings
 from sweeper.errors import ApiError, ApiErrorKind
@@ -134,6 +135,20 @@ def test_row_55_a_laptop_that_sleeps_loses_nothing(outside: Make, n: int) -> Non
     """After eight hours the job has ended and the pool is gone: the result is read, the next job starts cold."""
     here = outside(clock=Sleeper(n))
     completes(here)
+
+
+def test_row_56_a_job_that_never_gets_a_machine_is_stopped_by_a_limit_of_time(outside: Make) -> None:
+    """Where the service waits for ever, `max_seconds` does not: the job is stopped unlaunched and leaves no pool."""
+    sweep = make_sweep(stop=rules({"max_seconds": 3600}))
+    here = outside(sweep=sweep, settings=ServiceSettings(cold_start_s=1e7, settle_gap_s=2.0))
+    begun = here.clock.now()
+    ending = here.run()
+    assert ending.why == "max_seconds = 3600"
+    assert 3600 <= here.calls("StopTrainingJob")[0].at - begun <= 3610
+    assert here.clock.now() - begun <= 4000
+    assert here.statuses == [TrialStatus.INTERRUPTED, TrialStatus.PLANNED]  # the next run takes them
+    assert here.pools == ["never_had_pool"]
+    assert here.whole()
 
 
 def test_row_57_no_capacity_is_tried_again_as_the_experiment_says(outside: Make) -> None:
