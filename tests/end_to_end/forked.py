@@ -5,6 +5,7 @@ What it does not show is that the program starts: test_run.py, test_signals.py a
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -85,7 +86,7 @@ def command(arguments: list[str]) -> int:
     return cli.main(arguments)
 
 
-def start_engine(state: Path) -> None:
+def start_engine(state: Path, **settings: Any) -> None:
     """Start the engine of this folder, as `launch.ensure` would, and wait until it answers."""
     state.mkdir(parents=True)
     reader, writer = os.pipe()
@@ -100,6 +101,7 @@ def start_engine(state: Path) -> None:
             logging.disable(logging.NOTSET)
             logging.getLogger().handlers.clear()
             sys.argv = ["engine", "--state-dir", str(state), "--ready-fd", str(writer), "--wait-lock-s", "5"]
+            sys.argv += ["--settings", json.dumps(settings)]
             return server.main()
 
         heed = (signal.SIGINT, signal.SIGTERM)
