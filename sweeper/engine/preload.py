@@ -124,10 +124,12 @@ class Preloaded:
     def begin(self, argv: list[str], environ: dict[str, str], folder: str) -> None:
         """Be the script's interpreter as if it had just started, or become one that has."""
         self.argv, self.environ, self.folder, self.cwd = argv, environ, folder, str(Path.cwd())
-        os.closerange(3, 65536)
-        for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1):
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        gc.collect()  # frames and handlers of the engine are gone: what they had open is closed by its owners
+        os.closerange(3, 65536)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
         self._set(self.environ)
         sys.argv[:], sys.orig_argv[:] = self.argv[1:], self.argv

@@ -30,6 +30,13 @@ else:  # by their files: hook/sitecustomize.py
     from preload import Preloaded, RefusedError
 
 DRIVER = "input/data/sweeper/driver.py"
+_AS_PYTHON_STARTS = {
+    signal.SIGTERM: signal.SIG_DFL,
+    signal.SIGUSR1: signal.SIG_DFL,
+    signal.SIGCHLD: signal.SIG_DFL,
+    signal.SIGPIPE: signal.SIG_IGN,
+    signal.SIGXFSZ: signal.SIG_IGN,
+}
 # what a shell and Python themselves add to the environment of a job
 _ADDED = ("LC_CTYPE", "PWD", "OLDPWD", "SHLVL", "_")
 
@@ -92,9 +99,10 @@ class Hot(container.Container):
         return namespaces
 
     def _program(self) -> None:
-        os.closerange(3, 65536)
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # as Python has them
-            signal.signal(number, signal.SIG_IGN)
+        signal.set_wakeup_fd(-1)
+        for number, action in _AS_PYTHON_STARTS.items():
+            signal.signal(number, action)
+        os.closerange(3, 65536)  # from here on the supervisor may send signals
         added = {name: self.ready.start[name] for name in _ADDED if name in self.ready.start}
         os.environ.clear()
         os.environ.update({**added, **self.spec["env"]})
@@ -159,7 +167,6 @@ def wait(descriptor: int, notes: str) -> None:
             _fork_job(channel)
     except Script as unwound:
         script = unwound.args
-    # now that the frames are gone, and with them what they had open
     try:
         ready.begin(*script)
     except Exception as error:  # noqa: BLE001 - a fresh interpreter can do no worse

@@ -140,6 +140,7 @@ print("same", json.dumps({
     "norm": float(np.linalg.norm(np.arange(90.0).reshape(9, 10) @ np.ones((10, 7)))),
     "seeded": np.random.default_rng(3).random(), "beside": beside.__file__, "home": os.path.expanduser("~"),
     "seekable": sys.stdout.seekable(), "randomized": sys.flags.hash_randomization, "input": sys.stdin.read(),
+    "wakeup": signal.set_wakeup_fd(-1),
     "modules": sorted(m for m in sys.modules if m.startswith("numpy.")),
 }))
 print("own", json.dumps([os.getpid(), random.random(), np.random.rand(), os.environ["TRAINING_JOB_NAME"]]))
