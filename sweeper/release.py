@@ -195,12 +195,12 @@ class Closing:
     def _no_answer(self, error: ApiError) -> None:
         self._last_problem = str(error)
         self._silent_since = self._now if self._silent_since is None else self._silent_since
-        waited, silent = self._now - self._begun, self._now - self._silent_since
+        silent = self._now - self._silent_since  # a job may run, or wait in a queue, for long before it falls silent
         if error.kind is ApiErrorKind.NOT_FOUND:
             self._not_found()
-        elif error.kind is ApiErrorKind.DENIED and waited > DENIED_S:
+        elif error.kind is ApiErrorKind.DENIED and silent > DENIED_S:
             self._give_up(f"looking at it was denied: {error.message}")
-        elif waited > self._bound_s() or (self.r.impatient() and silent > IMPATIENT_S):
+        elif silent > self._bound_s() or (self.r.impatient() and silent > IMPATIENT_S):
             self._give_up(f"the service could not be asked: {error.message}")
 
     def _not_found(self) -> None:
@@ -212,7 +212,7 @@ class Closing:
             self._closed(Closed.EXPIRED_BY_BOUND)  # deleted by someone; the keep-alive has ended by now
 
     def _bound_s(self) -> float:
-        """Seconds after which nothing of this job can bill: counted from the end when it is known."""
+        """Seconds after the last answer in which something of this job may still bill."""
         run = 0.0 if self.job.ended else self.job.intent.max_runtime_s + GRACE_S
         return run + self.job.keep_alive_s + GRACE_S
 

@@ -253,6 +253,8 @@ def test_a_payload_is_judged_when_it_is_sent() -> None:
     assert queue.ended(queue.submit("no-json", serviceRequestPayload="{"))["statusReason"].startswith(
         f"{PREFIX} ValidationException: "
     )
+    endless = payload("endless").replace('"InstanceCount": 1', '"InstanceCount": 1e999')
+    assert queue.ended(queue.submit("endless", serviceRequestPayload=endless))["status"] == "FAILED"
     told = queue.ended(queue.submit("no-quota"))
     assert told["status"] == "FAILED" and "ResourceLimitExceeded" in told["statusReason"]
     assert "latestAttempt" not in told and "serviceResourceId" not in told["attempts"][0]
@@ -336,6 +338,30 @@ def test_the_same_request_with_the_same_token_makes_one_job(rejects: bool) -> No
         assert queue.submit("once", clientToken="t") == first
     others = {queue.submit("once"), queue.submit("once", clientToken="u"), queue.submit("once", tags={"a": "b"})}
     assert len(others | {first}) == 4
+
+
+def test_a_queue_that_is_deleted_ends_its_jobs_and_goes_when_they_have_ended() -> None:
+    """As the documents say: it takes no jobs first, and has none in the end."""
+    queue = Queue(twin(Script(seconds=100, stops_in=5)), capacity=1)
+    running, waiting = queue.submit("running"), queue.submit("waiting")
+    queue.twin.clock.sleep(10)
+    with pytest.raises(ServiceError, match="must be DISABLED first"):
+        queue.twin.apply("DeleteJobQueue", {"jobQueue": "q"})
+    queue.twin.apply("UpdateJobQueue", {"jobQueue": "q", "state": "DISABLED"})
+    queue.twin.apply("DeleteJobQueue", {"jobQueue": "q"})
+    (told,) = queue.twin.apply("DescribeJobQueues", {})["jobQueues"]
+    assert (told["status"], queue.describe(waiting)["status"]) == ("DELETING", "FAILED")
+    assert queue.ended(running)["statusReason"] == "The job queue was deleted"
+    assert queue.twin.apply("DescribeJobQueues", {})["jobQueues"] == []
+
+
+def test_an_engine_that_is_stopped_leaves_no_job_that_would_go_on_later() -> None:
+    """What waits ends at once, and what runs is not tried again."""
+    queue = Queue(twin(Script(seconds=100)), capacity=1)
+    jobs = [queue.submit(f"j{n}", retryStrategy={"attempts": 3}) for n in range(3)]
+    queue.twin.batch.terminate_all("The engine was stopped", queue.twin.clock.now())
+    assert [queue.ended(job)["statusReason"] for job in jobs] == ["The engine was stopped"] * 3
+    assert len(queue.twin.service.jobs) == 1
 
 
 def test_five_calls_a_second() -> None:

@@ -278,6 +278,11 @@ def test_row_84_everything_at_once(tmp_path: Path, seed: int) -> None:
         except Crash:
             drawn.dead = False
             here.clock.sleep(rng.choice((1.0, 300.0, 3000.0)))
+            if rng.random() < 0.3:
+                watched, drawn.risk = drawn.risk, 0.0
+                here.watchdog()
+                drawn.risk = watched
+                assert here.open() == []
             continue
         except SweeperError as error:
             here.listener.say(str(error))

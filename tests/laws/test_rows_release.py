@@ -40,6 +40,18 @@ def test_row_72_a_death_between_result_and_decision_changes_no_decision(outside:
     assert here.whole()
 
 
+@pytest.mark.parametrize("error", [ServiceError("ThrottlingException", "Rate exceeded"), denied()], ids=str)
+def test_row_63_one_call_that_fails_after_a_long_wait_is_not_the_end(outside: Make, error: ServiceError) -> None:
+    """Time counts from the last answer: a watchdog that has waited an hour for a job still releases its pool."""
+    behaviour = scripts(x0=Script(3000.0))
+    here = outside(
+        Trouble("DescribeTrainingJob", error, when=lambda twin: not twin.service.running), behaviour=behaviour
+    )
+    here.dies(after=ev.Created)
+    here.watchdog()
+    assert here.nothing_is_open()
+
+
 @pytest.mark.parametrize("gap_s", [0.0, 30.0, 90.0])
 def test_row_75_a_pool_that_is_not_shown_yet_is_waited_for(outside: Make, gap_s: float) -> None:
     """No status for up to 90 s after the end is not taken for no pool: it is released once it shows."""

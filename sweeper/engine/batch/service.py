@@ -205,5 +205,5 @@ def _instances(params: Mapping[str, Any]) -> int:
     """How many the payload asks for; one that cannot be read fails later, as the payload does."""
     try:
         return max(1, int(json.loads(params["serviceRequestPayload"])["ResourceConfig"]["InstanceCount"]))
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return 1
