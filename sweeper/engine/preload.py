@@ -94,7 +94,7 @@ class Preloaded:
         self.places = {name: _place(name) for name in self.hidden if "." not in name}
         self.stats = _stats([sys.executable, *lasting, *_files(self.hidden)])
         gc.collect()
-        gc.freeze()  # the forks share this memory as long as nobody counts it
+        gc.freeze()  # the forks share this memory as long as no garbage collection counts it
 
     def _set(self, environ: dict[str, str]) -> None:
         os.environ.clear()
@@ -137,7 +137,7 @@ class Preloaded:
         for entry in filter(_is_jobs, list(sys.path_importer_cache)):  # there was no such folder until now
             del sys.path_importer_cache[entry]
         warnings.filters[:] = self.filters  # type: ignore[index]
-        gc.unfreeze()  # what Python clears as it ends may be reached through modules that are here since before
+        _renew_main()
         if why := self._unlike_start():
             self.cold(why)
         sys.meta_path.insert(0, self)
@@ -271,6 +271,13 @@ def _generators() -> bool:
         fresh.append(known["numpy.random"].mtrand._rand)
     found = [o for o in every if isinstance(o, tuple(kinds)) and type(o).__name__ != "SystemRandom"]
     return any(all(o is not one for one in fresh) for o in found)
+
+
+def _renew_main() -> None:
+    """The script's own module must not be among what is never collected: what it leaves open is closed at its end."""
+    fresh = ModuleType("__main__")
+    fresh.__dict__.update(sys.modules["__main__"].__dict__)
+    sys.modules["__main__"] = fresh
 
 
 def _reseed(modules: dict[str, ModuleType]) -> None:
