@@ -27,6 +27,7 @@ _METHODS = {
     "DescribeJobQueues": ("describe_job_queues", 5, "jobQueues"),
     "DescribeServiceEnvironments": ("describe_service_environments", 5, "serviceEnvironments"),
     "CreateServiceEnvironment": ("create_service_environment", 1, "serviceEnvironmentArn"),
+    "ListSchedulingPolicies": ("list_scheduling_policies", 5, "schedulingPolicies"),
     "CreateSchedulingPolicy": ("create_scheduling_policy", 1, "arn"),
     "CreateJobQueue": ("create_job_queue", 1, "jobQueueArn"),
 }

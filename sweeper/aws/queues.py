@@ -32,7 +32,7 @@ def ensure(call: Call, options: QueueOptions, instances: int) -> bool:
     """Make the queue if there is none of its name, with room for one job of so many instances. True when made."""
     if _told(call, options.queue) is not None:
         return False
-    name = options.queue
+    name = options.queue.rpartition("/")[2]  # an ARN ends with it
     room = [{"maxCapacity": instances, "capacityUnit": "NUM_INSTANCES"}]
     environments = call("DescribeServiceEnvironments", {"serviceEnvironments": [name]})["serviceEnvironments"]
     if not environments:
@@ -46,7 +46,11 @@ def ensure(call: Call, options: QueueOptions, instances: int) -> bool:
         "serviceEnvironmentOrder": order,
     }
     if options.share_identifier:
-        queue["schedulingPolicyArn"] = call("CreateSchedulingPolicy", {"name": name, "fairsharePolicy": {}})["arn"]
+        known = [str(policy["arn"]) for policy in call("ListSchedulingPolicies", {})["schedulingPolicies"]]
+        made = next((arn for arn in known if arn.endswith(f"/{name}")), None)
+        queue["schedulingPolicyArn"] = (
+            made or call("CreateSchedulingPolicy", {"name": name, "fairsharePolicy": {}})["arn"]
+        )
     call("CreateJobQueue", queue)
     return True
 

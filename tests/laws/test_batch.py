@@ -238,7 +238,11 @@ def test_a_queue_that_would_refuse_the_jobs_is_told_before_anything_is_sent(tmp_
             queues.check(call, options)
     queues.check(call, QUEUE)
     fair = QueueOptions("fair", "ann")
+    call("CreateSchedulingPolicy", {"name": "fair"})  # as far as an earlier run has come
     assert queues.ensure(call, fair, 2) and not queues.ensure(call, fair, 2)
+    by_arn = QueueOptions("arn:aws:batch:us-east-1:123456789012:job-queue/other")
+    assert queues.ensure(call, by_arn, 1)
+    queues.check(call, by_arn)
     queues.check(call, fair)
     with pytest.raises(UsageError, match="fair has a fair-share policy: say whose"):
         queues.check(call, QueueOptions("fair"))
