@@ -19,6 +19,7 @@ import pytest
 
 from sweeper.engine import launch
 from tests.end_to_end.forked import Forked, command, start_engine
+from tests.end_to_end.terminal import Opened
 
 EXPERIMENT = """\
 name: tiny
@@ -72,9 +73,9 @@ class Project:
         """The command line of a run of `tiny`."""
         return [sys.executable, "-m", "sweeper", "+experiment=tiny", *arguments]
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a run in the background."""
-        return self._forked("+experiment=tiny", *arguments)
+    def start(self, *arguments: str, before: Callable[[], None] | None = None) -> subprocess.Popen[str]:
+        """Start a run in the background; `before` prepares its process."""
+        return self._forked("+experiment=tiny", *arguments, before=before)
 
     def run(self, *arguments: str) -> Ended:
         """Run `tiny` to its end."""
@@ -84,7 +85,7 @@ class Project:
         """Run any other command of sweeper to its end."""
         return self.ended(self._forked(*arguments))
 
-    def _forked(self, *arguments: str) -> subprocess.Popen[str]:
+    def _forked(self, *arguments: str, before: Callable[[], None] | None = None) -> subprocess.Popen[str]:
         return Forked(
             command,
             arguments,
@@ -92,7 +93,7 @@ class Project:
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            preexec_fn=heed_signals,
+            preexec_fn=before or heed_signals,
         )
 
     @staticmethod
@@ -168,3 +169,11 @@ def fresh_project(tmp_path: Path) -> Iterator[Project]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SWEEPER_"))}
     yield Project(tmp_path, {**kept, "XDG_STATE_HOME": str(tmp_path / "state"), "SWEEPER_OWNER": "tester"})
     launch.stop(tmp_path / ".sweeper/engine")
+
+
+@pytest.fixture
+def opened(project: Project) -> Iterator[Opened]:
+    """Runs of `tiny` on terminals."""
+    terminals = Opened(project)
+    yield terminals
+    terminals.kill()

@@ -34,9 +34,12 @@ class Forked(subprocess.Popen[str]):
 
     def _execute_child(self, args: list[str], _executable: object, preexec_fn: Any, *rest: Any) -> None:
         _, _, cwd, env, _, _, _, *pipes = rest[:13]
+        new_session = rest[18]
         p2cread, _, _, c2pwrite, _, errwrite = pipes
         self.pid = os.fork()
         if not self.pid:
+            if new_session:
+                os.setsid()
             become(lambda: self._function(args), (p2cread, c2pwrite, errwrite), cwd, env, preexec_fn)
         self._child_created = True
         self._close_pipe_fds(*pipes)
@@ -54,13 +57,13 @@ def become(
     code = 99
     try:
         logging.disable()  # what other tests have left in this process is not ours to print
+        for number, fd in enumerate(streams):
+            os.dup2(fd if fd != -1 else os.open(os.devnull, os.O_RDWR), number)
         if before:
             before()
         os.chdir(cwd)
         os.environ.clear()
         os.environ.update(environment)
-        for number, fd in enumerate(streams):
-            os.dup2(fd if fd != -1 else os.open(os.devnull, os.O_RDWR), number)
         os.closerange(3, keep if keep > 3 else MOST_DESCRIPTORS)
         os.closerange(max(keep, 3) + 1, MOST_DESCRIPTORS)
         sys.stdin, sys.stdout, sys.stderr = (

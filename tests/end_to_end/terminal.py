@@ -8,7 +8,6 @@ import pty
 import select
 import signal
 import struct
-import subprocess
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,12 +16,14 @@ from typing import Any
 
 import pyte
 
+from tests.end_to_end.forked import Forked, command
+
 
 class Terminal:
-    """Runs a command on a terminal of its own, as a window would: closing it hangs up."""
+    """Runs sweeper on a terminal of its own, as a window would: closing it hangs up."""
 
     def __init__(
-        self, command: Sequence[str], cwd: Path, environment: Mapping[str, str], columns: int, rows: int
+        self, arguments: Sequence[str], cwd: Path, environment: Mapping[str, str], columns: int, rows: int
     ) -> None:
         self.bytes = b""
         self.frames: list[list[str]] = []
@@ -30,10 +31,11 @@ class Terminal:
         self._stream = pyte.ByteStream(self.screen)
         self._master, worker = pty.openpty()
         fcntl.ioctl(worker, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        self.process = subprocess.Popen(
+        self.process = Forked(
             command,
+            arguments,
             cwd=cwd,
-            env={**environment, "TERM": "xterm-256color"},
+            env=environment,
             stdin=worker,
             stdout=worker,
             stderr=worker,
@@ -108,8 +110,8 @@ class Opened:
 
     def __call__(self, *arguments: str, columns: int = 80, rows: int = 24, env: Sequence[str] = ()) -> Terminal:
         """A run of `tiny` on a terminal of this size."""
-        command = ["env", *env, *self._project.command(*arguments)] if env else self._project.command(*arguments)
-        terminal = Terminal(command, self._project.root, self._project.environment, columns, rows)
+        environment = {**self._project.environment, "TERM": "xterm-256color", **dict(word.split("=") for word in env)}
+        terminal = Terminal(["+experiment=tiny", *arguments], self._project.root, environment, columns, rows)
         self._all.append(terminal)
         return terminal
 

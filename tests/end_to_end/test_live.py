@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -34,14 +33,6 @@ def stepping(project: Project) -> Project:
     script = project.root / "experiments/scripts/tiny/train.py"
     script.write_text(script.read_text().replace("time.sleep(a.wait)\n", STEPS))
     return project
-
-
-@pytest.fixture
-def opened(project: Project) -> Iterator[Opened]:
-    """Runs of `tiny` on terminals."""
-    terminals = Opened(project)
-    yield terminals
-    terminals.kill()
 
 
 def table_of(terminal: Terminal) -> list[str]:

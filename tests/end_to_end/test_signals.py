@@ -14,7 +14,7 @@ import pytest
 from sweeper.core.events import Stopping
 from sweeper.journal import read
 from tests.end_to_end.conftest import Project, wait_for
-from tests.end_to_end.terminal import Terminal
+from tests.end_to_end.terminal import Opened
 
 TWO = "sweep.grid={hyperparameters.x: [1, 2]}"
 
@@ -27,19 +27,6 @@ def ignoring(*numbers: signal.Signals) -> Callable[[], None]:
             signal.signal(number, signal.SIG_IGN)
 
     return ignore
-
-
-def started(project: Project, before: Callable[[], None], *arguments: str) -> subprocess.Popen[str]:
-    """A run whose process was prepared so."""
-    return subprocess.Popen(
-        project.command(*arguments),
-        cwd=project.root,
-        env=project.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=before,
-    )
 
 
 def journaled(project: Project, reason: str) -> bool:
@@ -69,7 +56,7 @@ def test_an_inherited_ignored_signal_stays_ignored(project: Project, number: sig
     """Under nohup, or in the background of a shell, the signal that is ignored there does not end the sweep."""
     holding = held(project)
     next(holding)
-    running = started(project, ignoring(number), TWO)
+    running = project.start(TWO, before=ignoring(number))
     wait_for(project.begun, "the first trial trains")
     running.send_signal(number)
     next(holding, None)
@@ -77,9 +64,9 @@ def test_an_inherited_ignored_signal_stays_ignored(project: Project, number: sig
     assert (ended.code, [row["status"] for row in project.rows()]) == (0, ["completed", "completed"])
 
 
-def test_a_killed_terminal_window_ends_as_sighup_does(project: Project, holding: None) -> None:
+def test_a_killed_terminal_window_ends_as_sighup_does(project: Project, opened: Opened, holding: None) -> None:
     """The terminal is gone in the middle of training: job stopped, pool closed, exit code 129, results written."""
-    terminal = Terminal(project.command(TWO), project.root, project.environment, 80, 24)
+    terminal = opened(TWO)
     terminal.until(project.begun)
     terminal.close_window()
     assert terminal.process.wait(60) == 129
@@ -88,9 +75,9 @@ def test_a_killed_terminal_window_ends_as_sighup_does(project: Project, holding:
     assert [row["status"] for row in project.rows()] == ["interrupted", "planned"]
 
 
-def test_ctrl_c_on_a_terminal_reaches_the_runner_alone(project: Project, holding: None) -> None:
+def test_ctrl_c_on_a_terminal_reaches_the_runner_alone(project: Project, opened: Opened, holding: None) -> None:
     """The key stops the job through the service, not by killing it; the pool is closed; exit code 130."""
-    terminal = Terminal(project.command(TWO), project.root, project.environment, 80, 24)
+    terminal = opened(TWO)
     terminal.until(project.begun)
     terminal.press(b"\x03")
     assert terminal.to_end() == 130
