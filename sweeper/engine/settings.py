@@ -81,14 +81,18 @@ class EngineSettings:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> EngineSettings:
-        """Build from one flat mapping; a name nobody knows raises ValueError."""
-        own = {f.name for f in fields(cls)} - {"service"}
+        """Build from one flat mapping; a name nobody knows or a value of another kind raises ValueError."""
+        own = {f.name: str(f.type) for f in fields(cls) if f.name != "service"}
         values = {**values, "faults": Faults(**values["faults"])} if isinstance(values.get("faults"), dict) else values
-        service = {f.name for f in fields(ServiceSettings)}
-        if unknown := sorted(set(values) - own - service):
+        service = {f.name: str(f.type) for f in fields(ServiceSettings)}
+        declared = {**own, **service}
+        if unknown := sorted(set(values) - set(declared)):
             raise ValueError(f"unknown engine setting: {', '.join(unknown)}")
         if isinstance(values.get("deny"), str):
             values = {**values, "deny": [values["deny"]]}
+        for name, value in values.items():
+            if not _fits(declared[name], value):
+                raise ValueError(f"{name}: {value!r} is no {declared[name]}")
         if values.get("deny"):
             from sweeper.engine import permissions  # it reads botocore's models
 
@@ -103,3 +107,22 @@ class EngineSettings:
         """The flat mapping `from_mapping` reads."""
         flat = asdict(self)
         return {**flat.pop("service"), **flat}
+
+
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "bool": bool,
+    "int": (int, float),
+    "float": (int, float),
+    "str": str,
+    "Mapping": Mapping,
+    "Sequence": (list, tuple),
+    "Faults": Faults,
+}
+
+
+def _fits(declared: str, value: object) -> bool:
+    """Is this a value of the declared type?"""
+    kind, *others = (word.partition("[")[0] for word in declared.split(" | "))
+    if value is None:
+        return "None" in others
+    return isinstance(value, _KINDS[kind]) and isinstance(value, bool) is (kind == "bool")

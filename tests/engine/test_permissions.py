@@ -9,9 +9,6 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from sweeper.engine.permissions import Permissions
-from sweeper.engine.settings import EngineSettings, ServiceSettings
-
 from .conftest import Clients, _serve, request
 
 DENIED = ["sagemaker:UpdateTrainingJob", "logs:Get*", "servicequotas:*", "iam:GetRole", "batch:submitservicejob"]
@@ -77,12 +74,3 @@ def test_the_simulator_says_what_the_services_do(denying: Clients) -> None:
     assert decision("sagemaker:CreateTrainingJob", "1799") == ("allowed", [])
     assert decision("sagemaker:CreateTrainingJob", "1800") == ("explicitDeny", [])
     assert decision("sagemaker:CreateTrainingJob") == ("allowed", ["sagemaker:KeepAlivePeriod"])
-
-
-def test_a_denial_of_nothing_is_refused_as_a_setting() -> None:
-    """An action that no service has, or that the engine cannot deny, is named; one action needs no list."""
-    with pytest.raises(ValueError, match="sagemaker:UpdateTrainingJobs, s3:PutObject"):
-        EngineSettings.from_mapping({"deny": ["sagemaker:UpdateTrainingJobs", "s3:PutObject", "iam:PassRole"]})
-    settings = EngineSettings.from_mapping({"deny": "sagemaker:*"})
-    assert not Permissions(settings.service).allows("sagemaker:StopTrainingJob")
-    assert Permissions(ServiceSettings()).allows("sagemaker:StopTrainingJob")

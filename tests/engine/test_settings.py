@@ -1,0 +1,36 @@
+"""Settings are checked before an engine starts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sweeper.engine.permissions import Permissions
+from sweeper.engine.settings import EngineSettings, ServiceSettings
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ({"keep_alive_below_s": "abc"}, r"keep_alive_below_s: 'abc' is no int \| None"),
+        ({"cold_start_s": True}, "cold_start_s: True is no float"),
+        ({"images": ["x"]}, "images: "),
+        ({"hot": 1}, "hot: 1 is no bool"),
+        ({"training_quota": None}, "training_quota: None"),
+    ],
+)
+def test_a_setting_of_the_wrong_kind_is_named(setting: dict[str, Any], told: str) -> None:
+    """Before an engine starts, not when a job meets it; what was told comes back as it was."""
+    with pytest.raises(ValueError, match=told):
+        EngineSettings.from_mapping(setting)
+    assert EngineSettings.from_mapping(EngineSettings().to_mapping()) == EngineSettings()
+
+
+def test_a_denial_of_nothing_is_refused_as_a_setting() -> None:
+    """An action that no service has, or that the engine cannot deny, is named; one action needs no list."""
+    with pytest.raises(ValueError, match="sagemaker:UpdateTrainingJobs, s3:PutObject"):
+        EngineSettings.from_mapping({"deny": ["sagemaker:UpdateTrainingJobs", "s3:PutObject", "iam:PassRole"]})
+    settings = EngineSettings.from_mapping({"deny": "sagemaker:*"})
+    assert not Permissions(settings.service).allows("sagemaker:StopTrainingJob")
+    assert Permissions(ServiceSettings()).allows("sagemaker:StopTrainingJob")
