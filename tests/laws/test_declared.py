@@ -44,6 +44,16 @@ def test_the_declared_rules_end_a_simulated_sweep(capsys: pytest.CaptureFixture[
     assert json.loads(capsys.readouterr().out)["ended"] == {"budget_usd": 2}
 
 
+def test_a_search_that_learns_proposes_the_same_after_every_death(capsys: pytest.CaptureFixture[str]) -> None:
+    """Optuna's ask and tell, replayed from the journal by each invocation."""
+    pytest.importorskip("optuna")
+    optuna = "+sweep.optuna={count: 3, seed: 1, startup: 1, of: {hyperparameters.rank: {int: [1, 32]}}}"
+    assert simulate.main(["+experiment=lora_ranks", "sweep.grid=null", optuna, "--seeds", "6", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["trials"], told["violations"]) == (3, [])
+    assert told["deaths"] > 0
+
+
 def test_a_broken_invariant_is_told_with_its_trace_and_what_replays_it(capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 1; the command that is told breaks the same invariant again, with every call of it."""
     broken = MUTANTS["no wait for WarmPoolStatus at release"]

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from sweeper.aws.lease import HEARTBEAT_S
 from sweeper.core import events as ev
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import PoolSettings
 from sweeper.core.request import build, job_name
 from sweeper.core.stop import rules
+from sweeper.core.verify import verify
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.settings import ServiceSettings
 from sweeper.errors import ApiError, ApiErrorKind, ForeignNameError
@@ -131,6 +133,28 @@ def test_row_37_a_job_is_kept_as_long_as_its_creator_asked_whatever_we_meant(out
     assert here.whole()
 
 
+def test_row_37_an_attempt_that_never_was_keeps_its_name(outside: Make) -> None:
+    """Given up before it reached the service, it is the same attempt the next time: no journal is needed to find it."""
+    caught: list[int] = []
+
+    def pressed(twin: Any) -> bool:
+        caught.append(2)
+        return True
+
+    here = outside(Trouble(CREATE, THROTTLED, when=pressed), sweep=make_sweep(1))
+    here.caught = caught
+    assert here.run().signal == 2
+    assert here.pools == ["never_had_pool"] and not here.ledger.jobs
+    caught.clear()
+    here.run()
+    assert [job.name[-3:] for job in here.ledger.jobs] == ["a01"]
+    assert verify(here.journal) == []
+    here.path.unlink()
+    here.run()
+    assert here.statuses == [TrialStatus.COMPLETED]
+    assert len(here.ledger.jobs) == 1 and here.whole()
+
+
 def test_row_38_a_job_that_was_deleted_is_lost_and_never_created_again(outside: Make) -> None:
     """An acknowledged job that is gone is told as lost_remote; its free name is not used again."""
     here = outside()
@@ -184,6 +208,22 @@ def test_row_41_what_is_too_new_to_be_seen_is_tried_again(outside: Make, text: s
     """A role or bucket that the service does not see yet is no end for two minutes."""
     here = outside(Trouble(CREATE, invalid(text), times=5))
     goes_on_to_the_end(here)
+
+
+def test_row_40_the_lease_is_kept_while_a_full_quota_is_waited_for(outside: Make) -> None:
+    """The pauses grow to ten minutes; nobody is silent for longer than a heartbeat meanwhile."""
+    here = outside(Trouble(CREATE, FULL, times=11))
+    asked: list[float] = []
+
+    def held() -> bool:
+        asked.append(here.clock.now())
+        return True
+
+    here.lease_held = held
+    goes_on_to_the_end(here)
+    assert max(b - a for a, b in pairwise(asked)) <= HEARTBEAT_S
+    sent = [call.at for call in here.calls(CREATE)]
+    assert max(b - a for a, b in pairwise(sent)) > 600
 
 
 def test_row_41_what_stays_invisible_is_an_end_after_two_minutes(outside: Make) -> None:
