@@ -196,7 +196,9 @@ class Host:
         try:
             with ExitStack() as stack:
                 self._lock(stack)
-                closer = Closer(self.twin, self.sweep.engine_settings, self.twin.clock, self.listener.say)
+                api = DyingApi(self.twin, self.twin, Danger(self.rng, 0.0, 0))
+                api.sent = self.sent
+                closer = Closer(api, self.sweep.engine_settings, self.twin.clock, self.listener.say)
                 closer.close_all(fold(self.journal.events()), stop_running=False)
         except LockHeldError:
             return

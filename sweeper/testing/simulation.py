@@ -162,7 +162,8 @@ class Simulation:
             host.ending = None  # refused by a foreign name: there are no results to be lost
         sharing = [other for other in self.hosts if other.journal is host.journal]
         found = host.check(left=any(other.ending is None for other in sharing))
-        if ending and (ending.unreleased or ending.signal) and not self.squatted:
+        unfinished = bool(ending.unreleased or ending.signal) if ending else not host.abandoned
+        if unfinished and not self.squatted:
             found.append("liveness: the sweep did not finish in the quiet phase")
         return found
 
