@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweeper.engine import folders, launch, rules
+from sweeper.engine.batch import wire
+from sweeper.engine.batch.service import Batch
 from sweeper.engine.container import LOG_MAX, Log, escape
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.folders import InputError
@@ -84,6 +88,85 @@ def test_a_request_with_anything_anywhere_is_answered_or_refused(data: st.DataOb
         return
     answer = service.call("DescribeTrainingJob", {"TrainingJobName": changed["TrainingJobName"]}, 1e9)
     assert rules.broken("DescribeTrainingJob", rules.shaped("DescribeTrainingJob", answer)) == []
+
+
+KIND = "SAGEMAKER_TRAINING"
+LIMIT = "MISCONFIGURATION:SERVICE_ENVIRONMENT_MAX_RESOURCE"
+ACTION = {"reason": LIMIT, "state": "RUNNABLE", "maxTimeSeconds": 600, "action": "TERMINATE"}
+BATCH: list[tuple[str, dict[str, Any]]] = [
+    (
+        "CreateServiceEnvironment",
+        {
+            "serviceEnvironmentName": "e",
+            "serviceEnvironmentType": KIND,
+            "capacityLimits": [{"maxCapacity": 1, "capacityUnit": "NUM_INSTANCES"}],
+        },
+    ),
+    (
+        "CreateSchedulingPolicy",
+        {"name": "p", "fairsharePolicy": {"shareDistribution": [{"shareIdentifier": "A", "weightFactor": 0.5}]}},
+    ),
+    (
+        "CreateJobQueue",
+        {
+            "jobQueueName": "q",
+            "priority": 1,
+            "serviceEnvironmentOrder": [{"order": 1, "serviceEnvironment": "e"}],
+            "schedulingPolicyArn": "arn:aws:batch:us-east-1:123456789012:scheduling-policy/p",
+            "jobStateTimeLimitActions": [ACTION],
+        },
+    ),
+    (
+        "SubmitServiceJob",
+        {
+            "jobName": "j",
+            "jobQueue": "q",
+            "serviceJobType": KIND,
+            "serviceRequestPayload": json.dumps(request("queued")),
+            "shareIdentifier": "A",
+            "retryStrategy": {"attempts": 2, "evaluateOnExit": [{"action": "RETRY", "onStatusReason": "x*"}]},
+            "timeoutConfig": {"attemptDurationSeconds": 60},
+            "clientToken": "t",
+        },
+    ),
+    ("ListServiceJobs", {"jobQueue": "q", "filters": [{"name": "JOB_NAME", "values": ["j*"]}], "maxResults": 1}),
+    ("UpdateServiceEnvironment", {"serviceEnvironment": "e", "state": "ENABLED"}),
+    ("UpdateJobQueue", {"jobQueue": "q", "priority": 2}),
+    ("GetJobQueueSnapshot", {"jobQueue": "q"}),
+]
+
+
+class BatchOnly:
+    """AWS Batch and nothing around it, at a time that stands still."""
+
+    def __init__(self) -> None:
+        self.batch = Batch(Service(), lambda payload: rules.validated("CreateTrainingJob", payload))
+        self.batch_operations = self.batch.operations
+
+    def call_batch(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """One request."""
+        return self.batch.call(operation, params, 1e9)
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_batch_request_with_anything_anywhere_is_answered_or_refused(data: st.DataObject) -> None:
+    """Also in the payload; what is kept can be written, and nothing is due in the past."""
+    wrong = data.draw(st.integers(0, len(BATCH) - 1))
+    told, value = json.loads(BATCH[3][1]["serviceRequestPayload"]), data.draw(JSON)
+    payload = json.dumps(replaced(told, data.draw(st.sampled_from(paths(told))), value))
+    at = data.draw(st.sampled_from(paths(BATCH[wrong][1])))
+    world = BatchOnly()
+    for number, (operation, params) in enumerate(BATCH):
+        asked = replaced(params, at, value) if number == wrong else params
+        if number == 3 and wrong != 3:
+            asked = {**params, "serviceRequestPayload": payload}
+        with contextlib.suppress(ServiceError):
+            wire.answer(world, "POST", f"/v1/{operation.lower()}", "", asked)
+    for record in world.batch.changed:
+        json.dumps(world.batch.dump(record))
+    due = world.batch.next_due()
+    assert due is None or due >= 1e9
 
 
 @given(st.sampled_from(OPERATIONS), JSON)
