@@ -7,7 +7,7 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +58,18 @@ class Control:
         with self._changed:
             self._service.restore(jobs, pools)
             self._batch.restore(self._store.load_batch())
+            for ended_at, name in sorted(self._ended_meanwhile()):
+                self._service.container_left(name, ended_at)
             self._service.tick(time.time())
             self._flush()
         threading.Thread(target=self._pass_time, name="clock", daemon=True).start()
+
+    def _ended_meanwhile(self) -> Iterator[tuple[float, str]]:
+        """When each container ended that nobody saw end."""
+        for job in self._service.running:
+            ended = self.machine.folder(job.name).read_json("exit.json") if job.container and not job.exited else None
+            if ended is not None:
+                yield ended["ended_at"], job.name
 
     @property
     def operations(self) -> frozenset[str]:

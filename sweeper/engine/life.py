@@ -79,6 +79,13 @@ class Life(Ledger):
             job.enter(Secondary.UPLOADING, states.UPLOADING, now - job.unseen_s)
         self._effects.append(UploadArtifacts(name))
 
+    def container_left(self, name: str, at: float) -> None:
+        """It has ended at that time, though what it left is not read yet: no limit of time counts from there on."""
+        self.tick(at)
+        job = self._open(name)
+        if job is not None:
+            self._cancel(job, Timer.MAX_RUNTIME, Timer.KILL, Timer.INTERRUPT, Timer.MAX_WAIT)
+
     def vacated(self, name: str, now: float) -> None:
         """The checkpoints of an interrupted job are in S3, and its machine is gone: it waits for another."""
         self.tick(now)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -117,8 +119,16 @@ def test_a_running_job_is_adopted(folder: Path) -> None:
     assert clients.log("goes-on") == ["begun", "done"]
 
 
+def run_out(records: Path, at: float) -> None:
+    """The only job's time has run out then."""
+    with contextlib.closing(sqlite3.connect(records)) as db, db:
+        job = json.loads(db.execute("SELECT record FROM jobs").fetchone()[0])
+        job["timers"]["max_runtime"] = at
+        db.execute("UPDATE jobs SET record=?", (json.dumps(job),))
+
+
 def test_a_job_that_ended_meanwhile_is_found_by_its_exit(folder: Path) -> None:
-    """Its exit code and its time count although nobody was there to see it."""
+    """Its exit code and its time count although nobody was there to see it, and its time ran out only after that."""
     clients, pid = start(folder)
     clients.s3.create_bucket(Bucket="bucket")
     go = folder / "go"
@@ -129,11 +139,12 @@ def test_a_job_that_ended_meanwhile_is_found_by_its_exit(folder: Path) -> None:
     wait_for(lambda: gone(pid))
     go.touch()
     wait_for((folder / "jobs/alone/exit.json").exists)
+    told = json.loads((folder / "jobs/alone/exit.json").read_text())["ended_at"]
+    run_out(folder / "engine.db", told + 0.001)
     clients, _ = start(folder)
     found = clients.ended("alone")
     assert found["FailureReason"] == "AlgorithmError: , exit code: 7"
     begun = {t["Status"]: t["StartTime"].timestamp() for t in found["SecondaryStatusTransitions"]}
-    told = json.loads((folder / "jobs/alone/exit.json").read_text())["ended_at"]
     assert begun["Uploading"] == pytest.approx(told, abs=0.002)
 
 
