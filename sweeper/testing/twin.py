@@ -230,7 +230,7 @@ class Twin:
     def _through_faults(self, operation: str, params: Mapping[str, Any], name: str) -> dict[str, Any]:
         wire, clock = self._wire, self.clock
         clock.sleep(wire.latency())
-        settings = self.service.settings
+        settings = self.permissions.settings
         if (settings.deny or settings.keep_alive_below_s is not None) and operation in self.service.operations:
             self.permissions.check_training(operation, params)
         job = self.service.jobs.get(name)
