@@ -31,11 +31,16 @@ _HOOK = str(Path(__file__).with_name("hook"))
 _NOTES = "imports"
 READY_S = 10.0  # the longest that a job waits for imports that have begun before it
 _ANSWER_S = 5.0
+_AT_ONCE_S = 0.001
 _SURPRISES_MAX = 2  # after so many a pool's jobs start cold
 
 
 class ColdError(Exception):
     """This job cannot start hot; the message says why."""
+
+
+class LateError(ColdError):
+    """It cannot yet: the imports go on."""
 
 
 class Zygote:
@@ -44,7 +49,8 @@ class Zygote:
     def __init__(self, key: str, entry: str, notes: Path) -> None:
         self.key = key
         self._notes = notes
-        self._ready = False
+        self.ready = False
+        self._patience_s = READY_S
         known = ast.literal_eval(notes.read_text(encoding="utf-8"))
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         environ = lasting(known["start"])
@@ -68,16 +74,20 @@ class Zygote:
         """Its process."""
         return self._process.pid
 
-    def wait(self) -> None:
-        """Until it has imported everything; raises ColdError when it cannot, or not in time."""
+    def wait(self, timeout_s: float = READY_S) -> None:
+        """Until it has imported everything; raises ColdError when it cannot, LateError when it has not yet.
+
+        Only the first caller waits: where imports take so long, nobody is to wait for them again and again.
+        """
         if self._process.poll() is not None:
             raise ColdError(f"its interpreter has ended{self._last_words()}")
-        if not self._ready:
-            answer = self._answer(READY_S)
+        if not self.ready:
+            timeout_s, self._patience_s = min(timeout_s, self._patience_s), _AT_ONCE_S
+            answer = self._answer(timeout_s)
             self._notes.unlink(missing_ok=True)
             if not answer.startswith("+"):
                 raise ColdError(f"{answer[1:]}{self._last_words()}")
-            self._ready = True
+            self.ready = True
 
     def fork(self, folder: Path, *descriptors: int) -> int:
         """The process id of a new supervisor of this job; raises ColdError when there is none."""
@@ -98,7 +108,7 @@ class Zygote:
             self._socket.settimeout(timeout_s)
             answer = self._socket.recv(65536).decode()
         except TimeoutError as error:
-            raise ColdError("its interpreter does not answer in time") from error
+            raise LateError(f"its interpreter has not answered within {timeout_s:g} s") from error
         except OSError as error:
             raise ColdError(f"its interpreter is gone: {error.strerror}") from error
         if not answer:
@@ -134,24 +144,27 @@ class HotStarts:
         self._lock = threading.Lock()
         self._pools: dict[str, _Pool] = {}
 
-    def prepare(self, view: JobView, folder: JobFolder, spec: dict[str, Any]) -> None:
-        """Wait for the pool's interpreter, or see to it that this job tells what it imports. May change the spec."""
+    def prepare(self, view: JobView, folder: JobFolder, spec: dict[str, Any]) -> Zygote | None:
+        """The interpreter for this job; without one it may be made to tell what it imports, which changes its spec."""
         for name in (_NOTES, COLD):
             (folder.path / name).unlink(missing_ok=True)
         if not self._enabled or not view.keeps_pool or spec["argv"] != ["/bin/sh", "-c", START_DRIVER]:
-            return
+            return None
         try:
             key = _key(folder.ml / "input/data" / CHANNEL, spec)
         except ColdError as error:
             _LOG.info("job %s starts cold: %s", view.name, error)
-            return
+            return None
         pool = self._pool(view.pool_id)
         if pool.zygote is not None and pool.zygote.key != key:
             self._surprised(view, "its source or its environment is not what the pool's interpreter was made for")
         if pool.zygote is not None:
             try:
                 pool.zygote.wait()
-                return
+                return pool.zygote
+            except LateError as error:
+                _LOG.info("job %s starts cold: %s", view.name, error)
+                return None
             except ColdError as error:
                 self._surprised(view, str(error))
         if pool.surprises <= _SURPRISES_MAX:
@@ -162,15 +175,12 @@ class HotStarts:
                 "SWEEPER_ENGINE_NOTES": str(folder.path / _NOTES),
             }
             spec["env"] = {**spec["env"], **told}
+        return None
 
-    def fork(self, view: JobView, folder: JobFolder, *descriptors: int) -> int | None:
+    def fork(self, view: JobView, zygote: Zygote, folder: JobFolder, *descriptors: int) -> int | None:
         """The process id of a hot supervisor, to which these are handed: the lock, where to tell, where to complain."""
-        with self._lock:
-            pool = self._pools.get(view.pool_id)
-        if pool is None or pool.zygote is None or "imports_key" in (folder.read_json("spec.json") or {}):
-            return None
         try:
-            return pool.zygote.fork(folder.path, *descriptors)
+            return zygote.fork(folder.path, *descriptors)
         except ColdError as error:
             self._surprised(view, str(error))
             return None

@@ -34,7 +34,7 @@ from sweeper.engine.effects import (
     Vacate,
 )
 from sweeper.engine.folders import InputError, JobFolder, JobView
-from sweeper.engine.hot import HotStarts
+from sweeper.engine.hot import HotStarts, Zygote
 from sweeper.engine.metrics import Scanner
 from sweeper.engine.namespaces import Isolation
 from sweeper.engine.s3 import NoSuchBucketError, ObjectStore, parse_uri
@@ -182,7 +182,7 @@ class Machine:
             return
         folder = self.folder(name)
         try:
-            checkpoints = self._prepare(view, folder)
+            checkpoints, zygote = self._prepare(view, folder)
         except InputError as error:
             self._reports.failed(name, f"ClientError: {error}")
             return
@@ -191,7 +191,7 @@ class Machine:
                 del self._wanted[name]
                 stopped = True
             else:
-                pid, told, process = self._spawn(view, folder)
+                pid, told, process = self._spawn(view, folder, zygote)
                 self._supervisors[name] = pid
                 stopped = False
         if stopped:  # before there was anything to stop
@@ -207,7 +207,7 @@ class Machine:
         if process is not None:
             process.wait()
 
-    def _prepare(self, view: JobView, folder: JobFolder) -> Checkpoints:
+    def _prepare(self, view: JobView, folder: JobFolder) -> tuple[Checkpoints, Zygote | None]:
         """Lay everything out that the container needs; raises InputError."""
         folder.lay_out(view, self._cache(view.pool_id) if view.keeps_pool else None)
         folder.copy_inputs(view, self._objects)
@@ -216,9 +216,9 @@ class Machine:
         with self._lock:
             self._checkpoints[view.name] = checkpoints
         spec = self._spec(view, folder)
-        self._hot.prepare(view, folder, spec)
+        zygote = self._hot.prepare(view, folder, spec)
         folder.write_spec(spec)
-        return checkpoints
+        return checkpoints, zygote
 
     def _spec(self, view: JobView, folder: JobFolder) -> dict[str, Any]:
         private = self.isolation is not Isolation.NONE
@@ -258,7 +258,9 @@ class Machine:
             )
         return [folders.rewritten(word, root) for word in argv]
 
-    def _spawn(self, view: JobView, folder: JobFolder) -> tuple[int, IO[bytes], subprocess.Popen[bytes] | None]:
+    def _spawn(
+        self, view: JobView, folder: JobFolder, zygote: Zygote | None
+    ) -> tuple[int, IO[bytes], subprocess.Popen[bytes] | None]:
         """Start a supervisor that holds the job's lock from its first moment: its id, what it tells, it if cold."""
         lock = os.open(folder.lock, os.O_RDWR | os.O_CREAT, 0o600)
         reader, writer = os.pipe()
@@ -267,7 +269,9 @@ class Machine:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             with (folder.path / "supervisor.log").open("ab") as errors:
-                pid = self._hot.fork(view, folder, lock, writer, errors.fileno())
+                pid = None
+                if zygote is not None:
+                    pid = self._hot.fork(view, zygote, folder, lock, writer, errors.fileno())
                 if pid is None:
                     process = subprocess.Popen(
                         [sys.executable, "-I", "-S", container.__file__, str(folder.path)],

@@ -22,7 +22,7 @@ from sweeper.core.request import CHANNEL, START_DRIVER
 from sweeper.driver import driver
 from sweeper.engine import launch
 from sweeper.engine.folders import JobFolder, JobView
-from sweeper.engine.hot import ColdError, HotStarts, Zygote
+from sweeper.engine.hot import ColdError, HotStarts, LateError, Zygote
 
 from .conftest import FAST, Clients, _serve, channel, request, wait_for
 
@@ -55,7 +55,7 @@ class Jobs:
         self.clients.sagemaker.create_training_job(
             **request(
                 name,
-                algorithm={"ContainerEntrypoint": ["/bin/sh", "-c", START_DRIVER]},
+                algorithm={"ContainerEntrypoint": more.pop("entrypoint", ["/bin/sh", "-c", START_DRIVER])},
                 resources=resources,
                 Environment=environment or {"PYTHONHASHSEED": "7"},
                 InputDataConfig=[channel(CHANNEL, f"s3://bucket/{pool}/")],
@@ -139,12 +139,14 @@ print("same", json.dumps({
     "mask": str(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
     "norm": float(np.linalg.norm(np.arange(90.0).reshape(9, 10) @ np.ones((10, 7)))),
     "seeded": np.random.default_rng(3).random(), "beside": beside.__file__, "home": os.path.expanduser("~"),
+    "at home": os.listdir(os.path.expanduser("~")),
     "seekable": sys.stdout.seekable(), "randomized": sys.flags.hash_randomization, "input": sys.stdin.read(),
     "wakeup": signal.set_wakeup_fd(-1),
     "modules": sorted(m for m in sys.modules if m.startswith("numpy.")),
 }))
 print("own", json.dumps([os.getpid(), random.random(), np.random.rand(), os.environ["TRAINING_JOB_NAME"]]))
 atexit.register(print, "same at exit")
+open(os.path.expanduser("~/mine"), "w").close()
 unclosed = open(os.environ["SM_MODEL_DIR"] + "/weights", "w")
 unclosed.write("flushed as Python ends")
 """
@@ -259,6 +261,16 @@ def test_a_killed_interpreter_is_a_cold_start(jobs: Jobs) -> None:
     assert "job k2 starts cold: its interpreter" in jobs.engine_log()
 
 
+def test_a_job_of_another_kind_on_the_pool_starts_as_it_says(jobs: Jobs) -> None:
+    """What the interpreter was not made for is not forked from it, and it is there for the next one all the same."""
+    jobs.stage("mixed", "print('driven')")
+    jobs.run("mixed", "m1")
+    jobs.run("mixed", "m2", entrypoint=["python3", "-c", "print('on its own')"])
+    jobs.run("mixed", "m3")
+    assert [jobs.hot(name) for name in ("m1", "m2", "m3")] == [False, False, True]
+    assert [jobs.clients.log(name) for name in ("m1", "m2", "m3")] == [["driven"], ["on its own"], ["driven"]]
+
+
 def test_the_interpreter_ends_with_its_pool(jobs: Jobs) -> None:
     """A release ends it."""
     jobs.stage("ends", "print('fine')")
@@ -273,10 +285,8 @@ def test_it_can_be_turned_off(tmp_path: Path) -> None:
     folder = JobFolder(tmp_path)
     view = JobView("job", "arn", {}, "pool", True)
     spec = {"argv": ["/bin/sh", "-c", START_DRIVER], "env": {"A": "1"}}
-    off = HotStarts(False)
-    off.prepare(view, folder, spec)
+    assert HotStarts(False).prepare(view, folder, spec) is None
     assert spec["env"] == {"A": "1"}
-    assert off.fork(view, folder) is None
 
 
 def gone(pid: int) -> bool:
@@ -323,24 +333,51 @@ SURPRISES = {
 }
 
 
-@pytest.mark.parametrize("why", SURPRISES)
-def test_packages_that_no_fork_may_share_are_not_imported_ahead(why: str, tmp_path: Path) -> None:
-    """What a package does as it is imported must happen in each job, and then its jobs start cold."""
-    packages = tmp_path / "site-packages"
+def interpreter_of(package: str, folder: Path) -> Zygote:
+    """The hot interpreter of a job that has imported a package of this text."""
+    packages = folder / "site-packages"
     packages.mkdir()
-    (packages / "surprise.py").write_text(SURPRISES[why], encoding="utf-8")
+    (packages / "surprise.py").write_text(package, encoding="utf-8")
     start = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", "PYTHONPATH": f"/opt/ml/code:{packages}"}
     tell = [sys.executable, "-c", "import json, sys; print(json.dumps(sys.path[1:]))"]
     path = json.loads(subprocess.run(tell, env=start, capture_output=True, check=True).stdout)
     notes = {"executable": sys.executable, "path": path, "start": start, "environ": start, "modules": ["surprise"]}
-    (tmp_path / "notes").write_text(repr(notes), encoding="utf-8")
-    interpreter = Zygote("key", "train.py", tmp_path / "notes")
+    (folder / "notes").write_text(repr(notes), encoding="utf-8")
+    return Zygote("key", "train.py", folder / "notes")
+
+
+@pytest.mark.parametrize("why", SURPRISES)
+def test_packages_that_no_fork_may_share_are_not_imported_ahead(why: str, tmp_path: Path) -> None:
+    """What a package does as it is imported must happen in each job, and then its jobs start cold."""
+    interpreter = interpreter_of(SURPRISES[why], tmp_path)
     try:
         with pytest.raises(ColdError, match=re.escape(why)):
             interpreter.wait()
     finally:
         interpreter.end()
     assert not (tmp_path / "notes").exists()  # it holds the job's environment
+
+
+def test_slow_imports_go_on_for_the_job_after_next(tmp_path: Path) -> None:
+    """A job waits for them once and not for long; when they are done, they serve."""
+    done = tmp_path / "done"
+    interpreter = interpreter_of(f"import os, time\nwhile not os.path.exists({str(done)!r}): time.sleep(.01)", tmp_path)
+    try:
+        with pytest.raises(LateError):
+            interpreter.wait(0.01)
+        assert not interpreter.ready
+        done.touch()
+        wait_for(lambda: patient(interpreter))
+        assert interpreter.ready
+    finally:
+        interpreter.end()
+
+
+def patient(interpreter: Zygote) -> bool:
+    """Look again, as the next job does."""
+    with contextlib.suppress(LateError):
+        interpreter.wait()
+    return interpreter.ready
 
 
 @pytest.mark.parametrize(
