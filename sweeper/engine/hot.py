@@ -126,7 +126,9 @@ class Zygote:
         """Its jobs are not its own, and go on."""
         self._socket.close()
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
         self._notes.unlink(missing_ok=True)
 
 
