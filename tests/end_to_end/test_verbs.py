@@ -64,6 +64,7 @@ def test_reading_verbs_see_a_running_sweep_and_change_nothing(project: Project, 
     """Status, list and logs tell of the running chain from its folder, and leave every file as it was."""
     path = project.root / "runs/tiny/results.csv"
     wait_for(lambda: "running" in path.read_text(), "the files have followed")
+    wait_for(lambda: list(path.parent.glob("trials/*/metrics.csv")), "the ended trial's log is stored")
     before = everything(project.root / "runs")
     shown = told(project, "status", "tiny")
     assert [row["status"] for row in shown["rows"]] == ["completed", "running", "planned"]
