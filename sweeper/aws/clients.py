@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from sweeper.aws.errors import mapped, readable
@@ -44,11 +44,14 @@ class Clients:
     def session(self) -> boto3.Session:
         """The boto3 session."""
         import boto3  # importing it costs 0.2 s: commands that never call AWS do not pay for it
+        import botocore.session
 
         with mapped("Session"):
+            inner = botocore.session.Session(profile=self._endpoint.profile)
+            inner.register_component("data_loader", _models(inner.get_config_variable("data_path")))
             return boto3.Session(
+                botocore_session=inner,
                 region_name=self._endpoint.region,
-                profile_name=self._endpoint.profile,
                 aws_access_key_id=self._endpoint.access_key,
                 aws_secret_access_key=self._endpoint.secret_key,
             )
@@ -79,6 +82,14 @@ class Clients:
         make: Callable[..., Any] = self.session.client
         with mapped(service):
             return make(service, endpoint_url=self._endpoint.url, config=_config(attempts, self._endpoint, patience_s))
+
+
+@cache
+def _models(data_path: str | None) -> Any:
+    """What loads the services' models, one for this process: a megabyte of JSON is not parsed for every session."""
+    import botocore.loaders
+
+    return botocore.loaders.create_loader(data_path)
 
 
 def _config(attempts: int, endpoint: Endpoint, patience_s: float) -> Config:

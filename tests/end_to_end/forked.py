@@ -5,6 +5,7 @@ What it does not show is that the program starts: test_run.py, test_signals.py a
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -16,13 +17,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import rich.console
+import rich.table  # noqa: F401 - imported here and so not in each child
+
 from sweeper import cli
+from sweeper.aws.clients import Clients, Endpoint
 from sweeper.commands import run  # noqa: F401 - imported here and so not in each child
 from sweeper.config import app  # noqa: F401
 from sweeper.engine import server
-from sweeper.testing import twin  # noqa: F401
 
 MOST_DESCRIPTORS = 4096
+for service in ("sagemaker", "s3", "logs", "sts"):
+    Clients(Endpoint.local("http://127.0.0.1:1", "us-east-1")).client(service)  # the children inherit its model
 
 
 class Forked(subprocess.Popen[str]):
@@ -55,6 +61,7 @@ def become(
 ) -> None:
     """In a child: be the process that a program with these streams, folder and environment would be, and end."""
     code = 99
+    gc.freeze()  # what the parent has imported is not looked through again and again
     try:
         logging.disable()  # what other tests have left in this process is not ours to print
         for number, fd in enumerate(streams):

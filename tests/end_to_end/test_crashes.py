@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
@@ -20,7 +21,7 @@ from sweeper.core.model import Sweep
 from sweeper.journal import read
 from sweeper.runner import World
 from tests.end_to_end.conftest import Project, wait_for
-from tests.end_to_end.forked import Forked
+from tests.end_to_end.forked import Forked, start_engine
 
 KILLS = int(os.environ.get("SWEEPER_TEST_KILLS", "20"))
 DEAD = 77
@@ -63,9 +64,16 @@ class Countdown:
 
 
 @pytest.fixture
-def declared(project: Project, monkeypatch: pytest.MonkeyPatch) -> Sweep:
+def cold_project(fresh_project: Project) -> Project:
+    """A project whose engine starts every job cold: a pool here has two jobs, which no hot interpreter repays."""
+    start_engine(fresh_project.root / ".sweeper/engine", hot=False)
+    return fresh_project
+
+
+@pytest.fixture
+def declared(cold_project: Project, monkeypatch: pytest.MonkeyPatch) -> Sweep:
     """Two trials, composed once; each law below runs them under many names."""
-    monkeypatch.chdir(project.root)
+    monkeypatch.chdir(cold_project.root)
     found: list[Sweep] = []
     config.run(["+experiment=tiny", "hyperparameters.x=1,2", LONG_GRACE], lambda sweep: found.append(sweep) or 0)
     return found[0]
@@ -111,32 +119,41 @@ def assert_whole(project: Project, sweep: str, scores: list[float]) -> None:
 
 
 def test_a_runner_that_dies_at_its_nth_touch_of_the_outside_is_made_whole_by_the_next(
-    project: Project, declared: Sweep
+    cold_project: Project, declared: Sweep
 ) -> None:
     """For every n until a run is clean: die there, run again, and all is as if nothing had happened."""
     for n in count(1):
         sweep = named(declared, f"tiny{n}")
-        died = in_a_child(project, sweep, die_at=n)
+        died = in_a_child(cold_project, sweep, die_at=n)
         if died == 0:
             break
-        assert died == DEAD, (project.root / "child.log").read_text()
-        assert in_a_child(project, sweep) == 0, (project.root / "child.log").read_text()
-        assert_whole(project, sweep.name, [10.0, 20.0])
+        assert died == DEAD, (cold_project.root / "child.log").read_text()
+        assert in_a_child(cold_project, sweep) == 0, (cold_project.root / "child.log").read_text()
+        assert_whole(cold_project, sweep.name, [10.0, 20.0])
 
 
-def test_a_runner_that_is_killed_at_any_moment_is_made_whole_by_the_next(project: Project, declared: Sweep) -> None:
+def test_a_runner_that_is_killed_at_any_moment_is_made_whole_by_the_next(
+    cold_project: Project, declared: Sweep
+) -> None:
     """SIGKILL after a random number of lines of progress: the rerun gives the same results."""
     rng = random.Random(os.environ.get("SWEEPER_TEST_SEED", "1"))
     for n in range(KILLS):
         sweep = named(declared, f"tiny{n}")
-        running = project.start(f"name={sweep.name}", "hyperparameters.x=1,2", LONG_GRACE)
+        running = Forked(
+            lambda _: run(sweep),  # noqa: B023 - it forks at once
+            (),
+            cwd=cold_project.root,
+            env=cold_project.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
         assert running.stderr is not None
         for _ in range(rng.randrange(1, 10)):
             running.stderr.readline()
         running.send_signal(signal.SIGKILL)
         running.communicate()
-        assert in_a_child(project, sweep) == 0, (project.root / "child.log").read_text()
-        assert_whole(project, sweep.name, [10.0, 20.0])
+        assert in_a_child(cold_project, sweep) == 0, (cold_project.root / "child.log").read_text()
+        assert_whole(cold_project, sweep.name, [10.0, 20.0])
 
 
 def test_with_nobody_coming_back_the_watchdog_lets_the_job_finish_and_closes_the_pool(project: Project) -> None:
