@@ -49,12 +49,12 @@ def recorded(url: str) -> Iterator[tuple[str, list[str]]]:
         server.shutdown()
 
 
-def test_dry_run_2759_writes_nothing_and_starts_nothing(project: Project) -> None:
+def test_dry_run_2759_writes_nothing_and_starts_nothing(fresh_project: Project) -> None:
     """After a plan the project's folder is what it was before."""
-    before = sorted(project.root.rglob("*"))
-    told = project.verb("plan", "+experiment=tiny")
+    before = sorted(fresh_project.root.rglob("*"))
+    told = fresh_project.verb("plan", "+experiment=tiny")
     assert (told.code, "3 trials: 0 done, 3 to run" in told.out) == (0, True)
-    assert before == sorted(project.root.rglob("*"))
+    assert before == sorted(fresh_project.root.rglob("*"))
 
 
 def test_a_plan_on_aws_only_asks(project: Project) -> None:

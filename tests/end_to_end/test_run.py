@@ -1,6 +1,7 @@
 """The whole way, as a user goes it: a project of one's own, the command line, a real engine that really trains."""
 
 import signal
+import subprocess
 
 import pytest
 
@@ -9,15 +10,18 @@ from tests.end_to_end.conftest import Project, wait_for
 SCORES = ["10.0", "20.0", "30.0"]
 
 
-def test_a_grid_runs_on_one_pool_that_is_closed_at_the_end(project: Project) -> None:
-    """Every trial completes in a process of its own, the first cold and the others warm, and no pool stays open."""
-    ended = project.run()
-    assert (ended.code, SCORES) == (0, [row["metric.score"] for row in project.rows()])
+def test_a_grid_runs_on_one_pool_that_is_closed_at_the_end(fresh_project: Project) -> None:
+    """The program, started as a user does, starts its engine; each trial is a process, the pool is used and closed."""
+    project = fresh_project
+    ended = subprocess.run(
+        project.command(), cwd=project.root, env=project.environment, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, SCORES) == (0, [row["metric.score"] for row in project.rows()])
     assert [row["pool"] for row in project.rows()] == ["cold", "reused", "reused"]
     assert len({line.split()[1] for line in project.begun()}) == 3
     assert set(project.pools()) <= {"Reused", "Terminated", ""}
-    assert "3 jobs: 1 cold, 2 reused; every pool is closed" in ended.out
-    assert "best: x=3" in ended.out
+    assert "3 jobs: 1 cold, 2 reused; every pool is closed" in ended.stdout
+    assert "best: x=3" in ended.stdout
 
 
 def test_a_second_run_trains_nothing_and_prints_the_same(project: Project) -> None:
