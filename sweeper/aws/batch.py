@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sweeper.aws.clients import Clients, SageMakerApi
-from sweeper.aws.errors import mapped, readable
+from sweeper.aws.errors import readable
 from sweeper.core.queued import PAYLOAD_MAX, QueueOptions, description, envelope, training_job
 from sweeper.core.request import is_queued_name
 from sweeper.errors import ApiError, ApiErrorKind
@@ -40,13 +40,8 @@ def calls(clients: Callable[[], Clients]) -> Call:
     def call(operation: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         method, attempts, needed = _METHODS[operation]
         made = clients()
-        try:
-            with mapped(operation):
-                answer = getattr(made.client("batch", attempts), method)(**params)
-        except ApiError as error:
-            if error.kind is ApiErrorKind.EXPIRED:
-                made.renew()
-            raise
+        with made.asked(operation):
+            answer = getattr(made.client("batch", attempts), method)(**params)
         return readable(operation, answer, needed)
 
     return call

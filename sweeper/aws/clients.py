@@ -61,6 +61,17 @@ class Clients:
         self.__dict__.pop("session", None)
         self._made.clear()
 
+    @contextmanager
+    def asked(self, operation: str) -> Iterator[None]:
+        """Botocore's failures inside become ApiErrors; expired credentials are read again before the next call."""
+        try:
+            with mapped(operation):
+                yield
+        except ApiError as error:
+            if error.kind is ApiErrorKind.EXPIRED:
+                self.renew()
+            raise
+
     @property
     def once(self) -> Any:
         """SageMaker with one wire attempt: a blind retry of a mutation hides whether it happened."""
@@ -111,46 +122,38 @@ class SageMakerApi:
     def __init__(self, clients: Callable[[], Clients]) -> None:
         self._make = clients
 
-    @property
-    def _clients(self) -> Clients:
-        return self._make()
-
     @contextmanager
-    def _asked(self, operation: str) -> Iterator[None]:
-        try:
-            with mapped(operation):
-                yield
-        except ApiError as error:
-            if error.kind is ApiErrorKind.EXPIRED:
-                self._clients.renew()
-            raise
+    def _asked(self, operation: str) -> Iterator[Clients]:
+        clients = self._make()
+        with clients.asked(operation):
+            yield clients
 
     def create_training_job(self, request: Request) -> str:
         """Send CreateTrainingJob once; returns the ARN."""
-        with self._asked("CreateTrainingJob"):
-            answer = self._clients.once.create_training_job(**request)
+        with self._asked("CreateTrainingJob") as clients:
+            answer = clients.once.create_training_job(**request)
         return str(readable("CreateTrainingJob", answer, "TrainingJobArn")["TrainingJobArn"])
 
     def describe_training_job(self, name: str) -> Description:
         """DescribeTrainingJob."""
-        with self._asked("DescribeTrainingJob"):
-            answer = self._clients.asking.describe_training_job(TrainingJobName=name)
+        with self._asked("DescribeTrainingJob") as clients:
+            answer = clients.asking.describe_training_job(TrainingJobName=name)
         return dict(readable("DescribeTrainingJob", answer, "TrainingJobStatus"))
 
     def stop_training_job(self, name: str) -> None:
         """Send StopTrainingJob once."""
-        with self._asked("StopTrainingJob"):
-            self._clients.once.stop_training_job(TrainingJobName=name)
+        with self._asked("StopTrainingJob") as clients:
+            clients.once.stop_training_job(TrainingJobName=name)
 
     def update_training_job(self, name: str, keep_alive_s: int) -> None:
         """Send UpdateTrainingJob once."""
-        with self._asked("UpdateTrainingJob"):
-            self._clients.once.update_training_job(
+        with self._asked("UpdateTrainingJob") as clients:
+            clients.once.update_training_job(
                 TrainingJobName=name, ResourceConfig={"KeepAlivePeriodInSeconds": keep_alive_s}
             )
 
     def list_training_jobs(self, **filters: Any) -> Iterable[Description]:
         """ListTrainingJobs, page by page."""
         with mapped("ListTrainingJobs"):
-            for page in self._clients.asking.get_paginator("list_training_jobs").paginate(**filters):
+            for page in self._make().asking.get_paginator("list_training_jobs").paginate(**filters):
                 yield from readable("ListTrainingJobs", page, "TrainingJobSummaries")["TrainingJobSummaries"]

@@ -97,7 +97,8 @@ def _api(account: Account) -> TrainingApi | None:
         running = launch.status(Path(account.engine_folder))
         if running is None:
             return None
-        return training_api(lambda: Clients(Endpoint.local(running["url"], account.region)), account.queue)
+        clients = Clients(Endpoint.local(running["url"], account.region))
+        return training_api(lambda: clients, account.queue)
     return account.api()
 
 
@@ -223,8 +224,9 @@ def _without_pool(clock: SystemClock) -> Iterator[tuple[Account, TrainingApi, De
     """Our jobs that run, or wait in a queue, whether they hold a pool or not."""
     for debt in Registry(state_folder()):
         api = None if debt.account.gone else _api(debt.account)
-        for name in _owed(debt) if api else ():
-            assert api is not None
+        if api is None:
+            continue
+        for name in _owed(debt):
             description = _described(api, name, clock)
             if description and description["TrainingJobStatus"] in RUNNING and _pool(debt.account, description).ours:
                 yield debt.account, api, description

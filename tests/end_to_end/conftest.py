@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ import boto3
 import pytest
 
 from sweeper.engine import launch
-from tests.end_to_end.forked import Forked, command, start_engine
+from tests.end_to_end.forked import Forked, command, heed_signals, start_engine
 from tests.end_to_end.terminal import Opened
 
 EXPERIMENT = """\
@@ -133,13 +132,6 @@ def sagemaker(url: str) -> Any:
     return boto3.client(
         "sagemaker", endpoint_url=url, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
     )
-
-
-def heed_signals() -> None:
-    """In a new process: signals mean what they mean, whatever the program that runs the tests ignores."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 60) -> Any:

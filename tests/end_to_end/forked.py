@@ -57,7 +57,7 @@ def become(
     cwd: Path,
     environment: Mapping[str, str],
     before: Callable[[], None] | None = None,
-    keep: int = -1,
+    keep: int = 2,
 ) -> None:
     """In a child: be the process that a program with these streams, folder and environment would be, and end."""
     code = 99
@@ -71,8 +71,8 @@ def become(
         os.chdir(cwd)
         os.environ.clear()
         os.environ.update(environment)
-        os.closerange(3, keep if keep > 3 else MOST_DESCRIPTORS)
-        os.closerange(max(keep, 3) + 1, MOST_DESCRIPTORS)
+        os.closerange(3, keep)
+        os.closerange(keep + 1, MOST_DESCRIPTORS)
         sys.stdin, sys.stdout, sys.stderr = (
             open(number, mode, buffering, encoding="utf-8", closefd=False)  # noqa: SIM115
             for number, (mode, buffering) in enumerate((("r", -1), ("w", -1), ("w", 1)))
@@ -114,8 +114,7 @@ def start_engine(state: Path, **settings: Any) -> None:
             sys.argv += ["--settings", json.dumps(settings)]
             return server.main()
 
-        heed = (signal.SIGINT, signal.SIGTERM)
-        become(main, (-1, log, log), Path("/"), os.environ.copy(), lambda: _default(heed), keep=writer)
+        become(main, (-1, log, log), Path("/"), os.environ.copy(), heed_signals, keep=writer)
     os.waitpid(parent, 0)
     os.close(writer)
     os.close(log)
@@ -123,6 +122,8 @@ def start_engine(state: Path, **settings: Any) -> None:
         assert pipe.read(16), (state / "engine.log").read_text()
 
 
-def _default(numbers: Sequence[signal.Signals]) -> None:
-    for number in numbers:
-        signal.signal(number, signal.SIG_DFL)
+def heed_signals() -> None:
+    """In a new process: signals mean what they mean, whatever the program that runs the tests ignores."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)

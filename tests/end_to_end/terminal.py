@@ -6,7 +6,6 @@ import fcntl
 import os
 import pty
 import select
-import signal
 import struct
 import termios
 import time
@@ -16,7 +15,7 @@ from typing import Any
 
 import pyte
 
-from tests.end_to_end.forked import Forked, command
+from tests.end_to_end.forked import Forked, command, heed_signals
 
 
 class Terminal:
@@ -123,5 +122,4 @@ class Opened:
 
 def _controlling() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    heed_signals()
