@@ -16,6 +16,7 @@ import hydra
 import yaml
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
@@ -35,6 +36,8 @@ from sweeper.core.model import Sweep
 from sweeper.errors import UsageError
 
 Then = Callable[[Sweep], int]
+# 1.4 deprecates what 1.3 needs
+_VERSION: dict[str, Any] = {"version_base": "1.3"} if hydra.__version__.startswith("1.3") else {}
 
 
 @dataclass
@@ -122,7 +125,10 @@ def _compose(call: Call, prog: str, flags: Sequence[str], overrides: Sequence[st
         lines = [line for line in lines if not OverridesParser.create().parse_override(line).is_sweep_override()]
     while True:
         try:
-            _hydra([prog, *(flags or ["--multirun"]), *lines])
+            if flags:
+                _hydra_main([prog, *flags, *lines])
+            else:
+                _multirun(lines)
             break
         except HydraException as error:
             complaint = complaints.explain(error, lines, call.root)
@@ -175,10 +181,17 @@ def _refuse_flag(message: str) -> NoReturn:
     raise UsageError(f"{COMMAND_LINE}: {message}")
 
 
-def _hydra(argv: Sequence[str]) -> None:
-    """Run Hydra's own entry point on these words. It reports errors by raising them; help and the like print."""
-    old = {"version_base": "1.3"} if hydra.__version__.startswith("1.3") else {}  # 1.4 deprecates what 1.3 needs
-    main = hydra.main(config_path=str(project.packaged_conf()), config_name=PRIMARY, **old)(_never)
+def _multirun(lines: Sequence[str]) -> None:
+    """Hydra's multirun of these overrides. Its entry point of 1.3 would compose them once before, to ask which mode."""
+    with hydra.initialize_config_dir(str(project.packaged_conf()), **_VERSION):
+        within = GlobalHydra.instance().hydra
+        assert within is not None  # it has just been made
+        within.multirun(PRIMARY, _never, [*lines, "hydra.mode=MULTIRUN"])
+
+
+def _hydra_main(argv: Sequence[str]) -> None:
+    """Hydra's own entry point on these words. It reports errors by raising them; help and the like print."""
+    main = hydra.main(config_path=str(project.packaged_conf()), config_name=PRIMARY, **_VERSION)(_never)
     with _words(argv), _raw_errors():
         try:
             main()
