@@ -32,10 +32,13 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
 _CLASSES = ((r"\p{L}\p{Z}\p{N}", r"\w\s"), (r"\p{Alnum}", "a-zA-Z0-9"))
 
 
+_LOADER = Loader()  # it looks through every service there is, once
+
+
 @cache
 def model(service: str = "sagemaker") -> ServiceModel:
     """The service model that ships with botocore."""
-    return ServiceModel(Loader().load_service_model(service, "service-2"))
+    return ServiceModel(_LOADER.load_service_model(service, "service-2"))
 
 
 @cache

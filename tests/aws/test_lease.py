@@ -13,13 +13,14 @@ from sweeper.engine import launch
 from sweeper.errors import LockHeldError
 from sweeper.testing.bucket import Bucket
 from sweeper.testing.twin import VirtualClock
+from tests.forked import start_engine
 
 
 @pytest.fixture(scope="module")
 def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
     """A bucket on a local engine."""
     folder: Path = tmp_path_factory.mktemp("engine")
-    info = launch.ensure(folder)
+    info = start_engine(folder)
     made = Clients(Endpoint.local(info.url, info.region))
     made.client("s3").create_bucket(Bucket="leases")
     yield made

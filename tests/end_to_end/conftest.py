@@ -17,8 +17,8 @@ import boto3
 import pytest
 
 from sweeper.engine import launch
-from tests.end_to_end.forked import Forked, command, heed_signals, start_engine
 from tests.end_to_end.terminal import Opened
+from tests.forked import Forked, command, heed_signals, start_engine
 
 EXPERIMENT = """\
 name: tiny
@@ -74,7 +74,7 @@ class Project:
 
     def start(self, *arguments: str, before: Callable[[], None] | None = None) -> subprocess.Popen[str]:
         """Start a run in the background; `before` prepares its process."""
-        return self._forked("+experiment=tiny", *arguments, before=before)
+        return self.background("+experiment=tiny", *arguments, before=before)
 
     def run(self, *arguments: str) -> Ended:
         """Run `tiny` to its end."""
@@ -82,9 +82,10 @@ class Project:
 
     def verb(self, *arguments: str) -> Ended:
         """Run any other command of sweeper to its end."""
-        return self.ended(self._forked(*arguments))
+        return self.ended(self.background(*arguments))
 
-    def _forked(self, *arguments: str, before: Callable[[], None] | None = None) -> subprocess.Popen[str]:
+    def background(self, *arguments: str, before: Callable[[], None] | None = None) -> subprocess.Popen[str]:
+        """Start any command of sweeper in the background."""
         return Forked(
             command,
             arguments,

@@ -15,7 +15,7 @@ from typing import Any
 
 import pyte
 
-from tests.end_to_end.forked import Forked, command, heed_signals
+from tests.forked import Forked, command, heed_signals
 
 
 class Terminal:

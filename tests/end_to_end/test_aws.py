@@ -15,6 +15,7 @@ import pytest
 from sweeper.engine import launch
 from tests.end_to_end.conftest import Ended, Project, wait_for
 from tests.end_to_end.recording import Recording
+from tests.forked import start_engine
 
 VARIES = {"cost_usd", "started_at", "ended_at", "train_seconds", "billable_seconds", "retained_seconds"}
 QUICK = ["engine=aws", "engine.poll_s=0.1", "engine.settle_s=10", "engine.metrics_wait_s=2", "engine.not_found_s=5"]
@@ -33,9 +34,9 @@ class Served:
         self.state = project.root / "served"
         self._project = project
         words = [word for setting in settings for word in ("--set", setting)]
-        started = project.verb("engine", "serve", "--detach", "--json", "--state-dir", str(self.state), *words)
-        assert started.code == 0, started.err
-        self.told: dict[str, Any] = json.loads(started.out)
+        self._serving = project.background("engine", "serve", "--json", "--state-dir", str(self.state), *words)
+        assert self._serving.stdout is not None
+        self.told: dict[str, Any] = json.loads(self._serving.stdout.readline())
         project.environment.update(self.told["environment"])
 
     def run(self, *arguments: str) -> Ended:
@@ -54,8 +55,16 @@ class Served:
         )
 
     def stop(self) -> None:
-        """End it."""
-        launch.stop(self.state)
+        """End it, if it has not been ended."""
+        if self._serving.returncode is None:
+            launch.stop(self.state)
+            assert self._project.ended(self._serving).code == 0
+
+
+@pytest.fixture
+def project(fresh_project: Project) -> Project:
+    """A project without an engine of its own."""
+    return fresh_project
 
 
 @pytest.fixture
@@ -69,7 +78,7 @@ def served(project: Project) -> Iterator[Served]:
 def test_the_same_rows_and_the_same_requests_as_on_the_local_engine(project: Project) -> None:
     """From empty folders: equal rows but for times, and CreateTrainingJob bodies equal byte for byte."""
     state = project.root / ".sweeper/engine"
-    launch.ensure(state)
+    start_engine(state)
     known = json.loads((state / "engine.json").read_text())
     local = Recording(known["url"])
     (state / "engine.json").write_text(json.dumps({**known, "url": local.url}))

@@ -21,7 +21,7 @@ from sweeper.core.model import Sweep
 from sweeper.journal import read
 from sweeper.runner import World
 from tests.end_to_end.conftest import Project, wait_for
-from tests.end_to_end.forked import Forked, start_engine
+from tests.forked import Forked, start_engine
 
 KILLS = int(os.environ.get("SWEEPER_TEST_KILLS", "20"))
 DEAD = 77
@@ -66,7 +66,7 @@ class Countdown:
 @pytest.fixture
 def cold_project(fresh_project: Project) -> Project:
     """A project whose engine starts every job cold: a pool here has two jobs, which no hot interpreter repays."""
-    start_engine(fresh_project.root / ".sweeper/engine", hot=False)
+    start_engine(fresh_project.root / ".sweeper/engine", {"hot": False})
     return fresh_project
 
 

@@ -14,6 +14,12 @@ DENIED = ["logs:*", "servicequotas:*", "sagemaker:UpdateTrainingJob", "iam:Simul
 
 
 @pytest.fixture
+def project(fresh_project: Project) -> Project:
+    """A project without an engine of its own."""
+    return fresh_project
+
+
+@pytest.fixture
 def served(project: Project, request: pytest.FixtureRequest) -> Iterator[Served]:
     """An engine with these settings."""
     engine = Served(project, *request.param)

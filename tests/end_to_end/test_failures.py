@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sweeper.engine import launch
 from tests.end_to_end.conftest import Project, wait_for
-from tests.end_to_end.forked import start_engine
+from tests.forked import start_engine
 
 HELD = """\
 import os, pathlib, time
@@ -54,7 +54,7 @@ def test_an_internal_error_loses_the_machine_and_the_same_trial_is_sent_again(pr
 
 def test_a_quota_of_zero_ends_the_sweep_at_once(fresh_project: Project) -> None:
     """ResourceLimitExceeded with a limit of 0: no waiting helps; one line says what to do, nothing is left behind."""
-    start_engine(fresh_project.root / ".sweeper/engine", training_quota={"ml.m5.large": 0})
+    start_engine(fresh_project.root / ".sweeper/engine", {"training_quota": {"ml.m5.large": 0}})
     ended = fresh_project.run()
     assert ended.code == 2, ended.err
     last = ended.err.splitlines()[-1]

@@ -15,6 +15,7 @@ from sweeper.core.events import Stopping
 from sweeper.journal import read
 from tests.end_to_end.conftest import Project, wait_for
 from tests.end_to_end.terminal import Opened
+from tests.forked import heed_signals
 
 TWO = "sweep.grid={hyperparameters.x: [1, 2]}"
 
@@ -103,7 +104,21 @@ def test_more_signals_never_skip_the_release(project: Project) -> None:
     assert set(project.pools()) <= {"Terminated", ""}
 
 
-@pytest.mark.parametrize("closing", ["1>&-", "2>&-", "1>&- 2>&-", "<&- 1>&- 2>&-", ">/dev/full 2>/dev/full"])
+@pytest.mark.parametrize("closed", [[1], [2], [1, 2]])
+def test_a_run_with_a_closed_stream_runs_all_the_same(project: Project, closed: list[int]) -> None:
+    """No other file takes its place, and nothing changes but what can be read there."""
+
+    def close() -> None:
+        heed_signals()
+        for number in closed:
+            os.close(number)
+
+    assert project.ended(project.start(TWO, before=close)).code == 0
+    assert [row["status"] for row in project.rows()] == ["completed", "completed"]
+    assert set(project.pools()) <= {"Reused", "Terminated", ""}
+
+
+@pytest.mark.parametrize("closing", ["<&- 1>&- 2>&-", ">/dev/full 2>/dev/full"])
 def test_a_run_without_standard_streams_runs_all_the_same(project: Project, closing: str) -> None:
     """Closed or full streams change nothing but what can be read there."""
     command = " ".join(f"'{word}'" for word in project.command(TWO))

@@ -12,6 +12,7 @@ import pytest
 from botocore.config import Config
 
 from sweeper.engine import launch
+from tests.forked import start_engine
 
 ROLE = "arn:aws:iam::123456789012:role/sweeper-local"
 FAST = {"settle_gap_s": 0.05, "release_lag_s": 0.02, "stop_grace_s": 2.0}
@@ -109,7 +110,7 @@ def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _serve(state_dir: Path, **settings: Any) -> Iterator[Clients]:
-    info = launch.ensure(state_dir, {**FAST, **SPOT, **settings})
+    info = start_engine(state_dir, {**FAST, **SPOT, **settings})
     found = Clients(info.url, state_dir)
     found.s3.create_bucket(Bucket="bucket")
     yield found

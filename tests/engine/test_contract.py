@@ -17,6 +17,7 @@ from sweeper.engine import launch, rules
 from sweeper.engine.settings import ServiceSettings
 from sweeper.testing import hook
 from sweeper.testing.twin import Script, Twin
+from tests.forked import start_engine
 
 SETTINGS = {
     "settle_gap_s": 0.05,
@@ -107,7 +108,7 @@ def client(**options: Any) -> Any:
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
     """The engine, with quotas of its own."""
     state: Path = tmp_path_factory.mktemp("contract")
-    info = launch.ensure(state, {**SETTINGS, "stop_grace_s": 1.0})
+    info = start_engine(state, {**SETTINGS, "stop_grace_s": 1.0})
     boto3.client(
         "s3", endpoint_url=info.url, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
     ).create_bucket(Bucket="bucket")

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from sweeper.engine import toolkit
+from sweeper.engine import launch, toolkit
 from sweeper.engine.dialects import Dialect, dialect_of
+from tests.forked import start_engine
 
 from .conftest import Clients, channel, request
 
@@ -221,11 +222,9 @@ def test_modeltrainers_driver_runs_as_it_is(any_clients: Clients) -> None:
 
 def test_an_image_without_entrypoint_runs_what_the_settings_say(tmp_path: Path) -> None:
     """Bring your own: the image's program is called with `train`, and reads plain strings."""
-    from sweeper.engine import launch
-
     program = tmp_path / "program.py"
     program.write_text(TELL)
-    info = launch.ensure(tmp_path / "state", {"images": {"*/mine:*": ["python3", str(program)]}})
+    info = start_engine(tmp_path / "state", {"images": {"*/mine:*": ["python3", str(program)]}})
     clients = Clients(info.url, tmp_path / "state")
     try:
         clients.s3.create_bucket(Bucket="bucket")

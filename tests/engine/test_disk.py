@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sweeper.engine import disk, launch
+from tests.forked import start_engine
 
 from .conftest import FAST, Clients, wait_for
 
@@ -16,7 +17,7 @@ def test_above_the_cap_the_oldest_ended_jobs_lose_what_they_left(tmp_path: Path)
         "root = pathlib.Path(__file__).resolve().parents[3]\n"
         "(root / 'model/weights').write_bytes(os.urandom(1 << 20))\n"
     )
-    info = launch.ensure(tmp_path, FAST)
+    info = start_engine(tmp_path, FAST)
     clients = Clients(info.url, tmp_path)
     clients.s3.create_bucket(Bucket="bucket")
     for name in ("old", "new"):
@@ -24,11 +25,11 @@ def test_above_the_cap_the_oldest_ended_jobs_lose_what_they_left(tmp_path: Path)
         clients.ended(name)
     launch.stop(tmp_path)
     cap = disk.used(tmp_path) - 1000
-    info = launch.ensure(tmp_path, {**FAST, "disk_cap_bytes": cap})
+    info = start_engine(tmp_path, {**FAST, "disk_cap_bytes": cap})
     clients = Clients(info.url, tmp_path)
     try:
-        wait_for(lambda: not (tmp_path / "jobs/old").exists())
-        assert (tmp_path / "jobs/new").exists()
+        wait_for(lambda: "outputs of old" in (tmp_path / "engine.log").read_text())
+        assert [path.name for path in (tmp_path / "jobs").iterdir()] == ["new"]
         keys = [item["Key"] for item in clients.s3.list_objects_v2(Bucket="bucket")["Contents"]]
         assert keys == ["code/new/train.py", "code/old/train.py", "out/new/output/model.tar.gz"]
         assert clients.describe("old")["TrainingJobStatus"] == "Completed"

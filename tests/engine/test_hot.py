@@ -23,6 +23,7 @@ from sweeper.driver import driver
 from sweeper.engine import launch
 from sweeper.engine.folders import JobFolder, JobView
 from sweeper.engine.hot import ColdError, HotStarts, LateError, Zygote
+from tests.forked import start_engine
 
 from .conftest import FAST, Clients, _serve, channel, request, wait_for
 
@@ -312,7 +313,7 @@ def test_a_running_job_outlives_engine_and_interpreter(jobs: Jobs) -> None:
     (interpreter,) = jobs.interpreters(name)
     os.kill((launch.status(jobs.clients.state_dir) or {})["pid"], signal.SIGKILL)
     wait_for(lambda: gone(interpreter))
-    launch.ensure(jobs.clients.state_dir, FAST)
+    start_engine(jobs.clients.state_dir, FAST)
     marker.touch()
     assert jobs.clients.ended("o2")["TrainingJobStatus"] == "Completed"
     jobs.clients.until("o2", lambda d: "WarmPoolStatus" in d)

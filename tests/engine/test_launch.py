@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import resource
@@ -14,12 +15,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sweeper.engine import launch
 from sweeper.errors import EngineError
+from tests.forked import start_engine
 
 from .conftest import FAST, Clients, request, wait_for
 
@@ -33,14 +36,24 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     launch.stop(tmp_path / "state")
 
 
-def gone(pid: int) -> bool:
-    """True when a child of ours is dead; it is buried on the way."""
-    return os.waitpid(pid, os.WNOHANG)[0] == pid
+def gone(folder: Path) -> bool:
+    """True when the engine of this folder is dead: it has let go of its lock."""
+    with (folder / "engine.lock").open("rb") as lock:
+        return free(lock)
+
+
+def free(lock: IO[bytes]) -> bool:
+    """True when nobody holds it."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def start(folder: Path) -> tuple[Clients, int]:
     """The folder's engine: clients and process id."""
-    info = launch.ensure(folder, FAST)
+    info = start_engine(folder, FAST)
     return Clients(info.url, folder), info.pid
 
 
@@ -66,7 +79,7 @@ def test_two_callers_at_once_end_with_one_engine(folder: Path) -> None:
 
 def test_two_engines_on_one_folder_are_refused(folder: Path) -> None:
     """The second one says so in one line and ends."""
-    launch.ensure(folder, FAST)
+    start(folder)
     second = subprocess.run(
         [sys.executable, "-m", "sweeper.engine.server", "--state-dir", str(folder)],
         capture_output=True,
@@ -85,7 +98,7 @@ def test_after_a_kill_everything_is_there_again(folder: Path) -> None:
     clients.until("before", lambda d: d.get("WarmPoolStatus", {}).get("Status") == "Available")
     before = clients.describe("before")
     os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: gone(pid))
+    wait_for(lambda: gone(folder))
     url = clients.url
     clients, _ = start(folder)
     assert clients.url == url  # what clients and running jobs know
@@ -111,7 +124,7 @@ def test_a_running_job_is_adopted(folder: Path) -> None:
     )
     clients.until("goes-on", lambda d: d["SecondaryStatus"] == "Training" and clients.log("goes-on"))
     os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: gone(pid))
+    wait_for(lambda: gone(folder))
     clients, _ = start(folder)
     assert clients.describe("goes-on")["TrainingJobStatus"] == "InProgress"
     go.touch()
@@ -136,7 +149,7 @@ def test_a_job_that_ended_meanwhile_is_found_by_its_exit(folder: Path) -> None:
     clients.run("alone", script)
     clients.until("alone", lambda d: d["SecondaryStatus"] == "Training")
     os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: gone(pid))
+    wait_for(lambda: gone(folder))
     go.touch()
     wait_for((folder / "jobs/alone/exit.json").exists)
     told = json.loads((folder / "jobs/alone/exit.json").read_text())["ended_at"]
@@ -157,7 +170,7 @@ def test_a_lost_job_fails_honestly(folder: Path) -> None:
     status = launch.status(folder)
     assert status is not None
     os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: gone(pid))
+    wait_for(lambda: gone(folder))
     for process in ("supervisor_pid", "pid"):
         os.kill(status["jobs"][0][process], signal.SIGKILL)
     clients, _ = start(folder)
@@ -187,8 +200,8 @@ def test_a_full_disk_keeps_no_question_from_its_answer(folder: Path) -> None:
 
 def test_it_stops_itself_when_idle(tmp_path: Path) -> None:
     """No job, no pool and no request for a while: the process ends."""
-    info = launch.ensure(tmp_path, {**FAST, "idle_s": 0.2})
-    wait_for(lambda: gone(info.pid))
+    start_engine(tmp_path, {**FAST, "idle_s": 0.2})
+    wait_for(lambda: gone(tmp_path))
     assert launch.status(tmp_path) is None
 
 
@@ -209,7 +222,7 @@ def test_stop_ends_jobs_and_pools_first(folder: Path) -> None:
 
 def test_a_stop_that_the_engine_does_not_take_is_told_at_once(folder: Path) -> None:
     """With a secret that is not the engine's the request is refused, and nobody waits for an end."""
-    launch.ensure(folder, FAST)
+    start(folder)
     known = (folder / "engine.json").read_text()
     (folder / "engine.json").write_text(json.dumps({**json.loads(known), "secret": "another"}))
     with pytest.raises(EngineError, match="did not take the request to stop"):
@@ -232,8 +245,9 @@ def test_an_engine_whose_folder_is_removed_ends_with_its_jobs(tmp_path: Path) ->
     clients.until("removed", lambda d: d["SecondaryStatus"] == "Training")
     status = launch.status(folder)
     assert status is not None
-    shutil.rmtree(folder)
-    wait_for(lambda: gone(pid))
+    with (folder / "engine.lock").open("rb") as lock:
+        shutil.rmtree(folder)
+        wait_for(lambda: free(lock))
     wait_for(lambda: not Path(f"/proc/{status['jobs'][0]['pid']}").exists())
     clients, other = start(folder)
     assert other != pid
@@ -255,7 +269,7 @@ LOSSES = [
 @pytest.mark.parametrize(("faults", "text", "applied"), LOSSES)
 def test_faults_reach_a_real_client_over_http(folder: Path, faults: dict[str, float], text: str, applied: bool) -> None:
     """What the settings ask for goes wrong on the wire itself; the engine's own record tells what was applied."""
-    info = launch.ensure(folder, {**FAST, "faults": faults})
+    info = start_engine(folder, {**FAST, "faults": faults})
     clients = Clients(info.url, folder)
     with pytest.raises((ClientError, BotoCoreError, KeyError), match=text):
         # botocore takes an answer that is no JSON for one without members

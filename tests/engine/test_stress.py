@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sweeper.engine import launch
+from tests.forked import start_engine
 
 from .conftest import FAST, Clients, request
 
@@ -16,7 +17,7 @@ SHELL = {"ContainerEntrypoint": ["/bin/sh", "-c", "echo x=1; sleep $T; exit $C"]
 
 def test_jobs_stopped_at_any_moment_all_end(tmp_path: Path) -> None:
     """A stop may come before, while and after a container starts; every job ends, and no pool is left."""
-    info = launch.ensure(tmp_path, FAST)
+    info = start_engine(tmp_path, FAST)
     rng = random.Random(1)
     clients = Clients(info.url, tmp_path)
     clients.s3.create_bucket(Bucket="bucket")

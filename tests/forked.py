@@ -1,11 +1,14 @@
-"""`python -m sweeper ...` as a fork of this process: a process of its own, without the half second of its imports.
+"""`python -m sweeper ...` and its engine as forks of this process: processes of their own, without what a start costs.
 
-What it does not show is that the program starts: test_run.py, test_signals.py and test_wheel.py start it as users do.
+What a fork does not show is that the program starts: tests/end_to_end/test_run.py, test_signals.py and test_wheel.py
+start it as users do, and tests/engine/test_launch.py the engine.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import importlib
 import json
 import logging
 import os
@@ -17,18 +20,48 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import rich.console
-import rich.table  # noqa: F401 - imported here and so not in each child
+import moto.core.utils
 
-from sweeper import cli
+from sweeper import cli, config
 from sweeper.aws.clients import Clients, Endpoint
-from sweeper.commands import run  # noqa: F401 - imported here and so not in each child
-from sweeper.config import app  # noqa: F401
-from sweeper.engine import server
+from sweeper.engine import launch, rules, server
 
 MOST_DESCRIPTORS = 4096
-for service in ("sagemaker", "s3", "logs", "sts"):
-    Clients(Endpoint.local("http://127.0.0.1:1", "us-east-1")).client(service)  # the children inherit its model
+USED_BY_CHILDREN = (
+    "moto.iam.models",
+    "moto.s3.responses",
+    "moto.s3.urls",
+    "moto.s3bucket_path.utils",
+    "moto.sts.urls",
+    "rich._emoji_codes",
+    "rich.console",
+    "rich.table",
+    "sweeper.aws.batch",
+    "sweeper.aws.reader",
+    "sweeper.aws.staging",
+    "sweeper.commands.run",
+    "sweeper.commands.sweeps",
+)
+
+
+def prepare() -> None:
+    """Load in this process what each child would load for itself: modules, services' models, the parsers' tables."""
+    for module in USED_BY_CHILDREN:
+        importlib.import_module(module)
+    for service in ("sagemaker", "s3", "logs", "sts"):
+        Clients(Endpoint.local("http://127.0.0.1:1", "us-east-1")).client(service)
+    for service in ("sagemaker", "service-quotas"):
+        rules.model(service)
+    moto.core.utils.get_service_model("s3")
+    here = Path.cwd()
+    os.chdir(Path(__file__).parents[1])
+    try:
+        config.run(["+experiment=lora_ranks"], lambda _: 0)
+    finally:
+        os.chdir(here)
+
+
+prepare()
 
 
 class Forked(subprocess.Popen[str]):
@@ -73,10 +106,10 @@ def become(
         os.environ.update(environment)
         os.closerange(3, keep)
         os.closerange(keep + 1, MOST_DESCRIPTORS)
-        sys.stdin, sys.stdout, sys.stderr = (
-            open(number, mode, buffering, encoding="utf-8", closefd=False)  # noqa: SIM115
-            for number, (mode, buffering) in enumerate((("r", -1), ("w", -1), ("w", 1)))
-        )
+        for number, (name, mode, buffering) in enumerate((("stdin", "r", -1), ("stdout", "w", -1), ("stderr", "w", 1))):
+            setattr(sys, name, None)  # as in a program that was started without it
+            with contextlib.suppress(OSError):
+                setattr(sys, name, open(number, mode, buffering, encoding="utf-8", closefd=False))  # noqa: SIM115
         code = main() or 0
     except SystemExit as ending:
         code = ending.code if isinstance(ending.code, int) else 0 if ending.code is None else 1
@@ -84,7 +117,8 @@ def become(
         traceback.print_exc()
     finally:
         try:
-            sys.stdout.flush()
+            if sys.stdout:
+                sys.stdout.flush()
         except OSError:
             code = 120  # as Python's own end
         os._exit(code)
@@ -96,9 +130,9 @@ def command(arguments: list[str]) -> int:
     return cli.main(arguments)
 
 
-def start_engine(state: Path, **settings: Any) -> None:
+def start_engine(state: Path, settings: Mapping[str, Any] = {}) -> launch.EngineInfo:
     """Start the engine of this folder, as `launch.ensure` would, and wait until it answers."""
-    state.mkdir(parents=True)
+    state.mkdir(parents=True, exist_ok=True)
     reader, writer = os.pipe()
     log = os.open(state / "engine.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     parent = os.fork()
@@ -111,7 +145,7 @@ def start_engine(state: Path, **settings: Any) -> None:
             logging.disable(logging.NOTSET)
             logging.getLogger().handlers.clear()
             sys.argv = ["engine", "--state-dir", str(state), "--ready-fd", str(writer), "--wait-lock-s", "5"]
-            sys.argv += ["--settings", json.dumps(settings)]
+            sys.argv += ["--settings", json.dumps(dict(settings))]
             return server.main()
 
         become(main, (-1, log, log), Path("/"), os.environ.copy(), heed_signals, keep=writer)
@@ -120,6 +154,7 @@ def start_engine(state: Path, **settings: Any) -> None:
     os.close(log)
     with open(reader, "rb", buffering=0) as pipe:  # noqa: PTH123
         assert pipe.read(16), (state / "engine.log").read_text()
+    return launch.ensure(state)
 
 
 def heed_signals() -> None:
