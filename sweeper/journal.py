@@ -155,16 +155,21 @@ def _connect(path: Path) -> sqlite3.Connection:
     return db
 
 
-def read(path: Path) -> list[tuple[float, Event]]:
+def read(path: Path, patience_s: float = _BUSY_S) -> list[tuple[float, Event]]:
     """Every (time, event) of a journal, proved by its hashes. Changes nothing that was durable.
 
-    Raises JournalError for a file that is missing, empty, altered or from a newer version.
+    A runner that is writing is waited for, `patience_s` seconds at most. Raises JournalError for a file that is
+    missing, empty, altered, locked or from a newer version.
     """
     if not path.exists():
         raise JournalError(f"{path}: there is no journal")
     try:
-        found, rows = _fetched(path)
+        found, rows = _fetched(path, patience_s)
     except sqlite3.Error as error:
+        if _is_locked(error):
+            raise JournalError(
+                f"{path}: locked by a process that stands still (suspended by Ctrl-Z?): let it go on and try again"
+            ) from error
         raise JournalError(
             f"{path}: the journal is damaged ({error}); `sweeper pools release` still works without it"
         ) from error
@@ -178,22 +183,26 @@ def read(path: Path) -> list[tuple[float, Event]]:
 def hashes(path: Path) -> set[str]:
     """The hash of every row: what the journal has been. Raises JournalError when it cannot be read."""
     read(path)
-    return {str(row[4]) for row in _fetched(path)[1]}
+    return {str(row[4]) for row in _fetched(path, _BUSY_S)[1]}
 
 
-def _fetched(path: Path) -> tuple[int, list[tuple[Any, ...]]]:
+def _fetched(path: Path, patience_s: float) -> tuple[int, list[tuple[Any, ...]]]:
     """The format and every row. An append that its writer's death cut short is rolled back first."""
     try:
-        return _fetched_by(path, "ro")
-    except sqlite3.OperationalError:
+        return _fetched_by(path, "ro", patience_s)
+    except sqlite3.OperationalError as error:
         # Only who may write can roll back; with a live writer there is nothing to roll back.
-        if not path.with_name(f"{path.name}-journal").exists():
+        if _is_locked(error) or not path.with_name(f"{path.name}-journal").exists():
             raise
-        return _fetched_by(path, "rw")
+        return _fetched_by(path, "rw", patience_s)
 
 
-def _fetched_by(path: Path, mode: str) -> tuple[int, list[tuple[Any, ...]]]:
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=_BUSY_S)) as db:
+def _is_locked(error: sqlite3.Error) -> bool:
+    return str(error) == "database is locked"  # its number is known from Python 3.11 on
+
+
+def _fetched_by(path: Path, mode: str, patience_s: float) -> tuple[int, list[tuple[Any, ...]]]:
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=patience_s)) as db:
         found = int(db.execute("PRAGMA user_version").fetchone()[0])
         return found, db.execute("SELECT seq, time, kind, data, hash FROM events ORDER BY seq").fetchall()
 

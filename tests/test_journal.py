@@ -112,6 +112,16 @@ def test_a_second_writer_is_noticed(path: Path) -> None:
     assert ev.Finished("second") == second.events()[-1]
 
 
+def test_a_journal_that_is_locked_is_not_called_damaged(path: Path) -> None:
+    """A writer that stands still in the middle of a commit is named as the reason; when it goes on all is there."""
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(JournalError, match="locked by a process that stands still"):
+        read(path, patience_s=0.1)
+    writer.execute("COMMIT")
+    assert some_events() == [event for _, event in read(path)]
+
+
 def test_a_deleted_journal_is_noticed_at_the_next_append(path: Path) -> None:
     """Deleting the file under a running sweep ends it; nothing is appended to a ghost."""
     journal = SqliteJournal(path, lambda: 1.0)

@@ -16,7 +16,8 @@ import pytest
 
 from sweeper.core import events as ev
 from sweeper.engine import launch
-from sweeper.journal import SqliteJournal
+from sweeper.errors import JournalError
+from sweeper.journal import SqliteJournal, read
 from tests.end_to_end.conftest import Project, wait_for
 
 
@@ -34,10 +35,22 @@ def running(project: Project) -> Iterator[subprocess.Popen[str]]:
     project.ended(process)
 
 
-@contextmanager
-def frozen(process: subprocess.Popen[str]) -> Iterator[None]:
-    """Let it live and do nothing: what changes meanwhile, others change."""
+def suspended(process: subprocess.Popen[str], journal: Path) -> bool:
+    """Suspend it; in the middle of a write, when nobody else may read, let it go on instead."""
     process.send_signal(signal.SIGSTOP)
+    wait_for(lambda: Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T", "it stops")
+    try:
+        read(journal, patience_s=0)
+    except JournalError:
+        process.send_signal(signal.SIGCONT)
+        return False
+    return True
+
+
+@contextmanager
+def frozen(process: subprocess.Popen[str], journal: Path) -> Iterator[None]:
+    """Let it live and do nothing: what changes meanwhile, others change."""
+    wait_for(lambda: suspended(process, journal), "it stands still between two writes")
     try:
         yield
     finally:
@@ -76,7 +89,7 @@ def test_reading_verbs_see_a_running_sweep_and_change_nothing(project: Project, 
     """Status, list and logs tell of the running chain from its folder, and leave every file as it was."""
     path = project.root / "runs/tiny/results.csv"
     wait_for(lambda: "running" in path.read_text(), "the files have followed")
-    with frozen(running):
+    with frozen(running, project.root / "runs/tiny/journal.db"):
         before = everything(project.root / "runs")
         shown = told(project, "status", "tiny")
         assert [row["status"] for row in shown["rows"]] == ["completed", "running", "planned"]
