@@ -1,5 +1,6 @@
 """Settings for all tests."""
 
+import gc
 import os
 
 import pytest
@@ -14,3 +15,10 @@ settings.load_profile("sweeper")
 def pytest_xdist_auto_num_workers() -> int:
     """Two for each core: half of the tests wait for other processes."""
     return 2 * (os.cpu_count() or 1)
+
+
+def pytest_collection_finish() -> None:
+    """What is imported now stays: no collection looks through it again, here or in a fork."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)

@@ -183,7 +183,7 @@ class Session:
         if not path.exists():
             self.registry.begin_anew(str(self.folder))
         verify_head(self.registry.find(str(self.folder)), path)
-        write_atomically(self.folder / "config.yaml", as_yaml(redacted(self.sweep.composed, self.redact)))
+        write_atomically(self.folder / "config.yaml", files.as_yaml(redacted(self.sweep.composed, self.redact)))
         self._journal = RegisteredJournal(SqliteJournal(path, self.clock.now, self.redact), self.registry, self.debt)
         stack.callback(self._journal.close)
         self._same_queue()
@@ -338,7 +338,7 @@ class Session:
         trial = declared or Trial(intent.index, intent.trial, intent.label, intent.values)
         try:
             config = config_of(self.sweep, trial, intent.patches, intent.taken)
-            write_atomically(folder / "config.yaml", as_yaml(redacted(config, self.redact)))
+            write_atomically(folder / "config.yaml", files.as_yaml(redacted(config, self.redact)))
             store(folder, logs.lines(self.connection.clients(), job.name), self.sweep.metrics, self.redact)
         except (SweeperError, OSError) as error:
             if job.name not in self._unstored:  # it is tried once more
@@ -374,10 +374,3 @@ def exit_code(sweep: Sweep, ending: Ending) -> int:
     bad = {TrialStatus.FAILED.value, TrialStatus.METRIC_MISSING.value}
     failed = any(row["status"] in bad for row in tables.results(sweep, ending.chain).rows)
     return 1 if failed or FAILING_RULES.intersection(decided) else 0
-
-
-def as_yaml(value: Any) -> str:
-    """A plain value as YAML."""
-    import yaml
-
-    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True)

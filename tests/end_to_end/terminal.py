@@ -25,7 +25,7 @@ class Terminal:
         self, arguments: Sequence[str], cwd: Path, environment: Mapping[str, str], columns: int, rows: int
     ) -> None:
         self.bytes = b""
-        self.frames: list[list[str]] = []
+        self._shown: str | None = None
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self._master, worker = pty.openpty()
@@ -68,13 +68,14 @@ class Terminal:
             return False
         self.bytes += data
         self._stream.feed(data)
-        self.frames.append([line.rstrip() for line in self.screen.display])
+        self._shown = None
         return bool(data)
 
     def resize(self, columns: int, rows: int) -> None:
         """Make the window another size."""
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.screen.resize(rows, columns)
+        self._shown = None
 
     def press(self, keys: bytes) -> None:
         """Type."""
@@ -97,7 +98,9 @@ class Terminal:
     @property
     def text(self) -> str:
         """The screen."""
-        return "\n".join(line.rstrip() for line in self.screen.display).rstrip()
+        if self._shown is None:
+            self._shown = "\n".join(line.rstrip() for line in self.screen.display).rstrip()
+        return self._shown
 
 
 class Opened:
