@@ -27,6 +27,8 @@ KILLS = int(os.environ.get("SWEEPER_TEST_KILLS", "20"))
 DEAD = 77
 LONG_GRACE = "pool.watchdog_grace_s=30"
 """The watchdog is not to win against the rerun on a slow machine: that it closes is a law of its own, below."""
+SCRIPT = 'echo "score=${2}0"\n'
+"""What the trials below run, `--x 1` or `--x 2`: it is the runner that dies, and a shell starts in no time."""
 
 
 class Countdown:
@@ -67,6 +69,7 @@ class Countdown:
 def cold_project(fresh_project: Project) -> Project:
     """A project whose engine starts every job cold: a pool here has two jobs, which no hot interpreter repays."""
     start_engine(fresh_project.root / ".sweeper/engine", {"hot": False})
+    (fresh_project.root / "experiments/scripts/tiny/train.sh").write_text(SCRIPT)
     return fresh_project
 
 
@@ -75,7 +78,8 @@ def declared(cold_project: Project, monkeypatch: pytest.MonkeyPatch) -> Sweep:
     """Two trials, composed once; each law below runs them under many names."""
     monkeypatch.chdir(cold_project.root)
     found: list[Sweep] = []
-    config.run(["+experiment=tiny", "hyperparameters.x=1,2", LONG_GRACE], lambda sweep: found.append(sweep) or 0)
+    words = ["+experiment=tiny", "hyperparameters.x=1,2", "job.entry_script=train.sh", LONG_GRACE]
+    config.run(words, lambda sweep: found.append(sweep) or 0)
     return found[0]
 
 

@@ -21,7 +21,7 @@ FOOT = re.compile(r"^tiny: \d+ of 3 done")
 # The lines of the log that a running trial writes, one for each file `step-N` that appears.
 STEPS = """\
 for step in range(3):
-    while a.x == 2 and not os.path.exists(f"{began.parent}/step-{step}"):
+    while a.x == 2 and not os.path.exists(f"{os.path.dirname(os.environ['BEGAN'])}/step-{step}"):
         time.sleep(0.02)
     print(f"score={step + 0.5}", flush=True)
 """

@@ -90,8 +90,8 @@ def test_ctrl_c_on_a_terminal_reaches_the_runner_alone(project: Project, opened:
 def test_more_signals_never_skip_the_release(project: Project) -> None:
     """A job that takes its time to stop, and Ctrl-C five times: still stopped and closed before the exit."""
     script = project.root / "experiments/scripts/tiny/train.py"
-    late = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: (time.sleep(2), sys.exit(1)))\n"
-    script.write_text(script.read_text().replace("arguments = ", late + "arguments = ", 1))
+    late = "import signal\nsignal.signal(signal.SIGTERM, lambda *_: (time.sleep(2), sys.exit(1)))\n"
+    script.write_text(script.read_text().replace("class a:", late + "class a:", 1))
     running = project.start("hyperparameters.wait=60", TWO)
     wait_for(project.begun, "the first trial trains")
     running.send_signal(signal.SIGINT)
