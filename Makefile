@@ -13,6 +13,9 @@ CLIENT_awscli := awscli
 CLIENT_sdk2 := "sagemaker>=2.257,<3" nest-asyncio
 CLIENT_sdk3 := "sagemaker-train>=1.27,<2"
 
+# Where a machine tells Python not to keep what it compiles, each of some thousand processes would compile it anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup run test test-matrix test-clients check docs bench clean test-crash
 
 $(READY): pyproject.toml

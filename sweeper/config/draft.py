@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from sweeper.config import project
 from sweeper.config.axes import ROUND, Axis
@@ -54,10 +53,8 @@ class Draft:
     @cached_property
     def config(self) -> DictConfig:
         """The composed configuration without Hydra's own part."""
-        config = copy.deepcopy(self.composed)
+        config = OmegaConf.masked_copy(self.composed, [str(key) for key in self.composed if key != "hydra"])
         OmegaConf.set_struct(config, False)
-        with open_dict(config):
-            config.pop("hydra")
         return config
 
     @cached_property
@@ -70,9 +67,9 @@ class Draft:
         """The options that were chosen of each config group."""
         return {str(group): str(option) for group, option in self.composed.hydra.runtime.choices.items()}
 
-    @property
-    def sections(self) -> dict[str, Any]:
-        """Every section as plain containers, interpolations left as they are written."""
+    @cached_property
+    def sections(self) -> Mapping[str, Any]:
+        """Every section as plain containers, interpolations left as they are written; asked for once it has a name."""
         return {str(section): plain(self.config._get_node(section)) for section in self.config}
 
     @property

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import os
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
@@ -27,7 +30,7 @@ def load(file: Path) -> DictConfig:
     """One YAML file as a mapping. Raises UsageError with the place of what does not parse."""
     try:
         text = file.read_text(encoding="utf-8")
-        config = OmegaConf.create(text) if text.strip() else OmegaConf.create({})
+        config = copy.deepcopy(_parsed(text)) if text.strip() else OmegaConf.create({})
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{shown(file)}:{mark.line + 1}:{mark.column + 1}" if mark else shown(file)
@@ -38,6 +41,12 @@ def load(file: Path) -> DictConfig:
     if not isinstance(config, DictConfig):
         raise UsageError(f"{shown(file)}:1:1: not a mapping: an experiment is `key: value` lines")
     return config
+
+
+@lru_cache(maxsize=8)
+def _parsed(text: str) -> Any:
+    """An experiment is read twice, as a whole and for its own name; parsing it is what takes time."""
+    return OmegaConf.create(text)
 
 
 class ExperimentSource(ConfigSource):
