@@ -84,7 +84,8 @@ def test_a_request_with_anything_anywhere_is_answered_or_refused(data: st.DataOb
     try:
         service.call("CreateTrainingJob", rules.validated("CreateTrainingJob", changed), 1e9)
     except ServiceError as error:
-        assert error.code in ("ValidationException", "SerializationException")
+        # the last is of a request for more instances than the quota has
+        assert error.code in ("ValidationException", "SerializationException", "ResourceLimitExceeded")
         return
     answer = service.call("DescribeTrainingJob", {"TrainingJobName": changed["TrainingJobName"]}, 1e9)
     assert rules.broken("DescribeTrainingJob", rules.shaped("DescribeTrainingJob", answer)) == []
