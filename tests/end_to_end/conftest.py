@@ -50,6 +50,10 @@ print(f"score={a.x * 10}")
 """
 
 
+QUICK = {"settle_gap_s": 0.02, "release_lag_s": 0.02}
+"""An engine whose pools settle and close sooner than they do by default: nobody waits for what is not tried."""
+
+
 @dataclass
 class Ended:
     """What a finished command did."""
@@ -146,7 +150,7 @@ def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 60) -> 
 @pytest.fixture
 def project(fresh_project: Project) -> Project:
     """A project with one experiment of three trials that end at once; its engine runs already."""
-    start_engine(fresh_project.root / ".sweeper/engine")
+    start_engine(fresh_project.root / ".sweeper/engine", QUICK)
     return fresh_project
 
 

@@ -20,7 +20,7 @@ from sweeper.core import events as ev
 from sweeper.core.model import Sweep
 from sweeper.journal import read
 from sweeper.runner import World
-from tests.end_to_end.conftest import Project, wait_for
+from tests.end_to_end.conftest import QUICK, Project, wait_for
 from tests.forked import Forked, start_engine
 
 KILLS = int(os.environ.get("SWEEPER_TEST_KILLS", "20"))
@@ -68,7 +68,7 @@ class Countdown:
 @pytest.fixture
 def cold_project(fresh_project: Project) -> Project:
     """A project whose engine starts every job cold: a pool here has two jobs, which no hot interpreter repays."""
-    start_engine(fresh_project.root / ".sweeper/engine", {"hot": False})
+    start_engine(fresh_project.root / ".sweeper/engine", {**QUICK, "hot": False})
     (fresh_project.root / "experiments/scripts/tiny/train.sh").write_text(SCRIPT)
     return fresh_project
 

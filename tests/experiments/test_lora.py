@@ -16,16 +16,29 @@ SCRIPT = Path(__file__).parents[2] / "experiments" / "scripts" / "lora" / "train
 METRIC = r"eval_accuracy=([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?|nan|inf)"
 
 
+CHANNEL = "train"
+
+
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
-    """A warm-pool cache that the runs of this module share, as the jobs of one pool do."""
-    return tmp_path_factory.mktemp("cache")
+    """A folder that the runs of this module share: a pool's cache, and the packaged digits as a channel beside it.
+
+    With the channel a run does not import scikit-learn, which takes longer than all else that it does.
+    """
+    from sklearn.datasets import load_digits
+
+    folder = tmp_path_factory.mktemp("cache")
+    (folder / CHANNEL).mkdir()
+    pixels, labels = load_digits(return_X_y=True)
+    np.savetxt(folder / CHANNEL / "digits.csv", np.column_stack([pixels, labels]), delimiter=",", fmt="%d")
+    return folder
 
 
 def environment(cache, job):
     """What SageMaker sets for a job whose folder is `job`."""
     cleared = {name: value for name, value in os.environ.items() if not name.startswith("SM_")}
     return cleared | {
+        "SM_CHANNEL_TRAIN": str(cache / CHANNEL),
         "SM_MODEL_DIR": str(job / "model"),
         "SM_OUTPUT_DATA_DIR": str(job / "output"),
         "SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY": str(cache),
@@ -134,10 +147,10 @@ def test_sigterm_saves_and_ends_well(cache, tmp_path):
 
 def test_data_may_come_from_the_train_channel(cache, tmp_path):
     """A digits.csv in the train channel takes the place of the packaged data."""
-    from sklearn.datasets import load_digits
-
-    pixels, labels = load_digits(return_X_y=True)
-    np.savetxt(tmp_path / "digits.csv", np.column_stack([pixels, labels]), delimiter=",", fmt="%d")
-    packaged = run(cache, tmp_path, "--epochs", "1")
-    channel = run(cache, tmp_path, "--epochs", "1", "--train", str(tmp_path))
+    packaged = run(cache, tmp_path, "--epochs", "1", "--train", "")
+    channel = run(cache, tmp_path, "--epochs", "1")
     assert channel.stdout.splitlines()[1:] == packaged.stdout.splitlines()[1:] != []
+    rows = (cache / CHANNEL / "digits.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "digits.csv").write_text("".join(reversed(rows)))
+    other = run(cache, tmp_path, "--epochs", "1", "--train", str(tmp_path))
+    assert other.stdout.splitlines()[-1] != channel.stdout.splitlines()[-1]
