@@ -21,6 +21,7 @@ from sweeper.whole import write_atomically
 
 if TYPE_CHECKING:
     from sweeper.aws.clients import Clients
+    from sweeper.engine.launch import EngineInfo
     from sweeper.ports import TrainingApi
 
 
@@ -34,24 +35,26 @@ def state_folder() -> Path:
 class LocalEngine:
     """The clients of a local engine. Every call makes sure that it is this folder's engine that answers.
 
-    That costs about a millisecond. An engine that was killed is started again, and another one that happens to
-    listen where it was is never believed.
+    That costs little: its lock and its name are looked at. An engine that was killed is started again, and another
+    one that happens to listen where it was is never believed.
     """
 
     folder: Path
     options: Mapping[str, Any]
-    _url: str = ""
+    _info: EngineInfo | None = None
     _made: Clients | None = None
 
     def __call__(self) -> Clients:
         """The clients of the engine that runs now. Raises EngineError when none can be started."""
         from sweeper.engine import launch
 
-        info = launch.ensure(self.folder, dict(self.options))
-        if self._made is None or info.url != self._url:
+        if self._info is not None and self._made is not None and launch.still_runs(self.folder, self._info):
+            return self._made
+        before, self._info = self._info, launch.ensure(self.folder, dict(self.options))
+        if self._made is None or before is None or before.url != self._info.url:
             from sweeper.aws.clients import Clients, Endpoint
 
-            self._url, self._made = info.url, Clients(Endpoint.local(info.url, info.region))
+            self._made = Clients(Endpoint.local(self._info.url, self._info.region))
         return self._made
 
 

@@ -24,8 +24,9 @@ _LOG_TAIL = 2000
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """Where an engine answers, and as whom."""
+    """Where an engine answers, and as whom. `id`: another one for every process that has ever served a folder."""
 
+    id: str
     url: str
     account: str
     region: str
@@ -46,6 +47,19 @@ def ensure(state_dir: Path, settings: EngineSettings | Mapping[str, Any] = {}, t
     if found is None:
         raise EngineError(f"the local engine ended as soon as it had started{_tail(state)}")
     return _info(found)
+
+
+def still_runs(state_dir: Path, info: EngineInfo) -> bool:
+    """Does the engine that was found before hold this folder still? Only files are asked: it may be asked often."""
+    try:
+        known = json.loads((state_dir / "engine.json").read_text(encoding="utf-8"))
+        with (state_dir / "engine.lock").open("rb") as lock:
+            fcntl.flock(lock.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:  # an engine lives, and it is the one that the file names
+        return bool((known["id"], known["url"]) == (info.id, info.url))
+    except (OSError, ValueError):
+        return False
+    return False  # nobody holds the lock
 
 
 def status(state_dir: Path) -> dict[str, Any] | None:
@@ -135,7 +149,7 @@ def _tail(state: Path) -> str:
 
 
 def _info(engine: Mapping[str, Any]) -> EngineInfo:
-    return EngineInfo(engine["url"], engine["account"], engine["region"], engine["pid"])
+    return EngineInfo(engine["id"], engine["url"], engine["account"], engine["region"], engine["pid"])
 
 
 @contextlib.contextmanager

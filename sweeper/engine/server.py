@@ -166,9 +166,12 @@ def _hold_state(state: Path, wait_s: float) -> int | None:
 
 
 def serve(
-    state: Path, settings: EngineSettings, ready: Callable[[EngineProcess], None], wait_lock_s: float = 0.0
+    state: Path, settings: EngineSettings, ready: Callable[[EngineProcess], None], wait_lock_s: float = 0.2
 ) -> bool:
-    """Run an engine until it is stopped, idle or signalled; False when another one runs on this folder."""
+    """Run an engine until it is stopped, idle or signalled; False when another one runs on this folder.
+
+    `wait_lock_s`: who looks whether an engine lives holds its lock for a moment.
+    """
     os.umask(0o077)  # requests and logs may hold secrets
     if _hold_state(state, wait_lock_s) is None:
         return False
@@ -186,7 +189,7 @@ def main() -> int:
     parser.add_argument("--state-dir", type=Path, required=True)
     parser.add_argument("--settings", type=json.loads, default={}, help="a JSON object of engine settings")
     parser.add_argument("--ready-fd", type=int, help="a descriptor that gets one line when the engine answers")
-    parser.add_argument("--wait-lock-s", type=float, default=0.0)
+    parser.add_argument("--wait-lock-s", type=float, default=0.2)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

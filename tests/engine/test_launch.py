@@ -65,6 +65,20 @@ def test_the_same_engine_is_found_again(folder: Path) -> None:
     assert (folder / "engine.json").stat().st_mode & 0o777 == 0o600
 
 
+def test_an_engine_that_lives_is_known_again_without_being_asked(folder: Path) -> None:
+    """A killed one is not, nor is its successor taken for it; a folder without an engine has none."""
+    first = start_engine(folder, FAST)
+    assert launch.still_runs(folder, first)
+    os.kill(first.pid, signal.SIGKILL)
+    wait_for(lambda: gone(folder))
+    assert not launch.still_runs(folder, first)
+    second = start_engine(folder, FAST)
+    assert second.url == first.url
+    assert (launch.still_runs(folder, first), launch.still_runs(folder, second)) == (False, True)
+    assert launch.stop(folder)
+    assert not launch.still_runs(folder, second)
+
+
 def test_two_callers_at_once_end_with_one_engine(folder: Path) -> None:
     """Whoever comes second finds what the first one started."""
     found: list[launch.EngineInfo] = []
