@@ -23,6 +23,7 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --editable ".[examples]" --group dev
 	$(BIN)/python experiments/scripts/bump/build_wheels.py
+	$(BIN)/python -m compileall -q sweeper
 	touch $(READY)
 
 setup: $(READY)  ## create .venv and install everything
