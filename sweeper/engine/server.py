@@ -175,6 +175,7 @@ def serve(
     os.umask(0o077)  # requests and logs may hold secrets
     if _hold_state(state, wait_lock_s) is None:
         return False
+    (state / "engine.json").unlink(missing_ok=True)  # who held the folder before, and where it answered
     os.environ["MOTO_ACCOUNT_ID"] = settings.service.account  # moto looks there at each request
     process = EngineProcess(state, settings)
     for number in (signal.SIGTERM, signal.SIGINT):
