@@ -48,13 +48,14 @@ class LocalEngine:
         """The clients of the engine that runs now. Raises EngineError when none can be started."""
         from sweeper.engine import launch
 
-        if self._info is not None and self._made is not None and launch.still_runs(self.folder, self._info):
-            return self._made
-        before, self._info = self._info, launch.ensure(self.folder, dict(self.options))
-        if self._made is None or before is None or before.url != self._info.url:
+        known = self._info
+        lives = known is not None and launch.still_runs(self.folder, known)
+        info = known if known and lives else launch.ensure(self.folder, dict(self.options))
+        if self._made is None or known is None or info.url != known.url:
             from sweeper.aws.clients import Clients, Endpoint
 
-            self._made = Clients(Endpoint.local(self._info.url, self._info.region))
+            self._made = Clients(Endpoint.local(info.url, info.region))
+        self._info = info
         return self._made
 
 

@@ -51,13 +51,15 @@ def ensure(state_dir: Path, settings: EngineSettings | Mapping[str, Any] = {}, t
 
 def still_runs(state_dir: Path, info: EngineInfo) -> bool:
     """Does the engine that was found before hold this folder still? Only files are asked: it may be asked often."""
+    known = _named(state_dir)
+    if known is None or (known["id"], known["url"]) != (info.id, info.url):
+        return False
     try:
-        known = json.loads((state_dir / "engine.json").read_text(encoding="utf-8"))
         with (state_dir / "engine.lock").open("rb") as lock:
             fcntl.flock(lock.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:  # an engine lives, and it is the one that the file names
-        return bool((known["id"], known["url"]) == (info.id, info.url))
-    except (OSError, ValueError):
+    except BlockingIOError:
+        return True
+    except OSError:
         return False
     return False  # nobody holds the lock
 
@@ -85,12 +87,18 @@ def stop(state_dir: Path, timeout_s: float = 180) -> bool:
 
 def _running(state: Path) -> dict[str, Any] | None:
     """The engine that engine.json names, if it answers and is that one."""
+    known = _named(state)
+    health = known and _ask(known, "GET", "/_engine/health", timeout_s=10)
+    return known if known and health and health.get("id") == known["id"] else None
+
+
+def _named(state: Path) -> dict[str, Any] | None:
+    """What engine.json says; the engine that wrote it may be dead."""
     try:
-        known = json.loads((state / "engine.json").read_text(encoding="utf-8"))
+        known: dict[str, Any] = json.loads((state / "engine.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    health = _ask(known, "GET", "/_engine/health", timeout_s=10)
-    return known if health is not None and health.get("id") == known["id"] else None
+    return known
 
 
 def _ask(engine: Mapping[str, Any], method: str, path: str, timeout_s: float) -> dict[str, Any] | None:

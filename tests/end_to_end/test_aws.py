@@ -62,40 +62,34 @@ class Served:
 
 
 @pytest.fixture
-def project(fresh_project: Project) -> Project:
-    """A project without an engine of its own."""
-    return fresh_project
-
-
-@pytest.fixture
-def served(project: Project) -> Iterator[Served]:
+def served(fresh_project: Project) -> Iterator[Served]:
     """A served engine."""
-    engine = Served(project)
+    engine = Served(fresh_project)
     yield engine
     engine.stop()
 
 
-def test_the_same_rows_and_the_same_requests_as_on_the_local_engine(project: Project) -> None:
+def test_the_same_rows_and_the_same_requests_as_on_the_local_engine(fresh_project: Project) -> None:
     """From empty folders: equal rows but for times, and CreateTrainingJob bodies equal byte for byte."""
-    state = project.root / ".sweeper/engine"
+    state = fresh_project.root / ".sweeper/engine"
     start_engine(state)
     known = json.loads((state / "engine.json").read_text())
     local = Recording(known["url"])
     (state / "engine.json").write_text(json.dumps({**known, "url": local.url}))
-    assert project.run().code == 0
-    served = Served(project)
+    assert fresh_project.run().code == 0
+    served = Served(fresh_project)
     remote = Recording(served.told["url"])
-    project.environment["AWS_ENDPOINT_URL"] = remote.url
+    fresh_project.environment["AWS_ENDPOINT_URL"] = remote.url
     assert served.run().code == 0
     served.stop()
-    runs = project.root / "runs"
+    runs = fresh_project.root / "runs"
     assert rows(runs / "tiny/results.csv") == rows(runs / "tiny@123456789012.us-east-1/results.csv")
     assert len(local.creates()) == 3
     assert local.creates() == remote.creates()
     (state / "engine.json").write_text(json.dumps(known))
 
 
-def test_source_is_staged_once_per_content(project: Project, served: Served) -> None:
+def test_source_is_staged_once_per_content(fresh_project: Project, served: Served) -> None:
     """A second sweep of the same source uploads nothing; a changed script is one more upload."""
     s3 = served.client("s3")
 
@@ -108,18 +102,18 @@ def test_source_is_staged_once_per_content(project: Project, served: Served) -> 
     assert sorted(key.rpartition("/")[2] for key in first) == ["driver.py", "launch.json", "source.tar.gz"]
     served.run("sweep.grid={hyperparameters.x: [1, 2]}")
     assert staged() == first
-    script = project.root / "experiments/scripts/tiny/train.py"
+    script = fresh_project.root / "experiments/scripts/tiny/train.py"
     script.write_text(script.read_text() + "# changed\n")
     served.run("sweep.grid={hyperparameters.x: [1]}")
     assert len(staged()) == 6
 
 
-def test_toolkit_launch(project: Project, served: Served) -> None:
+def test_toolkit_launch(fresh_project: Project, served: Served) -> None:
     """`job.launch=toolkit`: the image's own toolkit starts the script, one letter behind one dash; same rows."""
-    script = project.root / "experiments/scripts/tiny/train.py"
+    script = fresh_project.root / "experiments/scripts/tiny/train.py"
     script.write_text(script.read_text().replace('"--x"', '"-x"'))
     assert served.run("job.launch=toolkit").code == 0
-    found = rows(project.root / "runs/tiny@123456789012.us-east-1/results.csv")
+    found = rows(fresh_project.root / "runs/tiny@123456789012.us-east-1/results.csv")
     assert [(row["status"], row["metric.score"]) for row in found] == [
         ("completed", "10.0"),
         ("completed", "20.0"),
@@ -127,57 +121,57 @@ def test_toolkit_launch(project: Project, served: Served) -> None:
     ]
 
 
-def test_image_launch(project: Project) -> None:
+def test_image_launch(fresh_project: Project) -> None:
     """`job.launch=image`: the image brings its own code; hyperparameters reach it by file alone."""
-    own = project.root / "own.py"
+    own = fresh_project.root / "own.py"
     own.write_text(
         "import json\n"
         "given = json.load(open('/opt/ml/input/config/hyperparameters.json'))\n"
         "print(f\"score={float(given['x']) * 7}\")\n"
     )
     images = json.dumps({"*/train:1": [sys.executable, str(own)]})
-    served = Served(project, f"images={images}")
+    served = Served(fresh_project, f"images={images}")
     try:
         ended = served.run("job.launch=image", "job.source_dir=null", "job.entry_script=null")
         assert ended.code == 0, ended.err
     finally:
         served.stop()
-    found = rows(project.root / "runs/tiny@123456789012.us-east-1/results.csv")
+    found = rows(fresh_project.root / "runs/tiny@123456789012.us-east-1/results.csv")
     assert [row["metric.score"] for row in found] == ["7.0", "14.0", "21.0"]
 
 
-def test_another_account_and_region_are_another_scope(project: Project) -> None:
+def test_another_account_and_region_are_another_scope(fresh_project: Project) -> None:
     """The folder names the account and the region; status, logs and list find it by the sweep's name."""
-    served = Served(project, "account=210987654321", "region=eu-west-1")
+    served = Served(fresh_project, "account=210987654321", "region=eu-west-1")
     try:
         assert served.run("sweep.grid={hyperparameters.x: [1]}").code == 0
-        assert (project.root / "runs/tiny@210987654321.eu-west-1/results.csv").exists()
-        shown = json.loads(project.verb("status", "tiny", "--json").out)
+        assert (fresh_project.root / "runs/tiny@210987654321.eu-west-1/results.csv").exists()
+        shown = json.loads(fresh_project.verb("status", "tiny", "--json").out)
         assert (shown["sweep"], len(shown["rows"])) == ("tiny@210987654321.eu-west-1", 1)
     finally:
         served.stop()
 
 
-def test_logs_are_followed_by_position(project: Project, served: Served) -> None:
+def test_logs_are_followed_by_position(fresh_project: Project, served: Served) -> None:
     """`sweeper logs -f` prints each line once as it comes, from the service alone, and ends with the job."""
-    script = project.root / "experiments/scripts/tiny/train.py"
+    script = fresh_project.root / "experiments/scripts/tiny/train.py"
     steps = "[(print(f'step {n}', flush=True), time.sleep(0.1)) for n in range(20)]\n"
     script.write_text(script.read_text().replace("time.sleep(a.wait)\n", steps))
-    running = project.start(*QUICK, "sweep.grid={hyperparameters.x: [1]}")
-    wait_for(project.begun, "the trial trains")
-    followed = project.verb("logs", "tiny", "-f")
-    assert project.ended(running).code == 0
+    running = fresh_project.start(*QUICK, "sweep.grid={hyperparameters.x: [1]}")
+    wait_for(fresh_project.begun, "the trial trains")
+    followed = fresh_project.verb("logs", "tiny", "-f")
+    assert fresh_project.ended(running).code == 0
     assert followed.out.splitlines() == [*(f"step {n}" for n in range(20)), "score=10.0"]
-    stored = project.root / "runs/tiny@123456789012.us-east-1/trials"
+    stored = fresh_project.root / "runs/tiny@123456789012.us-east-1/trials"
     assert [path.read_text() for path in stored.glob("*/log.txt")] == [followed.out]
     served.stop()
-    assert project.verb("logs", "tiny", "x=1").out == followed.out
+    assert fresh_project.verb("logs", "tiny", "x=1").out == followed.out
 
 
-def test_without_credentials_nothing_starts(project: Project) -> None:
+def test_without_credentials_nothing_starts(fresh_project: Project) -> None:
     """engine=aws with no region or no credentials is one line and exit code 2; no folder is made."""
     for extra in ({}, {"AWS_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}):
-        project.environment.update(extra, HOME=str(project.root))
-        ended = project.run("engine=aws")
+        fresh_project.environment.update(extra, HOME=str(fresh_project.root))
+        ended = fresh_project.run("engine=aws")
         assert (ended.code, len(ended.err.splitlines())) == (2, 1), ended.err
-        assert not (project.root / "runs").exists()
+        assert not (fresh_project.root / "runs").exists()

@@ -14,21 +14,15 @@ DENIED = ["logs:*", "servicequotas:*", "sagemaker:UpdateTrainingJob", "iam:Simul
 
 
 @pytest.fixture
-def project(fresh_project: Project) -> Project:
-    """A project without an engine of its own."""
-    return fresh_project
-
-
-@pytest.fixture
-def served(project: Project, request: pytest.FixtureRequest) -> Iterator[Served]:
+def served(fresh_project: Project, request: pytest.FixtureRequest) -> Iterator[Served]:
     """An engine with these settings."""
-    engine = Served(project, *request.param)
+    engine = Served(fresh_project, *request.param)
     yield engine
     engine.stop()
 
 
 @pytest.mark.parametrize("served", [[f"deny={json.dumps(DENIED)}"]], indirect=True)
-def test_who_may_not_release_is_refused_before_anything_is_spent(project: Project, served: Served) -> None:
+def test_who_may_not_release_is_refused_before_anything_is_spent(fresh_project: Project, served: Served) -> None:
     """Neither IAM nor Service Quotas may be asked: the service itself tells, in one line; on demand PassRole does."""
     ended = served.run()
     assert ended.code == 2
@@ -42,7 +36,7 @@ def test_who_may_not_release_is_refused_before_anything_is_spent(project: Projec
 
 
 @pytest.mark.parametrize("served", [['deny=["logs:*", "servicequotas:*"]', "keep_alive_below_s=200"]], indirect=True)
-def test_without_logs_and_quotas_a_sweep_goes_on(project: Project, served: Served) -> None:
+def test_without_logs_and_quotas_a_sweep_goes_on(fresh_project: Project, served: Served) -> None:
     """The keep-alive that the policy allows has to be set; then every trial completes with its metric, and is told."""
     ended = served.run()
     assert ended.code == 2

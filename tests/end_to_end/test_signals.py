@@ -88,9 +88,14 @@ def test_ctrl_c_on_a_terminal_reaches_the_runner_alone(project: Project, opened:
 
 
 def test_more_signals_never_skip_the_release(project: Project) -> None:
-    """A job that takes its time to stop, and Ctrl-C five times: still stopped and closed before the exit."""
+    """A job that goes on until all have come, and Ctrl-C five times: still stopped and closed before the exit."""
+    go = project.root / "go"
     script = project.root / "experiments/scripts/tiny/train.py"
-    late = "import signal\nsignal.signal(signal.SIGTERM, lambda *_: (time.sleep(2), sys.exit(1)))\n"
+    late = (
+        "import signal\ndef late(*_):\n"
+        f"    while not os.path.exists({str(go)!r}): time.sleep(0.02)\n"
+        "    sys.exit(1)\nsignal.signal(signal.SIGTERM, late)\n"
+    )
     script.write_text(script.read_text().replace("class a:", late + "class a:", 1))
     running = project.start("hyperparameters.wait=60", TWO)
     wait_for(project.begun, "the first trial trains")
@@ -98,6 +103,7 @@ def test_more_signals_never_skip_the_release(project: Project) -> None:
     wait_for(lambda: journaled(project, "stopped by SIGINT"), "the first signal is taken")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         running.send_signal(number)
+    go.touch()
     ended = project.ended(running)
     assert ended.code == 130, ended.err
     assert [job["TrainingJobStatus"] for job in project.jobs()] == ["Stopped"]
