@@ -53,6 +53,7 @@ def test_the_table_is_whole_on_every_size_and_nothing_is_cleared(
     """Parameter, phase and seconds, metric as it comes, pool, best, time left; only changed lines are written."""
     terminal = opened(columns=columns, rows=rows)
     terminal.until(lambda: re.search(r"\n2  2  Training +\d+ +reused\n", terminal.text))
+    terminal.until(lambda: "1 of 3 done" in terminal.text)  # the last line of the same frame may come in a later read
     _, first, _, third, foot = table_of(terminal)
     assert re.match(r"1  1  completed +\d+ +10 +cold$", first)
     assert re.match(r"3  3  planned", third)
