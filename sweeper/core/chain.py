@@ -60,7 +60,8 @@ class Job:
         refused = self.outcome is None or (
             self.outcome.trial_status == TrialStatus.INTERRUPTED.value and self.outcome.status == JobStatus.FAILED.value
         )
-        return refused and not self.acknowledged and self.closed is Closed.NEVER_HAD_POOL
+        unseen = not self.acknowledged and not self.stop_reason  # one that we asked to stop had been seen
+        return refused and unseen and self.closed is Closed.NEVER_HAD_POOL
 
     @property
     def pool_word(self) -> str:

@@ -87,7 +87,8 @@ def outcome(
 
 def told_by(job: Job, status: JobStatus) -> ev.Judged | None:
     """What we had judged of a job while it ran, when that is why it ended."""
-    return job.judged if status is JobStatus.STOPPED and job.judged and job.judged.stops else None
+    ours = status is JobStatus.STOPPED or (status is JobStatus.FAILED and job.stop_reason)
+    return job.judged if ours and job.judged and job.judged.stops else None
 
 
 def _verdict(
@@ -95,32 +96,36 @@ def _verdict(
 ) -> tuple[TrialStatus, Failure | None, str]:
     if status is JobStatus.COMPLETED:
         return TrialStatus.COMPLETED, None, ""
-    if status is JobStatus.FAILED:
-        return TrialStatus.FAILED, classify(reason, tail), root_cause(reason, tail)
     if judged := told_by(job, status):
         verdict = TrialStatus(judged.verdict)
         failure = Failure.NO_OUTPUT if verdict is TrialStatus.FAILED else None
         return verdict, failure, f"{judged.rule}: {judged.why}"
+    if secondary == _RAN_TOO_LONG and job.intent.clamped:
+        return TrialStatus.INTERRUPTED, None, f"{job.intent.clamped}: ran out after {job.intent.max_runtime_s} s"
+    if job.stop_reason:  # however it ended, that it did not go on was our doing
+        came_to = f"; it ended as Failed: {root_cause(reason, tail)}" if status is JobStatus.FAILED else ""
+        return TrialStatus.INTERRUPTED, None, job.stop_reason + came_to
+    if status is JobStatus.FAILED:
+        return TrialStatus.FAILED, classify(reason, tail), root_cause(reason, tail)
     if secondary == _WAITED_TOO_LONG:
         why = f"stopped by SageMaker: {secondary}: it waited for spot machines for longer than backend.wait_s"
         return TrialStatus.FAILED, Failure.CAPACITY, why
-    if secondary == _RAN_TOO_LONG and job.intent.clamped:
-        return TrialStatus.INTERRUPTED, None, f"{job.intent.clamped}: ran out after {job.intent.max_runtime_s} s"
     if secondary == _RAN_TOO_LONG:
         return TrialStatus.FAILED, Failure.TIMEOUT, f"stopped by SageMaker: {secondary}"
-    if job.stop_reason:
-        return TrialStatus.INTERRUPTED, None, job.stop_reason
     return TrialStatus.STOPPED, Failure.STOPPED_EXTERNAL, "stopped by someone else (console, CLI or another tool)"
 
 
 def lost(job: Job, why: str) -> ev.Outcome:
-    """The outcome of a job that was acknowledged and is gone: its result cannot be had any more."""
+    """The outcome of a job that was acknowledged and is gone: its result cannot be had any more.
+
+    One that we had asked to stop had none to lose.
+    """
     return ev.Outcome(
         name=job.name,
         status=JobStatus.UNKNOWN.value,
-        trial_status=TrialStatus.FAILED.value,
-        failure=Failure.LOST_REMOTE.value,
-        message=why,
+        trial_status=(TrialStatus.INTERRUPTED if job.stop_reason else TrialStatus.FAILED).value,
+        failure="" if job.stop_reason else Failure.LOST_REMOTE.value,
+        message=f"{job.stop_reason}; {why}" if job.stop_reason else why,
     )
 
 

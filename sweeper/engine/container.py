@@ -29,6 +29,8 @@ LINE_MAX = 64 * 1024
 LOG_MAX = 1 << 30
 _DRAIN_S = 2.0
 _PR_SET_CHILD_SUBREAPER = 36
+STOPS = (signal.SIGTERM, signal.SIGUSR1)
+"""Who starts a supervisor blocks these in it: one that comes before it can heed them waits until it does."""
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 
 
@@ -185,8 +187,9 @@ class Container:
         wake, wake_write = os.pipe()
         os.set_blocking(wake_write, False)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGUSR1):
+        for number in STOPS:
             signal.signal(number, lambda got, _frame: self.asked.append(got))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         adopt_orphans()
         self.process = Child(self._entrypoint)

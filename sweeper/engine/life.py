@@ -120,12 +120,17 @@ class Life(Ledger):
             self._set(job, Timer.END, now + self.settings.stopping_s)
 
     def platform_failed(self, name: str, reason: str, now: float) -> None:
-        """The job cannot go on for a reason that is not its algorithm's: bad input, lost machine, no capacity."""
+        """The job cannot go on for a reason that is not its algorithm's: bad input, lost machine, no capacity.
+
+        One that is being stopped was not to go on: it ends as stopped.
+        """
         self.tick(now)
         job = self._open(name)
-        if job is not None:
+        if job is None:
+            return
+        if job.stop_why is None:
             job.failure = reason[:FAILURE_REASON_MAX]
-            self._end(job, now)
+        self._end(job, now)
 
     def metrics_seen(self, name: str, metrics: Mapping[str, tuple[float, float]]) -> None:
         """The last value and time of each metric found in the log so far."""

@@ -15,7 +15,8 @@ import sys
 import tarfile
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -43,6 +44,7 @@ from sweeper.engine.states import Signal
 
 _LOG = logging.getLogger(__name__)
 LOST = "InternalServerError: the local engine found neither the container of this job nor its exit."
+_LOOK_S = 0.01
 _SIGNALS = {Signal.TERM: signal.SIGTERM, Signal.KILL: signal.SIGUSR1}
 
 
@@ -79,6 +81,16 @@ def _probe() -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-I", "-S", namespaces.__file__], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
+
+
+@contextlib.contextmanager
+def _blocked(signals: Iterable[signal.Signals]) -> Iterator[None]:
+    """A process that this thread starts meanwhile begins with these signals blocked."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Machine:
@@ -159,6 +171,8 @@ class Machine:
             self._hot.drop(effect.pool_id)
             shutil.rmtree(self._cache(effect.pool_id).parent, ignore_errors=True)
         elif isinstance(effect, ForgetJob):
+            with self._lock:
+                self._wanted.pop(effect.name, None)  # of a job that ended before it had a container
             shutil.rmtree(self.folder(effect.name).path, ignore_errors=True)
 
     def _thread(self, name: str, work: Callable[[str], None]) -> None:
@@ -268,7 +282,7 @@ class Machine:
         process = None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            with (folder.path / "supervisor.log").open("ab") as errors:
+            with (folder.path / "supervisor.log").open("ab") as errors, _blocked(container.STOPS):
                 pid = None
                 if zygote is not None:
                     pid = self._hot.fork(view, zygote, folder, lock, writer, errors.fileno())
@@ -294,9 +308,9 @@ class Machine:
         if not folder.lock.exists():
             self._run(name)  # it was never started
             return
-        started = folder.read_json("started.json") or {}
+        started = self._told(name) or {}
         with self._lock:
-            if "supervisor_pid" in started:
+            if started:
                 self._supervisors[name] = started["supervisor_pid"]
             wanted = self._wanted.pop(name, None)
         if wanted is not None:
@@ -306,6 +320,12 @@ class Machine:
             self._reports.started(name)
         self._checkpoints_of(name, folder).follow()
         self._await_exit(name, folder)
+
+    def _told(self, name: str) -> dict[str, Any] | None:
+        """What a supervisor tells as it begins: while it lives it is about to; None when it ended before."""
+        while (started := self.folder(name).read_json("started.json")) is None and self._alive(name):
+            time.sleep(_LOOK_S)
+        return started
 
     def _await_exit(self, name: str, folder: JobFolder) -> None:
         """Wait until the supervisor lets go of the lock, and report what it left."""

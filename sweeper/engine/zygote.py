@@ -122,10 +122,12 @@ def _fork_job(channel: socket.socket) -> None:
     order, descriptors, _, _ = socket.recv_fds(channel, 65536, 4)
     if not order:
         os._exit(0)  # the pool has ended, or the engine
+    signal.pthread_sigmask(signal.SIG_BLOCK, container.STOPS)  # until the supervisor can heed them
     pid = os.fork()
     if pid == 0:
         channel.close()
         _supervise(order.decode(), *descriptors)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, container.STOPS)
     for descriptor in descriptors:
         os.close(descriptor)
     channel.send(str(pid).encode())

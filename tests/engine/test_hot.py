@@ -250,6 +250,19 @@ def test_a_hot_job_is_stopped_with_everything_it_started(jobs: Jobs) -> None:
     assert "asked to stop" in jobs.clients.log("obeys")
 
 
+def test_a_stop_that_comes_at_once_ends_a_hot_job_as_stopped(jobs: Jobs) -> None:
+    """Before its supervisor can heed a signal, too: the signal waits for it."""
+    jobs.stage("soon", "import os, time; time.sleep(60 * (os.environ['TRAINING_JOB_NAME'] != 'learns'))")
+    jobs.run("soon", "learns")
+    for name in ("soon-1", "soon-2", "soon-3"):
+        jobs.create("soon", name)
+        wait_for((jobs.clients.state_dir / "jobs" / name / "lock").exists)
+        jobs.clients.sagemaker.stop_training_job(TrainingJobName=name)
+        assert jobs.clients.ended(name)["TrainingJobStatus"] == "Stopped"
+        jobs.clients.until(name, lambda d: "WarmPoolStatus" in d)
+        assert jobs.hot(name)
+
+
 def test_a_killed_interpreter_is_a_cold_start(jobs: Jobs) -> None:
     """The job does not notice; the engine's log says why, and the next one is hot again."""
     jobs.stage("killed", "print('fine')")

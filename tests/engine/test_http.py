@@ -125,6 +125,17 @@ def test_a_stopped_script_may_save_its_model(clients: Clients) -> None:
     assert clients.s3.head_object(Bucket="bucket", Key="out/saves/output/model.tar.gz")
 
 
+@pytest.mark.parametrize("there", [".", "spec.json", "lock", "supervisor.log", "log", "started.json"])
+def test_a_stop_at_any_moment_of_a_start_ends_a_job_as_stopped(any_clients: Clients, there: str) -> None:
+    """Before it has a container, before that can heed a signal, before its script runs: never Failed."""
+    clients, name = any_clients, f"early-{len(there)}"
+    clients.run(name, "import time; time.sleep(60)")
+    wait_for((clients.state_dir / "jobs" / name / there).exists)
+    clients.sagemaker.stop_training_job(TrainingJobName=name)
+    answer = clients.ended(name)
+    assert (answer["TrainingJobStatus"], answer["SecondaryStatus"]) == ("Stopped", "Stopped"), answer
+
+
 def sleeping(seconds: str) -> bool:
     """Does a `sleep` of so many seconds live anywhere on this machine?"""
     for entry in Path("/proc").glob("[0-9]*/cmdline"):

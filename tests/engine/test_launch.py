@@ -146,6 +146,33 @@ def test_a_running_job_is_adopted(folder: Path) -> None:
     assert clients.log("goes-on") == ["begun", "done"]
 
 
+def supervisor(folder: Path) -> int | None:
+    """The process that is the only job's supervisor, from its first moment."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"container.py\0{folder}/jobs/" in entry.joinpath("cmdline").read_text():
+                return int(entry.name)
+    return None
+
+
+def test_a_job_that_had_not_told_its_start_is_adopted_and_can_be_stopped(folder: Path) -> None:
+    """The engine is killed before the supervisor has said who it is: a stop reaches it all the same."""
+    clients, pid = start(folder)
+    clients.s3.create_bucket(Bucket="bucket")
+    clients.run("untold", "import time; time.sleep(60)")
+    wait_for(lambda: supervisor(folder))
+    held = supervisor(folder)
+    assert held is not None
+    os.kill(held, signal.SIGSTOP)
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: gone(folder))
+    clients, _ = start(folder)
+    clients.sagemaker.stop_training_job(TrainingJobName="untold")
+    assert clients.describe("untold")["TrainingJobStatus"] == "Stopping"
+    os.kill(held, signal.SIGCONT)
+    assert clients.ended("untold")["TrainingJobStatus"] == "Stopped"
+
+
 def run_out(records: Path, at: float) -> None:
     """The only job's time has run out then."""
     with contextlib.closing(sqlite3.connect(records)) as db, db:
@@ -250,6 +277,12 @@ def test_an_engine_that_cannot_start_says_why(tmp_path: Path) -> None:
         launch.ensure(tmp_path, {"nonsense": 1})
 
 
+def removed(folder: Path) -> bool:
+    """Remove a folder in which somebody writes; True when it is gone."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
+
+
 def test_an_engine_whose_folder_is_removed_ends_with_its_jobs(tmp_path: Path) -> None:
     """Nothing goes on in a folder that is not there any more, and a new engine begins afresh."""
     folder = tmp_path / "state"
@@ -260,7 +293,7 @@ def test_an_engine_whose_folder_is_removed_ends_with_its_jobs(tmp_path: Path) ->
     status = launch.status(folder)
     assert status is not None
     with (folder / "engine.lock").open("rb") as lock:
-        shutil.rmtree(folder)
+        wait_for(lambda: removed(folder))
         wait_for(lambda: free(lock))
     wait_for(lambda: not Path(f"/proc/{status['jobs'][0]['pid']}").exists())
     clients, other = start(folder)

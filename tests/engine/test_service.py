@@ -281,6 +281,19 @@ def test_an_internal_error_does_not_retain_the_pool() -> None:
     assert world.pool("a") == "Terminated"
 
 
+@pytest.mark.parametrize("reason", ["InternalServerError: it is lost", "ClientError: no input", "CapacityError: none"])
+def test_a_job_that_is_being_stopped_ends_as_stopped_whatever_becomes_of_it(reason: str) -> None:
+    """A machine or a container that is lost meanwhile is no failure of a job that was not to go on."""
+    world = World()
+    world.create("a", keep_alive=300)
+    world.wait(0)
+    world("StopTrainingJob", "a")
+    world.service.platform_failed("a", reason, world.now)
+    answer = world.describe("a")
+    assert (answer["TrainingJobStatus"], answer["SecondaryStatus"]) == ("Stopped", "Stopped")
+    assert "FailureReason" not in answer
+
+
 def test_failure_reason_has_the_services_form() -> None:
     """AlgorithmError, the text of the failure file, the exit code, and never more than 1024 characters."""
     world = World()

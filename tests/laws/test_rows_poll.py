@@ -199,6 +199,30 @@ def test_row_62_a_job_that_someone_else_stopped_says_so(outside: Make) -> None:
     assert here.whole()
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_row_62_a_job_that_we_stopped_never_fails_its_trial(outside: Make, kept: bool) -> None:
+    """The service calls the job that a signal stopped Failed: its trial is interrupted, and the next run trains it."""
+    caught: list[int] = []
+
+    def failing(twin: Twin, operation: str, answer: dict[str, Any]) -> dict[str, Any]:
+        if answer.get("SecondaryStatus") == "Training" and not caught:
+            caught.append(15)
+        if caught and answer.get("TrainingJobStatus") == "Stopped":
+            answer.update(TrainingJobStatus="Failed", SecondaryStatus="Failed", FailureReason="InternalServerError: x")
+        return answer
+
+    settings = ServiceSettings(cold_start_s=90.0, settle_gap_s=2.0, stop_retains_pool=kept)
+    here = outside(sweep=make_sweep(1), settings=settings)
+    here.caught, here.twin.alter = caught, failing
+    assert here.run().signal == 15
+    assert (here.statuses, here.failures) == ([TrialStatus.INTERRUPTED], [""])
+    assert here.nothing_is_open()
+    caught.clear()
+    here.caught, here.twin.alter = [], lambda twin, operation, answer: answer
+    here.run()
+    assert here.statuses == [TrialStatus.COMPLETED] and here.nothing_is_open()
+
+
 def test_row_63_a_killed_runner_is_taken_over_by_the_watchdog_and_the_next_run(outside: Make) -> None:
     """Killed while a job runs: the watchdog lets it end and closes its pool; the next run reads the result."""
     here = outside(Trouble(DESCRIBE, CRASH, when=lambda twin: len(twin.calls) > 5))
