@@ -11,7 +11,7 @@ from sweeper.core.chain import Chain
 from sweeper.core.model import Objective
 from sweeper.core.results import SAVINGS, Results, Row
 from sweeper.tracking.files import cell
-from sweeper.tracking.table import pool_line, short_names, shown
+from sweeper.tracking.table import counted, is_numeric, pool_line, short_names, shown
 
 MOST_ROWS = 2000
 REST = (
@@ -22,8 +22,6 @@ REST = (
     SAVINGS,
     "pool",
     "attempts",
-    "failure",
-    "message",
 )
 WIDTH, HEIGHT, MARGIN = 720, 240, 40
 
@@ -32,9 +30,14 @@ _STYLE = """\
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem; padding: 0 1rem }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { padding: .25rem .75rem; text-align: left; border-bottom: 1px solid #8884; vertical-align: top }
+td.number, th.number { text-align: right } td.number { white-space: nowrap }
+td { max-width: 24rem; overflow-wrap: break-word }
 tr.best { font-weight: 600 }
-.failed, .metric_missing { color: #c22 } .planned { color: #888 }
-.wide { overflow-x: auto } svg { max-width: 100%; height: auto } circle { fill: #27c } circle.best { fill: #d60 }
+.failed, .metric_missing { color: light-dark(#b3261e, #ff8a80) } .planned { color: light-dark(#666, #aaa) }
+.why { max-height: 12rem; overflow: auto; white-space: pre-wrap; overflow-wrap: anywhere; margin: 0 0 .75rem }
+dt { font-weight: 600 }
+.wide { overflow-x: auto } svg { max-width: 100%; height: auto }
+circle { fill: light-dark(#27c, #7ab6ff) } circle.best { fill: light-dark(#d60, #ffb066) }
 """
 
 
@@ -53,34 +56,64 @@ def to_html(
         told = f"<b>{escape(str(chosen['name']))}</b> with {escape(objective.metric)} = {escape(value)}"
         parts.append(f"<p>Best: {told} ({objective.goal.value}).</p>")
         parts.append(_chart(table, f"metric.{objective.metric}", chosen))
-    parts.append("<div class=wide><table><thead><tr>")
-    shown_columns = _columns(table, keys)
-    parts += [f"<th>{escape(heading)}</th>" for heading in shown_columns.values()]
-    parts.append("</tr></thead><tbody>")
-    parts += [_row(row, shown_columns, best=row is chosen) for row in table.rows[:MOST_ROWS]]
-    parts.append("</tbody></table></div>")
-    if len(table.rows) > MOST_ROWS:
-        parts.append(f"<p>... and {len(table.rows) - MOST_ROWS} more rows in results.csv.</p>")
+    parts += [*_table(table, keys, chosen), *_causes(table)]
     return "\n".join(parts) + "\n"
+
+
+def _table(table: Results, keys: Sequence[str], chosen: Row | None) -> Iterator[str]:
+    columns = _columns(table, keys)
+    numeric = {column for column in columns if is_numeric(table.rows, column)}
+    yield "<div class=wide><table><thead><tr>"
+    yield from (_cell("th", heading, column in numeric) for column, heading in columns.items())
+    yield "</tr></thead><tbody>"
+    for row in table.rows[:MOST_ROWS]:
+        cells = "".join(_cell("td", _shown(row.get(column)), column in numeric) for column in columns)
+        yield f'<tr class="{escape(str(row["status"]))}{" best" if row is chosen else ""}">{cells}</tr>'
+    yield "</tbody></table></div>"
+    yield from _more(len(table.rows) - MOST_ROWS, "rows")
+
+
+def _causes(table: Results) -> Iterator[str]:
+    """Why trials ended as they did, below the table: a cause is too long for a column of it."""
+    told = [row for row in table.rows if row.get("message")]
+    if not told:
+        return
+    yield "<h2>Failures and early ends</h2><dl>"
+    for row in told[:MOST_ROWS]:
+        heading = ", ".join(str(part) for part in (row["status"], row.get("failure")) if part)
+        yield f"<dt>{escape(str(row['name']))}: {escape(heading)}</dt><dd class=why>{escape(row['message'])}</dd>"
+    yield "</dl>"
+    yield from _more(len(told) - MOST_ROWS, "causes")
+
+
+def _more(left_out: int, what: str) -> Iterator[str]:
+    if left_out > 0:
+        yield f"<p>... and {left_out} more {what} in results.csv.</p>"
+
+
+def _cell(tag: str, text: str, number: bool) -> str:
+    return f"<{tag}{' class=number' if number else ''}>{escape(text)}</{tag}>"
 
 
 def _summary(table: Results) -> str:
     counts: dict[str, int] = {}
     for row in table.rows:
         counts[row["status"]] = counts.get(row["status"], 0) + 1
-    return f"{len(table.rows)} trials: " + ", ".join(f"{n} {status}" for status, n in counts.items())
+    return f"{counted(len(table.rows), 'trial')}: " + ", ".join(f"{n} {status}" for status, n in counts.items())
 
 
 def _columns(table: Results, keys: Sequence[str]) -> Mapping[str, str]:
     """Column -> heading; those that are empty everywhere are left out."""
     metrics = {column: column.removeprefix("metric.") for column in table.columns if column.startswith("metric.")}
-    wanted = {"name": "trial", **short_names(keys), "status": "status", **metrics, **{name: name for name in REST}}
+    wanted = {
+        "name": "trial",
+        **short_names(keys),
+        "status": "status",
+        "failure": "failure",
+        **metrics,
+        **{name: name.replace("_", " ") for name in REST},
+    }
     return {c: h for c, h in wanted.items() if any(row.get(c) is not None for row in table.rows)}
-
-
-def _row(row: Row, columns: Mapping[str, str], *, best: bool) -> str:
-    cells = "".join(f"<td>{escape(_shown(row.get(column)))}</td>" for column in columns)
-    return f'<tr class="{escape(str(row["status"]))}{" best" if best else ""}">{cells}</tr>'
 
 
 def _shown(value: Any) -> str:

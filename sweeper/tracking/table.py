@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TextIO
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import floor, log10
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from sweeper.core.chain import Chain
 from sweeper.core.model import Objective
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 MOST_ROWS = 200
 MOST_TROUBLES = 20
 WIDTH_WITHOUT_TERMINAL = 120
+UNBOUNDED = 10_000
+WHOLE = ("index", "status", "pool", "train_seconds", "cost_usd", "failure")
+"""Columns of words and numbers that are never broken over two lines."""
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
@@ -34,20 +38,25 @@ def shown(value: Any) -> str:
 
 
 def print_table(
-    stream: TextIO, table: Results, keys: Sequence[str], chosen: Row | None, objective: Objective | None
+    stream: TextIO,
+    table: Results,
+    keys: Sequence[str],
+    chosen: Row | None,
+    objective: Objective | None,
+    width: int = WIDTH_WITHOUT_TERMINAL,
 ) -> None:
-    """Print the rows (the first 200), why trials failed, and the best one."""
+    """Print the rows (the first 200), why trials failed, and the best one. `width`: cells where there is no terminal."""
     from rich.console import Console
     from rich.text import Text
 
     console = Console(file=stream, highlight=False, soft_wrap=False)
     if not console.is_terminal:
-        console = Console(file=stream, highlight=False, width=WIDTH_WITHOUT_TERMINAL)
-    grid = _grid(table, _headings(table, keys), chosen)
-    if console.measure(grid).maximum > console.width:
-        grid = _grid(table, _headings(table, ()), chosen)
+        console = Console(file=stream, highlight=False, width=width)
+    grids = (_grid(table, headings, chosen) for headings in _ways(table, keys))
+    wide = console.options.update(max_width=UNBOUNDED)
+    grid = next((grid for grid in grids if console.measure(grid, options=wide).maximum <= console.width), None)
     with console.capture() as captured:  # rich ends the process when nobody reads what it writes itself
-        console.print(grid)
+        console.print(grid or _grid(table, [*_ways(table, keys)][-1], chosen))
         if len(table.rows) > MOST_ROWS:
             console.print(f"... and {len(table.rows) - MOST_ROWS} more rows in results.csv")
         for line in _troubles(table):
@@ -55,21 +64,47 @@ def print_table(
         if chosen is not None and objective is not None:
             value = shown(chosen[f"metric.{objective.metric}"])
             console.print(Text(f"best: {chosen['name']}  {objective.metric} = {value} ({objective.goal.value})"))
-    stream.write(captured.get())
+    told = captured.get()
+    stream.write(told if console.is_terminal else _plain(told))
+
+
+def _plain(told: str) -> str:
+    """What a pipe gets: no blanks at the ends of lines, and no empty line before the table."""
+    return "\n".join(line.rstrip() for line in told.splitlines()).strip("\n") + "\n"
 
 
 def _grid(table: Results, headings: Mapping[str, str], chosen: Row | None) -> Table:
+    """The first rows under these headings. Only what tells the trials apart may be folded; words stay whole."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
+    rows = table.rows[:MOST_ROWS]
+    digits = _money_digits(rows)
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in headings.values():
-        grid.add_column(heading, overflow="fold")
-    for row in table.rows[:MOST_ROWS]:
+    for column, heading in headings.items():
+        justify: Literal["left", "right"] = "right" if is_numeric(rows, column) else "left"
+        grid.add_column(heading, overflow="fold", no_wrap=column in WHOLE, justify=justify)
+    for row in rows:
         style = "bold" if chosen is not None and row is chosen else ""
-        grid.add_row(*(Text(shown(row.get(column)), style=style) for column in headings))
+        grid.add_row(*(Text(_cell(row.get(column), column, digits), style=style) for column in headings))
     return grid
+
+
+def _cell(value: Any, column: str, money_digits: int) -> str:
+    return f"{value:.{money_digits}f}" if column == "cost_usd" and value is not None else shown(value)
+
+
+def _money_digits(rows: Sequence[Row]) -> int:
+    """Decimals that show two digits of the smallest sum, from 2 to 6: money lines up by its point."""
+    smallest = min((row["cost_usd"] for row in rows if row.get("cost_usd")), default=1.0)
+    return max(2, min(6, 1 - floor(log10(smallest))))
+
+
+def is_numeric(rows: Iterable[Row], column: str) -> bool:
+    """True for a column whose values are all numbers: they line up by their digits."""
+    values = [row[column] for row in rows if row.get(column) is not None]
+    return bool(values) and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
 
 
 def _troubles(table: Results) -> Iterator[str]:
@@ -80,6 +115,16 @@ def _troubles(table: Results) -> Iterator[str]:
         yield f"{row['name']}: {row['status']}: {cause}"
     if len(told) > MOST_TROUBLES:
         yield f"... and {len(told) - MOST_TROUBLES} more in results.csv"
+
+
+def _ways(table: Results, keys: Sequence[str]) -> Iterator[Mapping[str, str]]:
+    """The headings to try, the widest first; the last is what is left where nothing fits."""
+    yield _headings(table, keys)
+    named = _headings(table, ())
+    yield named
+    # The kind of a failure is told again below the table, with its cause; then goes what a narrow screen can miss.
+    for left_out in (("failure",), ("failure", SAVINGS, "cost_usd"), ("failure", SAVINGS, "cost_usd", "train_seconds")):
+        yield {column: heading for column, heading in named.items() if column not in left_out}
 
 
 def _headings(table: Results, keys: Sequence[str]) -> Mapping[str, str]:
@@ -110,10 +155,15 @@ def ending_lines(table: Results, chain: Chain, *, simulated: bool) -> Iterator[s
         yield f"usd is simulated: {sum(costs):.4f} for these seconds on SageMaker at the prices of `prices`"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: 1 job, 2 jobs."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def pool_line(chain: Chain, *, running: bool = False) -> str:
     """How the machines were used, in one line. `running`: a runner is at work and will close what is open."""
     cold, reused = reuse(chain.jobs)
     debts = len(chain.debts)
-    owed = "the pool is in use" if running else f"{debts} pools may still bill"
+    owed = "the pool is in use" if running else f"{counted(debts, 'pool')} may still bill"
     state = owed if debts else "every pool is closed"
-    return f"{cold + reused} jobs: {cold} cold, {reused} reused; {state}"
+    return f"{counted(cold + reused, 'job')}: {cold} cold, {reused} reused; {state}"
