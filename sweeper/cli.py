@@ -47,7 +47,7 @@ sweeper: sweeps of SageMaker training jobs on one warm pool that is always relea
   sweeper retry NAME [--failed|--all]        open trials again; the next run takes them
   sweeper verify NAME                        check a sweep's journal against the service
   sweeper simulate [+experiment=NAME]        a sweep, or drawn ones, under simulated faults and crashes, by seed
-  sweeper complete bash                      tab completion: eval "$(sweeper complete bash)"
+  sweeper complete bash|zsh|fish             tab completion: eval "$(sweeper complete bash)"
   sweeper --help                             this text; `sweeper VERB --help` tells more of a verb
 
 NAME is a file of experiments/. KEY=VALUE changes a value, KEY=A,B,C sweeps it.

@@ -24,7 +24,7 @@ TRIALS = ("logs", "skip", "retry")
 
 EXPERIMENT = "+experiment="
 
-SCRIPT = """\
+BASH = """\
 _sweeper_complete() {
     local IFS=$'\\n' cur=${COMP_LINE:0:COMP_POINT}
     cur=${cur##* }
@@ -37,18 +37,35 @@ _sweeper_complete() {
 }
 complete -o nospace -o default -F _sweeper_complete sweeper
 """
-
+ZSH = """\
+_sweeper_complete() {
+    local -a found
+    found=("${(@f)$(COMP_LINE="$BUFFER" COMP_POINT="$CURSOR" sweeper complete words 2>/dev/null)}")
+    compadd -Q -S '' -- ${found:#}
+}
+compdef _sweeper_complete sweeper
+"""
+FISH = """\
+function __sweeper_complete
+    set -l line (commandline -cp)
+    COMP_LINE=$line COMP_POINT=(string length -- $line) sweeper complete words 2>/dev/null | string trim --right
+end
+complete -c sweeper -f -a '(__sweeper_complete)'
+"""
+SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
 
 def main(arguments: Sequence[str]) -> int:
     """Print the script, or (for the script) the candidates; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="sweeper complete",
-        description='Tab completion for the console script: put eval "$(sweeper complete bash)" into your .bashrc. '
-        "Other shells: Hydra's own, sweeper -sc install=fish (overrides only).",
+        description='Tab completion for the console script: put eval "$(sweeper complete bash)" into .bashrc, '
+        'eval "$(sweeper complete zsh)" into .zshrc behind compinit, or "sweeper complete fish | source" into '
+        "config.fish.",
     )
-    parser.add_argument("action", choices=["bash", "words"], help="words: what the script asks for at each tab")
-    if parser.parse_args(arguments).action == "bash":
-        print(SCRIPT, end="")
+    parser.add_argument("action", choices=[*SCRIPTS, "words"], help="words: what the script asks for at each tab")
+    action = parser.parse_args(arguments).action
+    if action in SCRIPTS:
+        print(SCRIPTS[action], end="")
         return 0
     line = os.environ.get("COMP_LINE", "")
     text = line[: int(os.environ.get("COMP_POINT") or len(line))]
@@ -67,7 +84,8 @@ def candidates(text: str) -> list[str]:
         found = [*(f"{word} " for word in _flags(verb)), EXPERIMENT, *_hydra([*before[1:], current])]
     else:
         found = [*(f"{word} " for word in MODULES if not before), EXPERIMENT, *_hydra([*before, current])]
-    return list(dict.fromkeys(word for word in found if word.startswith(current)))
+    fitting = dict.fromkeys(word for word in found if word.startswith(current))
+    return [word for word in fitting if f"{word}=" not in fitting]  # Hydra offers `+experiment` beside `+experiment=`
 
 
 def _of_verb(verb: str, before: Sequence[str]) -> Iterator[str]:
