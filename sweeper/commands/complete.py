@@ -54,6 +54,7 @@ complete -c sweeper -f -a '(__sweeper_complete)'
 """
 SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
 
+
 def main(arguments: Sequence[str]) -> int:
     """Print the script, or (for the script) the candidates; returns the exit code."""
     parser = argparse.ArgumentParser(

@@ -211,6 +211,8 @@ class Session:
         local = self.connection.scope.engine is EngineKind.LOCAL
         if first is None or resume(self.sweep, chain).nothing_to_do:
             return
+        if local:
+            self._tell_start()
         if self.queue:
             self._check_queue(self.queue)
         if local:
@@ -238,6 +240,13 @@ class Session:
                 raise
             # What an earlier run left open has to be closed: that is the runner's.
             self.display.say(f"warning: {error}")
+
+    def _tell_start(self) -> None:
+        """The first job waits for the engine, which on a busy machine takes seconds that would look like a hang."""
+        from sweeper.engine import launch
+
+        if launch.status(engine_folder(Path(self.sweep.project))) is None:
+            self.display.say("starting the local engine")
 
     @property
     def queue(self) -> Batch | None:

@@ -104,7 +104,9 @@ class _Simulated:
         self.results.append(result)
         if self.options.trace:
             # with --json stdout carries one object only
-            print("\n".join([f"seed {seed}", *simulation.trace()]), file=sys.stderr if self.options.json else sys.stdout)
+            print(
+                "\n".join([f"seed {seed}", *simulation.trace()]), file=sys.stderr if self.options.json else sys.stdout
+            )
         elif result.violations and first:
             complain("\n".join([f"the end of seed {seed}:", *simulation.trace(looks=False)[-LAST_LINES:]]))
         for violation in result.violations:

@@ -45,7 +45,7 @@ def print_table(
     objective: Objective | None,
     width: int = WIDTH_WITHOUT_TERMINAL,
 ) -> None:
-    """Print the rows (the first 200), why trials failed, and the best one. `width`: cells where there is no terminal."""
+    """Print the rows (the first 200), why trials failed, and the best one. `width`: cells without a terminal."""
     from rich.console import Console
     from rich.text import Text
 

@@ -61,7 +61,7 @@ def test_money_lines_up_by_its_point() -> None:
 
 
 def test_the_page_tells_every_cause_below_its_table() -> None:
-    """A cause of any length is told whole beside its trial's name; the table keeps to words and right-aligned numbers."""
+    """A cause is told whole beside its trial's name; the table keeps to words and right-aligned numbers."""
     page = to_html("mine", TABLE, KEYS, Chain(), TABLE.rows[0], None)
     table, below = page.split("</table>")
     assert "Tried to allocate" not in table
