@@ -340,10 +340,6 @@ class View:
     def _footer(self, chain: Chain) -> str:
         finished = len(self._done)
         parts = [f"{finished} of {self.total} done"]
-        if self._best and self._sweep.objective:
-            name = self._sweep.objective.metric
-            value = shown(metric_of(self._best, name))
-            parts.append(f"best {self._text(self._best.intent.label)} {name}={value}")
         left = self._left(chain, finished)
         if chain.stopping or chain.decided:
             parts.append("ending")
@@ -352,6 +348,10 @@ class View:
             parts.append(f"{'at most' if early else 'about'} {span(left)} left")
         if self._pool:
             parts.append(f"pool {self._pool} {self._monotonic() - self._pool_since:.0f} s")
+        if self._best and self._sweep.objective:  # last: a narrow terminal cuts its name, not the time or the pool
+            name = self._sweep.objective.metric
+            value = shown(metric_of(self._best, name))
+            parts.append(f"best {name}={value} {self._text(self._best.intent.label)}")
         return f"{self._sweep.name}: {' · '.join(parts)}"
 
     def _left(self, chain: Chain, finished: int) -> float | None:

@@ -57,7 +57,7 @@ def test_the_table_is_whole_on_every_size_and_nothing_is_cleared(
     _, first, _, third, foot = table_of(terminal)
     assert re.match(r"1  1  completed +\d+ +10 +cold$", first)
     assert re.match(r"3  3  planned", third)
-    assert re.search(r"1 of 3 done · best x=1 score=10 · about .* left · pool in use \d+ s", foot)
+    assert re.search(r"1 of 3 done · about .* left · pool in use \d+ s · best score=10 x=1", foot)
     for step in range(2):
         (stepping.root / f"step-{step}").touch()
         terminal.until(lambda step=step: re.search(rf"\n2  2  Training +\d+ +{step}\.5 +reused\n", terminal.text))
