@@ -48,20 +48,21 @@ class Call:
     root: Path
     problems: list[Problem] = field(default_factory=list)
     unknown: list[UnknownKey] = field(default_factory=list)
+    declared: bool = False
+    """A configuration came about, and has been asked what is wrong with it."""
     code: int = 0
     error: BaseException | None = None
 
     @property
     def everything(self) -> list[Problem]:
         """All that is wrong, when no configuration came about that could say more about an unknown key."""
-        what = "is not in the configuration; to add it write +"
-        return [*self.problems, *(Problem(COMMAND_LINE, u.key, what + u.line) for u in self.unknown)]
+        return [*self.problems, *(Problem(COMMAND_LINE, u.key, u.told()) for u in self.unknown)]
 
     def run(self, draft: Draft) -> None:
         """Declare the sweep and hand it on. What is raised is kept: Hydra would reformat it."""
+        self.declared = True
         try:
             draft.problems += self.problems
-            draft.unknown = self.unknown
             self.code = self.then(declare(draft))
         except BaseException as error:  # noqa: BLE001 - raised again, unharmed, outside of Hydra
             self.error = error
@@ -92,7 +93,7 @@ class ChainSweeper(Sweeper):
             config = self._loader.load_sweep_config(self._config, fixed)
         HydraConfig.instance().set_config(config)
         call = _calls[-1]
-        call.run(Draft(config, self._loader, overrides, call.root))
+        call.run(Draft(config, self._loader, overrides, call.root, call.unknown))
 
 
 def _never(config: DictConfig) -> NoReturn:
@@ -120,7 +121,7 @@ def run(argv: Sequence[str], then: Then, *, prog: str = "sweeper") -> int:
 
 
 def _compose(call: Call, prog: str, flags: Sequence[str], overrides: Sequence[str]) -> int:
-    lines, call.problems = complaints.before(overrides)
+    lines, call.unknown, call.problems = complaints.before(overrides)
     if flags:  # Hydra shows one configuration: the base, in which nothing is swept
         lines = [line for line in lines if not OverridesParser.create().parse_override(line).is_sweep_override()]
     while True:
@@ -144,7 +145,8 @@ def _compose(call: Call, prog: str, flags: Sequence[str], overrides: Sequence[st
         lines.remove(str(complaint.culprit))
     if call.error is not None:
         raise call.error
-    refuse(call.everything)  # a flag of Hydra's has printed what there is, and was not asked what is wrong with it
+    if not call.declared:
+        refuse(call.everything)  # a flag of Hydra's has printed what there is
     return call.code
 
 

@@ -37,7 +37,7 @@ def experiment_given(draft: Draft) -> None:
 def name_of(draft: Draft) -> Any:
     """The experiment's own name: written in its file or on the command line, else the file's stem."""
     option = draft.choices[GROUP]
-    if any(o.key_or_group == "name" for o in draft.overrides):
+    if any(o.key_or_group == "name" for o in draft.line):
         return plain(draft.config)["name"]
     sources = (s for s in draft.loader.get_sources() if isinstance(s, ExperimentSource))
     file = next((file for s in sources if (file := s.file(f"{GROUP}/{option}"))), None)
@@ -80,9 +80,10 @@ def _other_section(draft: Draft, section: str) -> None:
 
 def unknown_keys(draft: Draft) -> None:
     """What Hydra has refused to override, with what was probably meant."""
-    for unknown in draft.unknown:
-        what = f"is not in the configuration{nearest(unknown.key, draft.names)}; to add it write +{unknown.line}"
-        draft.problems.append(Problem(COMMAND_LINE, unknown.key, what))
+    for unknown in draft.nowhere:
+        draft.problems.append(Problem(COMMAND_LINE, unknown.key, unknown.told(nearest(unknown.key, draft.names))))
+    for override in draft.twice:
+        draft.problems.append(Problem(COMMAND_LINE, override.key_or_group, "is there already: leave out the +"))
 
 
 # -- one section with another -----------------------------------------------------------------------------------

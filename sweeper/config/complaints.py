@@ -17,7 +17,9 @@ from sweeper.config.locate import GROUP, marks
 from sweeper.config.problems import COMMAND_LINE, Problem, nearest, shown
 from sweeper.config.sources import SUFFIX
 from sweeper.config.values import say
+from sweeper.core.identity import path_of
 
+_NOT_THERE = ("Could not override", "Could not delete from config. '")
 _CHAIN_ONLY = {"hydra.mode", "hydra/sweeper", "hydra/launcher"}
 
 
@@ -30,10 +32,11 @@ class Complaint:
     culprit: str | None = None
 
 
-def before(overrides: Sequence[str]) -> tuple[list[str], list[Problem]]:
-    """The overrides that Hydra may see, and what is wrong with the others."""
+def before(overrides: Sequence[str]) -> tuple[list[str], list[UnknownKey], list[Problem]]:
+    """The overrides that Hydra may see, those that it would take for something else, what is wrong with the others."""
     parser = OverridesParser.create()
     kept: list[str] = []
+    kept_back: list[UnknownKey] = []
     problems: list[Problem] = []
     for line in overrides:
         try:
@@ -44,9 +47,16 @@ def before(overrides: Sequence[str]) -> tuple[list[str], list[Problem]]:
         what = _refused(override)
         if what:
             problems.append(Problem(COMMAND_LINE, line, what))
+        elif not override.is_sweep_override() and _is_distribution(override.key_or_group):
+            kept_back.append(UnknownKey(override.key_or_group, line))
         else:
             kept.append(line)
-    return kept, problems
+    return kept, kept_back, problems
+
+
+def _is_distribution(key: str) -> bool:
+    """True for a distribution's name that has dots, which Hydra would take apart."""
+    return len(path_of(key, lambda _: False)) < len(key.split("."))
 
 
 def _refused(override: Override) -> str:
@@ -72,7 +82,7 @@ def explain(error: HydraException, overrides: Sequence[str], root: Path) -> Comp
     if culprit is None:
         return Complaint(Problem(_file_named(text, root), "", _say(error)))
     key = parsed[culprit].key_or_group
-    if text.startswith("Could not override") and "No match in the defaults list" not in text:
+    if text.startswith(_NOT_THERE) and "No match in the defaults list" not in text:
         return Complaint(unknown=UnknownKey(key, culprit), culprit=culprit)
     return Complaint(Problem(COMMAND_LINE, culprit, _say(error)), culprit=culprit)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from sweeper.config.schema import SECTIONS
 from sweeper.config.values import identity_leaves, plain, prev_keys, read
 from sweeper.config.varying import MOST_ROWS, Compositions
 from sweeper.core import costs, stop
-from sweeper.core.identity import Base, Leaves, flatten, text_of
+from sweeper.core.identity import Base, Leaves, flatten, path_of, text_of, within
 from sweeper.core.model import BackendKind, EngineKind, EngineSettings, MetricDefinition, PoolSettings, Sweep, Trial
 from sweeper.core.request import digest
 from sweeper.core.search_optuna import OptunaSearch, OptunaTrials, Settings, study
@@ -42,7 +42,7 @@ def declare(draft: Draft) -> Sweep:
     draft.config.name = checks.name_of(draft)
     section = plain(draft.config.get("sweep")) or {}
     draft.note(findings(section, SECTIONS["sweep"], ("sweep",)))
-    builder = Builder(CommandLine.of(draft.overrides), lambda: draft.origin, dict(flatten(draft.sections)))
+    builder = Builder(CommandLine.of(draft.line), lambda: draft.origin, dict(flatten(draft.sections)))
     parts = builder.build(section) if draft.holds("sweep") else []
     draft.axes = builder.axes
     draft.problems += builder.problems
@@ -181,7 +181,20 @@ def _warnings(draft: Draft, values: Mapping[str, Any], space: Space) -> tuple[st
         said.append(f"pool.keep_alive_s is {keep_alive}: a pool may be gone before the next job reaches it")
     if what := unknown_type(values["locked"]["instance_type"]):
         said.append(f"locked.instance_type: {what}")
+    said += _new_mappings(draft)
     for path, value in flatten(draft.sections["hyperparameters"], ("hyperparameters",)):
         if value is not None and SECRET.search(path[-1]):
             said.append(f"{dotted(path)} looks like a secret: put it under environment, hyperparameters are shown")
     return tuple(said)
+
+
+def _new_mappings(draft: Draft) -> Iterator[str]:
+    """What `+hyperparameters.a.b` does where there is no `a`: probably one called `a.b` was meant."""
+    holds = within(draft.sections)
+    for axis in draft.axes:
+        for key in sorted(key for key in axis.added if key.startswith("hyperparameters.")):
+            section, name, *rest = path_of(key, holds)
+            if rest and not holds((section, name)):
+                whole = ".".join((name, *rest))
+                told = f"{axis.where(draft.origin, key)}: {key}: is sent as one hyperparameter {name!r}, a mapping; "
+                yield f"{told}for one called {whole!r} write `{whole}: null` under {section}"

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
@@ -17,7 +18,7 @@ from sweeper.config.check import Finding
 from sweeper.config.locate import Origin
 from sweeper.config.problems import KeyPath, Problem, dotted
 from sweeper.config.values import plain
-from sweeper.core.identity import flatten
+from sweeper.core.identity import DEPENDENCIES, flatten, path_of
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
@@ -29,22 +30,40 @@ ONE_LOCKED = "it is one for the whole sweep; give it one value"
 
 @dataclass(frozen=True)
 class UnknownKey:
-    """An override of a key that does not exist; Hydra has refused it, the words are ours."""
+    """An override of a key that Hydra cannot find; what to say of it is added when nobody else finds it either."""
 
     key: str
     line: str
 
+    def told(self, hint: str = "") -> str:
+        """What is wrong with it; `hint`: what was probably meant."""
+        adds = "" if self.line.startswith("~") else f"; {to_add(self.key, self.line)}"
+        return f"is not in the configuration{hint}{adds}"
+
+    @property
+    def adds(self) -> bool:
+        """True when the key need not exist before."""
+        return self.key.startswith(DEPENDENCIES + ".") and not self.line.startswith("~")
+
+    @property
+    def override(self) -> Override:
+        """The override itself."""
+        return OverridesParser.create().parse_override(self.line)
+
 
 @dataclass
 class Draft:
-    """A declaration on its way to becoming a Sweep: what was composed, by whom, and what is wrong so far."""
+    """A declaration on its way to becoming a Sweep: what was composed, by whom, and what is wrong so far.
+
+    `overrides` are those that Hydra has composed, `unknown` those that it could not.
+    """
 
     composed: DictConfig
     loader: ConfigLoader
     overrides: Sequence[Override]
     root: Path
-    problems: list[Problem] = field(default_factory=list)
     unknown: Sequence[UnknownKey] = ()
+    problems: list[Problem] = field(default_factory=list)
     axes: Sequence[Axis] = ()
     bad: set[KeyPath] = field(default_factory=set)
 
@@ -55,12 +74,36 @@ class Draft:
         """The composed configuration without Hydra's own part."""
         config = OmegaConf.masked_copy(self.composed, [str(key) for key in self.composed if key != "hydra"])
         OmegaConf.set_struct(config, False)
+        for override in self._dotted:
+            _override(config, override)
         return config
+
+    @cached_property
+    def line(self) -> list[Override]:
+        """Every override of the command line that means something here."""
+        return [*self.overrides, *self._dotted]
+
+    @cached_property
+    def _dotted(self) -> list[Override]:
+        """The overrides of names that have dots themselves, which Hydra does not look for."""
+        return [unknown.override for unknown in self.unknown if unknown not in self.nowhere]
+
+    @property
+    def twice(self) -> list[Override]:
+        """The overrides that would add what is there already under a name that has dots."""
+        adding = [o for o in self.overrides if (o.is_add() or o.is_force_add()) and not o.is_sweep_override()]
+        return [o for o in adding if _has_dots(self.composed, o.key_or_group)]
+
+    @property
+    def nowhere(self) -> list[UnknownKey]:
+        """The overrides of keys that do not exist."""
+        adds = [unknown for unknown in self.unknown if unknown.adds]
+        return [u for u in self.unknown if u not in adds and not _has_dots(self.composed, u.key)]
 
     @cached_property
     def origin(self) -> Origin:
         """Where each key came from; made when the first error asks."""
-        return Origin(self.loader, self.overrides, project.packaged_conf())
+        return Origin(self.loader, self.line, project.packaged_conf())
 
     @property
     def choices(self) -> Mapping[str, str]:
@@ -115,7 +158,50 @@ def apply(config: DictConfig, values: Mapping[str, Any]) -> None:
     """Set these values as Hydra's own composition would."""
     for key, value in values.items():
         if key != ROUND:  # it tells repeats apart, and is no parameter
-            OmegaConf.update(config, key, value, merge=True, force_add=True)
+            OmegaConf.update(config, _addressed(_path(config, key)), value, merge=True, force_add=True)
+
+
+def _path(config: DictConfig, key: str) -> tuple[str, ...]:
+    return path_of(key, lambda path: _holds(config, path))
+
+
+def _holds(config: DictConfig, path: tuple[str, ...]) -> bool:
+    node: Any = config
+    for part in path:
+        plain_node = isinstance(node, DictConfig) and not (node._is_none() or node._is_interpolation())
+        if not plain_node or part not in node.keys():  # noqa: SIM118 - OmegaConf's `in` leaves out what is missing
+            return False
+        node = node._get_node(part)
+    return True
+
+
+def _addressed(path: tuple[str, ...]) -> str:
+    """A path in OmegaConf's own words: what has dots stands in brackets."""
+    return path[0] + "".join(f"[{part}]" if "." in part else f".{part}" for part in path[1:])
+
+
+def _has_dots(config: DictConfig, key: str) -> bool:
+    """True when the key is there under a name that has dots itself."""
+    path = _path(config, key)
+    return any("." in part for part in path[1:]) and _holds(config, path)
+
+
+def _override(config: DictConfig, override: Override) -> None:
+    """What Hydra would do with an override, had it found its key."""
+    *above, last = _path(config, override.key_or_group)
+    if override.is_delete():
+        del OmegaConf.select(config, _addressed(tuple(above)))[last]
+    else:
+        apply(config, {override.key_or_group: override.value()})
+
+
+def to_add(key: str, line: str = "") -> str:
+    """How a parameter that is not there is added; `line`: what was written of it, if more than its key."""
+    section, _, name = key.partition(".")
+    if section == "hyperparameters" and "." in name:
+        into = f"to add to a mapping {name.partition('.')[0]!r} +{line or key}"
+        return f"for one called {name!r} write `{name}: null` under {section}, {into}"
+    return f"to add it write +{line or key}"
 
 
 def there_is(options: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from sweeper.config.axes import ROUND, SEED, Axis, CommandLine, axis_values
 from sweeper.config.locate import Origin
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, nearest
 from sweeper.core import space_draws
+from sweeper.core.identity import above, path_of
 from sweeper.core.search_optuna import Settings
 from sweeper.core.space_blocks import Block, Column, Part
 from sweeper.core.space_rules import Rule, RuleError, expression, matching
@@ -21,6 +22,7 @@ class Builder:
 
     def __init__(self, line: CommandLine, origin: Callable[[], Origin], base: Mapping[tuple[str, ...], Any]) -> None:
         self._line, self._origin, self._base = line, origin, base
+        self._holds = above(base)
         self.problems: list[Problem] = list(line.problems)
         self.axes: list[Axis] = []
         self.optuna: Settings | None = None
@@ -172,7 +174,7 @@ class Builder:
         if key is None:
             yield Axis(Block([{}, *({ROUND: number} for number in range(1, times))]), {ROUND: place}, form=_name(place))
             return
-        first = self._line.pinned.get(key, self._base.get(tuple(key.split("."))))
+        first = self._line.pinned.get(key, self._base.get(self._path(key)))
         if not isinstance(first, int) or isinstance(first, bool):
             what = f"{key} is {first!r}" if first is not None else f"there is no {key}"
             self._wrong(place, f"{what}: name a whole number to count up with {{times: N, seed: KEY}}, or seed: null")
@@ -197,7 +199,7 @@ class Builder:
         """What the command line sweeps and no grid mentions."""
         for key, values in self._line.swept.items():
             if key not in self._used:
-                yield Axis(Block(Column(key, values)), added=frozenset({key} & self._line.added))
+                yield Axis(Block(Column(key, values)), added=self._key(key)[1])
 
     # -- rules ------------------------------------------------------------------------------------------------
 
@@ -238,6 +240,9 @@ class Builder:
         new = name.startswith("+") or key in self._line.added or key.startswith("dependencies.")
         return key, frozenset([key] if new else [])
 
+    def _path(self, key: str) -> tuple[str, ...]:
+        return path_of(key, self._holds)
+
     def _values(self, key: str, spec: Any, place: KeyPath) -> Sequence[Any]:
         try:
             return axis_values(key, spec)
@@ -272,7 +277,7 @@ class Builder:
                 continue  # said already
             if taken == key:
                 what = f"is set by {other.form} and by {axis.form}: take it out of one of them"
-            elif key.startswith(taken + ".") or taken.startswith(key + "."):
+            elif _overlap(self._path(key), self._path(taken)):
                 what = f"and {taken} set the same thing: sweep one of them"
             else:
                 continue
@@ -285,6 +290,12 @@ class Builder:
 def _says_something(form: Any) -> bool:
     """False for a form that is empty, or holds only axes that are taken away."""
     return any(spec is not None for spec in form.values()) if isinstance(form, Mapping) else bool(form)
+
+
+def _overlap(one: KeyPath, other: KeyPath) -> bool:
+    """True when one of the two paths leads to the other."""
+    length = min(len(one), len(other))
+    return one[:length] == other[:length]
 
 
 def _name(place: KeyPath) -> str:

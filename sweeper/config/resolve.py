@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from sweeper.config.draft import FREE, apply
 from sweeper.config.values import environment_text, handing_over, plain
 from sweeper.config.varying import Compositions
-from sweeper.core.identity import split
+from sweeper.core.identity import path_of, within
 from sweeper.core.model import Trial
 from sweeper.core.request import canonical
 from sweeper.errors import UsageError
@@ -63,7 +63,7 @@ class Resolve:
             return None
         resolved = dict(settled)
         for key, value in values.items():
-            if not _replace(resolved, split(key), value):
+            if not _replace(resolved, path_of(key, within(resolved)), value):
                 return None
         return resolved
 

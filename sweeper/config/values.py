@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.config.check import Finding
 from sweeper.config.problems import KeyPath, nearest
-from sweeper.core.identity import Leaves, canonical, flatten
+from sweeper.core.identity import Leaves, above, canonical, flatten, path_of
 
 _taken: ContextVar[Mapping[str, Any]] = ContextVar("taken", default=MappingProxyType({}))
 """What `${prev:...}` stands for while a trial is being resolved."""
@@ -108,18 +108,19 @@ def say(error: BaseException, parent: Any = None) -> str:
         name = unset.group(1)
         return f"environment variable {name!r} is not set: set it, or give a default: ${{oc.env:{name},default}}"
     if unknown := re.match(r"Interpolation key '(.+)' not found", text):
-        return f"there is no {unknown.group(1)!r} to interpolate{_near(unknown.group(1), parent)}"
+        return _not_there(unknown.group(1), parent)
     if unsupported := re.match(r"Unsupported interpolation type (\S+)", text):
         return f"there is no resolver {unsupported.group(1)!r}"
     return text[:1].lower() + text[1:]
 
 
-def _near(key: str, parent: Any) -> str:
+def _not_there(key: str, parent: Any) -> str:
     root = parent._get_root() if _is_node(parent) else None
-    if root is None:
-        return ""
-    known = [".".join(path) for path, _ in flatten({k: plain(root._get_node(k)) for k in root if k != "hydra"})]
-    return nearest(key, known)
+    sections = {} if root is None else {k: plain(root._get_node(k)) for k in root if k != "hydra"}
+    known = [".".join(path) for path, _ in flatten(sections)]
+    if key in known:
+        return f"{key!r} has dots in its name, which no interpolation reaches: let both follow a value under vars"
+    return f"there is no {key!r} to interpolate{nearest(key, known)}"
 
 
 def environment_text(values: Mapping[str, Any]) -> dict[str, str]:
@@ -146,7 +147,7 @@ def identity_leaves(config: DictConfig, locked: Mapping[str, Any], digests: Leav
                 if path[0] != "job" or (path[1] if len(path) > 1 else "") not in (*COSMETIC, *PINNED):
                     leaves[path] = _weighed(config, path, value, swept)
     if "vars" in sections:  # of the user's own values only the swept ones count
-        keys = [tuple(key.split(".")) for key in swept]
+        keys = [path_of(key, above(leaves)) for key in swept]
         leaves = {p: v for p, v in leaves.items() if p[0] != "vars" or any(p[: len(k)] == k for k in keys)}
     contents = {path: found or None for path, found in digests.items() if path == ("source",) or path in leaves}
     return {**leaves, **contents}

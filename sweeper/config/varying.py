@@ -12,11 +12,11 @@ from omegaconf import DictConfig
 
 from sweeper.config.axes import ROUND, Axis
 from sweeper.config.check import Finding, findings
-from sweeper.config.draft import FREE, ONE_LOCKED, Draft, apply, there_is
+from sweeper.config.draft import FREE, ONE_LOCKED, Draft, apply, there_is, to_add
 from sweeper.config.problems import KeyPath, dotted, nearest, refuse
 from sweeper.config.schema import SECTIONS
 from sweeper.config.values import COSMETIC, PINNED, names_a_key, read
-from sweeper.core.identity import canonical, flatten
+from sweeper.core.identity import canonical, flatten, path_of, within
 from sweeper.core.request import digest
 from sweeper.core.space_names import show
 from sweeper.errors import UsageError
@@ -62,11 +62,11 @@ def _why_not(draft: Draft, key: str, sections: Mapping[str, Any], axis: Axis) ->
 
 def _absent(draft: Draft, key: str, sections: Mapping[str, Any]) -> str:
     node: Any = sections
-    for part in key.split("."):
+    for part in path_of(key, within(sections)):
         if isinstance(node, list):
             return "is an item of a list: sweep the whole list"
         if not isinstance(node, Mapping) or part not in node:
-            return f"is not a parameter{nearest(key, draft.names)}; to add it write +{key}"
+            return f"is not a parameter{nearest(key, draft.names)}; {to_add(key)}"
         node = node[part]
     return ""
 
@@ -139,7 +139,10 @@ class Compositions:
         except HydraException as error:
             first = (str(error) or str(error.__cause__)).splitlines()[0]
             raise UsageError(f"{', '.join(options)}: {first}") from None
-        return Draft(composed, draft.loader, draft.overrides, draft.root).config
+        other = Draft(composed, draft.loader, draft.overrides, draft.root, draft.unknown)
+        if other.nowhere:
+            raise UsageError(f"{', '.join(options)}: {other.nowhere[0].key}: {other.nowhere[0].told()}")
+        return other.config
 
 
 def groups_keep_the_rest(draft: Draft, compositions: Compositions) -> None:

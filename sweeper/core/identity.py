@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 Path = tuple[str, ...]
 Leaves = Mapping[Path, Any]
 
 MASK = (1 << 64) - 1
+DEPENDENCIES = "dependencies"
+"""The section whose keys are the names of distributions, which may have dots (`ruamel.yaml`)."""
 
 
 def canonical(value: Any) -> str:
@@ -21,9 +23,40 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
-def split(key: str) -> Path:
-    """A dotted key as a path."""
-    return tuple(key.split("."))
+def path_of(key: str, holds: Callable[[Path], bool]) -> Path:
+    """A dotted key as a path; `holds` tells whether there is something at a path.
+
+    The longest name that is there goes first: a hyperparameter may be called `trainer.lr`. A distribution's name under
+    `dependencies` is one name, with all its dots.
+    """
+    first, *rest = key.split(".")
+    if first == DEPENDENCIES and rest:
+        return first, ".".join(rest)
+    path: Path = (first,)
+    while rest:
+        longer = range(len(rest), 1, -1)
+        count = next((count for count in longer if holds((*path, ".".join(rest[:count])))), 1)
+        path, rest = (*path, ".".join(rest[:count])), rest[count:]
+    return path
+
+
+def within(tree: Any) -> Callable[[Path], bool]:
+    """What `path_of` asks, of nested mappings."""
+
+    def holds(path: Path) -> bool:
+        node = tree
+        for part in path:
+            if not isinstance(node, Mapping) or part not in node:
+                return False
+            node = node[part]
+        return True
+
+    return holds
+
+
+def above(leaves: Iterable[Path]) -> Callable[[Path], bool]:
+    """What `path_of` asks, of the paths of leaves."""
+    return {path[:length] for path in leaves for length in range(1, len(path) + 1)}.__contains__
 
 
 def flatten(node: Any, prefix: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -60,7 +93,9 @@ class Base:
     """The leaves that every trial shares, and the weight that remains when the swept keys are taken out."""
 
     def __init__(self, leaves: Leaves, swept: tuple[str, ...]) -> None:
-        paths = [split(key) for key in swept]
+        holds = above(leaves)
+        self._paths = {key: path_of(key, holds) for key in swept}
+        paths = list(self._paths.values())
         self._below = {path: {p: v for p, v in leaves.items() if p[: len(path)] == path} for path in paths}
         taken = {p for below in self._below.values() for p in below}
         # An empty mapping above a swept key is not empty in any trial.
@@ -69,7 +104,7 @@ class Base:
 
     def weigh_column(self, key: str, values: Iterable[Any]) -> Iterator[int]:
         """What each value of one key adds: as `weigh`, and five times as fast for the numbers of a long axis."""
-        before = f"[{canonical(list(split(key)))},"
+        before = f"[{canonical(list(self._paths[key]))},"
         for value in values:
             if type(value) is int:
                 yield _number(f"{before}{value}]")
@@ -80,8 +115,9 @@ class Base:
         """What a row adds: its values, and for the keys it leaves alone the base's own."""
         weight = 0
         for key in keys:
-            below = self._below[split(key)]
-            weight += total(overlay(below, split(key), row[key]) if key in row else below)
+            path = self._paths[key]
+            below = self._below[path]
+            weight += total(overlay(below, path, row[key]) if key in row else below)
         return weight & MASK
 
 

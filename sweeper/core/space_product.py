@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sweeper.core.identity import MASK, Base, Leaves, canonical, split
+from sweeper.core.identity import MASK, Base, Leaves, above, canonical, path_of
 from sweeper.core.space_blocks import Block, Column, Part
 from sweeper.core.space_names import written
 from sweeper.core.space_rules import Rule, RuleError
@@ -188,7 +188,7 @@ class Product:
 
 def _under(leaves: Leaves, key: str) -> Any:
     """The base's value of a key that the trial does not set."""
-    path = split(key)
+    path = path_of(key, above(leaves))
     if path in leaves:
         return leaves[path]
     below: dict[str, Any] = {}
