@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sweeper import config
 from sweeper.backends.warm_pool import WarmPool
+from sweeper.core.declared import ended
 from sweeper.core.model import EngineKind, EngineSettings, Scope, Sweep
 from sweeper.core.request import Staged
 from sweeper.journal import SqliteJournal
@@ -39,7 +40,7 @@ def drive(sweep: Sweep) -> int:
     world = World(twin, journal, clock, WarmPool(), Listener(), lambda _: Staged("", {}, "s3://b/out"))
     scope = Scope(EngineKind.LOCAL, "123456789012", "us-east-1")
     ending = Runner(sweep, scope, "bench", world).run()
-    assert ending.chain.finished_count == len(sweep.trials)
+    assert len(ended(sweep, ending.chain)) == len(sweep.trials)
     return 0
 
 

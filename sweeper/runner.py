@@ -11,6 +11,7 @@ from sweeper.core import events as ev
 from sweeper.core import handover
 from sweeper.core.chain import Chain, Job, apply, fold
 from sweeper.core.decide import Decide, Extend, Finish, Release, StopJob, Submit, Wait, decide, time_is_up
+from sweeper.core.declared import ended, find
 from sweeper.core.events import Closed, JobStatus, PoolStatus
 from sweeper.core.failures import Failure, is_vague
 from sweeper.core.keepalive import keep_alive_s
@@ -26,7 +27,7 @@ from sweeper.core.outcome import (
     retained_seconds,
     told_by,
 )
-from sweeper.core.remedies import config_of, find
+from sweeper.core.remedies import config_of
 from sweeper.core.request import PoolKey, Staged, about_locked, build, digest, fingerprint, job_name, locked_key
 from sweeper.core.resume import resume
 from sweeper.core.search import search_for
@@ -302,7 +303,7 @@ class Runner:
         name = job_name(self.owner, self.scope, self.sweep.name, decision.trial.id, decision.attempt, queued=queued)
         known = self.chain.jobs.get(name)
         known = None if known and known.never_was else known
-        taken = known.intent.taken if known else handover.taken(self.sweep.prev, self.chain, self.sweep.objective)
+        taken = known.intent.taken if known else self._handed_over()
         patches = known.intent.patches if known else decision.patches
         config = config_of(self.sweep, decision.trial, patches, taken)
         staged = self.world.stage(config)
@@ -312,6 +313,12 @@ class Runner:
         if not known:
             self.note(intent)
         self._create(self.chain.jobs[name], request)
+
+    def _handed_over(self) -> Mapping[str, Any]:
+        """What the next trial takes over from those before it."""
+        if not self.sweep.prev:
+            return {}
+        return handover.taken(self.sweep.prev, ended(self.sweep, self.chain), self.sweep.objective)
 
     def _intend(
         self,

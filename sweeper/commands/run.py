@@ -364,7 +364,10 @@ def report(sweep: Sweep, chain: Chain, folder: Path, redact: Redactor) -> None:
         print(table.pool_line(chain))
         for line in table.ending_lines(found, chain, simulated=sweep.engine is EngineKind.LOCAL):
             print(line)
-        print(f"results: {relative(folder)}/results.csv", flush=True)
+        print(f"results: {relative(folder)}/results.csv")
+        if idle := table.idle_line(found, chain):
+            print(idle)
+        sys.stdout.flush()
     except OSError as error:
         forget_stdout()
         if error.errno not in READER_GONE:

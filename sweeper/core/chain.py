@@ -134,7 +134,7 @@ class Chain:
     """Names of the jobs that took over a pool of ours."""
 
     def __str__(self) -> str:
-        done = sum(1 for t in self.trials.values() if t.finished)
+        done = sum(1 for t in self.trials.values() if t.finished and t.jobs)
         return f"{done} finished, {len(self.unfinished)} running, {len(self.debts)} open pools"
 
     def is_finished(self, trial: str) -> bool:
@@ -151,11 +151,6 @@ class Chain:
         if not history or not history.jobs:
             return 1
         return history.last.intent.attempt + (not history.last.never_was)
-
-    @property
-    def finished_count(self) -> int:
-        """How many trials have finished."""
-        return sum(1 for t in self.trials.values() if t.finished and t.jobs)
 
     @property
     def debts_newest_first(self) -> list[Job]:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Union
 
 from sweeper.core import costs
 from sweeper.core.chain import Chain, Job
+from sweeper.core.declared import find, finished
 from sweeper.core.events import JobStatus, PoolStatus, TrialStatus
 from sweeper.core.keepalive import keep_alive_s
 from sweeper.core.model import Sweep, Trial
-from sweeper.core.remedies import action_for, find, may_follow, remedy, repeated
+from sweeper.core.remedies import action_for, may_follow, remedy, repeated
 from sweeper.core.stop import TIMED, Budget, Fired, MaxTrials, fired
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def time_is_up(sweep: Sweep, chain: Chain, now: float) -> Decide | None:
 
 def _why_stop(chain: Chain, job: Job) -> str:
     if chain.decided and chain.decided.now:
-        return chain.decided.why
+        return f"{chain.decided.rule}: {chain.decided.why}"
     if job.judged and job.judged.stops:
         return f"{job.judged.rule}: {job.judged.why}"
     return SKIPPED if chain.trials[job.intent.trial].skipped else ""
@@ -209,7 +210,7 @@ def _next_trial(sweep: Sweep, search: Search, chain: Chain) -> Submit | None:
     if proposal is None:
         return None
     most = min((r.n for r in sweep.stop if isinstance(r, MaxTrials)), default=None)
-    last = proposal.last or (most is not None and chain.finished_count + 1 >= most)
+    last = proposal.last or (most is not None and len(finished(sweep, chain)) + 1 >= most)
     trial, history = proposal.trial, chain.trials.get(proposal.trial.id)
     kept = history.last.intent.patches if history and history.jobs and not history.last_failed else {}
     return Submit(trial, chain.next_attempt(trial.id), last and not may_follow(sweep.on_failure), kept)
@@ -266,9 +267,11 @@ def _failure_rule(sweep: Sweep, chain: Chain) -> Fired | None:
     outcome = last.outcome if last else None
     if last is None or outcome is None or outcome.trial_status != TrialStatus.FAILED.value or remedy(sweep, chain):
         return None
+    if find(sweep, chain, last.intent.trial, last.intent.index) is None:
+        return None
     if action_for(sweep.on_failure, outcome.failure) == "stop":
         return Fired(f"on_failure.{outcome.failure}", f"{last.intent.label} failed: {outcome.message}")
     limit = sweep.on_failure.get("same_error_limit")
-    if limit and repeated(chain) >= limit:
+    if limit and repeated(sweep, chain) >= limit:
         return Fired("same_error_limit", f"{limit} trials in a row failed the same way: {outcome.message}")
     return None

@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sweeper.core.chain import Chain, Job, metric_of
+from sweeper.core.chain import Job, metric_of
+from sweeper.core.declared import best_job
 from sweeper.core.events import TrialStatus
-from sweeper.core.model import Goal, Objective
+from sweeper.core.model import Objective
 
 BEST = "best."
 FIELDS = ("metrics.NAME", "values.KEY", "model", "job_name", "trial")
 """What `${prev:...}` may name of the last completed trial; of the best one with `best.` before it."""
 
 
-def taken(keys: Iterable[str], chain: Chain, objective: Objective | None = None) -> dict[str, Any]:
-    """The value of each key that there is; a key without one is left out and its default counts."""
-    keys = tuple(keys)
-    if not keys:
-        return {}
-    done = [job for job in chain.outcomes if job.outcome and job.outcome.trial_status == TrialStatus.COMPLETED.value]
+def taken(keys: Iterable[str], ended: Sequence[Job], objective: Objective | None = None) -> dict[str, Any]:
+    """The value of each key that these jobs have; a key without one is left out and its default counts."""
+    done = [job for job in ended if job.outcome and job.outcome.trial_status == TrialStatus.COMPLETED.value]
     found: dict[str, Any] = {}
     for key in keys:
-        job = _best(done, objective) if key.startswith(BEST) else done[-1] if done else None
+        job = best_job(done, objective) if key.startswith(BEST) else done[-1] if done else None
         value = _value(job, key.removeprefix(BEST)) if job else None
         if value is not None:
             found[key] = value
     return found
-
-
-def _best(done: Iterable[Job], objective: Objective | None) -> Job | None:
-    """The completed job with the best last value; NaN is never best, the first of equals wins."""
-    if objective is None:
-        return None
-    sign = 1 if objective.goal is Goal.MAXIMIZE else -1
-    valued = [(metric_of(job, objective.metric), job) for job in done]
-    known = [(sign * value, job) for value, job in valued if value is not None and not math.isnan(value)]
-    return max(known, key=lambda pair: pair[0])[1] if known else None
 
 
 def _value(job: Job, key: str) -> Any:

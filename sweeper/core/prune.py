@@ -66,7 +66,7 @@ def judge(sweep: Sweep, chain: Chain, job: Job, seen: Seen, curves: Callable[[],
 
 def _until(sweep: Sweep, chain: Chain, job: Job, seen: Seen) -> Judged | None:
     for rule in sweep.stop:
-        if not isinstance(rule, Until) or not rule.one_short(chain):
+        if not isinstance(rule, Until) or not rule.one_short(sweep, chain):
             continue
         values = (v for name, v in (*seen.points, *seen.shown.items()) if name == rule.metric)
         value = next((v for v in values if rule.holds(v)), None)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from sweeper.core.chain import Chain, Job, TrialHistory
+from sweeper.core.chain import Chain, Job
+from sweeper.core.declared import find
 from sweeper.core.events import TrialStatus
 from sweeper.core.failures import Failure
 from sweeper.core.identity import canonical, flatten
@@ -66,13 +67,6 @@ def remedy(sweep: Sweep, chain: Chain) -> tuple[Job, Remedy] | None:
     trial = find(sweep, chain, job.intent.trial, job.intent.index)
     found = _remedy(sweep, job, trial, action, same) if trial else None
     return (job, found) if found else None
-
-
-def find(sweep: Sweep, chain: Chain, id: str, index: int) -> Trial | None:  # noqa: A002 - the protocol's word
-    """The trial with this identity, declared or added."""
-    found = sweep.trials.find(id, index)
-    added = chain.added.get(id)
-    return found or (Trial(added.index, added.trial, added.label, added.values) if added else None)
 
 
 def _remedy(sweep: Sweep, job: Job, trial: Trial, action: Mapping[str, Any], same: int) -> Remedy | None:
@@ -155,22 +149,18 @@ def _next(lists: Mapping[str, list[Any]], config: Mapping[str, Any]) -> dict[str
     return changes
 
 
-def repeated(chain: Chain) -> int:
-    """How many trials in a row have come to the same failure, the last one included."""
+def repeated(sweep: Sweep, chain: Chain) -> int:
+    """How many declared trials in a row have come to the same failure, the last one included."""
     count, last = 0, None
     for job in reversed(chain.outcomes[chain.outcomes_before :]):
-        history = chain.trials[job.intent.trial]
-        if _superseded(history, job):
-            continue
+        if chain.trials[job.intent.trial].last is not job:
+            continue  # a later attempt followed this one: it is not how its trial ended
         outcome = job.outcome
-        if outcome is None or outcome.trial_status != TrialStatus.FAILED.value:
+        if outcome is None or find(sweep, chain, job.intent.trial, job.intent.index) is None:
+            continue
+        if outcome.trial_status != TrialStatus.FAILED.value:
             break
         if last is not None and (outcome.failure, outcome.message) != last:
             break
         count, last = count + 1, (outcome.failure, outcome.message)
     return count
-
-
-def _superseded(history: TrialHistory, job: Job) -> bool:
-    """A later attempt followed this one: it is not how its trial ended."""
-    return history.last is not job

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sweeper.core.chain import Chain
+from sweeper.core.declared import find
 from sweeper.core.model import Sweep
-from sweeper.core.remedies import find
 
 NAMED = 3
 """How many of a kind are named before only their number is told."""

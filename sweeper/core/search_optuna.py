@@ -130,8 +130,8 @@ class OptunaSearch:
     def _replay(self, history: TrialHistory, chain: Chain) -> None:
         """Ask as before. When Optuna answers otherwise (another version), the trial is taken in as it was."""
         was = history.jobs[0].intent
-        if set(was.values) != set(self._distributions):
-            self._asked[history.id] = None  # of another declaration: it says nothing about these keys
+        if not self._declares(history):
+            self._asked[history.id] = None  # of another declaration, or of another script: it says nothing here
             self._told.add(history.id)
             return
         trial = self._ask(chain)
@@ -145,8 +145,13 @@ class OptunaSearch:
         self._asked[history.id] = None
         self._trials.known.append(Trial(len(self._trials.known), history.id, was.label, dict(was.values)))
 
-    def _tell(self, history: TrialHistory) -> None:
+    def _declares(self, history: TrialHistory) -> bool:
+        """Would these values be the same trial today, and may they still be proposed?"""
+        values = history.jobs[0].intent.values
+        same = set(values) == set(self._distributions) and self._trials.make(values).id == history.id
+        return same and as_optuna(history, self._settings.of, self._objective) is not None
 
+    def _tell(self, history: TrialHistory) -> None:
         self._told.add(history.id)
         asked, result = self._asked[history.id], self._result(history)
         if asked is not None:

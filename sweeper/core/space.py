@@ -8,7 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from sweeper.core.identity import text_of
+from sweeper.core.identity import MASK, text_of
 from sweeper.core.model import Trial
 from sweeper.core.space_blocks import Part
 from sweeper.core.space_names import labels
@@ -32,6 +32,8 @@ class Space:
         """The rules, and how many trials each of them leaves out."""
         self._starts = [0, *itertools.accumulate(len(part) for part in self._parts)]
         self._names = labels([part.blocks for part in self._parts])
+        self._found: dict[str, Trial | None] = {}
+        self._numbers: array[int] | None = None
 
     def __len__(self) -> int:
         return self._starts[-1]
@@ -56,10 +58,19 @@ class Space:
 
     def find(self, id: str, index: int) -> Trial | None:  # noqa: A002 - the protocol's word
         """The trial with this identity; `index` is where it stood when it was last seen."""
-        if 0 <= index < len(self) and self[index].id == id:
-            return self[index]
-        found = next((i for i, other in enumerate(self.ids()) if other == id), None)
-        return None if found is None else self[found]
+        if id not in self._found:  # asked for at every decision, of every trial that has ended
+            hint = self[index] if 0 <= index < len(self) else None
+            self._found[id] = hint if hint and hint.id == id else self._search(id)
+        return self._found[id]
+
+    def _search(self, id: str) -> Trial | None:  # noqa: A002 - the protocol's word
+        if self._numbers is None:
+            weights = itertools.chain.from_iterable(part.weigh_all() for part in self._parts)
+            self._numbers = array("Q", (number & MASK for number in weights))
+        try:
+            return self[self._numbers.index(int(id, 16))]
+        except ValueError:  # no such number, or no number at all
+            return None
 
     def _trial(self, index: int, at: int, rows: Rows, number: int) -> Trial:
         parts = [name_of(row) for name_of, row in zip(self._names[at], rows, strict=True)]

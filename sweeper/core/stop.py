@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sweeper.core import costs
 from sweeper.core.chain import Chain, Job, metric_of
+from sweeper.core.declared import ended, finished
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import Goal
+from sweeper.core.words import counted
 
 if TYPE_CHECKING:
     from sweeper.core.model import Sweep
@@ -51,7 +53,7 @@ class Until:
     def why(self, sweep: Sweep, chain: Chain, now: float) -> str | None:
         """The trial that made the row complete, in words."""
         row = 0
-        for job in chain.outcomes:
+        for job in ended(sweep, chain):
             row = row + 1 if self.met_by(job) else 0 if _finished(job) else row
             if row >= self.trials:
                 return f"{self.words(self.shown_by(job))} ({job.intent.label})"
@@ -79,23 +81,24 @@ class Until:
             return judged.value
         return metric_of(job, self.metric)
 
-    def one_short(self, chain: Chain) -> bool:
+    def one_short(self, sweep: Sweep, chain: Chain) -> bool:
         """Whether the next trial that satisfies it ends the chain: only then may it end before it is done."""
-        done = [job for job in chain.outcomes if _finished(job)]
+        done = [job for job in ended(sweep, chain) if _finished(job)]
         before = done[len(done) - self.trials + 1 :]
         return len(before) == self.trials - 1 and all(self.met_by(job) for job in before)
 
 
 @dataclass(frozen=True)
 class MaxTrials:
-    """End when so many trials have finished, over the whole chain, reruns included."""
+    """End when so many declared trials have finished, over the whole chain, reruns included."""
 
     name: ClassVar[str] = "max_trials"
     n: int
 
     def why(self, sweep: Sweep, chain: Chain, now: float) -> str | None:
         """Says so when the number is reached."""
-        return f"max_trials = {self.n}" if chain.finished_count >= self.n else None
+        done = len(finished(sweep, chain))
+        return f"{counted(done, 'trial')} finished" if done >= self.n else None
 
 
 @dataclass(frozen=True)
@@ -107,9 +110,7 @@ class MaxSeconds:
 
     def why(self, sweep: Sweep, chain: Chain, now: float) -> str | None:
         """Says so when the time is up."""
-        return (
-            None if chain.begun_at is None or now - chain.begun_at < self.seconds else f"max_seconds = {self.seconds:g}"
-        )
+        return None if chain.begun_at is None or now - chain.begun_at < self.seconds else f"{self.seconds:g} s are over"
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class Deadline:
 
     def why(self, sweep: Sweep, chain: Chain, now: float) -> str | None:
         """Says so from then on."""
-        return f"deadline {self.text}" if now >= self.at else None
+        return f"it is {self.text}" if now >= self.at else None
 
 
 @dataclass(frozen=True)
@@ -135,8 +136,9 @@ class MaxFailures:
     def why(self, sweep: Sweep, chain: Chain, now: float) -> str | None:
         """Says so when the number is reached."""
         most = self.n if self.n >= 1 else max(1, math.ceil(self.n * len(sweep.trials) - 1e-9))
-        failed = sum(1 for history in chain.trials.values() if history.status is TrialStatus.FAILED)
-        return f"{failed} trials failed, max_failures = {self.n:g}" if failed >= most else None
+        ends = (job.outcome.trial_status for job in ended(sweep, chain) if job.outcome)
+        failed = sum(1 for status in ends if status == TrialStatus.FAILED.value)
+        return f"{counted(failed, 'trial')} failed" if failed >= most else None
 
 
 @dataclass(frozen=True)
@@ -153,16 +155,19 @@ class NoImprovement:
             return None
         sign = 1 if sweep.objective.goal is Goal.MAXIMIZE else -1
         best, since = -math.inf, 0
-        for job in filter(_finished, chain.outcomes):
+        for job in filter(_finished, ended(sweep, chain)):
             value = metric_of(job, sweep.objective.metric)
             better = value is not None and not math.isnan(value) and sign * value > best + self.min_delta
             best, since = (sign * (value or 0.0), 0) if better else (best, since + 1)
-        return f"{since} trials without a better {sweep.objective.metric}" if since >= self.trials else None
+        return f"{counted(since, 'trial')} without a better {sweep.objective.metric}" if since >= self.trials else None
 
 
 @dataclass(frozen=True)
 class Budget:
-    """End when the worst case of one more job could cost more than what is left."""
+    """End when the worst case of one more job could cost more than what is left.
+
+    What is spent is spent, also for trials that are not declared any more.
+    """
 
     name: ClassVar[str] = "budget_usd"
     usd: float
@@ -187,7 +192,7 @@ class Budget:
         """What is gone, at its worst."""
         assert sweep.rate is not None
         spent = costs.spent(chain, sweep.rate)
-        return f"budget_usd = {self.usd:g}: at worst {spent:.2f} USD are spent, and one more job may not fit"
+        return f"at worst {spent:.2f} of {self.usd:g} USD are spent, and one more job may not fit"
 
 
 @dataclass(frozen=True)

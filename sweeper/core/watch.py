@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sweeper.core import prune
+from sweeper.core.declared import ended
 from sweeper.core.events import Judged, TrialStatus
 from sweeper.core.outcome import final_metrics
 
@@ -86,13 +87,14 @@ class Watch:
         return prune.judge(self._sweep, chain, job, seen, lambda: self._rivals(chain))
 
     def _rivals(self, chain: Chain) -> list[prune.Curve]:
-        """The curves of the trials that have finished; those of a pruned one as far as it came."""
+        """The curves of the declared trials that have finished; those of a pruned one as far as it came."""
         settings, objective = self._sweep.prune, self._sweep.objective
         metric = settings.get("metric") or (objective.metric if objective else "")
         done = (TrialStatus.COMPLETED.value, TrialStatus.PRUNED.value)
-        for job in chain.outcomes:
-            if job.name not in self._curves and job.outcome and job.outcome.trial_status in done:
+        rivals = [job for job in ended(self._sweep, chain) if job.outcome and job.outcome.trial_status in done]
+        for job in rivals:
+            if job.name not in self._curves:
                 own = self._jobs.get(job.name)
                 self._curves[job.name] = own.seen.points if own and own.seen.points else self._curve(job)
-        curves = (prune.curve(points, metric, settings.get("step")) for points in self._curves.values())
+        curves = (prune.curve(self._curves[job.name], metric, settings.get("step")) for job in rivals)
         return [points for points in curves if points]

@@ -10,8 +10,9 @@ from typing import Any
 from sweeper.core.chain import Chain
 from sweeper.core.model import Objective
 from sweeper.core.results import SAVINGS, Results, Row
+from sweeper.core.words import counted
 from sweeper.tracking.files import cell
-from sweeper.tracking.table import counted, is_numeric, pool_line, short_names, shown
+from sweeper.tracking.table import is_numeric, pool_line, short_names, shown
 
 MOST_ROWS = 2000
 REST = (

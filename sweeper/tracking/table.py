@@ -7,8 +7,10 @@ from math import floor, log10
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from sweeper.core.chain import Chain
+from sweeper.core.events import TrialStatus
 from sweeper.core.model import Objective
 from sweeper.core.results import SAVINGS, Results, Row, reuse
+from sweeper.core.words import counted
 from sweeper.tracking.files import cell
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ WIDTH_WITHOUT_TERMINAL = 120
 UNBOUNDED = 10_000
 WHOLE = ("index", "status", "pool", "train_seconds", "cost_usd", "failure")
 """Columns of words and numbers that are never broken over two lines."""
+_TO_RUN = {status.value for status in TrialStatus if not status.finished}
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
@@ -155,9 +158,12 @@ def ending_lines(table: Results, chain: Chain, *, simulated: bool) -> Iterator[s
         yield f"usd is simulated: {sum(costs):.4f} for these seconds on SageMaker at the prices of `prices`"
 
 
-def counted(number: int, noun: str) -> str:
-    """A number with its noun: 1 job, 2 jobs."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def idle_line(table: Results, chain: Chain) -> str:
+    """That a rule ended this invocation before it had trained anything; empty when it was not so."""
+    left = sum(row["status"] in _TO_RUN for row in table.rows)
+    if not chain.decided or not left or len(chain.outcomes) > chain.outcomes_before:
+        return ""
+    return f"NOTHING WAS TRAINED: {chain.decided.rule} had ended the sweep before; {counted(left, 'trial')} left to run"
 
 
 def pool_line(chain: Chain, *, running: bool = False) -> str:

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from sweeper.core import events as ev
-from sweeper.core.chain import Chain, fold
+from sweeper.core.chain import Job, fold
 from sweeper.core.handover import taken, why_not
 from sweeper.core.model import Goal, Objective
 
@@ -28,9 +28,9 @@ def ended(name: str, loss: float, status: str = "completed") -> list[Any]:
     return [intent, ev.Outcome(name, "Completed", status, {"loss": loss}, model=f"s3://models/{name}")]
 
 
-def chain(*jobs: list[Any]) -> Chain:
-    """The chain of these jobs."""
-    return fold(event for job in jobs for event in job)
+def chain(*jobs: list[Any]) -> list[Job]:
+    """These jobs as they ended."""
+    return fold(event for job in jobs for event in job).outcomes
 
 
 def test_nothing_before() -> None:

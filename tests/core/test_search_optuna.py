@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -125,19 +126,20 @@ def test_failures_and_nan_are_no_results(value: float | None, status: str) -> No
 
 
 def test_a_journal_of_another_search() -> None:
-    """Trials that this search would not have proposed are taken in as they were, or left alone when they do not fit."""
+    """What it would have proposed otherwise is taken in as it was; other keys, domains or scripts say nothing here."""
     events: list[Any] = []
     run(search(seed=1)[1], events, 4)
     strange = Trial(9, "f" * 16, "x", {"hyperparameters.other": 1})
-    outside = Trial(
-        9, "e" * 16, "y", {"hyperparameters.lr": 99.0, "hyperparameters.rank": 1, "hyperparameters.kind": "a"}
-    )
-    events += ended(strange, 1.0) + ended(outside, 1.0)
     trials, made = search()
+    values = {"hyperparameters.lr": 0.01, "hyperparameters.rank": 1, "hyperparameters.kind": "a"}
+    same, outside = trials.make(values), trials.make({**values, "hyperparameters.lr": 99.0})
+    edited = replace(same, id="e" * 16)
+    for trial in (strange, outside, edited, same):
+        events += ended(trial, 1.0)
     proposal = made.propose(fold(events))
     assert proposal is not None
-    assert trials.find(outside.id, 0) is not None
-    assert trials.find(strange.id, 0) is None
+    assert trials.find(same.id, 0) is not None
+    assert [trials.find(other.id, 0) for other in (strange, outside, edited)] == [None] * 3
 
 
 def test_places_without_a_proposal() -> None:

@@ -49,9 +49,9 @@ def test_max_seconds_stops_the_running_job_too(seconds: int, ends: bool) -> None
     running = [BEGUN, intent(0), ev.Created("s-0-a01", "arn")]
     chain = fold(running)
     move = decide(sweep, search_for(sweep), chain, 1000.0 + seconds)
-    assert move == (Decide("max_seconds", "max_seconds = 60", now=True) if ends else Wait(("s-0-a01",)))
-    decided = fold([*running, ev.Decided("max_seconds", "max_seconds = 60", now=True)])
-    assert decide(sweep, search_for(sweep), decided, 0.0) == StopJob("s-0-a01", "max_seconds = 60")
+    assert move == (Decide("max_seconds", "60 s are over", now=True) if ends else Wait(("s-0-a01",)))
+    decided = fold([*running, ev.Decided("max_seconds", "60 s are over", now=True)])
+    assert decide(sweep, search_for(sweep), decided, 0.0) == StopJob("s-0-a01", "max_seconds: 60 s are over")
 
 
 def test_the_clock_of_a_killed_run_goes_on_and_that_of_an_ended_one_begins_anew() -> None:
@@ -203,7 +203,7 @@ def test_a_job_that_nobody_has_seen_is_closed_when_the_time_is_up() -> None:
     sent = [BEGUN, intent(0)]
     assert isinstance(decide(sweep, search_for(sweep), fold(sent), 1059.0), Submit)
     assert isinstance(decide(sweep, search_for(sweep), fold(sent), 1060.0), Decide)
-    decided = fold([*sent, ev.Decided("max_seconds", "max_seconds = 60", now=True)])
+    decided = fold([*sent, ev.Decided("max_seconds", "60 s are over", now=True)])
     assert decide(sweep, search_for(sweep), decided, 1060.0) == Release(("s-0-a01",))
 
 

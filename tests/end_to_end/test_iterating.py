@@ -147,3 +147,18 @@ def test_a_trial_is_skipped_and_another_added_while_the_sweep_runs(project: Proj
     assert [row["status"] for row in rows] == ["stopped", "stopped", "completed"]
     assert rows[2]["hyperparameters.x"] == "7"
     assert set(project.pools()) <= {"Reused", "Terminated", ""}
+
+
+def test_a_rule_that_an_earlier_version_met_does_not_end_the_next_one(project: Project) -> None:
+    """The script changes by a comment: every trial is another one and trains; then the same command trains nothing."""
+    until = "stop.until={metric: score, op: '>=', value: 20}"
+    assert project.run(until).code == 0
+    assert [row["status"] for row in project.rows()] == ["completed", "completed", "planned"]
+    again = project.run(until)
+    assert again.out.splitlines()[-1] == "NOTHING WAS TRAINED: until had ended the sweep before; 1 trial left to run"
+    script = project.root / "experiments/scripts/tiny/train.py"
+    script.write_text(f"{script.read_text()}# another\n")
+    changed = project.run(until)
+    assert (changed.code, "NOTHING WAS TRAINED" in changed.out) == (0, False)
+    assert [row["status"] for row in project.rows()][:3] == ["completed", "completed", "planned"]
+    assert len(project.begun()) == 4
