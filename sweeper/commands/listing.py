@@ -27,6 +27,8 @@ def main(arguments: Sequence[str]) -> int:
     for told in found:
         told["changed_at"] = utc(told["changed_at"])
     if options.json:
+        for told in found:
+            told["bytes"] = bytes_of(sweeps.here() / "runs" / told["sweep"])
         print(json.dumps({"sweeps": found}))
         return 0
     for told in found:
@@ -59,5 +61,4 @@ def _told(folder: Path) -> dict[str, Any] | None:
         "best": value or None,
         "open_pools": 0 if sweep.runner else len(sweep.chain.debts),
         "changed_at": sweep.changed_at,
-        "bytes": bytes_of(folder),
     }
