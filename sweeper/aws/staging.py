@@ -82,7 +82,7 @@ class Staging:
             needed, content_of = requirements(folder, job, versions)
             files = {
                 "launch.json": _launch({**job, "requirements": needed}).encode(),
-                "driver.py": Path(driver.__file__).with_name("driver.py").read_bytes(),
+                **{name: Path(driver.__file__).with_name(name).read_bytes() for name in driver.FILES},
                 "source.tar.gz": tarball(folder, {needed: content_of} if needed and versions else None),
             }
             content = hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in files.values())).hexdigest()

@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
+from sweeper.driver import causes
+
 
 class Failure(str, Enum):
     """A class of failure: the `failure` column of results.csv."""
@@ -59,8 +61,8 @@ PLATFORM: tuple[Row, ...] = (
 CAUSES: tuple[Row, ...] = (
     _row(
         Failure.IMAGE,
-        r"CannotPullContainer|CannotStartContainer|[Cc]annot pull|pulling image|image manifest|exec format error"
-        r'|exec: "?train"?: executable file not found',
+        r"CannotPullContainer|CannotStartContainer|[Cc]annot pull|pulling image|image manifest|[Ee]xec format error"
+        r"|executable file not found in \$PATH|\bexec \S+ failed: ",
     ),
     _row(
         Failure.DEPENDENCY,
@@ -74,7 +76,8 @@ CAUSES: tuple[Row, ...] = (
         r"CUDA out of memory|CUDA error: out of memory|CUDA_ERROR_OUT_OF_MEMORY|cudaMalloc failed: out of memory"
         r"|OutOfMemoryError\b|CUBLAS_STATUS_ALLOC_FAILED|OOM when allocating|RESOURCE_EXHAUSTED: Out of memory"
         r"|^\W*(?:\w+\.)*_?(?:Array)?MemoryError\b|DefaultCPUAllocator: |std::bad_alloc|Cannot allocate memory"
-        r"|instance type with more memory|^killed by SIGKILL\b|\boom-kill|^Killed$",
+        r"|instance type with more memory|Out of Memory\. Please use a larger instance"
+        r"|^killed by SIGKILL\b|\boom-kill|^Killed$",
     ),
     _row(
         Failure.CREDENTIALS,
@@ -84,7 +87,7 @@ CAUSES: tuple[Row, ...] = (
     _row(
         Failure.PERMISSION,
         r"\bAccessDenied(?:Exception)?\b|is not authorized to perform|(?:unable to|[Cc]ould not) assume (?:the )?role"
-        r"|\(403\) when calling",
+        r"|\(403\) when calling|\b403 Forbidden\b|\(403\): \w|-based policy allows the\b|explicit deny",
     ),
     _row(Failure.THROTTLING, r"\bThrottlingException\b|\(SlowDown\)|Please reduce your request rate"),
 )
@@ -95,7 +98,7 @@ PREFIXES: tuple[Row, ...] = (
     _row(Failure.ALGORITHM_ERROR, r"\AAlgorithmError\b"),
 )
 
-OUT_OF_MEMORY_CODE = 137
+OUT_OF_MEMORY_CODES = (137, -9)
 """What a container ends with when the kernel kills it; nearly always for its memory."""
 
 
@@ -103,11 +106,11 @@ def classify(reason: str, tail: str = "") -> Failure:
     """The failure that a FailureReason tells of; the end of the log helps where it says too little."""
     if found := _first(PLATFORM, reason):
         return found
-    if found := _first(CAUSES, _evidence(reason)):
+    if found := _first(CAUSES, _told(reason) or "\n".join(_lines(reason))):
         return found
-    if exit_code(reason) == OUT_OF_MEMORY_CODE:
+    if exit_code(reason) in OUT_OF_MEMORY_CODES:
         return Failure.OUT_OF_MEMORY
-    if tail and is_vague(reason) and (found := _first(CAUSES, _last_words(tail))):
+    if is_vague(reason) and (found := _first(CAUSES, _told_by_log(reason, tail))):
         return found
     return _first(PREFIXES, reason) or Failure.UNKNOWN
 
@@ -116,91 +119,78 @@ def _first(rows: tuple[Row, ...], text: str) -> Failure | None:
     return next((row.failure for row in rows if row.pattern.search(text)), None)
 
 
-_EXIT_CODE = re.compile(r"(?:ExitCode|[Ee]xit [Cc]ode):? (\d+)\b")
+_EXIT_CODE = re.compile(r"(?:ExitCode|[Ee]xit [Cc]ode):? (-?\d+)\b")
+_CODE_IN_LOG = re.compile(r"^(?:ExitCode|Encountered exit_code) (-?\d+)$", re.MULTILINE)
 
 
 def exit_code(reason: str) -> int | None:
-    """The code that the container ended with, where the reason tells it."""
-    found = _EXIT_CODE.findall(reason)
+    """The code that the container ended with, where the reason tells it; negative for a signal."""
+    found = re.findall(r"^ExitCode (-?\d+)", reason, re.MULTILINE)  # the script's; the toolkit's own is always 1
+    found = found or _EXIT_CODE.findall(reason)
     return int(found[-1]) if found else None
 
 
-_EXCEPTION = re.compile(
-    r"^\W*((?:[A-Za-z_]\w*\.)*_?[A-Z]\w*"
-    r"(?:Error|Exception|Interrupt|Exit|Iteration|Timeout|NotFound|Conflict))(?:: (.*?))?\W*$"
-)
-_WRAPPERS = {"AlgorithmError", "ExecuteUserScriptError", "CalledProcessError", "ClientError", "InternalServerError"}
-_NOISE = re.compile(r"^(?:ExitCode|Command|Traceback|ErrorMessage\s*\"\"|, exit code)")
-_WRAPPED = re.compile(r"\A(?:AlgorithmError|ClientError): ?")
+_PLATFORM_WORDS = ("AlgorithmError", "ClientError", "InternalServerError")
+_WRAPPED = re.compile(r"\A(?:(?:AlgorithmError|ClientError): ?)+")
+_QUOTED = re.compile(r'^ErrorMessage\s+"([\s\S]*?)"?\s*(?=^Command "|\Z)', re.MULTILINE)
 
 
 def _lines(reason: str) -> list[str]:
     """The lines inside of the wrappers."""
     text = _WRAPPED.sub("", reason.replace("\\n", "\n"))
     text = re.sub(r", exit code: \d+\s*\Z", "", text)
-    return [re.sub(r"^ErrorMessage\s+\"", "", line).strip() for line in text.splitlines() if line.strip()]
+    return causes.plain(_QUOTED.sub(r"\1\n", text))
 
 
 def is_driver_format(reason: str) -> bool:
     """True for what our own driver wrote: the cause on the first line, `exit code N` on the second."""
     lines = _lines(reason)
-    return len(lines) > 1 and re.fullmatch(r"exit code \d+", lines[1]) is not None
+    return len(lines) > 1 and re.fullmatch(r"exit code \d+", lines[1].strip()) is not None
 
 
 def _exception(lines: list[str]) -> str:
-    """The last exception among these lines that no wrapper is; empty when there is none."""
-    order = [0, *reversed(range(len(lines)))] if lines else []
-    for at in order:
-        if (m := _EXCEPTION.match(lines[at])) and m[1] not in _WRAPPERS:
-            return _with_message(lines, at)
-    return ""
+    """The exception among these lines that no wrapper is; empty when there is none."""
+    traced = causes.exception_and_detail(lines)
+    first = causes.named_exception(lines[:1], _PLATFORM_WORDS)
+    return first or (traced[0] if traced else causes.named_exception(lines, _PLATFORM_WORDS))
 
 
-def _with_message(lines: list[str], at: int) -> str:
-    """An exception's line; the toolkit breaks it behind the colon, and then its message is the next one."""
-    line = lines[at].strip(' "')
-    if line.endswith(":") and at + 1 < len(lines) and not _NOISE.match(lines[at + 1]):
-        line += " " + lines[at + 1].strip(' "')
-    return line
-
-
-def _evidence(reason: str) -> str:
-    """The part of a reason that may be held against it: its cause; all of it where no line stands out."""
+def _told(reason: str) -> str:
+    """The cause that a reason itself names; empty where it names none, as an exit code and a command line do."""
     lines = _lines(reason)
     if is_driver_format(reason):
-        return lines[0]
-    return _exception(lines) or "\n".join(lines)
+        return lines[0].strip()
+    if found := _exception(lines):
+        return found
+    lines = lines[: next(causes.tracebacks(lines), len(lines))]  # cut off before its exception
+    said = [line.strip() for line in lines if causes.is_cause(line)]
+    # The toolkit quotes what the script said, cut off at its beginning.
+    return said[-1 if "ErrorMessage" in reason else 0] if said else ""
 
 
 def is_vague(reason: str) -> bool:
-    """True when a reason names no cause: an exit code or a command line is none."""
-    if _first(PLATFORM, reason) or is_driver_format(reason):
-        return False
-    lines = _lines(reason)
-    if _first(CAUSES, "\n".join(lines)) or _exception(lines):
-        return False
-    return reason.startswith("AlgorithmError") or not reason.strip()
+    """True when a reason names no cause, so that the end of the log must."""
+    known = _first(PLATFORM, reason) or _told(reason)
+    return not known and (reason.startswith("AlgorithmError") or not reason.strip())
 
 
-def _last_words(tail: str) -> str:
-    """What the end of a log gives as its cause: the exception of its last traceback, else its last line."""
-    lines = [line.strip() for line in tail.splitlines() if line.strip()]
-    begins = [at for at, line in enumerate(lines) if line.endswith("Traceback (most recent call last):")]
-    found = next((line for line in lines[begins[-1] + 1 :] if _EXCEPTION.match(line)), "") if begins else ""
-    return found or (lines[-1] if lines else "")
+def _told_by_log(reason: str, tail: str) -> str:
+    """What the end of a log gives as the cause: its exception, the signal of the exit code, or its last words."""
+    commands = re.findall(r'^Command "(.*)"', f"{reason}\n{tail}", re.MULTILINE)
+    lines = [line for line in causes.plain(_QUOTED.sub(r"\1\n", tail)) if line not in commands]
+    if traced := causes.exception_and_detail(lines):
+        return traced[0]
+    codes = _CODE_IN_LOG.findall(tail)
+    code = exit_code(reason) or int(codes[-1] if codes else 0)
+    return causes.killer(code, lines) or causes.said_last(lines)
 
 
 def root_cause(reason: str, tail: str = "") -> str:
     """The line of a FailureReason that says what went wrong, without the wrappers around it; whole where unknown."""
-    lines = _lines(reason)
-    if is_driver_format(reason):
-        return lines[0]
-    if found := _exception(lines):
-        return found
-    if classify(reason, tail) is Failure.UNKNOWN:
+    if classify(reason, tail) is Failure.UNKNOWN and not _exception(_lines(reason)):
         return reason.strip()
-    if tail and is_vague(reason) and (told := _last_words(tail)):
-        return told
-    wrapped = re.compile(rf"^(?:{'|'.join(_WRAPPERS)}):?$")
-    said = [line for line in lines if not _NOISE.match(line) and not wrapped.match(line)]
-    return said[0] if said else (reason.strip().splitlines() or [""])[0]
+    if found := _told_by_log(reason, tail) if is_vague(reason) else _told(reason):
+        return found
+    lines = _lines(reason)
+    code = [line for line in lines if causes.is_code(line)]  # of a traceback that is cut off
+    return next((line.strip() for line in [*reversed(code), *lines]), reason.strip())

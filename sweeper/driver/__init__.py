@@ -1,1 +1,4 @@
-"""What runs inside the training container. Standard library only."""
+"""What runs inside the training container. Standard library only, and nothing of sweeper's that does not."""
+
+FILES = ("driver.py", "causes.py")
+"""What is staged with every source; the first is started."""

@@ -1,7 +1,7 @@
 """Starts a training script inside any training image: environment, requirements, arguments, signals, failure file.
 
-One file, standard library only, Python 3.8 and later. It is staged beside `source.tar.gz` and `launch.json` in an input
-channel, so it lies at ROOT/input/data/CHANNEL/driver.py; ROOT is /opt/ml in a container.
+Standard library only, Python 3.8 and later. It is staged with the files of `FILES` beside `source.tar.gz` and
+`launch.json` in an input channel, so it lies at ROOT/input/data/CHANNEL/driver.py; ROOT is /opt/ml in a container.
 """
 
 from __future__ import annotations
@@ -20,6 +20,16 @@ import time
 from pathlib import Path
 
 TYPE_CHECKING = False  # every job pays for what is imported above; what few need is imported where it is needed
+if TYPE_CHECKING or __package__:
+    from sweeper.driver import causes
+else:  # staged: in the folder of this file, which is to stay as it is
+    _folder, _writes = os.path.dirname(os.path.abspath(__file__)), sys.dont_write_bytecode  # noqa: PTH100, PTH120
+    if _folder not in sys.path:  # PYTHONSAFEPATH
+        sys.path.insert(0, _folder)
+    sys.dont_write_bytecode = True
+    import causes
+
+    sys.dont_write_bytecode = _writes
 if TYPE_CHECKING:  # Python 3.8 knows these in annotations only, where they are not evaluated
     from collections.abc import Mapping, Sequence
     from typing import IO, Any
@@ -273,9 +283,7 @@ class Stream:
 
     def lines(self) -> list[str]:
         """The kept end as lines, as a terminal would show them, without empty ones."""
-        text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.tail.decode("utf-8", "replace"))
-        shown = [line.rstrip().rsplit("\r", 1)[-1] for line in text.split("\n")]
-        return [line for line in shown if line]
+        return causes.plain(self.tail.decode("utf-8", "replace"))
 
 
 class StoppedError(Exception):
@@ -497,56 +505,6 @@ def parents() -> list[str]:
 
 # --- what went wrong --------------------------------------------------------------------------------------------------
 
-_HEADER = re.compile(r"^(.*?)(?:Exception Group )?Traceback \(most recent call last\):$")
-_ASIDE = ("Exception ignored in", "--- Logging error ---")  # what Python reports and goes on
-
-
-def last_traceback(lines: Sequence[str]) -> list[str]:
-    """The last traceback of an output, its exception first; empty when there is none."""
-    found: list[str] = []
-    for i, line in enumerate(lines):
-        header = _HEADER.match(line)
-        if header and not (i and lines[i - 1].startswith(_ASIDE)):
-            found = _traceback(lines[i:], header.group(1)) or found
-    return found
-
-
-def _traceback(lines: Sequence[str], prefix: str) -> list[str]:
-    """The traceback that begins with the first of these lines. A launcher marks every line, say with `[rank0]: `."""
-    marks = (prefix, prefix.replace("+", "|"))  # an exception group draws a tree before its lines
-    plain = [line[len(prefix) :] if line.startswith(marks) else line for line in lines]
-    for i, line in enumerate(plain[1:], 1):
-        if not line[:1].isspace():
-            return [line, *plain[: i + 11]]
-    return []
-
-
-def cause_and_detail(code: int, stderr: list[str], stdout: list[str]) -> list[str]:
-    """Why the script ended with this code: one line, then what stands around it."""
-    killed = killer(code)
-    traceback = last_traceback(stderr) or last_traceback(stdout)
-    if killed and (code < 0 or not traceback):
-        return [killed, *stderr[-10:]]
-    if traceback:
-        return traceback
-    if stderr:
-        return [stderr[-1], *stderr[-15:-1]]
-    return [f"the script ended with exit code {code} and gave no reason", *stdout[-15:]]
-
-
-def killer(code: int) -> str:
-    """The signal that ended the script or, as a shell tells it, something in it; empty when it ended by itself."""
-    name = signal_name(-code if code < 0 else code - 128)
-    return name and f"killed by {name}" + (" (often out of memory)" if name == "SIGKILL" else "")
-
-
-def signal_name(number: int) -> str:
-    """SIGKILL for 9; empty when there is no such signal."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return ""
-
 
 def failure_text(code: int, told: Sequence[str]) -> str:
     """The failure file: the cause on its first line, the exit code on its second, then as much detail as fits."""
@@ -594,7 +552,7 @@ def run(layout: Layout, launch: Json, signals: Signals, start: Any) -> int:
     code = command.wait(signals)
     exit_code = code if code >= 0 else 128 - code
     if exit_code:
-        fail(layout, exit_code, cause_and_detail(code, command.stderr.lines(), command.stdout.lines()))
+        fail(layout, exit_code, causes.cause_and_detail(code, command.stderr.lines(), command.stdout.lines()))
     return exit_code
 
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sweeper import driver
 from sweeper.core.request import CHANNEL, START_DRIVER
-from sweeper.driver import driver
 from sweeper.engine.folders import JobFolder, JobView
 from sweeper.engine.imports import COLD, lasting
 from sweeper.engine.namespaces import OPT_ML, Isolation
@@ -228,12 +228,12 @@ def _key(staged: Path, spec: Mapping[str, Any]) -> str:
     if spec["isolation"] == Isolation.NONE.value:
         raise ColdError("this machine gives it no private /opt/ml")
     try:
-        files = [(staged / name).read_bytes() for name in ("driver.py", "launch.json", "source.tar.gz")]
-        launch = json.loads(files[1])
+        files = [(staged / name).read_bytes() for name in (*driver.FILES, "launch.json", "source.tar.gz")]
+        launch = json.loads(files[-2])
         entry, requirements = str(launch["entry_script"]), launch.get("requirements")
     except (OSError, ValueError, KeyError) as error:
         raise ColdError(f"its source cannot be read: {error}") from error
-    if files[0] != Path(driver.__file__).read_bytes():
+    if files[: len(driver.FILES)] != [Path(driver.__file__).with_name(name).read_bytes() for name in driver.FILES]:
         raise ColdError("its driver is of another version")
     if requirements:
         raise ColdError("it has requirements")

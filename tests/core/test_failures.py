@@ -5,6 +5,7 @@ from typing import NamedTuple
 import pytest
 
 from sweeper.core.failures import CAUSES, Failure, classify, exit_code, is_vague, root_cause
+from sweeper.driver import causes
 
 SDK = "github.com/aws/sagemaker-python-sdk/issues/"
 EXAMPLES = "github.com/aws/amazon-sagemaker-examples/issues/"
@@ -53,13 +54,35 @@ TEXTS = [
         "OSError: no model",
         "github.com/huggingface/notebooks/issues/136",
     ),
-    Recorded("AlgorithmError: Exit Code: 139", ALGORITHM, "Exit Code: 139", SDK + "134"),
+    Recorded("AlgorithmError: Exit Code: 139", ALGORITHM, "killed by SIGSEGV", SDK + "134"),
     Recorded("AlgorithmError: Exit Code: 1", ALGORITHM, "Exit Code: 1", EXAMPLES + "372"),
     Recorded("AlgorithmError: Exit Code: 1", ALGORITHM, "Exit Code: 1", EXAMPLES + "1234"),
     Recorded("AlgorithmError: , exit code: 1", ALGORITHM, "", "aws-samples/amazon-sagemaker-ml-pipeline-deploy#12"),
-    Recorded("AlgorithmError: , exit code: 132", ALGORITHM, "", EXAMPLES + "842"),
-    Recorded("AlgorithmError: , exit code: 137", OOM, "", "service-behaviour A.7"),
-    Recorded(script_error("", 137), OOM, "", "service-behaviour A.7"),
+    Recorded(
+        "AlgorithmError: , exit code: 132",
+        ALGORITHM,
+        "killed by SIGILL",
+        EXAMPLES + "842",
+        tail="2030-08-08 18:57:39 Training - Training image download completed. Training in progress.\n"
+        "/usr/lib/python3/joblib/__init__.py:15: DeprecationWarning: joblib is deprecated here",
+    ),
+    Recorded("AlgorithmError: , exit code: 137", OOM, "killed by SIGKILL", "service-behaviour A.7"),
+    Recorded(script_error("", 137), OOM, "killed by SIGKILL", "service-behaviour A.7"),
+    Recorded(script_error("", -9), OOM, "killed by SIGKILL", "the toolkit's form for a signal"),
+    Recorded(
+        script_error("raise EnvironmentError(msg)"),
+        ALGORITHM,
+        "raise EnvironmentError(msg)",
+        "github.com/huggingface/notebooks/issues/136 (cut off)",
+    ),
+    Recorded(
+        script_error("return forward_call(*args, **kwargs)"),
+        OOM,
+        "torch.cuda.OutOfMemoryError: Caught OutOfMemoryError in replica 0",
+        "github.com/huggingface/trl/issues/1169",
+        tail="    raise exception\n    torch.cuda.OutOfMemoryError: Caught OutOfMemoryError in replica 0 on device 0.\n"
+        '    Original Traceback (most recent call last): File "torch/nn/parallel.py", line 64, in _worker',
+    ),
     Recorded(NO_DETAIL, ALGORITHM, "", SDK + "1225"),
     Recorded(NO_DETAIL, ALGORITHM, "", SDK + "658"),
     Recorded(NO_DETAIL, ALGORITHM, "", SDK + "964"),
@@ -216,6 +239,39 @@ TEXTS = [
         EXAMPLES + "3650",
     ),
     Recorded(
+        "AlgorithmError: Exit Code: 1",
+        Failure.IMAGE,
+        "[FATAL tini (7)] exec train failed: Permission denied",
+        SDK + "4678",
+        tail="[FATAL tini (7)] exec train failed: Permission denied",
+    ),
+    Recorded(
+        "AlgorithmError: Exit Code: 1",
+        Failure.IMAGE,
+        "container_linux.go:247: starting container process",
+        EXAMPLES + "744",
+        tail='container_linux.go:247: starting container process caused "exec: \\"train\\": '
+        'executable file not found in $PATH"',
+    ),
+    Recorded(
+        "ClientError: Artifact upload failed:ClientError: Out of Memory. Please use a larger instance",
+        OOM,
+        "Artifact upload failed:ClientError: Out of Memory.",
+        "the service's own wording",
+    ),
+    Recorded(
+        "ClientError: Data download failed:failed to download data. 403 Forbidden (403): Forbidden",
+        Failure.PERMISSION,
+        "Data download failed:failed to download data. 403",
+        "the service's own wording",
+    ),
+    Recorded(
+        "ClientError: (no identity-based policy allows the s3:ListBucket action)",
+        Failure.PERMISSION,
+        "(no identity-based policy",
+        "IAM's own wording",
+    ),
+    Recorded(
         "ClientError: CannotStartContainerError. Please ensure the model container for variant starts correctly.",
         Failure.IMAGE,
         "CannotStartContainerError",
@@ -300,6 +356,58 @@ def test_the_log_is_asked_only_where_the_reason_names_no_cause() -> None:
     assert classify(driver("ValueError: x"), tail="MemoryError") is Failure.ALGORITHM_ERROR
     assert classify("AlgorithmError: Exit Code: 1", tail="Killed") is Failure.OUT_OF_MEMORY
     assert root_cause("AlgorithmError: Exit Code: 1", tail="Segmentation fault") == "Segmentation fault"
+
+
+TRACED = 'Traceback (most recent call last):\n  File "a/train.py", line 5, in <module>\n    {}\n{}'
+SAID = {
+    "plain exception": TRACED.format("main()", "Exception: x"),
+    "own exception": TRACED.format("f()", "MyFailure: diverged"),
+    "bare": TRACED.format("assert y", "AssertionError"),
+    "two lines": TRACED.format("raise E()", "own.ParamError: Validation failed:\nInvalid length for parameter Key"),
+    "indented": TRACED.format("load()", "yaml.ScannerError: while scanning a key\n  in train.yaml, line 1"),
+    "exit": "no data in the channel",
+    "argparse": "usage: train.py [-h] [--lr LR]\ntrain.py: error: unrecognized arguments: --lrr 0.1",
+    "warned": "no such recipe\n/usr/lib/x.py:15: DeprecationWarning: old\nwandb: 1 file synced\n------",
+}
+
+
+def toolkit(said: str, *, capture: bool) -> tuple[str, str]:
+    """(FailureReason, end of the log) of a script that has said this, under the sagemaker-training toolkit."""
+    failure = (
+        f'ExecuteUserScriptError:\nExitCode 1\nErrorMessage "{said if capture else ""}"\nCommand "python train.py"'
+    )
+    began = "2030-01-01 10:00:00,539 sagemaker-training-toolkit INFO     Invoking user script\nEpoch 1 done\n"
+    status = "2030-01-01 10:00:01,100 sagemaker-training-toolkit ERROR    Reporting training FAILURE\n"
+    return f"AlgorithmError: {failure}, exit code: 1", f"{began}{said}\n{status}{failure}"
+
+
+@pytest.mark.parametrize("capture", [True, False])
+@pytest.mark.parametrize("said", SAID.values(), ids=SAID)
+def test_whatever_starts_a_script_its_cause_is_the_same(said: str, capture: bool) -> None:
+    """The toolkit's reason and log, with its stderr or without, give the line that our own driver gives."""
+    expected = causes.cause_and_detail(1, said.splitlines(), [])[0]
+    reason, tail = toolkit(said, capture=capture)
+    assert root_cause(reason, tail if is_vague(reason) else "") == expected
+    assert classify(reason, tail) is Failure.ALGORITHM_ERROR
+
+
+@pytest.mark.parametrize(("code", "failure"), [(-9, Failure.OUT_OF_MEMORY), (-11, Failure.ALGORITHM_ERROR)])
+def test_a_script_that_a_signal_ends_is_told_by_its_signal(code: int, failure: Failure) -> None:
+    """The toolkit's container ends with 1 then; the command that its log begins with is no cause."""
+    reason = f'AlgorithmError: ExecuteUserScriptError:\nExitCode {code}\nErrorMessage ""\nCommand "python train.py"'
+    tail = f"Invoking script with the following command:\n\npython train.py\n\n{reason[16:]}"
+    assert is_vague(reason + ", exit code: 1")
+    assert root_cause(reason + ", exit code: 1", tail).startswith(causes.killer(code))
+    assert classify(reason + ", exit code: 1", tail) is failure
+
+
+def test_pip_is_told_in_its_own_words() -> None:
+    """The toolkit's error for requirements names none of them; the log does."""
+    reason = 'AlgorithmError: InstallRequirementsError:\nCommand "python -m pip install -r requirements.txt"'
+    tail = "ERROR: No matching distribution found for nowhere==9\n[notice] A new release of pip\n" + reason[16:]
+    assert is_vague(reason)
+    assert classify(reason) is classify(reason, tail) is Failure.DEPENDENCY
+    assert root_cause(reason, tail) == "ERROR: No matching distribution found for nowhere==9"
 
 
 def test_the_exit_code_is_read_in_every_wording() -> None:

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
-DRIVER = Path(__file__).parents[2] / "sweeper" / "driver" / "driver.py"
+from sweeper import driver
+
+DRIVER = Path(driver.__file__).parent
 
 
 @dataclass
@@ -79,7 +81,8 @@ def make_job(tmp_path):
         config = root / "input" / "config"
         staged.mkdir(parents=True)
         config.mkdir()
-        shutil.copy(DRIVER, staged)
+        for name in driver.FILES:
+            shutil.copy(DRIVER / name, staged)
         (staged / "launch.json").write_text(json.dumps({"entry_script": entry, "requirements": None, **launch}))
         archive(staged / "source.tar.gz", {entry: files} if isinstance(files, str) else files)
         channel = {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated", "RecordWrapperType": "None"}

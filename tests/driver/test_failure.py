@@ -27,6 +27,12 @@ except ValueError:
         print("[rank0]: " + line, file=sys.stderr)
 sys.exit(1)
 """
+ABORTS = """
+import os, sys
+print("terminate called after throwing an instance of 'std::bad_alloc'", file=sys.stderr)
+print("  what():  std::bad_alloc", "frame #0: c10::Error", sep="\\n", file=sys.stderr, flush=True)
+os.abort()
+"""
 CASES = {
     "uncaught": ("import nowhere_to_be_found\n", 1, "ModuleNotFoundError: No module named 'nowhere_to_be_found'"),
     "chained": (CHAINED, 1, "RuntimeError: no such recipe"),
@@ -41,7 +47,13 @@ CASES = {
     "silent": ("raise SystemExit(3)\n", 3, "the script ended with exit code 3 and gave no reason"),
     "noise at exit": (NOISY_END, 1, "ValueError: the cause"),
     "marked lines": (RANKS, 1, "ValueError: rank diverged"),
-    "many lines": ("raise RuntimeError('state_dict:' + '\\n\\tmissing' * 500)\n", 1, "RuntimeError: state_dict:"),
+    "many lines": (
+        "raise RuntimeError('state_dict:' + '\\n\\tmissing' * 500)\n",
+        1,
+        "RuntimeError: state_dict: missing",
+    ),
+    "bare": ("loss = 3\nassert loss < 2\n", 1, "AssertionError: assert loss < 2 (train.py, line 2)"),
+    "aborted": (ABORTS, 134, "killed by SIGABRT: what():  std::bad_alloc"),
     "long line": ("raise RuntimeError('x' * 5000)\n", 1, "RuntimeError: " + "x" * 486),
     "long output": ("print('x' * 3_000_000)\nraise KeyError('rank')\n", 1, "KeyError: 'rank'"),
     "printed": (

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from sweeper.driver import FILES
+
 from .conftest import DRIVER
 
 SHOW = "import json, os, sys\nprint(json.dumps({'argv': sys.argv[1:], 'env': dict(os.environ), 'cwd': os.getcwd()}))\n"
@@ -21,12 +23,24 @@ def shown(job):
     return json.loads(done.stdout)
 
 
-def test_the_driver_needs_nothing_but_python_3_8():
-    """The driver imports the standard library alone and parses as Python 3.8."""
-    tree = ast.parse(DRIVER.read_text(), feature_version=(3, 8))
+@pytest.mark.parametrize("name", FILES)
+def test_the_driver_needs_nothing_but_python_3_8(name):
+    """What is staged imports the standard library and itself alone, and parses as Python 3.8."""
+    tree = ast.parse((DRIVER / name).read_text(), feature_version=(3, 8))
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert {name.split(".")[0] for name in imported} <= set(sys.stdlib_module_names)
+    own = {"sweeper.driver", *(Path(file).stem for file in FILES)}
+    assert {name.split(".")[0] for name in imported - own} <= set(sys.stdlib_module_names)
+
+
+def test_the_driver_finds_its_files_and_leaves_no_others(make_job):
+    """Where Python is told not to look beside a script too; the channel is read, never written."""
+    job = make_job("")
+    job.env["PYTHONSAFEPATH"] = "1"
+    staged = job.root / "input" / "data" / "sweeper"
+    before = sorted(staged.iterdir())
+    assert job.run().returncode == 0
+    assert sorted(staged.iterdir()) == before
 
 
 def test_arguments_come_in_order_and_verbatim(make_job):

@@ -12,6 +12,7 @@ from typing import Any
 import boto3
 import pytest
 
+from sweeper import driver
 from sweeper.engine import launch
 from tests.end_to_end.conftest import Ended, Project, wait_for
 from tests.end_to_end.recording import Recording
@@ -99,7 +100,7 @@ def test_source_is_staged_once_per_content(fresh_project: Project, served: Serve
 
     served.run("sweep.grid={hyperparameters.x: [1]}")
     first = staged()
-    assert sorted(key.rpartition("/")[2] for key in first) == ["driver.py", "launch.json", "source.tar.gz"]
+    assert sorted(key.rpartition("/")[2] for key in first) == sorted([*driver.FILES, "launch.json", "source.tar.gz"])
     served.run("sweep.grid={hyperparameters.x: [1, 2]}")
     assert staged() == first
     script = fresh_project.root / "experiments/scripts/tiny/train.py"

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
+from sweeper import driver
 from sweeper.aws import staging
 from sweeper.core.request import CHANNEL, START_DRIVER
-from sweeper.driver import driver
 from sweeper.engine import launch
 from sweeper.engine.folders import JobFolder, JobView
 from sweeper.engine.hot import ColdError, HotStarts, LateError, Zygote
@@ -27,6 +27,7 @@ from tests.forked import start_engine
 
 from .conftest import FAST, Clients, _serve, channel, request, wait_for
 
+DRIVER = {name: Path(driver.__file__).with_name(name).read_bytes() for name in driver.FILES}
 POOL = {"KeepAlivePeriodInSeconds": 600}
 
 
@@ -43,7 +44,7 @@ class Jobs:
         for name, text in {f"{pool}.py": script, **more}.items():
             (source / name).write_text(text, encoding="utf-8")
         files = {
-            "driver.py": Path(driver.__file__).read_bytes(),
+            **DRIVER,
             "launch.json": json.dumps({"entry_script": f"{pool}.py"}).encode(),
             "source.tar.gz": staging.tarball(source),
         }
@@ -408,7 +409,8 @@ def test_what_is_never_hot(
     """Such a job is not touched, and the engine says why it starts cold."""
     staged = tmp_path / "ml/input/data" / CHANNEL
     staged.mkdir(parents=True)
-    (staged / "driver.py").write_bytes(Path(driver.__file__).read_bytes())
+    for name, data in DRIVER.items():
+        (staged / name).write_bytes(data)
     (staged / "launch.json").write_text(json.dumps(started), encoding="utf-8")
     (staged / "source.tar.gz").touch()
     spec = {"argv": ["/bin/sh", "-c", START_DRIVER], "env": {}, "isolation": isolation, "cwd": "/opt/ml"}
