@@ -52,8 +52,8 @@ $(CLIENTS)/%/.ready: Makefile
 test-clients: $(READY) $(CLIENTS)/awscli/.ready $(CLIENTS)/sdk2/.ready $(CLIENTS)/sdk3/.ready  ## AWS CLI and SageMaker SDKs
 	SWEEPER_CLIENTS=$(CLIENTS) $(BIN)/python -m pytest -q -rsP -n auto --dist worksteal tests/clients
 
-test-crash: $(READY)  ## kill the runner at 200 random moments
-	SWEEPER_TEST_KILLS=200 $(BIN)/python -m pytest -q tests/end_to_end/test_crashes.py -k any_moment
+test-crash: $(READY)  ## kill the runner at 200 random moments, and stop a sweep at 50 of its steps
+	SWEEPER_TEST_KILLS=200 SWEEPER_TEST_STOPS=50 $(BIN)/python -m pytest -q tests/end_to_end/test_crashes.py -k any_moment
 
 check: $(READY)  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

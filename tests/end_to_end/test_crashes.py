@@ -1,11 +1,16 @@
-"""Real processes that die: at their n-th touch of the outside, and at random moments. The next run makes it whole."""
+"""Real processes that die or are told to stop: at their n-th touch of the outside, and at random moments.
+
+The next run makes it whole.
+"""
 
 from __future__ import annotations
 
+import csv
 import os
 import random
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
@@ -18,11 +23,12 @@ from sweeper import config
 from sweeper.commands.run import Session, run
 from sweeper.core import events as ev
 from sweeper.core.model import Sweep
-from sweeper.journal import read
+from sweeper.journal import ask, read
 from sweeper.runner import World
 from tests.end_to_end.conftest import QUICK, Project, wait_for
-from tests.forked import Forked, start_engine
+from tests.forked import Forked, heed_signals, start_engine
 
+STOPS = int(os.environ.get("SWEEPER_TEST_STOPS", "4"))
 KILLS = int(os.environ.get("SWEEPER_TEST_KILLS", "20"))
 DEAD = 77
 LONG_GRACE = "pool.watchdog_grace_s=30"
@@ -31,11 +37,17 @@ SCRIPT = 'echo "score=${2}0"\n'
 """What the trials below run, `--x 1` or `--x 2`: it is the runner that dies, and a shell starts in no time."""
 
 
-class Countdown:
-    """Wraps a part of the world; the process ends, as by SIGKILL, at its n-th touch."""
+def die() -> None:
+    """End this process as SIGKILL would."""
+    os._exit(DEAD)
 
-    def __init__(self, n: int) -> None:
-        self.left = n
+
+class Countdown:
+    """Wraps a part of the world; something befalls the process at its n-th touch. `touched`: what, in order."""
+
+    def __init__(self, n: int, happens: Callable[[], object] = die) -> None:
+        self.left, self.happens = n, happens
+        self.touched: list[str] = []
 
     def around(self, part: Any) -> Any:
         """The part, dangerous after each of its calls: just before the next one the outside is the same."""
@@ -53,16 +65,17 @@ class Countdown:
 
         def dangerous(*arguments: Any, **named: Any) -> Any:
             answer = function(*arguments, **named)
-            self.touch()
+            self.touch(getattr(function, "__name__", ""))
             return answer
 
         return dangerous
 
-    def touch(self) -> None:
+    def touch(self, what: str) -> None:
         """One step nearer to the end."""
+        self.touched.append(what)
         self.left -= 1
         if self.left == 0:
-            os._exit(DEAD)
+            self.happens()
 
 
 @pytest.fixture
@@ -74,18 +87,28 @@ def cold_project(fresh_project: Project) -> Project:
 
 
 @pytest.fixture
-def declared(cold_project: Project, monkeypatch: pytest.MonkeyPatch) -> Sweep:
+def compose(cold_project: Project, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sweep]:
     """Two trials, composed once; each law below runs them under many names."""
-    monkeypatch.chdir(cold_project.root)
-    found: list[Sweep] = []
-    words = ["+experiment=tiny", "hyperparameters.x=1,2", "job.entry_script=train.sh", LONG_GRACE]
-    config.run(words, lambda sweep: found.append(sweep) or 0)
-    return found[0]
+
+    def made(*overrides: str) -> Sweep:
+        monkeypatch.chdir(cold_project.root)
+        found: list[Sweep] = []
+        words = ["+experiment=tiny", "hyperparameters.x=1,2", "job.entry_script=train.sh", LONG_GRACE, *overrides]
+        config.run(words, lambda sweep: found.append(sweep) or 0)
+        return found[0]
+
+    return made
 
 
-def in_a_child(project: Project, sweep: Sweep, die_at: int | None = None) -> int:
-    """Run the real sweep in a forked process and return its exit code."""
-    countdown = Countdown(die_at or -1)
+@pytest.fixture
+def declared(compose: Callable[..., Sweep]) -> Sweep:
+    """The sweep on a pool."""
+    return compose()
+
+
+def in_a_child(project: Project, sweep: Sweep, at: int = -1, happens: Callable[[], object] = die) -> int:
+    """Run the real sweep in a forked process, to which this happens, and return its exit code."""
+    countdown = Countdown(at, happens)
 
     class Mortal(Session):
         def world(self) -> World:
@@ -98,9 +121,14 @@ def in_a_child(project: Project, sweep: Sweep, die_at: int | None = None) -> int
                 keep=countdown.call(made.keep),
             )
 
+    def ran(_: object) -> int:
+        code = run(sweep, Mortal)
+        (project.root / "touched").write_text(" ".join(countdown.touched))
+        return code
+
     with (project.root / "child.log").open("a") as log:
         child = Forked(
-            lambda _: run(sweep, Mortal), (), cwd=project.root, env=project.environment, stdout=log, stderr=log
+            ran, (), cwd=project.root, env=project.environment, stdout=log, stderr=log, preexec_fn=heed_signals
         )
         return child.wait(120)
 
@@ -128,7 +156,7 @@ def test_a_runner_that_dies_at_its_nth_touch_of_the_outside_is_made_whole_by_the
     """For every n until a run is clean: die there, run again, and all is as if nothing had happened."""
     for n in count(1):
         sweep = named(declared, f"tiny{n}")
-        died = in_a_child(cold_project, sweep, die_at=n)
+        died = in_a_child(cold_project, sweep, n)
         if died == 0:
             break
         assert died == DEAD, (cold_project.root / "child.log").read_text()
@@ -158,6 +186,47 @@ def test_a_runner_that_is_killed_at_any_moment_is_made_whole_by_the_next(
         running.communicate()
         assert in_a_child(cold_project, sweep) == 0, (cold_project.root / "child.log").read_text()
         assert_whole(cold_project, sweep.name, [10.0, 20.0])
+
+
+def moments(project: Project, sweep: Sweep) -> list[int]:
+    """`STOPS` touches of a run, evenly from the first to the last, and the one after each Create in any case."""
+    assert in_a_child(project, sweep) == 0
+    touched = (project.root / "touched").read_text().split()
+    created = [n for n, what in enumerate(touched, start=1) if what == "create_training_job"]
+    rest = STOPS - len(created)
+    return created + [1 + round(i * (len(touched) - 1) / (rest - 1)) for i in range(rest)]
+
+
+@pytest.mark.parametrize("queue", [(), ("backend=batch", "backend.queue=team")], ids=["pool", "queue"])
+def test_a_sweep_that_is_stopped_at_any_moment_has_no_failure_and_is_made_whole_by_the_next(
+    cold_project: Project, compose: Callable[..., Sweep], queue: tuple[str, ...]
+) -> None:
+    """Ctrl-C, SIGTERM or `stop --now`: what was running is interrupted or completed; the rerun trains what is missing.
+
+    Each moment is a step of a run. The second trial begins on the pool of the first.
+    """
+    declared = compose(*queue)
+    for number, at in enumerate(moments(cold_project, named(declared, "whole"))):
+        sweep = named(declared, f"stop{number}")
+
+        def stop(how: int = number % 3, name: str = sweep.name) -> None:
+            if how:
+                os.kill(os.getpid(), (signal.SIGINT, signal.SIGTERM)[how - 1])
+            else:
+                ask(cold_project.root / f"runs/{name}/journal.db", time.time(), "stop", now=True)
+
+        code = in_a_child(cold_project, sweep, at, stop)
+        log = (cold_project.root / "child.log").read_text()
+        assert code in (0, 128 + signal.SIGINT, 128 + signal.SIGTERM), log
+        assert {row["status"] for row in rows(cold_project, sweep)} <= {"interrupted", "completed", "planned"}, log
+        assert in_a_child(cold_project, sweep) == 0, log
+        assert_whole(cold_project, sweep.name, [10.0, 20.0])
+
+
+def rows(project: Project, sweep: Sweep) -> list[dict[str, str]]:
+    """The rows of results.csv."""
+    with (project.root / f"runs/{sweep.name}/results.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def test_with_nobody_coming_back_the_watchdog_lets_the_job_finish_and_closes_the_pool(project: Project) -> None:
