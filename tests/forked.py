@@ -50,7 +50,7 @@ def prepare() -> None:
         importlib.import_module(module)
     for service in ("sagemaker", "s3", "logs", "sts"):
         Clients(Endpoint.local("http://127.0.0.1:1", "us-east-1")).client(service)
-    for service in ("sagemaker", "service-quotas"):
+    for service in ("sagemaker", "service-quotas", "logs"):
         rules.model(service)
     moto.core.utils.get_service_model("s3")
     here = Path.cwd()

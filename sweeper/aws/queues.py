@@ -16,7 +16,8 @@ def check(call: Call, options: QueueOptions) -> None:
     if told is None:
         raise UsageError(f"backend.queue: there is no job queue {options.queue} in this account and Region")
     if told.get("jobQueueType") != KIND:
-        raise UsageError(f"backend.queue: {options.queue} is a queue of type {told.get('jobQueueType')}, not {KIND}")
+        kind = f"of type {told['jobQueueType']}" if "jobQueueType" in told else "without a type"
+        raise UsageError(f"backend.queue: {options.queue} is a queue {kind}, not of type {KIND}")
     if told["state"] != "ENABLED":
         raise UsageError(f"backend.queue: {options.queue} is disabled and takes no jobs")
     fair = "schedulingPolicyArn" in told

@@ -39,7 +39,7 @@ ACTED_ON: dict[str, tuple[str, ...]] = {
         "SearchExpression.NestedFilters.Filters.Value",
     ),
 }  # fmt: skip
-_ALL = ("AddTags", "DeleteTrainingJob", "DescribeTrainingJob", "ListTrainingJobs", "StopTrainingJob")
+_ALL = ("AddTags", "DeleteTags", "DeleteTrainingJob", "DescribeTrainingJob", "ListTrainingJobs", "StopTrainingJob")
 
 
 def operations() -> tuple[list[str], list[str]]:

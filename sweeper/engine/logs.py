@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from sweeper.engine import rules
 from sweeper.engine.errors import ServiceError
+from sweeper.engine.log_patterns import matcher, refused
 
 GROUP = "/aws/sagemaker/TrainingJobs"
 TARGET = "Logs_20140328."
@@ -40,16 +42,21 @@ class TrainingLogs:
 
     def knows(self, operation: str, params: Mapping[str, Any]) -> bool:
         """Is this ours to answer, and not moto's?"""
-        return operation in self._operations and params.get("logGroupName") == GROUP
+        ours = (GROUP, self._arn)
+        named = [params[key] for key in ("logGroupName", "logGroupIdentifier") if params.get(key) is not None]
+        return operation in self._operations and any(name in ours for name in named)
 
     def call(self, operation: str, params: Mapping[str, Any]) -> Answer:
         """Answer one request."""
+        params = _validated(operation, params)
         if not self._jobs.logged_jobs():
             raise ServiceError("ResourceNotFoundException", "The specified log group does not exist.")
         return self._operations[operation](params)
 
     def _describe_streams(self, params: Mapping[str, Any]) -> Answer:
         names = sorted(self._streams(params.get("logStreamNamePrefix", "")))
+        if params.get("orderBy") == "LastEventTime":
+            names.sort(key=self._last_event)
         if params.get("descending"):
             names.reverse()
         start, size = _number(params.get("nextToken")), int(params.get("limit", 50))
@@ -76,19 +83,18 @@ class TrainingLogs:
         }
 
     def _filter_events(self, params: Mapping[str, Any]) -> Answer:
-        wanted = params.get("logStreamNames")
-        prefix = params.get("logStreamNamePrefix", "")
-        names = [n for n in sorted(self._streams(prefix)) if wanted is None or n in wanted]
-        words = str(params.get("filterPattern") or "").replace('"', "").split()
+        names = sorted(params.get("logStreamNames") or self._streams(params.get("logStreamNamePrefix", "")))
+        paths = [self._path(name) for name in names]
+        matches = matcher(params.get("filterPattern", ""))
         low, high = params.get("startTime", 0), params.get("endTime", float("inf"))
         limit = min(int(params.get("limit", _LIMIT)), _LIMIT)
         number, _, offset = str(params.get("nextToken") or "0/0").partition("/")
         found: list[Answer] = []
         for index in range(_number(number), len(names)):
-            for begin, _, event in _events(self._path(names[index]), _number(offset)):
+            for begin, _, event in _events(paths[index], _number(offset)):
                 if len(found) == limit:
                     return {"events": found, "searchedLogStreams": [], "nextToken": f"{index}/{begin}"}
-                if low <= event["timestamp"] < high and all(word in event["message"] for word in words):
+                if low <= event["timestamp"] < high and matches(event["message"]):
                     found.append({**event, "logStreamName": names[index], "eventId": f"{index:08}{begin:020}"})
             offset = "0"
         return {"events": found, "searchedLogStreams": []}
@@ -116,17 +122,39 @@ class TrainingLogs:
         answer["arn"] = f"{self._arn}:log-stream:{name}"
         first = next(_events(path, 0), None)
         if first is not None:
-            last = _backward(path, path.stat().st_size, 1)[2]
             answer["firstEventTimestamp"] = first[2]["timestamp"]
-            answer["lastEventTimestamp"] = answer["lastIngestionTime"] = last[-1]["timestamp"]
+            answer["lastEventTimestamp"] = answer["lastIngestionTime"] = self._last_event(name)
             answer["uploadSequenceToken"] = "0"
         return answer
+
+    def _last_event(self, stream: str) -> int:
+        """When its last line came; a stream without one comes first."""
+        path = self._path(stream)
+        last = _backward(path, path.stat().st_size, 1)[2]
+        return int(last[-1]["timestamp"]) if last else 0
 
     def _path(self, stream: str) -> Path:
         job = stream.partition("/")[0]
         if self._name(job) != stream:
             raise ServiceError("ResourceNotFoundException", "The specified log stream does not exist.")
         return self._log_of(job)
+
+
+def _validated(operation: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The parameters, judged as the service does; raises InvalidParameterException."""
+    try:
+        params = rules.validated(operation, params, "logs")
+    except ServiceError as error:
+        raise refused(error.message) from error
+    if "logGroupName" in params and "logGroupIdentifier" in params:
+        raise refused("Only one of logGroupName and logGroupIdentifier can be specified.")
+    if params.get("orderBy") == "LastEventTime" and "logStreamNamePrefix" in params:
+        raise refused("Cannot order by LastEventTime with a logStreamNamePrefix.")
+    if "logStreamNames" in params and "logStreamNamePrefix" in params:
+        raise refused("Only one of logStreamNames and logStreamNamePrefix can be specified.")
+    if operation == "FilterLogEvents" and params.get("startFromHead") is False:
+        raise refused("The local engine does not emulate FilterLogEvents from the end.")
+    return params
 
 
 def _number(text: str | None) -> int:

@@ -34,6 +34,7 @@ class Service(Life):
             "UpdateTrainingJob": self._update,
             "DeleteTrainingJob": self._delete,
             "AddTags": self._add_tags,
+            "DeleteTags": self._delete_tags,
             "ListTags": self._list_tags,
             "Search": self._search,
         }
@@ -140,6 +141,12 @@ class Service(Life):
         job.tags = tags
         self.changed_jobs.add(job.name)
         return {"Tags": _tag_list(tags)}
+
+    def _delete_tags(self, params: Mapping[str, Any], now: float) -> Answer:
+        job = self._by_arn(params["ResourceArn"], now)
+        job.tags = {key: value for key, value in job.tags.items() if key not in params["TagKeys"]}
+        self.changed_jobs.add(job.name)
+        return {}
 
     def _list_tags(self, params: Mapping[str, Any], now: float) -> Answer:
         return {"Tags": _tag_list(self._by_arn(params["ResourceArn"], now).tags)}

@@ -185,3 +185,5 @@ def test_what_the_engine_has_not(batch: Any) -> None:
         batch.list_jobs(jobQueue="q")
     with pytest.raises(ClientError, match="does not emulate job queues of type ECS"):
         batch.create_job_queue(jobQueueName="e", jobQueueType="ECS", priority=1)
+    with pytest.raises(ClientError, match="does not emulate job queues without a service environment"):
+        batch.create_job_queue(jobQueueName="e", priority=1)

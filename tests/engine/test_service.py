@@ -486,11 +486,13 @@ def test_list_filters_by_status_after_it_has_cut_the_page() -> None:
     assert "NextToken" not in last
 
 
-def test_tags_are_added_and_listed() -> None:
-    """AddTags merges with what Create brought."""
+def test_tags_are_added_listed_and_deleted() -> None:
+    """AddTags merges with what Create brought; DeleteTags takes those away that are there."""
     world = World()
     arn = world.create("a", Tags=[{"Key": "k", "Value": "1"}])["TrainingJobArn"]
     call = world.service.call
     call("AddTags", {"ResourceArn": arn, "Tags": [{"Key": "k", "Value": "2"}, {"Key": "l", "Value": "3"}]}, world.now)
     tags = call("ListTags", {"ResourceArn": arn}, world.now)["Tags"]
     assert tags == [{"Key": "k", "Value": "2"}, {"Key": "l", "Value": "3"}]
+    call("DeleteTags", {"ResourceArn": arn, "TagKeys": ["k", "never there"]}, world.now)
+    assert call("ListTags", {"ResourceArn": arn}, world.now)["Tags"] == [{"Key": "l", "Value": "3"}]

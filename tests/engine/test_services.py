@@ -10,6 +10,9 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from sweeper.engine.errors import ServiceError
+from sweeper.engine.log_patterns import matcher
+
 from .conftest import Clients
 
 GROUP = "/aws/sagemaker/TrainingJobs"
@@ -134,6 +137,83 @@ def test_logs_can_be_paged_forwards_and_backwards(clients: Clients) -> None:
     for missing in ("paged/algo-1-0", "nobody/algo-1-1"):
         with pytest.raises(ClientError, match="log stream does not exist"):
             logs.get_log_events(logGroupName=GROUP, logStreamName=missing)
+
+
+def test_log_streams_are_found_by_their_last_event_and_by_every_name_of_their_group(clients: Clients) -> None:
+    """The order is obeyed; the group may be named by its ARN; what the service refuses is refused."""
+    for name in ("order-b", "order-a", "order-c"):
+        clients.run(name, f"print('{name}')")
+        clients.ended(name)
+    arn = f"arn:aws:logs:us-east-1:123456789012:log-group:{GROUP}"
+    for named in ({"logGroupName": GROUP}, {"logGroupIdentifier": GROUP}, {"logGroupIdentifier": arn}):
+        pages = clients.logs.get_paginator("describe_log_streams")
+        told = [
+            stream["logStreamName"].partition("/")[0]
+            for page in pages.paginate(**named, orderBy="LastEventTime", descending=True)
+            for stream in page["logStreams"]
+        ]
+        assert [name for name in told if name.startswith("order-")] == ["order-c", "order-a", "order-b"]
+    logs, here = clients.logs, {"logGroupName": GROUP}
+    stream = f"{told[0]}/algo-1-0"
+    for refused in (
+        lambda: logs.describe_log_streams(**here, orderBy="LastEventTime", logStreamNamePrefix="order"),
+        lambda: logs.describe_log_streams(**here, limit=51),
+        lambda: logs.filter_log_events(**here, logStreamNames=[stream], logStreamNamePrefix="order"),
+        lambda: logs.filter_log_events(**here, limit=10_001),
+        lambda: logs.filter_log_events(**here, startFromHead=False),
+        lambda: logs.get_log_events(**here, logGroupIdentifier=arn, logStreamName=stream),
+    ):
+        with pytest.raises(ClientError, match="InvalidParameterException"):
+            refused()
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        logs.filter_log_events(**here, logStreamNames=[stream])
+
+
+LINES = ("ERROR 42 at step_1", "WARN at step_2", "INFO all is well", 'it said "no"')
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("", [0, 1, 2, 3]),
+        ("at", [0, 1]),
+        ("at ERROR", [0]),
+        ('"at step_2"', [1]),
+        ('"at is"', []),
+        ("?ERROR ?WARN", [0, 1]),
+        ('?"is well" ?WARN', [1, 2]),
+        ("-at", [2, 3]),
+        ('at -"ERROR 42"', [1]),
+        ("?ERROR ?WARN well", [2]),
+        (r'"\"no\""', [3]),
+        ("%step_[0-9]$%", [0, 1]),
+        (r"%[A-Z]+\s\d{2}%", [0]),
+    ],
+)
+def test_a_filter_pattern_is_obeyed(pattern: str, found: list[int]) -> None:
+    """Terms, phrases, alternatives, exclusions and a regular expression; alternatives count where they are alone."""
+    matches = matcher(pattern)
+    assert [n for n, line in enumerate(LINES) if matches(line)] == found
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        ('{ $.a = "b" }', "does not emulate filter patterns for JSON"),
+        ("[a, b=4*]", "does not emulate filter patterns for space-delimited"),
+        ("step=1", r"Invalid character\(s\) in term 'step=1'"),
+        ('"open', r"Invalid character\(s\)"),
+        ('"a"b', r"Invalid character\(s\)"),
+        ("%(a)%", r"Invalid character\(s\)"),
+        ("%something!%", r"Invalid character\(s\)"),
+        ("%[a%", "is no regular expression"),
+        ("ERROR %a%", r"Invalid character\(s\)"),
+    ],
+)
+def test_a_filter_pattern_that_is_not_understood_is_refused(pattern: str, why: str) -> None:
+    """It never finds nothing in silence."""
+    with pytest.raises(ServiceError, match=f"InvalidParameterException: .*{why}"):
+        matcher(pattern)
 
 
 def test_other_log_groups_are_motos(clients: Clients) -> None:

@@ -123,8 +123,10 @@ class Resources(Records):
     def _create_queue(self, params: Mapping[str, Any], _now: float) -> Answer:
         name = params["jobQueueName"]
         check_name(name, "jobQueueName")
-        if params.get("jobQueueType", "SAGEMAKER_TRAINING") != "SAGEMAKER_TRAINING":
-            raise not_emulated(f"job queues of type {params['jobQueueType']}")
+        if (kind := params.get("jobQueueType", "SAGEMAKER_TRAINING")) != "SAGEMAKER_TRAINING":
+            raise not_emulated(f"job queues of type {kind}")
+        if not {"jobQueueType", "serviceEnvironmentOrder"} & set(params):
+            raise not_emulated("job queues without a service environment")
         if params.get("computeEnvironmentOrder"):
             raise not_emulated("compute environments")
         self._check_new(self.queues, name, "job queues")
