@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sweeper.core.events import FREE_TEXT, Event, from_dict, to_dict
-from sweeper.core.secrets import redacted
+from sweeper.core.events import Event, from_dict, to_dict
 from sweeper.errors import JournalError, JournalWriteError
 
 FORMAT = 1
@@ -56,15 +55,11 @@ def row_hash(previous: str, seq: int, time: float, kind: str, data: str) -> str:
 
 
 class SqliteJournal:
-    """The journal of one sweep in a file that only its owner can read.
+    """The journal of one sweep in a file that only its owner can read. What it is given is what it gives back."""
 
-    `redact` is applied to what users and services wrote before it is written: secrets never reach the file.
-    """
-
-    def __init__(self, path: Path, now: Callable[[], float], redact: Callable[[str], str] = lambda text: text) -> None:
+    def __init__(self, path: Path, now: Callable[[], float]) -> None:
         self.path = path
         self._now = now
-        self._redact = redact
         with self._mapped("open"):
             if not path.exists():
                 _create(path)
@@ -78,10 +73,7 @@ class SqliteJournal:
         rows = []
         for event in events:
             seq, time = seq + 1, self._now()
-            data = json.dumps(
-                {k: redacted(v, self._redact) if k in FREE_TEXT else v for k, v in to_dict(event).items()},
-                sort_keys=True,
-            )
+            data = json.dumps(to_dict(event), sort_keys=True)
             last = row_hash(last, seq, time, event.kind, data)
             rows.append((seq, time, event.kind, data, last))
         with self._mapped("write"):

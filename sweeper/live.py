@@ -19,6 +19,7 @@ from sweeper.core.chain import Chain, Job, metric_of
 from sweeper.core.events import PoolStatus, TrialStatus
 from sweeper.core.model import BackendKind, Goal, Sweep, Trial
 from sweeper.core.stop import MaxTrials, Until
+from sweeper.core.text import harmless
 from sweeper.progress import event_line, timestamped
 from sweeper.tracking.table import short_names, shown
 
@@ -33,7 +34,6 @@ MIN_WIDTH = 8
 MOST_ABOVE = 1000
 """Lines that wait for a terminal that does not read."""
 MOST_METRICS = 3
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _STYLES = {"completed": "green", "failed": "red", "metric_missing": "red", "planned": "dim", "interrupted": "yellow"}
 
 
@@ -120,7 +120,7 @@ class LiveTable:
         colour: bool = True,
     ) -> None:
         self._terminal: Terminal | None = terminal
-        self._view = View(sweep, monotonic, redact)
+        self._view = View(sweep, monotonic)
         self._now, self._monotonic, self._redact, self._colour = now, monotonic, redact, colour
         self._above: list[str] = []
         self._next_frame = 0.0
@@ -131,7 +131,7 @@ class LiveTable:
             self._view.event(event, chain)
             line = event_line(event, chain, self._view.total)
             if line and _stays(event):
-                self._say(line)
+                self._above_table(line)
             self.tick()
 
     def watching(self, name: str, description: Mapping[str, Any]) -> None:
@@ -145,9 +145,9 @@ class LiveTable:
         self._view.metrics[name, metric] = value
 
     def say(self, line: str) -> None:
-        """A line that is not an event."""
+        """A line that is not an event: a service's words may be in it."""
         with _Silenced(self):
-            self._say(line)
+            self._above_table(self._redact(line))
             self.tick()
 
     def tick(self) -> None:
@@ -168,8 +168,8 @@ class LiveTable:
         """Nothing is shown from now on."""
         self._terminal = None
 
-    def _say(self, line: str) -> None:
-        self._above = [*self._above[-MOST_ABOVE:], timestamped(self._now(), self._redact(line))]
+    def _above_table(self, line: str) -> None:
+        self._above = [*self._above[-MOST_ABOVE:], timestamped(self._now(), line)]
 
     def _frame(self, *, last: bool = False) -> None:
         with _Silenced(self):
@@ -199,6 +199,10 @@ class _Silenced:
         return False
 
 
+def _text(value: Any) -> str:
+    return harmless(shown(value))
+
+
 def _stays(event: ev.Event) -> bool:
     """Events whose line is left standing: the table itself shows the others."""
     if isinstance(event, ev.Outcome):
@@ -217,10 +221,10 @@ def _cells(line: str) -> int:
 class View:
     """What the table shows, as lines for a given size."""
 
-    def __init__(self, sweep: Sweep, monotonic: Callable[[], float], redact: Callable[[str], str]) -> None:
+    def __init__(self, sweep: Sweep, monotonic: Callable[[], float]) -> None:
         self.total = len(sweep.trials)
         self.metrics: dict[tuple[str, str], float] = {}
-        self._sweep, self._monotonic, self._redact = sweep, monotonic, redact
+        self._sweep, self._monotonic = sweep, monotonic
         self._chain: Chain | None = None
         self._phases: dict[str, Phase] = {}
         self._begun: float | None = None
@@ -303,8 +307,8 @@ class View:
             metrics = [self._sweep.objective.metric, *(m for m in metrics if m != self._sweep.objective.metric)]
         metrics = metrics[:MOST_METRICS]
         names = short_names(keys)
-        wide = [[str(t.index + 1), *(self._text(t.values.get(k)) for k in keys)] for t in trials]
-        narrow = [[str(t.index + 1), self._text(t.name)] for t in trials]
+        wide = [[str(t.index + 1), *(_text(t.values.get(k)) for k in keys)] for t in trials]
+        narrow = [[str(t.index + 1), _text(t.name)] for t in trials]
         ends = [self._end(trial, chain, metrics) for trial in trials]
         heads, tail = ["#", *(names[k] for k in keys)], ["", "s", *metrics, "pool"]
         rows = [begin + end for begin, end in zip(wide, ends, strict=True)]
@@ -332,9 +336,6 @@ class View:
             job.pool_word if job.ended or job.reused_pool else "",
         ]
 
-    def _text(self, value: Any) -> str:
-        return _CONTROL.sub(" ", self._redact(shown(value)))
-
     # -- the lines below --------------------------------------------------------------------------------------
 
     def _footer(self, chain: Chain) -> str:
@@ -351,7 +352,7 @@ class View:
         if self._best and self._sweep.objective:  # last: a narrow terminal cuts its name, not the time or the pool
             name = self._sweep.objective.metric
             value = shown(metric_of(self._best, name))
-            parts.append(f"best {name}={value} {self._text(self._best.intent.label)}")
+            parts.append(f"best {name}={value} {_text(self._best.intent.label)}")
         return f"{self._sweep.name}: {' · '.join(parts)}"
 
     def _left(self, chain: Chain, finished: int) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, TextIO
@@ -11,6 +10,7 @@ from sweeper.core import events as ev
 from sweeper.core.chain import Chain, Job
 from sweeper.core.costs import savings_percent
 from sweeper.core.events import Closed, JobStatus, TrialStatus
+from sweeper.core.text import harmless
 from sweeper.errors import assert_never
 from sweeper.ports import Progress
 
@@ -45,11 +45,14 @@ class PlainProgress:
         self._silent = False
 
     def say(self, line: str) -> None:
-        """A line that is not an event."""
+        """A line that is not an event: a service's words may be in it."""
+        self._write(self._redact(line))
+
+    def _write(self, line: str) -> None:
         if self._silent:
             return
         try:
-            self._stream.write(timestamped(self._now(), self._redact(line)) + "\n")
+            self._stream.write(timestamped(self._now(), line) + "\n")
             self._stream.flush()
         except (OSError, ValueError):
             self._silent = True
@@ -61,15 +64,12 @@ class PlainProgress:
         """The line for an event, where it is worth one."""
         line = event_line(event, chain, self._total)
         if line:
-            self.say(line)
-
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+            self._write(line)
 
 
 def timestamped(now: float, line: str) -> str:
-    """A line with the local time; what would move a terminal's cursor becomes a blank."""
-    return f"{datetime.fromtimestamp(now):%H:%M:%S} {_CONTROL.sub(' ', line)}"
+    """A line with the local time; what a terminal would obey becomes a blank."""
+    return f"{datetime.fromtimestamp(now):%H:%M:%S} {harmless(line)}"
 
 
 def event_line(event: ev.Event, chain: Chain, total: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal as signals
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ from sweeper.core.decide import Decide, Extend, Finish, Release, StopJob, Submit
 from sweeper.core.declared import ended, find
 from sweeper.core.events import Closed, JobStatus, PoolStatus
 from sweeper.core.failures import Failure, is_vague
+from sweeper.core.identity import canonical
 from sweeper.core.keepalive import keep_alive_s
 from sweeper.core.model import BackendKind, EngineKind, Scope, Sweep
 from sweeper.core.outcome import (
@@ -31,6 +33,7 @@ from sweeper.core.remedies import config_of
 from sweeper.core.request import PoolKey, Staged, about_locked, build, digest, fingerprint, job_name, locked_key
 from sweeper.core.resume import resume
 from sweeper.core.search import search_for
+from sweeper.core.secrets import MASK, Redactor
 from sweeper.core.stop import Until, every
 from sweeper.core.watch import ReadLog, Watch
 from sweeper.errors import (
@@ -96,6 +99,8 @@ class World:
     versions: Mapping[str, str] = field(default_factory=dict)
     service: str = ""
     """Which engine state answers; empty for AWS, which is never another one."""
+    redact: Redactor = field(default_factory=Redactor)
+    """Masks the environments of the jobs in what is told; it learns them here, as they are resolved."""
     requests: Callable[[], Sequence[Asked]] = lambda: ()
     """What other commands have asked of this chain and nobody has answered yet."""
     answered: Callable[[Asked], None] = lambda asked: None
@@ -150,7 +155,10 @@ class Runner:
 
     def _begin(self, opened: ev.Opened) -> None:
         before = self.chain.opened
+        for job in self.chain.debts.values():
+            self._learn_secrets(job)
         self.note(opened)
+        self._pass_over_masked()
         self._take_requests()
         self._tell_resume()
         if not len(self.sweep.trials):
@@ -212,8 +220,10 @@ class Runner:
     def note(self, event: ev.Event) -> None:
         """Make an event durable, then true. A mere observation waits for the next event that matters.
 
+        Its secrets are masked before either, so that a resumed chain is the one that was live.
         A phase of a spot job matters: it may be interrupted for hours, which `sweeper status` tells from the journal.
         """
+        event = ev.without_secrets(event, self.world.redact.cut)
         self._buffer.append(event)
         if not isinstance(event, ev.Observed) or self.sweep.backend is BackendKind.SPOT:
             self._flush()
@@ -221,6 +231,21 @@ class Runner:
         if isinstance(event, ev.PoolClosed) and self.chain.jobs[event.name].ended:
             self._late.append(self.chain.jobs[event.name])
         self.world.progress.event(event, self.chain)
+
+    def _learn_secrets(self, job: Job) -> None:
+        """An earlier invocation sent it; what it and the service say of it is told by this one."""
+        trial = find(self.sweep, self.chain, job.intent.trial, job.intent.index)
+        with suppress(SweeperError):  # a trial that cannot be made any more has nothing to hide
+            if trial:
+                config = config_of(self.sweep, trial, job.intent.patches, job.intent.taken)
+                self.world.redact.learn(config["environment"])
+
+    def _pass_over_masked(self) -> None:
+        """Journals of earlier versions hold values of added trials that were masked: nobody knows them any more."""
+        for added in [a for a in self.chain.added.values() if not self.chain.is_finished(a.trial)]:
+            if MASK in canonical(added.values):
+                self.world.progress.say(f"trial {added.label}: a value was masked by an earlier version; add it again")
+                self.note(ev.Skipped(added.trial))
 
     def _flush(self) -> None:
         buffered, self._buffer = self._buffer, []
@@ -306,6 +331,7 @@ class Runner:
         taken = known.intent.taken if known else self._handed_over()
         patches = known.intent.patches if known else decision.patches
         config = config_of(self.sweep, decision.trial, patches, taken)
+        self.world.redact.learn(config["environment"])
         staged = self.world.stage(config)
         intent = known.intent if known else self._intend(name, decision, config, staged, taken)
         request = self._request(intent, config, staged)

@@ -135,14 +135,6 @@ def test_the_journal_is_private(path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_secrets_are_redacted_before_they_are_written(tmp_path: Path) -> None:
-    """What users and services wrote is redacted; names that the protocol needs are not."""
-    path = tmp_path / "journal.db"
-    journal = SqliteJournal(path, lambda: 1.0, lambda text: text.replace("hunter2hunter2", "***"))
-    journal.append(ev.Stopping("failed with hunter2hunter2"))
-    assert b"hunter2hunter2" not in path.read_bytes()
-
-
 def test_a_full_disk_is_an_error_and_leaves_an_older_consistent_state(path: Path) -> None:
     """When the disk is full the append fails clearly, and the journal still reads as it was before."""
     program = f"""

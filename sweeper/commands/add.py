@@ -54,6 +54,8 @@ def parsed(words: Sequence[str], config: Mapping[str, Any]) -> dict[str, Any]:
         key = override.get_key_element().lstrip("+~")
         if override.is_sweep_override() or override.is_delete():
             raise UsageError(f"{word}: one trial has one value of each key")
+        if key.startswith("environment."):  # what is added stands in the journal, as it decides
+            raise UsageError(f"{key}: cannot be added: what stands under environment may be a secret, and is not kept")
         if known and key not in known and not key.startswith("dependencies."):
             raise UsageError(f"{key}: is not a parameter{nearest(key, known)}")
         found[key] = override.value()

@@ -25,7 +25,7 @@ from sweeper.core.model import BackendKind, EngineKind, Sweep, Trial
 from sweeper.core.remedies import config_of
 from sweeper.core.request import is_queued_name, job_name, locked_key
 from sweeper.core.resume import resume
-from sweeper.core.secrets import Redactor, redacted
+from sweeper.core.secrets import Redactor, masked
 from sweeper.debts import RegisteredJournal
 from sweeper.errors import ApiError, ApiErrorKind, SweeperError, UsageError
 from sweeper.follow import LogFollower
@@ -58,7 +58,7 @@ def run(sweep: Sweep, session: type[Session] | None = None) -> int:
         ending, outside = _drive(sweep, stack, session or Session)
     # The pool came first, the report comes second.
     try:
-        report(sweep, ending.chain, outside.folder, outside.redact)
+        report(sweep, ending.chain, outside.folder)
     except OSError as error:
         # A full disk: the journal knows everything, and `sweeper report` writes the files again.
         complain(f"the results could not be written: {error}")
@@ -104,10 +104,11 @@ class Session:
 
     @cached_property
     def redact(self) -> Redactor:
-        """Masks the jobs' environment and the caller's credentials in everything that is written."""
-        environment = [str(value) for value in (self.sweep.composed.get("environment") or {}).values()]
-        credentials = (os.environ.get(name, "") for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"))
-        return Redactor([*environment, *credentials])
+        """Masks the jobs' environment and the caller's credentials in everything that is told."""
+        redact = Redactor(self.sweep.composed.get("environment"))
+        redact.learn_texts(os.environ.get(name) for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"))
+        redact.learn_texts(self.sweep.secrets)
+        return redact
 
     @cached_property
     def display(self) -> PlainProgress | LiveTable:
@@ -137,7 +138,7 @@ class Session:
         """The display, and what else follows the chain: the result files, the running job's log."""
 
         def write(chain: Chain) -> None:
-            files.write_results(self.sweep, chain, self.folder, self.redact)
+            files.write_results(self.sweep, chain, self.folder)
 
         follower = LogFollower(
             lambda: self.connection.clients().client("logs", attempts=1, patience_s=5),
@@ -183,8 +184,8 @@ class Session:
         if not path.exists():
             self.registry.begin_anew(str(self.folder))
         verify_head(self.registry.find(str(self.folder)), path)
-        write_atomically(self.folder / "config.yaml", files.as_yaml(redacted(self.sweep.composed, self.redact)))
-        self._journal = RegisteredJournal(SqliteJournal(path, self.clock.now, self.redact), self.registry, self.debt)
+        write_atomically(self.folder / "config.yaml", files.as_yaml(masked(self.sweep.composed, self.redact)))
+        self._journal = RegisteredJournal(SqliteJournal(path, self.clock.now), self.registry, self.debt)
         stack.callback(self._journal.close)
         self._same_queue()
         for asked in self._journal.requests():
@@ -317,6 +318,7 @@ class Session:
             log_tail=self._reader.tail,
             curve=self._reader.curve,
             keep=self._keep,
+            redact=self.redact,
             requests=self._journal.requests,
             answered=self._journal.answered,
             service=connection.service,
@@ -347,7 +349,9 @@ class Session:
         trial = declared or Trial(intent.index, intent.trial, intent.label, intent.values)
         try:
             config = config_of(self.sweep, trial, intent.patches, intent.taken)
-            write_atomically(folder / "config.yaml", files.as_yaml(redacted(config, self.redact)))
+            self.redact.learn(config["environment"])
+            swept = {**trial.values, **intent.patches}
+            write_atomically(folder / "config.yaml", files.as_yaml(masked(config, self.redact, swept)))
             store(folder, logs.lines(self.connection.clients(), job.name), self.sweep.metrics, self.redact)
         except (SweeperError, OSError) as error:
             if job.name not in self._unstored:  # it is tried once more
@@ -355,9 +359,9 @@ class Session:
                 self.progress.say(f"warning: the log of {job.intent.label} was not stored: {error}")
 
 
-def report(sweep: Sweep, chain: Chain, folder: Path, redact: Redactor) -> None:
+def report(sweep: Sweep, chain: Chain, folder: Path) -> None:
     """Write the result files and print the table. Raises OSError when the files cannot be written."""
-    found, chosen = files.write_results(sweep, chain, folder, redact)
+    found, chosen = files.write_results(sweep, chain, folder)
     optuna_journal.write(folder, sweep, chain)
     try:
         table.print_table(sys.stdout, found, sweep.trials.keys, chosen, sweep.objective)

@@ -90,8 +90,8 @@ def _freeze(
     engine = values["engine"]
 
     def make(added: Mapping[str, Any], index: int) -> Trial:
-        if wrong := next((key for key in added if key.split(".")[0] not in FREE or "." not in key), ""):
-            raise UsageError(f"{wrong}: cannot differ from trial to trial")
+        if wrong := next((key for key in added if key.split(".")[0] not in reasons.MAY_CHANGE or "." not in key), ""):
+            raise UsageError(f"{wrong}: only keys of {', '.join(reasons.MAY_CHANGE)} can be added")
         keys = tuple(added)
         base, short = Base(leaves({}), keys), shorten(keys)
         name = ",".join(f"{short[key]}={show(value)}" for key, value in added.items())

@@ -52,7 +52,9 @@ class Job:
     @property
     def cut_short(self) -> bool:
         """True when it ended because a rule had shortened the time it may run."""
-        return bool(self.intent.clamped and self.outcome and self.outcome.message.startswith(self.intent.clamped))
+        outcome = self.outcome
+        interrupted = outcome is not None and outcome.trial_status == TrialStatus.INTERRUPTED.value
+        return bool(self.intent.clamped) and interrupted and self.status is JobStatus.STOPPED and not self.stop_reason
 
     @property
     def never_was(self) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any, ClassVar, Union
 
@@ -337,8 +337,18 @@ KINDS: Mapping[str, type[Any]] = {
 }
 
 
-FREE_TEXT = frozenset({"values", "label", "message", "reason", "why", "patches", "remedy"})
-"""The fields that carry what users and services wrote: a secret may stand in them, so they are redacted."""
+FREE_TEXT = ("message", "reason", "why", "remedy")
+"""The fields that say something to a person: scripts and services wrote it, so a secret may stand in it.
+
+Nothing is decided by them, and nothing else is ever masked: a resumed chain must be the one that was live.
+"""
+
+
+def without_secrets(event: Event, redact: Callable[[str], str]) -> Event:
+    """The event with its free text redacted."""
+    told = {name: getattr(event, name, "") for name in FREE_TEXT}
+    changed = {name: clean for name, text in told.items() if text and (clean := redact(text)) != text}
+    return replace(event, **changed) if changed else event  # type: ignore[arg-type]
 
 
 def to_dict(event: Event) -> dict[str, Any]:

@@ -172,6 +172,8 @@ class Sweep:
     """Makes a trial of values by dotted key, with this index: one that someone adds. Raises UsageError."""
     prev: tuple[str, ...] = ()
     """The keys of `${prev:...}` that the experiment names."""
+    secrets: tuple[str, ...] = ()
+    """Texts outside of `environment` that are secrets all the same: users and passwords in URLs."""
     warnings: tuple[str, ...] = ()
     """What is allowed but worth a word before anything is sent."""
     project: str = "."

@@ -1,35 +1,216 @@
-"""Keeping secrets out of everything that is written: values are replaced wherever they appear (R18). Pure."""
+"""Keeping secrets out of everything that is written: their texts are replaced wherever they appear (R18). Pure.
+
+What decides (values, patches, names, metrics) is never masked; what users, scripts and services wrote is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import base64
+import json
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
-SHORTEST = 8
-"""Characters: a shorter value is not taken for a secret, or every `true` would be one."""
 MASK = "***"
+SHORTEST = 5
+"""Characters: a shorter text is masked only where it stands alone, and only under a key that looks secret."""
+LEAST_PART = 4
+"""So many letters and digits of a secret are a part of it that is masked where a text was cut."""
+ORDINARY = frozenset(
+    [
+        "true",
+        "false",
+        "none",
+        "null",
+        "yes",
+        "no",
+        "on",
+        "off",
+        "auto",
+        "default",
+        "enabled",
+        "disabled",
+        "online",
+        "offline",
+        "debug",
+        "info",
+        "warn",
+        "warning",
+        "error",
+        "critical",
+        "fatal",
+        "trace",
+    ]
+)
+"""Words that are no secret whatever their key: masked in configurations, never in texts."""
+
+_NAMES = re.compile(
+    r"(?i)(^|[_.-])(password|passwd|passphrase|pwd|secret|token|credentials?"
+    r"|(api|access|account|auth|private|secret|signing|ssh)[_-]?key)($|[_.-])"
+)
+_KEY = re.compile(r"(?i)(^|_)key\d*$")
+_USER_INFO = re.compile(r"\b[\w+.-]*https?://([^/\s@$'\"]+)@")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_DECIMAL = re.compile(r"[-+]?(\d+\.\d*|\.?\d+)([eE][-+]?\d+)?")
+_OPEN_SECTIONS = frozenset(
+    [
+        "name",
+        "owner",
+        "locked",
+        "sweep",
+        "objective",
+        "stop",
+        "prune",
+        "on_failure",
+        "prices",
+        "pool",
+        "backend",
+        "engine",
+    ]
+)
+"""What sweeper reads again from a stored configuration: it decides, and nobody's secret stands there."""
+
+
+def looks_secret(key: str) -> bool:
+    """Does the name of a key say that its value is a secret?"""
+    return _NAMES.search(key) is not None
+
+
+def user_info(text: str) -> list[str]:
+    """What stands before the @ of the URLs in a text: a user, a password, a token."""
+    return [found[1] for found in _USER_INFO.finditer(text)]
 
 
 class Redactor:
-    """Replaces the given values in any text."""
+    """Replaces the secrets that it has learnt in any text, in the forms in which programs print them."""
 
-    def __init__(self, secrets: Iterable[str]) -> None:
-        # The longest first, so that a secret that contains another is replaced as a whole.
-        self._secrets = sorted({s for s in secrets if len(s) >= SHORTEST}, key=len, reverse=True)
+    def __init__(self, environment: Mapping[str, Any] | None = None) -> None:
+        self._texts: set[str] = set()
+        self._forms: list[str] = []
+        self._alone: list[tuple[str, re.Pattern[str]]] = []
+        self.learn(environment or {})
+
+    def learn(self, environment: Mapping[str, Any]) -> None:
+        """The values of a job's environment are secrets, as far as a text can be told from an ordinary word."""
+        for key, value in environment.items():
+            if value is None or isinstance(value, bool):
+                continue
+            text = value if isinstance(value, str) else json.dumps(value)
+            sure = looks_secret(key) or _KEY.search(key) is not None
+            if text in self._texts or text.lower() in ORDINARY:
+                continue
+            if (text.isdigit() and not sure) or len(text) < SHORTEST:
+                self._learn_alone(text, sure=sure)
+            elif sure or not _DECIMAL.fullmatch(text):
+                self.learn_texts([text])
+
+    def learn_texts(self, texts: Iterable[str | None]) -> None:
+        """These are secrets: credentials, or what stands before the @ of a URL."""
+        new = {text for text in texts if text and len(text) >= SHORTEST} - self._texts
+        if new:
+            self._texts |= new
+            found = {form for text in new for form in _forms(text)}
+            # The longest first, so that a secret that contains another is replaced as a whole.
+            self._forms = sorted({*self._forms, *found}, key=len, reverse=True)
+
+    def _learn_alone(self, text: str, *, sure: bool) -> None:
+        """A short text or a number is masked where it is no part of something longer."""
+        if text and (sure or len(text) >= SHORTEST):
+            self._texts.add(text)
+            self._alone.append((text, re.compile(rf"(?<![\w.]){re.escape(text)}(?!\w)")))
+            self._forms = sorted({*self._forms, *_encoded(text)}, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
         """The text with every secret masked."""
-        for secret in self._secrets:
-            text = text.replace(secret, MASK)
+        for form in self._forms:
+            if form in text:
+                text = text.replace(form, MASK)
+        for short, alone in self._alone:
+            if short in text:
+                text = alone.sub(MASK, text)
         return text
+
+    def cut(self, text: str) -> str:
+        """The same for a text that somebody may have cut: a part of a secret at the end of a line counts as well."""
+        return "\n".join(self._ends(line) for line in self(text).split("\n"))
+
+    def _ends(self, line: str) -> str:
+        for form in self._forms:
+            line = _without_end(line, form)
+            line = _without_end(line[::-1], form[::-1])[::-1]
+        return line
+
+
+def _without_end(line: str, form: str) -> str:
+    """The line with the beginning of this form at its end masked."""
+    at = line.find(form[:LEAST_PART], max(0, len(line) - len(form) + 1))
+    while at >= 0:
+        part = line[at:]
+        if form.startswith(part) and sum(map(str.isalnum, part)) >= LEAST_PART:
+            return line[:at] + MASK
+        at = line.find(form[:LEAST_PART], at + 1)
+    return line
+
+
+def _forms(text: str) -> Iterator[str]:
+    """A secret as it is, line by line, without the user of a URL, as JSON, by repr, in a URL and as base64."""
+    lines = [line.strip() for line in text.splitlines()] if "\n" in text.strip() else []
+    passwords = [info.partition(":")[2] or info for info in user_info(text)]
+    for part in (text, text.strip(), *lines, *passwords):
+        written = (json.dumps(part)[1:-1], json.dumps(part, ensure_ascii=False)[1:-1], repr(part)[1:-1])
+        as_logged = _CONTROL.sub(lambda m: f"#{ord(m.group()):03o}", part)  # how the service's log shows a tab
+        for form in (part, *written, repr(part.encode())[2:-1], as_logged, quote(part), quote(part, safe="")):
+            if len(form) >= SHORTEST:
+                yield form
+        yield from _encoded(part)
+
+
+def _encoded(text: str) -> Iterator[str]:
+    """A text as base64: alone, and what it adds to a longer text wherever it begins in it."""
+    data = text.encode()
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        whole = encode(data).decode()
+        yield whole
+        for before in range(3):
+            first, end = -(-before * 8 // 6), (before + len(data)) * 8 // 6
+            if end - first > SHORTEST:
+                yield encode(b"\0" * before + data).decode()[first:end]
 
 
 def redacted(value: Any, redact: Callable[[str], str]) -> Any:
-    """The value with every text inside it redacted."""
+    """The value with every text inside it redacted; a number that is a secret as a whole is masked."""
     if isinstance(value, str):
         return redact(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return MASK if redact(str(value)) == MASK else value
     if isinstance(value, Mapping):
         return {key: redacted(item, redact) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [redacted(item, redact) for item in value]
     return value
+
+
+def masked(config: Mapping[str, Any], redact: Callable[[str], str], decide: Collection[str] = ()) -> dict[str, Any]:
+    """A configuration as it may be written: the environment masked by key, other free text where it holds a secret.
+
+    `decide`: dotted keys whose values tell the trials apart; they stay as they are.
+    """
+    found: dict[str, Any] = {}
+    for section, value in config.items():
+        if section == "environment":
+            found[section] = {key: None if item is None else MASK for key, item in (value or {}).items()}
+        elif section in _OPEN_SECTIONS:
+            found[section] = value
+        else:
+            found[section] = _free(value, redact, (section,), frozenset(decide))
+    return found
+
+
+def _free(value: Any, redact: Callable[[str], str], path: tuple[str, ...], decide: frozenset[str]) -> Any:
+    dotted = ".".join(path)
+    if dotted in decide or dotted == "job.metrics":
+        return value
+    if isinstance(value, Mapping):
+        return {key: _free(item, redact, (*path, str(key)), decide) for key, item in value.items()}
+    return redacted(value, redact)

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ import yaml
 from sweeper.core.chain import Chain
 from sweeper.core.model import Objective, Sweep, Trial
 from sweeper.core.results import Results, Row, best, results
-from sweeper.core.secrets import redacted
 from sweeper.whole import write_atomically
 
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # ten times as fast where PyYAML was built with libyaml
@@ -96,11 +95,9 @@ def _shell(text: str) -> str:
     return text if re.fullmatch(r"[\w@%+=:,./-]+", text) else "'" + text.replace("'", "'\\''") + "'"
 
 
-def write_results(sweep: Sweep, chain: Chain, folder: Path, redact: Callable[[str], str]) -> tuple[Results, Row | None]:
+def write_results(sweep: Sweep, chain: Chain, folder: Path) -> tuple[Results, Row | None]:
     """Write the result files of a sweep as it stands; returns the table and its best row. Raises OSError."""
     table = results(sweep, chain, rate=sweep.rate)
-    for row in table.rows:
-        row.update({key: redacted(row[key], redact) for key in ("message", *sweep.trials.keys)})
     chosen = best(table, sweep.objective)
     trial = sweep.trials.find(chosen["trial"], chosen["index"]) if chosen else None
     found = (chosen, {**trial.values, **_patches(chain, trial)}) if chosen and trial else None

@@ -108,8 +108,8 @@ def scripts(**of_trial: Script) -> Behaviour:
     return behave
 
 
-def make_sweep(trials: int = 2, **changes: Any) -> Sweep:
-    """A plain sweep of so many trials that keeps its pool for 300 s."""
+def make_sweep(trials: int | Sequence[Mapping[str, Any]] = 2, **changes: Any) -> Sweep:
+    """A plain sweep of so many trials, or of these, that keeps its pool for 300 s."""
     plain: dict[str, Any] = {
         "trials": ListedTrials(trials),
         "engine_settings": EngineSettings(poll_s=5.0),
