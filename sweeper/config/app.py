@@ -1,37 +1,37 @@
-"""Handing the command line to Hydra: our sweep plugin composes once, declares the sweep and gives it to the caller."""
+"""Handing the command line to Hydra, which composes; the sweep that comes of it is declared and given to the caller."""
 
 from __future__ import annotations
 
-import importlib
+import argparse
 import os
 import sys
-import types
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
 import yaml
 from hydra._internal.utils import get_args_parser
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
-from hydra.plugins.sweeper import Sweeper
-from hydra.types import HydraContext, TaskFunction
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from sweeper.config import complaints, project
+from sweeper.config import complaints, project, sources
 from sweeper.config.declare import declare
 from sweeper.config.draft import Draft, UnknownKey
 from sweeper.config.problems import COMMAND_LINE, Problem, refuse
 from sweeper.config.sources import PRIMARY, ExperimentSource, ProjectSearchPath, ProjectSource
-from sweeper.config.values import register_resolvers, say
+from sweeper.config.values import plain, register_resolvers, say
 from sweeper.core.model import Sweep
 from sweeper.errors import UsageError
 
@@ -42,66 +42,22 @@ _VERSION: dict[str, Any] = {"version_base": "1.3"} if hydra.__version__.startswi
 
 @dataclass
 class Call:
-    """One invocation: what to do with the sweep, and what came of it. Hydra drops what a sweeper returns."""
+    """One invocation: what to do with the sweep, and what is wrong so far."""
 
     then: Then
     root: Path
     problems: list[Problem] = field(default_factory=list)
     unknown: list[UnknownKey] = field(default_factory=list)
-    declared: bool = False
-    """A configuration came about, and has been asked what is wrong with it."""
-    code: int = 0
-    error: BaseException | None = None
 
     @property
     def everything(self) -> list[Problem]:
         """All that is wrong, when no configuration came about that could say more about an unknown key."""
         return [*self.problems, *(Problem(COMMAND_LINE, u.key, u.told()) for u in self.unknown)]
 
-    def run(self, draft: Draft) -> None:
-        """Declare the sweep and hand it on. What is raised is kept: Hydra would reformat it."""
-        self.declared = True
-        try:
-            draft.problems += self.problems
-            self.code = self.then(declare(draft))
-        except BaseException as error:  # noqa: BLE001 - raised again, unharmed, outside of Hydra
-            self.error = error
-
-
-_calls: list[Call] = []
-"""The invocation that Hydra is inside of; a list, because a plugin is made by name and cannot be given anything."""
-
-
-class ChainSweeper(Sweeper):
-    """The sweep plugin: expansion, order and the chain are ours; Hydra's part is the composition."""
-
-    def __init__(self, params: Any = None) -> None:
-        self._params = dict(params or {})
-
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what Hydra has composed."""
-        self._loader = hydra_context.config_loader
-        self._config = config
-
-    def sweep(self, arguments: list[str]) -> None:
-        """Hand the declaration to the caller of `run`; Hydra's own `hydra.sweeper.params` come first."""
-        lines = [f"{key}={value}" for key, value in self._params.items()] + list(arguments)
-        overrides = OverridesParser.create(config_loader=self._loader).parse_overrides(lines)
-        config = self._config
-        if self._params:
-            fixed = [o.input_line or "" for o in overrides if not o.is_sweep_override()]
-            config = self._loader.load_sweep_config(self._config, fixed)
-        HydraConfig.instance().set_config(config)
-        call = _calls[-1]
-        call.run(Draft(config, self._loader, overrides, call.root, call.unknown))
-
-
-def _never(config: DictConfig) -> NoReturn:
-    """The task function: a run outside of the chain would leave its pool behind."""
-    raise UsageError(
-        f"{COMMAND_LINE}: the configuration leaves the chain (hydra.mode or hydra/sweeper is set in a group of "
-        "your own): remove it, so that the pool is always released"
-    )
+    def run(self, draft: Draft) -> int:
+        """Declare the sweep and hand it on."""
+        draft.problems += self.problems
+        return self.then(declare(draft))
 
 
 def run(argv: Sequence[str], then: Then, *, prog: str = "sweeper") -> int:
@@ -113,24 +69,34 @@ def run(argv: Sequence[str], then: Then, *, prog: str = "sweeper") -> int:
     flags, overrides = split(argv)
     call = Call(then, project.find(os.environ, Path.cwd()))
     _register()
-    _calls.append(call)
-    try:
-        return _compose(call, prog, flags, overrides)
-    finally:
-        _calls.remove(call)
+    with sources.also(flags.folder):
+        if flags.completes:
+            return _hydra_main([prog, *flags.shows, *overrides])
+        return _compose(call, [prog, *flags.shows] if flags.shows else [], overrides)
 
 
-def _compose(call: Call, prog: str, flags: Sequence[str], overrides: Sequence[str]) -> int:
+def _compose(call: Call, shows: Sequence[str], overrides: Sequence[str]) -> int:
+    """Declare what was composed and hand it on, or have Hydra show it."""
     lines, call.unknown, call.problems = complaints.before(overrides)
-    if flags:  # Hydra shows one configuration: the base, in which nothing is swept
+    if shows:  # Hydra shows one configuration: the base, in which nothing is swept
         lines = [line for line in lines if not OverridesParser.create().parse_override(line).is_sweep_override()]
+    with ExitStack() as within:
+        draft = _tried(call, lines, within)
+        if not shows:
+            return call.run(draft)
+    code = _hydra_main([*shows, *lines])
+    refuse(call.everything)  # a flag of Hydra's has printed what there is, and was not asked what is wrong with it
+    return code
+
+
+def _tried(call: Call, lines: list[str], within: ExitStack) -> Draft:
+    """What Hydra composes, without what it complains of: to hear of the rest. Raises UsageError when nothing is left.
+
+    `within` is open as long as the draft may compose anew.
+    """
     while True:
         try:
-            if flags:
-                _hydra_main([prog, *flags, *lines])
-            else:
-                _multirun(lines)
-            break
+            return within.enter_context(_composed(lines, call))
         except HydraException as error:
             complaint = complaints.explain(error, lines, call.root)
         except OmegaConfBaseException as error:
@@ -143,15 +109,46 @@ def _compose(call: Call, prog: str, flags: Sequence[str], overrides: Sequence[st
         if complaint.culprit is None:
             refuse(call.everything)
         lines.remove(str(complaint.culprit))
-    if call.error is not None:
-        raise call.error
-    if not call.declared:
-        refuse(call.everything)  # a flag of Hydra's has printed what there is
-    return call.code
 
 
-def split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Hydra's flags with their values, and the overrides: its parser wants flags first. `-m` is understood."""
+@contextmanager
+def _composed(lines: Sequence[str], call: Call) -> Iterator[Draft]:
+    """What Hydra composes of these overrides.
+
+    That is Hydra's whole part in a run: its callbacks, loggers, launcher and sweeper are not made, because each of them
+    is a callable that a file may name.
+    """
+    with hydra.initialize_config_dir(str(project.packaged_conf()), **_VERSION):
+        within = GlobalHydra.instance().hydra
+        assert within is not None  # it has just been made
+        config = within.compose_config(PRIMARY, [*lines, "hydra.mode=MULTIRUN"], RunMode.MULTIRUN)
+        sources.refuse_callables(config.hydra)
+        HydraConfig.instance().set_config(config)
+        yield _draft(config, within.config_loader, call)
+
+
+def _draft(config: DictConfig, loader: ConfigLoader, call: Call) -> Draft:
+    """The composed configuration with its overrides; `hydra.sweeper.params` of a file come before those of the user."""
+    params = [f"{key}={value}" for key, value in (plain(config.hydra.sweeper.params) or {}).items()]
+    lines = [*params, *plain(config.hydra.overrides.task)]
+    overrides = OverridesParser.create(config_loader=loader).parse_overrides(lines)
+    if params:
+        fixed = [o.input_line or "" for o in overrides if not o.is_sweep_override()]
+        config = loader.load_sweep_config(config, fixed)
+    return Draft(config, loader, overrides, call.root, call.unknown)
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What Hydra's own flags ask for: to show something in place of a run, a folder to read, tab completion."""
+
+    shows: Sequence[str] = ()
+    folder: Path | None = None
+    completes: bool = False
+
+
+def split(argv: Sequence[str]) -> tuple[Flags, list[str]]:
+    """Hydra's flags, and the overrides: its parser wants flags first. `-m` is understood. Raises UsageError."""
     parser = get_args_parser()
     parser.error = _refuse_flag  # type: ignore[method-assign]
     takes = {name: action for action in parser._actions for name in action.option_strings if action.nargs != 0}
@@ -164,7 +161,7 @@ def split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
         elif word in ("-m", "--multirun"):
             continue
         elif word in ("-r", "--run"):
-            raise UsageError(f"{COMMAND_LINE}: {word}: an experiment is always run as a chain; leave it out")
+            _refuse_flag(f"{word}: an experiment is always run as a chain; leave it out")
         else:
             flags.append(word)
             if word not in takes:
@@ -175,31 +172,55 @@ def split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
                 overrides += [value] if value else []
             elif value is not None:
                 flags.append(value)
-    parser.parse_args([*flags, *overrides])
-    return flags, overrides
+    return _asked(parser.parse_args(flags)), overrides
+
+
+def _asked(given: argparse.Namespace) -> Flags:
+    """The flags that there are, each in its place."""
+    for name in ("config_path", "config_name", "experimental_rerun"):
+        if getattr(given, name) is not None:
+            flag = "--" + name.replace("_", "-")
+            _refuse_flag(f"{flag}: the base is always sweeper's own: put yours under conf/, or give --config-dir")
+    ways = {
+        "--cfg": ["--cfg", given.cfg] if given.cfg else [],
+        "--info": ["--info", given.info] if given.info else [],
+        "--help": ["--help"] if given.help else [],
+        "--hydra-help": ["--hydra-help"] if given.hydra_help else [],
+        "--shell-completion": ["-sc"] if given.shell_completion else [],
+    }
+    asked = [flag for flag, words in ways.items() if words]
+    if len(asked) > 1:
+        _refuse_flag(f"{' and '.join(asked)}: one at a time")
+    shows = ways[asked[0]] if asked else []
+    if given.package is not None or given.resolve:
+        if asked != ["--cfg"]:
+            _refuse_flag(f"{'--resolve' if given.resolve else '--package'}: goes with --cfg job")
+        shows += (["--resolve"] if given.resolve else []) + (["--package", given.package] if given.package else [])
+    if given.config_dir is not None and not project.is_dir(Path(given.config_dir)):
+        _refuse_flag(f"--config-dir: there is no folder {given.config_dir!r}")
+    return Flags(shows, Path(given.config_dir).absolute() if given.config_dir else None, given.shell_completion)
 
 
 def _refuse_flag(message: str) -> NoReturn:
     raise UsageError(f"{COMMAND_LINE}: {message}")
 
 
-def _multirun(lines: Sequence[str]) -> None:
-    """Hydra's multirun of these overrides. Its entry point of 1.3 would compose them once before, to ask which mode."""
-    with hydra.initialize_config_dir(str(project.packaged_conf()), **_VERSION):
-        within = GlobalHydra.instance().hydra
-        assert within is not None  # it has just been made
-        within.multirun(PRIMARY, _never, [*lines, "hydra.mode=MULTIRUN"])
+def _never(config: DictConfig) -> NoReturn:
+    """The task function of Hydra's entry point, which only ever shows things: a run would leave its pool behind."""
+    raise AssertionError("Hydra was to show something, not to run it")
 
 
-def _hydra_main(argv: Sequence[str]) -> None:
-    """Hydra's own entry point on these words. It reports errors by raising them; help and the like print."""
+def _hydra_main(argv: Sequence[str]) -> int:
+    """Hydra's own entry point on these words, which show something. Errors are raised; returns the exit code."""
     main = hydra.main(config_path=str(project.packaged_conf()), config_name=PRIMARY, **_VERSION)(_never)
     with _words(argv), _raw_errors():
         try:
             main()
         except SystemExit as ending:
-            if ending.code:
-                raise
+            return UsageError.exit_code if ending.code else 0
+        except (HydraException, OmegaConfBaseException) as error:
+            raise UsageError(f"{COMMAND_LINE}: {say(error)}") from None
+    return 0
 
 
 @contextmanager
@@ -226,33 +247,10 @@ def _raw_errors() -> Iterator[None]:
             os.environ[name] = before
 
 
+@lru_cache(maxsize=1)
 def _register() -> None:
     """Make our plugins known to Hydra, once for each process."""
-    name = "hydra_plugins.sweeper_chain"
-    if name in sys.modules:
-        return
     register_resolvers()
-    plugins = Plugins.instance()
-    plugins.register(ExperimentSource)
-    plugins.register(ProjectSource)
-    plugins.register(ProjectSearchPath)
-    node = {"_target_": f"{name}.{ChainSweeper.__name__}", "params": {}}
-    ConfigStore.instance().store(group="hydra/sweeper", name="chain", provider="sweeper", node=node)
-    # Hydra 1.3 makes a sweeper only from a module below `hydra_plugins`; a real one would be imported by every other
-    # Hydra application of the environment. With 1.4 alone this is `plugins.register(ChainSweeper)`.
-    module = types.ModuleType(name)
-    plugin = type(ChainSweeper.__name__, (ChainSweeper,), {"__module__": name})
-    module.ChainSweeper = plugin  # type: ignore[attr-defined]
-    package = sys.modules.setdefault("hydra_plugins", _hydra_plugins())
-    package.sweeper_chain = module  # type: ignore[attr-defined]
-    sys.modules[name] = module
-    plugins.register(plugin)
-
-
-def _hydra_plugins() -> types.ModuleType:
-    try:
-        return importlib.import_module("hydra_plugins")
-    except ImportError:
-        package = types.ModuleType("hydra_plugins")
-        package.__path__ = []
-        return package
+    for plugin in (ExperimentSource, ProjectSource, ProjectSearchPath):
+        Plugins.instance().register(plugin)
+    ConfigStore.instance().store(group="hydra/sweeper", name="chain", provider="sweeper", node={"params": {}})

@@ -14,8 +14,9 @@ from sweeper.config.check import findings
 from sweeper.config.draft import FREE, ONE_LOCKED, Draft, apply, there_is
 from sweeper.config.locate import GROUP
 from sweeper.config.problems import COMMAND_LINE, Problem, nearest, refuse, shown
+from sweeper.config.reading import load
 from sweeper.config.schema import SECTIONS, engine_schema
-from sweeper.config.sources import ExperimentSource, load
+from sweeper.config.sources import ExperimentSource
 from sweeper.config.values import plain, prev_keys, read
 from sweeper.core.handover import why_not
 from sweeper.core.identity import flatten

@@ -13,14 +13,15 @@ from hydra.errors import HydraException, MissingConfigException
 
 from sweeper.config import project
 from sweeper.config.draft import UnknownKey
-from sweeper.config.locate import GROUP, marks
-from sweeper.config.problems import COMMAND_LINE, Problem, nearest, shown
-from sweeper.config.sources import SUFFIX
-from sweeper.config.values import say
+from sweeper.config.locate import GROUP
+from sweeper.config.problems import COMMAND_LINE, Problem, brief, nearest, shown
+from sweeper.config.reading import marks, text
+from sweeper.config.sources import CHAIN, PARAMS, SUFFIX, hydras
+from sweeper.config.values import UNREAD, say
 from sweeper.core.identity import path_of
 
 _NOT_THERE = ("Could not override", "Could not delete from config. '")
-_CHAIN_ONLY = {"hydra.mode", "hydra/sweeper", "hydra/launcher"}
+_KEY = re.compile(r"(\+\+?|~)?[\w$./@:-]+")
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def before(overrides: Sequence[str]) -> tuple[list[str], list[UnknownKey], list[
         try:
             override = parser.parse_override(line)
         except HydraException as error:
-            problems.append(Problem(COMMAND_LINE, line, f"is not key=value: {_first(error)}"))
+            problems.append(Problem(COMMAND_LINE, line, unread(line, _first(error))))
             continue
         what = _refused(override)
         if what:
@@ -59,10 +60,32 @@ def _is_distribution(key: str) -> bool:
     return len(path_of(key, lambda _: False)) < len(key.split("."))
 
 
+def unread(line: str, said: str) -> str:
+    """Why a word is not `KEY=VALUE` in Hydra's grammar, whose parser has words of its own for it (`said`)."""
+    key, equals, value = line.partition("=")
+    if not equals and not key.startswith("~"):
+        return "is not KEY=VALUE"
+    if not _KEY.fullmatch(key):
+        return f"{brief(key)} is no key: a key is words with dots between them"
+    plain = re.sub(r"\\.", "", value)
+    if any(plain.count(sign) % 2 for sign in "'\""):
+        return "a quote is opened and not closed"
+    if any(plain.count(opened) != plain.count(closed) for opened, closed in ("()", "[]", "{}")):
+        return "a bracket is opened and not closed, or closed and not opened"
+    if "${" in plain:
+        return UNREAD
+    if not key or not plain:
+        return f"cannot be read: {said}"
+    return f"{brief(value)} cannot be read: write it in quotes, inside those of the shell: '{key}=\"...\"'"
+
+
 def _refused(override: Override) -> str:
     key = override.key_or_group
-    if key in _CHAIN_ONLY or key.startswith(("hydra.sweeper", "hydra.launcher")):
-        return "cannot be set: an experiment is always run as a chain, so that its pool is always released"
+    parts = re.split(r"[./]", key)
+    if (parts[0] == "hydra" and tuple(key.split(".")[:3]) != PARAMS) or hydras(override.package or ""):
+        if parts[1:2] and parts[1] in CHAIN:
+            return "cannot be set: an experiment is always run as a chain, so that its pool is always released"
+        return "cannot be set: of hydra only sweeper.params is read"
     if key != GROUP:
         return ""
     if override.is_sweep_override():
@@ -105,9 +128,9 @@ def _missing(error: MissingConfigException, overrides: Sequence[str], root: Path
     if group == GROUP or group.startswith(GROUP + "/"):
         folder = root / project.EXPERIMENTS
         what = f"there is no experiment {wanted.removeprefix(GROUP + '/')!r} in {shown(folder)}{near}"
-        if not folder.is_dir():
+        if not project.is_dir(folder):
             what = f"there is no folder {shown(folder)}: run sweeper inside your project or set {project.VARIABLE}"
-        elif (other := folder / f"{wanted.removeprefix(GROUP + '/')}.yml").is_file():
+        elif project.is_file(other := folder / f"{wanted.removeprefix(GROUP + '/')}.yml"):
             what = f"{shown(other)} must be named {SUFFIX[1:]}: rename it to {other.stem}{SUFFIX}"
     else:
         what = f"there is no option {option!r} of {group or 'the root'}{near}"
@@ -126,29 +149,27 @@ def _entry(option: str, overrides: Sequence[str], root: Path) -> str:
     chosen = [OverridesParser.create().parse_override(line) for line in overrides]
     first = [folder / f"{o.value()}{SUFFIX}" for o in chosen if o.key_or_group == GROUP]
     for file in [*first, *sorted(folder.rglob("*" + SUFFIX))]:
-        text = file.read_text(encoding="utf-8") if file.is_file() else ""
-        lines = text.splitlines()
-        for path, (line, column) in marks(text).items():
+        lines = text(file).splitlines() if marks(file) else []
+        for path, (line, column) in marks(file).items():
             if path[0] == "defaults" and len(path) > 1 and re.search(rf"\b{re.escape(option)}\b", lines[line - 1]):
                 return f"{shown(file)}:{line}:{column}"
     return ""
 
 
-def _file_named(text: str, root: Path, word: str = "") -> str:
+def _file_named(said: str, root: Path, word: str = "") -> str:
     """The place of a defaults list entry that Hydra complains about: `In 'experiment/x': ...`."""
-    named = re.search(r"In '([^']+)'", text)
+    named = re.search(r"In '([^']+)'", said)
     if not named:
         return COMMAND_LINE
     path = named.group(1)
     candidates = [root / "conf" / (path + SUFFIX), project.packaged_conf() / (path + SUFFIX)]
     if path.startswith(GROUP + "/"):
         candidates = [root / project.EXPERIMENTS / (path.removeprefix(GROUP + "/") + SUFFIX)]
-    file = next((candidate for candidate in candidates if candidate.is_file()), None)
+    file = next((candidate for candidate in candidates if project.is_file(candidate)), None)
     if file is None:
         return path
-    text = file.read_text(encoding="utf-8")
-    found = marks(text)
-    lines = text.splitlines()
+    found = marks(file)
+    lines = text(file).splitlines() if found else []
     for place, (line, column) in found.items():
         if place[:1] == ("defaults",) and len(place) == 2 and word and word in lines[line - 1]:
             return f"{shown(file)}:{line}:{column}"

@@ -7,43 +7,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, dotted, shown
+from sweeper.config.reading import marks
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
 
-Mark = tuple[int, int]
 Place = tuple[Path, int, int]
 
 GROUP = "experiment"
 """The config group whose options are the experiment files."""
-
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-def marks(text: str) -> dict[KeyPath, Mark]:
-    """Line and column, from 1, of every key and every list item."""
-    found: dict[KeyPath, Mark] = {}
-
-    def walk(node: yaml.Node, path: KeyPath) -> None:
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                note(key, (*path, str(key.value)))
-                walk(value, (*path, str(key.value)))
-        elif isinstance(node, yaml.SequenceNode):
-            for position, value in enumerate(node.value):
-                note(value, (*path, position))
-                walk(value, (*path, position))
-
-    def note(node: yaml.Node, path: KeyPath) -> None:
-        found[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
-
-    root = yaml.compose(text, Loader=_Loader)
-    if root is not None:
-        walk(root, ())
-    return found
 
 
 class Origin:
@@ -87,7 +60,7 @@ class Origin:
     def _places(self) -> dict[KeyPath, list[Place]]:
         places: dict[KeyPath, list[Place]] = {}
         for file, package in self._composed:
-            for path, (line, column) in marks(file.read_text(encoding="utf-8")).items():
+            for path, (line, column) in marks(file).items():
                 if path[:1] != ("defaults",):
                     places.setdefault((*package, *path), []).append((file, line, column))
         return places

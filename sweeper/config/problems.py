@@ -9,6 +9,11 @@ from pathlib import Path
 from sweeper.errors import UsageError
 
 COMMAND_LINE = "command line"
+MOST_LINES = 50
+"""Problems that are told at once; who has more has one mistake that was made again and again."""
+MOST_SHOWN = 80
+MOST_LETTERS = 100
+"""Of a word that is compared with known ones: nobody misspells a longer one."""
 
 KeyPath = tuple[str | int, ...]
 
@@ -20,10 +25,18 @@ def dotted(path: KeyPath) -> str:
 
 def nearest(word: object, known: Iterable[object]) -> str:
     """`; did you mean 'x'?`, or nothing when no known word is near."""
+    if len(str(word)) > MOST_LETTERS:
+        return ""
     import difflib  # only a mistake needs it
 
     near = difflib.get_close_matches(str(word), [str(k) for k in known], 1)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def brief(value: object) -> str:
+    """A value as it is repeated in a message: the beginning of a long one says which it is."""
+    text = repr(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}... ({len(text)} characters)"
 
 
 def shown(path: Path) -> str:
@@ -48,9 +61,10 @@ class Problem:
 
 def refuse(problems: Sequence[Problem]) -> None:
     """Raise all of them at once, when there are any: files by line first, the command line last."""
-    lines = dict.fromkeys(str(problem) for problem in sorted(problems, key=_place))
+    lines = list(dict.fromkeys(str(problem) for problem in sorted(problems, key=_place)))
     if lines:
-        raise UsageError("\n".join(lines))
+        more = len(lines) - MOST_LINES
+        raise UsageError("\n".join([*lines[:MOST_LINES], *([f"... and {more} more"] if more > 0 else [])]))
 
 
 def _place(problem: Problem) -> tuple[bool, str, int, int, str]:

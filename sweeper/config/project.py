@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 VARIABLE = "SWEEPER_PROJECT"
@@ -21,3 +21,20 @@ def packaged_conf() -> Path:
     """Our own `conf/`: inside the package in a wheel, beside it in a checkout."""
     package = Path(__file__).resolve().parent.parent
     return next(folder for folder in (package / "conf", package.parent / "conf") if (folder / "config.yaml").is_file())
+
+
+def is_dir(path: Path) -> bool:
+    """True for a folder; a name that no file system knows, or that may not be looked at, is none."""
+    return _is(path.is_dir)
+
+
+def is_file(path: Path) -> bool:
+    """True for a regular file; a name that no file system knows, or that may not be looked at, is none."""
+    return _is(path.is_file)
+
+
+def _is(asked: Callable[[], bool]) -> bool:
+    try:
+        return asked()
+    except (OSError, ValueError):  # a name that is too long, a folder that is closed to us
+        return False

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import copy
 import os
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
 
-import yaml
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from sweeper.config import project
-from sweeper.config.locate import GROUP, marks
-from sweeper.config.problems import Problem, shown
+from sweeper.config.locate import GROUP
+from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, dotted, refuse, shown
+from sweeper.config.reading import Mark, load, marks, text
+from sweeper.config.values import plain
 from sweeper.errors import UsageError
 
 SUFFIX = ".yaml"
@@ -26,27 +27,18 @@ PRIMARY = "config"
 """The configuration that Hydra starts from: ours."""
 
 
-def load(file: Path) -> DictConfig:
-    """One YAML file as a mapping. Raises UsageError with the place of what does not parse."""
+_folder: ContextVar[Path | None] = ContextVar("folder", default=None)
+"""What `--config-dir` names; a plugin is made by Hydra and cannot be given anything."""
+
+
+@contextmanager
+def also(folder: Path | None) -> Iterator[None]:
+    """While it lasts the files of this folder are found after all others."""
+    token = _folder.set(folder)
     try:
-        text = file.read_text(encoding="utf-8")
-        config = copy.deepcopy(_parsed(text)) if text.strip() else OmegaConf.create({})
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f"{shown(file)}:{mark.line + 1}:{mark.column + 1}" if mark else shown(file)
-        what = " ".join(part for part in (error.context, error.problem) if part).replace("\n", " ")
-        raise UsageError(f"{place}: not valid YAML: {what}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{shown(file)}:1:1: not valid YAML: {str(error).splitlines()[0]}") from None
-    if not isinstance(config, DictConfig):
-        raise UsageError(f"{shown(file)}:1:1: not a mapping: an experiment is `key: value` lines")
-    return config
-
-
-@lru_cache(maxsize=8)
-def _parsed(text: str) -> Any:
-    """An experiment is read twice, as a whole and for its own name; parsing it is what takes time."""
-    return OmegaConf.create(text)
+        yield
+    finally:
+        _folder.reset(token)
 
 
 class ExperimentSource(ConfigSource):
@@ -74,12 +66,12 @@ class ExperimentSource(ConfigSource):
         if place is None or place == Path(self.path):
             return None
         file = place.with_name(place.name + SUFFIX)
-        return file if file.is_file() else None
+        return file if project.is_file(file) else None
 
     def is_group(self, config_path: str) -> bool:
         """True for `experiment` and the folders below it."""
         place = self._place(config_path)
-        return config_path == "" or config_path == GROUP or (place is not None and place.is_dir())
+        return config_path == "" or config_path == GROUP or (place is not None and project.is_dir(place))
 
     def is_config(self, config_path: str) -> bool:
         """True when there is such a file."""
@@ -90,7 +82,7 @@ class ExperimentSource(ConfigSource):
         if config_path == "":
             return [GROUP] if results_filter in (None, ObjectType.GROUP) else []
         place, found = self._place(config_path), list[str]()
-        if place is None or not place.is_dir():
+        if place is None or not project.is_dir(place):
             return found
         for name in sorted(entry.name for entry in place.iterdir()):
             if not name.startswith((".", "_")):
@@ -103,34 +95,15 @@ class ExperimentSource(ConfigSource):
         if file is None:
             raise ConfigLoadError(f"no experiment {config_path}")
         config = load(file)
-        refuse_hydra_keys(file, config)
+        refuse_foreign(file, config)
         header: dict[str, str | None] = {"package": "_global_"}
         return ConfigResult(config=config, path=self.full_path(), provider=self.provider, header=header)
-
-
-def refuse_hydra_keys(file: Path, config: DictConfig) -> None:
-    """An experiment may not leave the chain: its pool would stay behind."""
-    where = marks(file.read_text(encoding="utf-8"))
-    problems = []
-    for path in [("hydra", "mode"), ("hydra", "launcher"), ("hydra", "sweeper", "_target_")]:
-        if path in where:
-            line, column = where[path]
-            what = "cannot be set in an experiment: it is always run as a chain; remove the line"
-            problems.append(Problem(f"{shown(file)}:{line}:{column}", ".".join(path), what))
-    for position, entry in enumerate(config.get("defaults") or []):
-        for key in entry if isinstance(entry, DictConfig) else ():
-            if any(f"hydra/{part}" in str(key) for part in ("sweeper", "launcher")):
-                line, column = where[("defaults", position)]
-                what = "cannot be changed: an experiment is always run as a chain; remove the line"
-                problems.append(Problem(f"{shown(file)}:{line}:{column}", str(key), what))
-    if problems:
-        raise UsageError("\n".join(map(str, problems)))
 
 
 class ProjectSource(FileConfigSource):
     """The project's `conf/`: groups that add to ours or shadow them.
 
-    Its `config.yaml` is not read: a repository that trains with Hydra has one of its own, for another application.
+    Its `config.yaml` and its `hydra/` are not read: a repository that trains with Hydra has them for that application.
     """
 
     @staticmethod
@@ -140,28 +113,107 @@ class ProjectSource(FileConfigSource):
 
     def is_config(self, config_path: str) -> bool:
         """True when there is such a file, `config.yaml` aside."""
-        return config_path.removesuffix(SUFFIX) != PRIMARY and super().is_config(config_path)
+        return self.file(config_path) is not None
+
+    def is_group(self, config_path: str) -> bool:
+        """True for a folder of groups, `hydra/` aside."""
+        return not _hydras(config_path) and project.is_dir(Path(self.path) / config_path)
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        """What is in this group."""
+        return [name for name in super().list(config_path, results_filter) if not _hydras(f"{config_path}/{name}")]
 
     def file(self, config_path: str) -> Path | None:
         """The file of this config, None when it is none of ours."""
-        return Path(self.path) / (config_path.removesuffix(SUFFIX) + SUFFIX) if self.is_config(config_path) else None
+        name = config_path.removesuffix(SUFFIX)
+        file = Path(self.path) / (name + SUFFIX)
+        return file if name != PRIMARY and not _hydras(name) and project.is_file(file) else None
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """The file's content, as Hydra reads it. Raises UsageError with the place of what does not parse."""
-        try:
-            return super().load_config(config_path)
-        except (yaml.YAMLError, UnicodeDecodeError):
-            load(Path(self.path) / (config_path.removesuffix(SUFFIX) + SUFFIX))
-            raise
+        """The file's content, as Hydra reads it. Raises UsageError with the place of what is wrong."""
+        file = self.file(config_path)
+        if file is None:
+            raise ConfigLoadError(f"no configuration {config_path}")
+        config = load(file)
+        header = self._get_header_dict(text(file)[:512])
+        refuse_foreign(file, config, header.get("package"))
+        return ConfigResult(config=config, path=self.full_path(), provider=self.provider, header=header)
 
 
 class ProjectSearchPath(SearchPathPlugin):
     """Puts the user's project into Hydra's search path."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """The project's `conf/` before ours, its `experiments/` after."""
+        """The project's `conf/` before ours, its `experiments/` and the folder of the command line after."""
         root = project.find(os.environ, Path.cwd())
         conf = root / "conf"
-        if conf.is_dir() and conf.resolve() != project.packaged_conf():
+        if project.is_dir(conf) and conf.resolve() != project.packaged_conf():
             search_path.prepend("project", f"project://{conf}", anchor="main")
         search_path.append("experiments", f"experiments://{root / project.EXPERIMENTS}")
+        if folder := _folder.get():
+            search_path.append("command-line", f"project://{folder}")
+
+
+# -- Hydra's own part -------------------------------------------------------------------------------------------
+
+CHAIN = ("mode", "launcher", "sweeper")
+"""The keys of Hydra that say how jobs are run."""
+PARAMS = ("hydra", "sweeper", "params")
+"""What a configuration may say of Hydra itself: sweeps, as its own sweepers are given them."""
+_SILENT = {"version": 1, "root": None, "disable_existing_loggers": False}
+
+
+def hydras(package: str) -> bool:
+    """True for a package that is a part of Hydra's own configuration."""
+    return package.removeprefix("_global_.").split(".")[0] == "hydra"
+
+
+def _hydras(config_path: str) -> bool:
+    return config_path.strip("/").split("/")[0] == "hydra"
+
+
+def refuse_foreign(file: Path, config: DictConfig, package: str | None = None) -> None:
+    """Of Hydra's own part a file says what is swept and nothing else: the rest names callables, or leaves the chain.
+
+    Raises UsageError with a line for each key.
+    """
+    where = marks(file)
+    problems = [*_keys(where), *_entries(where, config)]
+    if hydras(package or ""):
+        problems.append(
+            ((1, 1), "# @package", f"{package} is Hydra's own part, which no file may set; remove the line")
+        )
+    refuse([Problem(f"{shown(file)}:{line}:{column}", key, what) for (line, column), key, what in problems])
+
+
+def _keys(where: Mapping[KeyPath, Mark]) -> Iterator[tuple[Mark, str, str]]:
+    told: list[KeyPath] = []
+    for path in where:
+        if path[:1] != ("hydra",) or path == PARAMS[: len(path)] or path[:3] == PARAMS:
+            continue
+        if any(path[: len(other)] == other for other in told):
+            continue
+        told.append(path)
+        chain = path[1] in CHAIN
+        what = "cannot be set in an experiment: it is always run as a chain; remove the line"
+        other = "cannot be set in a file: of hydra only sweeper.params is read; remove the line"
+        yield where[path], dotted(path), what if chain else other
+
+
+def _entries(where: Mapping[KeyPath, Mark], config: DictConfig) -> Iterator[tuple[Mark, str, str]]:
+    """The entries of the defaults list that reach for Hydra's own part."""
+    for position, entry in enumerate(plain(config).get("defaults") or []):
+        for key in map(str, entry if isinstance(entry, dict) else [entry]):
+            group, _, package = key.split()[-1].partition("@") if key.strip() else ("", "", "")
+            if _hydras(group) or hydras(package):
+                chain = any(f"hydra/{part}" in group for part in CHAIN)
+                what = "cannot be changed: an experiment is always run as a chain; remove the line"
+                other = "cannot be changed: it is Hydra's own part, which no file may set; remove the line"
+                yield where[("defaults", position)], key, what if chain else other
+
+
+def refuse_callables(composed: DictConfig) -> None:
+    """Hydra's own part as it was composed names nothing that could be called, however it came in. Raises UsageError."""
+    for key, usual in (("callbacks", {}), ("hydra_logging", _SILENT), ("job_logging", _SILENT)):
+        if plain(composed._get_node(key)) != usual:
+            raise UsageError(f"{COMMAND_LINE}: hydra.{key}: cannot be set: it could call anything; leave it out")

@@ -11,7 +11,7 @@ from typing import Any
 
 import omegaconf
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 
 from sweeper.config.check import Finding
 from sweeper.config.problems import KeyPath, nearest
@@ -52,6 +52,8 @@ COSMETIC = ("metrics", "output_path", "max_runtime_s", "checkpoint_s3_uri", "che
 """Keys of `job` that change no result: they belong to no identity."""
 PINNED = ("source_dir",)
 """Keys of `job` whose content counts instead: the digest of the files."""
+
+UNREAD = "holds a ${ that cannot be read: write ${section.key} or ${oc.env:NAME,default}"
 
 _VERSION = tuple(int(part) for part in omegaconf.__version__.split(".")[:2])
 _PREV = re.compile(r"\$\{\s*prev\s*:\s*([\w.-]+)")
@@ -104,6 +106,10 @@ def say(error: BaseException, parent: Any = None) -> str:
     text = text.split("raised while resolving interpolation: ", 1)[-1].strip('"')
     if isinstance(error, RecursionError) or "RecursionError" in str(error) or "recursi" in text.lower():
         return "the interpolation leads back to itself"
+    if isinstance(error, GrammarParseError):
+        return (
+            "holds a ${ that cannot be read: write ${section.key} or ${oc.env:NAME,default}; for the sign itself \\${"
+        )
     if unset := re.match(r"Environment variable '(.+)' not found", text):
         name = unset.group(1)
         return f"environment variable {name!r} is not set: set it, or give a default: ${{oc.env:{name},default}}"

@@ -30,7 +30,7 @@ MISTAKES = {
     "interpolate; did you mean 'hyperparameters.rank'?",
     "hydra.mode=RUN": "hydra.mode=RUN: " + CHAIN,
     "hydra/sweeper=basic": "hydra/sweeper=basic: " + CHAIN,
-    "rank": "rank: is not key=value: missing EQUAL at '<EOF>'",
+    "rank": "rank: is not KEY=VALUE",
     "backend=nope": "backend=nope: there is no option 'nope' of backend; there is batch, on_demand, spot, warm_pool",
     "hyperparameters.rnk=1": "hyperparameters.rnk: is not in the configuration; did you mean 'hyperparameters.rank'?; "
     "to add it write +hyperparameters.rnk=1",
@@ -131,7 +131,7 @@ def test_flags_that_there_are_not(project: Any, word: str, line: str) -> None:
             ],
         ),
         ("vars:\n  a: ???", ["14:3: vars.a: is missing: it has no default"]),
-        ("stop: [1]\nstop: {}", ["14:1: not valid YAML: while constructing a mapping found duplicate key stop"]),
+        ("stop: [1]\nstop: {}", ["14:1: stop: stands twice: take one of them out"]),
         (
             "pool: {a",
             ["14:1: not valid YAML: while parsing a flow mapping ..."],
@@ -178,7 +178,7 @@ def test_files_and_command_line_at_once(project: Any) -> None:
         "to add it write +hyperparameters.lrr",
         "command line: hyperparameters.rnk: is not in the configuration; did you mean 'hyperparameters.rank'?; "
         "to add it write +hyperparameters.rnk=1",
-        "command line: lr: is not key=value: missing EQUAL at '<EOF>'",
+        "command line: lr: is not KEY=VALUE",
     ]
 
 
@@ -300,3 +300,32 @@ def test_what_a_backend_cannot_do_without_is_told_at_once(project: Any) -> None:
     ]
     assert project.refused("+backend.queue=q") == ["command line: backend.queue: is for backend=batch"]
     assert project.refused("+backend.wait_s=5") == ["command line: backend.wait_s: is for backend=spot"]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--resolve"], "--resolve: goes with --cfg job"),
+        (["--cfg", "job", "--info"], "--cfg and --info: one at a time"),
+        (
+            ["--config-name", "x"],
+            "--config-name: the base is always sweeper's own: put yours under conf/, or give --con",
+        ),
+        (["--experimental-rerun", "x"], "--experimental-rerun: the base is always sweeper's own: "),
+        (["--config-dir", "nowhere"], "--config-dir: there is no folder 'nowhere'"),
+        (["--config-dir", "x" * 300], "--config-dir: there is no folder 'xxx"),
+    ],
+)
+def test_flags_of_hydra_that_go_nowhere(project: Any, words: list[str], line: str) -> None:
+    """A flag of Hydra's that means nothing here, or nothing without another, is refused with what to do."""
+    project.experiment()
+    (found,) = project.refused(*words)
+    assert found.startswith("command line: " + line)
+
+
+def test_a_folder_of_the_command_line_adds_groups(project: Any) -> None:
+    """`--config-dir` names a folder whose groups are found after the project's own."""
+    project.write("more/size/big.yaml", "# @package _global_\nhyperparameters: {rank: 64}\n")
+    project.experiment()
+    (trial,) = (sweep := project.sweep("--config-dir", "more", "+size=big")).trials
+    assert sweep.resolve(trial)["hyperparameters"]["rank"] == 64
