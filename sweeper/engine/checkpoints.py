@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sweeper.engine.folders import OPT_ML, InputError, inside
+from sweeper.engine.folders import OPT_ML, InputError, inside, link_in
 from sweeper.engine.s3 import NoSuchBucketError, ObjectStore, parse_uri
 
 _DEFAULT = f"{OPT_ML}/checkpoints"
@@ -33,7 +33,8 @@ class Checkpoints:
             raise InputError(
                 f"CheckpointConfig.LocalPath {local} is not below {OPT_ML}, and the local engine has no other"
             )
-        self._folder = inside(ml, local[len(OPT_ML) + 1 :])
+        self._ml, self._local = ml, local[len(OPT_ML) + 1 :]
+        self._folder = inside(ml, self._local)
 
     def restore(self) -> None:
         """Everything under the prefix, before the job starts."""
@@ -68,6 +69,8 @@ class Checkpoints:
             self._sync()
 
     def _sync(self) -> None:
+        if link_in(self._ml, self._local) is not None:
+            return  # what it leads to is not the job's
         # os.walk does not mind folders that vanish on the way
         for file in [Path(path, name) for path, _, names in os.walk(self._folder) for name in sorted(names)]:
             try:

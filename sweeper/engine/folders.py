@@ -111,15 +111,30 @@ class JobFolder:
         """Say in the job's log where its code names /opt/ml, on a machine that cannot give it one."""
         found = list(_literal_paths(self.ml / "input/data"))
         if found:
-            text = f"this machine gives no private {OPT_ML}; it is named literally in {', '.join(found[:10])}"
-            with self.log.open("a", encoding="utf-8") as log:
-                log.write(f"{int(time.time() * 1000)} sweeper engine: {text}\n")
+            self.say(f"this machine gives no private {OPT_ML}; it is named literally in {', '.join(found[:10])}")
+
+    def say(self, text: str) -> None:
+        """A line of the engine's own in the job's log, while nobody else writes there."""
+        with self.log.open("a", encoding="utf-8") as log:
+            log.write(f"{int(time.time() * 1000)} sweeper engine: {text}\n")
 
     def write_spec(self, spec: Mapping[str, Any]) -> None:
         """What the supervisor reads."""
         path = self.path / "spec.json"
         path.touch(mode=0o600)
         path.write_text(json.dumps(spec), encoding="utf-8")
+
+    def forget_spec(self) -> None:
+        """Its container has ended: the environment may hold secrets, and nobody reads it any more."""
+        (self.path / "spec.json").unlink(missing_ok=True)
+
+    def clear(self, *names: str) -> None:
+        """Remove these folders below /opt/ml; of a link the link."""
+        for name in names:
+            if (link := link_in(self.ml, name)) is not None:
+                link.unlink()
+            else:
+                shutil.rmtree(self.ml / name, ignore_errors=True)
 
     def vacate(self) -> None:
         """Leave nothing but the log: the next attempt begins on another machine. The lock goes last."""
@@ -137,13 +152,26 @@ class JobFolder:
         return found if isinstance(found, dict) else None
 
     def failure_text(self) -> str:
-        """The first characters of output/failure; a link there is not followed."""
-        try:
-            fd = os.open(self.ml / "output/failure", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError:
+        """The first characters of output/failure; a link is not followed, and what is no file says nothing."""
+        if link_in(self.ml, "output/failure") is not None:
             return ""
-        with os.fdopen(fd, "rb") as file:
-            return file.read(4 * _FAILURE_MAX).decode("utf-8", "replace")[:_FAILURE_MAX]
+        with contextlib.suppress(OSError):
+            fd = os.open(self.ml / "output/failure", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                return os.read(fd, 4 * _FAILURE_MAX).decode("utf-8", "replace")[:_FAILURE_MAX]
+            finally:
+                os.close(fd)
+        return ""
+
+
+def link_in(ml: Path, name: str) -> Path | None:
+    """What on the way to this path below a job's /opt/ml is a link: the job has put it there, and it leads anywhere."""
+    path = ml
+    for part in PurePosixPath(name).parts:
+        path /= part
+        if path.is_symlink():
+            return path
+    return None
 
 
 def inside(folder: Path, relative: str) -> Path:

@@ -34,7 +34,7 @@ from sweeper.engine.effects import (
     UploadArtifacts,
     Vacate,
 )
-from sweeper.engine.folders import InputError, JobFolder, JobView
+from sweeper.engine.folders import InputError, JobFolder, JobView, link_in
 from sweeper.engine.hot import HotStarts, Zygote
 from sweeper.engine.metrics import Scanner
 from sweeper.engine.namespaces import Isolation
@@ -241,6 +241,8 @@ class Machine:
         region = str(self._options["region"])
         variables = folders.environment(view, folder, root, region, self._endpoint, self._state / "bin")
         stopping = view.request.get("StoppingCondition", {})
+        if view.request.get("EnableNetworkIsolation") and not private:
+            folder.say("EnableNetworkIsolation is not applied: this machine gives a job no network of its own")
         return {
             "argv": argv,
             "env": {k: folders.rewritten(v, root) for k, v in variables.items()},
@@ -334,12 +336,13 @@ class Machine:
         with self._lock:
             self._supervisors.pop(name, None)
         ended = folder.read_json("exit.json")
+        if ended is not None and (view := self._reports.view(name)) is not None:
+            self._hot.ended(view, folder)
+        folder.forget_spec()
         if ended is None:
             self._reports.failed(name, LOST)
             return
         self._reports.note_container(name, ended)
-        if (view := self._reports.view(name)) is not None:
-            self._hot.ended(view, folder)
         self._reports.exited(name, ended["exit_code"], folder.failure_text(), ended["ended_at"])
 
     def _signal(self, name: str, wanted: Signal) -> None:
@@ -409,6 +412,9 @@ class Machine:
             wanted.append(("model", "model"))
         for source, artifact in wanted:
             path = folder.ml / source
+            if link_in(folder.ml, source) is not None:
+                folder.say(f"{source} is a link, or lies behind one: it is not followed, and nothing of it is uploaded")
+                continue
             if not path.is_dir() or not any(path.iterdir()):
                 continue
             if output.get("CompressionType") == "NONE":
@@ -426,7 +432,5 @@ class Machine:
     @staticmethod
     def _clean(folder: JobFolder) -> None:
         """What is in S3 now, or was copied from there, is not kept twice."""
-        for name in ("input/data", "model", "output/data", "checkpoints", "code", "environment"):
-            shutil.rmtree(folder.ml / name, ignore_errors=True)
+        folder.clear("input/data", "model", "output/data", "checkpoints", "code", "environment", folders.CACHE)
         shutil.rmtree(folder.path / "home", ignore_errors=True)
-        (folder.ml / folders.CACHE).unlink(missing_ok=True)

@@ -134,6 +134,8 @@ def _epoch(value: float | str) -> float:
 def _constraints(shape: Shape, value: Any, path: str) -> Iterator[str]:
     """Every constraint of the model this value breaks, in the service's words."""
     yield from (f"Value {_quoted(value)} at '{path}' failed to satisfy constraint: {c}" for c in _own(shape, value))
+    if isinstance(shape, (ListShape, MapShape)) and len(value) > shape.metadata.get("max", len(value)):
+        return  # one reason is enough: what is wrong with each of too many helps nobody
     if isinstance(shape, StructureShape):
         for name in shape.required_members:
             if name not in value:

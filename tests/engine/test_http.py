@@ -341,3 +341,64 @@ def test_a_job_inherits_nothing_but_its_three_streams(any_clients: Clients) -> N
     any_clients.run("streams", "import os; print([fd for fd in range(100) if os.path.exists(f'/proc/self/fd/{fd}')])")
     assert any_clients.ended("streams")["TrainingJobStatus"] == "Completed"
     assert any_clients.log("streams") == ["[0, 1, 2]"]
+
+
+LINKED = {
+    "model": ("model",),
+    "output-data": ("output", "data"),
+    "output": ("output",),
+    "checkpoints": ("checkpoints",),
+}
+
+
+@pytest.mark.parametrize("name", LINKED)
+def test_a_link_in_place_of_a_folder_is_not_followed(any_clients: Clients, tmp_path: Path, name: str) -> None:
+    """What a job has linked to is neither uploaded nor read nor removed, and the log says so."""
+    clients = any_clients
+    elsewhere = tmp_path / "elsewhere"
+    for file in ("a", "data/a", "failure"):
+        (elsewhere / file).parent.mkdir(exist_ok=True, parents=True)
+        (elsewhere / file).write_text("secret")
+    script = PRINT_ROOT + (
+        f"import shutil\nplace = ROOT.joinpath(*{LINKED[name]!r})\n"
+        f"shutil.rmtree(place)\nplace.symlink_to({str(elsewhere)!r})\nraise SystemExit(1)\n"
+    )
+    config = {"S3Uri": f"s3://bucket/linked/{name}"}
+    clients.run(f"linked-{name}", script, CheckpointConfig=config)
+    assert clients.ended(f"linked-{name}")["FailureReason"] == "AlgorithmError: , exit code: 1"
+    for prefix in (f"out/linked-{name}", f"linked/{name}"):
+        assert "Contents" not in clients.s3.list_objects_v2(Bucket="bucket", Prefix=prefix)
+    assert sorted(path.name for path in elsewhere.rglob("*")) == ["a", "a", "data", "failure"]
+    if name.startswith("output"):
+        assert "is not followed" in clients.log(f"linked-{name}")[-1]
+
+
+def test_a_failure_file_that_is_a_folder_says_nothing(clients: Clients) -> None:
+    """The job has failed by itself: what it left there is no reason of the platform's."""
+    clients.run("odd-failure", PRINT_ROOT + "(ROOT / 'output/failure').mkdir()\nraise SystemExit(2)\n")
+    assert clients.ended("odd-failure")["FailureReason"] == "AlgorithmError: , exit code: 2"
+
+
+def test_the_environment_of_an_ended_job_is_on_no_disk(any_clients: Clients) -> None:
+    """What the supervisor was told is removed with the job's end; Describe still shows it to who may ask."""
+    clients = any_clients
+    clients.run("forgets", "print(1)", Environment={"TOKEN": "planted-secret"})
+    clients.ended("forgets")
+    folder = clients.state_dir / "jobs/forgets"
+    held = [path for path in folder.rglob("*") if path.is_file() and "planted-secret" in path.read_text()]
+    assert held == []
+    assert clients.describe("forgets")["Environment"] == {"TOKEN": "planted-secret"}
+
+
+def test_network_isolation_that_cannot_be_had_is_told(plain_clients: Clients) -> None:
+    """Where a job has no network of its own the log says that the request's isolation is not applied."""
+    plain_clients.run("not-isolated", "print(1)", EnableNetworkIsolation=True)
+    assert plain_clients.ended("not-isolated")["TrainingJobStatus"] == "Completed"
+    assert "EnableNetworkIsolation is not applied" in plain_clients.log("not-isolated")[0]
+
+
+def test_of_too_many_members_none_is_judged(clients: Clients) -> None:
+    """A hundred thousand hyperparameters, all wrong, are refused by their number alone: one reason, quickly found."""
+    many = {f"k{n}": "v" * 3000 for n in range(1000)}
+    with pytest.raises(ClientError, match=r"1 validation error detected: .*less than or equal to 100$"):
+        clients.sagemaker.create_training_job(**request("many", HyperParameters=many))
