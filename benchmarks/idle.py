@@ -49,8 +49,8 @@ def described(environment: Mapping[str, str]) -> list[dict[str, Any]]:
         "sagemaker",
         endpoint_url=environment["AWS_ENDPOINT_URL"],
         region_name=environment["AWS_REGION"],
-        aws_access_key_id="x",
-        aws_secret_access_key="x",
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
     )
     listed = api.list_training_jobs(SortBy="CreationTime", SortOrder="Ascending", MaxResults=100)
     names = [job["TrainingJobName"] for job in listed["TrainingJobSummaries"]]

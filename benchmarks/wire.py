@@ -9,7 +9,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +35,9 @@ REQUEST: dict[str, Any] = {
 }
 
 
-def client(url: str, service: str = "sagemaker") -> Any:
-    """A boto3 client of this endpoint."""
-    keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
-    return boto3.client(service, endpoint_url=url, region_name="us-east-1", **keys)
+def client(options: Mapping[str, str], service: str = "sagemaker") -> Any:
+    """A boto3 client of an endpoint."""
+    return boto3.client(service, **options)
 
 
 def median_ms(call: Callable[[int], Any]) -> float:
@@ -51,10 +50,10 @@ def median_ms(call: Callable[[int], Any]) -> float:
     return statistics.median(taken)
 
 
-def measure(url: str) -> dict[str, float]:
+def measure(options: Mapping[str, str]) -> dict[str, float]:
     """Milliseconds of each call against this endpoint."""
-    client(url, "s3").create_bucket(Bucket="bucket")
-    api = client(url)
+    client(options, "s3").create_bucket(Bucket="bucket")
+    api = client(options)
     create = median_ms(lambda n: api.create_training_job(TrainingJobName=f"job-{n}", **REQUEST))
     return {"Create": create, "Describe": median_ms(lambda n: api.describe_training_job(TrainingJobName=f"job-{n}"))}
 
@@ -74,10 +73,10 @@ def filled(folder: Path, jobs: int) -> None:
     store.close()
 
 
-def listed(url: str) -> float:
+def listed(options: Mapping[str, str]) -> float:
     """Seconds to list every job of this endpoint, 100 a page."""
     begun = time.perf_counter()
-    pages = client(url).get_paginator("list_training_jobs").paginate(PaginationConfig={"PageSize": 100})
+    pages = client(options).get_paginator("list_training_jobs").paginate(PaginationConfig={"PageSize": 100})
     assert sum(len(page["TrainingJobSummaries"]) for page in pages) >= JOBS
     return time.perf_counter() - begun
 
@@ -86,22 +85,23 @@ def main() -> None:
     """Measure both, each as a server in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         # The jobs wait for a (simulated) machine meanwhile: the wire is measured, not a hundred processes at once.
-        ours = measure(launch.ensure(Path(folder), {"cold_start_s": 3600}).url)
+        ours = measure(launch.ensure(Path(folder), {"cold_start_s": 3600}).client_options)
         launch.stop(Path(folder))
     with tempfile.TemporaryDirectory() as folder:
         filled(Path(folder), JOBS)
-        our_list = listed(launch.ensure(Path(folder)).url)
+        our_list = listed(launch.ensure(Path(folder)).client_options)
         launch.stop(Path(folder))
     moto = subprocess.Popen(
         [sys.executable, "-c", "from moto.server import main; main(['-p', '5599'])"], stderr=subprocess.DEVNULL
     )
     try:
-        url = _up("http://127.0.0.1:5599")
-        theirs = measure(url)
-        api = client(url)
+        keys = {"region_name": "us-east-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
+        options = {"endpoint_url": _up("http://127.0.0.1:5599"), **keys}
+        theirs = measure(options)
+        api = client(options)
         for n in range(CALLS, JOBS):
             api.create_training_job(TrainingJobName=f"job-{n}", **REQUEST)
-        their_list = listed(url)
+        their_list = listed(options)
     finally:
         moto.terminate()
         moto.wait()

@@ -6,6 +6,7 @@ import os
 import re
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from sweeper.aws.errors import mapped
 from sweeper.core.model import EngineKind, EngineSettings, Scope, Sweep
 from sweeper.errors import UsageError
 from sweeper.registry import LocalEngine
+from sweeper.whole import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,9 +73,11 @@ def _user() -> str:
 def _identity(folder: Path) -> str:
     """The name of an engine folder's state, given to it once."""
     path = folder / "identity"
+    for made in (folder.parent, folder):
+        with suppress(OSError):
+            made.chmod(0o700)  # an earlier version has made them for everybody
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(uuid.uuid4().hex, encoding="ascii")
+        write_atomically(path, uuid.uuid4().hex)
     return path.read_text(encoding="ascii")
 
 

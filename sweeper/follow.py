@@ -14,6 +14,7 @@ from sweeper.core import events as ev
 from sweeper.core.chain import Chain
 from sweeper.core.model import MetricDefinition
 from sweeper.errors import SweeperError
+from sweeper.whole import private_folder
 
 RAREST_S = 300.0
 AT_WORK = ("Training", "Uploading", "Stopping")
@@ -65,7 +66,7 @@ class LogFollower:
         path = self._folder / "trials" / self._trials[name] / "log.txt"
         if name != self._name or self._tail is None:
             self._name, self._tail = name, logs.Tail(self._client(), name)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(path.parent)
             path.unlink(missing_ok=True)  # an earlier attempt's
         found = list(self._tail.new(pages=1))
         if not found:

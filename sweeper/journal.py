@@ -18,6 +18,7 @@ from typing import Any
 
 from sweeper.core.events import Event, from_dict, to_dict
 from sweeper.errors import JournalError, JournalWriteError
+from sweeper.whole import private_folder
 
 FORMAT = 1
 _BUSY_S = 10.0
@@ -127,7 +128,7 @@ class SqliteJournal:
 
 def _create(path: Path) -> None:
     """Make the file aside and move it into place: one that is empty or half made is never taken for a new journal."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".journal.")
     os.close(handle)
     aside = Path(name)

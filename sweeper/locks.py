@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sweeper.core.results import utc
 from sweeper.errors import LockHeldError
+from sweeper.whole import private_folder
 
 
 def boot_id() -> str:
@@ -29,7 +30,7 @@ def held(path: Path, what: str, now: float) -> Iterator[None]:
 
     The kernel drops the lock when its holder dies, so a stale file never blocks.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     with path.open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -2,8 +2,9 @@
 
 Dormant it is this file alone, run as a script without site packages: it sleeps on the read end of a pipe whose only
 writer is the runner. End of file without `clean` means that the runner died. After a grace, which lets a restarted
-runner win, it becomes `python -m sweeper.watchdog --act`, takes the sweep's lock, lets a running job finish, closes
-every pool of the journal and verifies it. It writes no events: the next run reads what happened from the service.
+runner win, it becomes the command that it was given: this module with `--act`, which takes the sweep's lock, lets a
+running job finish, closes every pool of the journal and verifies it. It writes no events: the next run reads what
+happened from the service.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def sleep_until_needed() -> int:
     if told.endswith(b"clean\n"):
         return 0
     time.sleep(float(grace_s))  # not in place of a condition: it is the time that a restart has to win
-    os.execv(sys.executable, [sys.executable, "-m", "sweeper.watchdog", "--act", *acting])
+    os.execv(acting[0], acting)
 
 
 def act(told: str, state: str) -> int:
@@ -69,9 +70,12 @@ class Watchdog:
     def __init__(self, debt: str, grace_s: float, log: str, state: str) -> None:
         import subprocess
 
+        from sweeper.interpreter import module_command
+
+        acting = module_command("sweeper.watchdog", "--act", debt, state)
         with open(log, "ab") as file:  # noqa: PTH123 - pathlib costs a dormant process memory
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", __file__, str(grace_s), debt, state],
+                [sys.executable, "-I", "-S", __file__, str(grace_s), *acting],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=file,

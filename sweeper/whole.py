@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and folders that only their owner enters."""
 
 from __future__ import annotations
 
@@ -16,13 +16,21 @@ def write_atomically(path: Path, text: str) -> None:
         file.write(text)
 
 
+def private_folder(path: Path) -> Path:
+    """A folder, made with its missing parents for its owner alone. One that exists keeps its rights. Raises OSError."""
+    if not path.parent.exists():
+        private_folder(path.parent)
+    path.mkdir(mode=0o700, exist_ok=True)
+    return path
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[TextIO]:
     """A file to write, which takes the place of the one at this path once it is whole. Raises OSError.
 
     What is no text in UTF-8 (half a character in a log) is written as an escape.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:

@@ -49,7 +49,7 @@ def prepare() -> None:
     for module in USED_BY_CHILDREN:
         importlib.import_module(module)
     for service in ("sagemaker", "s3", "logs", "sts"):
-        Clients(Endpoint.local("http://127.0.0.1:1", "us-east-1")).client(service)
+        Clients(Endpoint("http://127.0.0.1:1", "us-east-1", access_key="x", secret_key="x")).client(service)
     for service in ("sagemaker", "service-quotas", "logs"):
         rules.model(service)
     moto.core.utils.get_service_model("s3")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import boto3
     from botocore.config import Config
 
+    from sweeper.engine.launch import EngineInfo
+
 
 @dataclass(frozen=True)
 class Endpoint:
@@ -28,9 +30,9 @@ class Endpoint:
     secret_key: str | None = field(default=None, repr=False)
 
     @classmethod
-    def local(cls, url: str, region: str) -> Endpoint:
-        """The local engine: explicit dummy credentials, so that the user's AWS configuration is never touched."""
-        return cls(url=url, region=region, access_key="local", secret_key="local")
+    def local(cls, engine: EngineInfo) -> Endpoint:
+        """The local engine: its own credentials, explicitly, so that the user's AWS configuration is never touched."""
+        return cls(engine.url, engine.region, access_key=engine.access_key, secret_key=engine.secret_key)
 
 
 class Clients:

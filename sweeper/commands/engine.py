@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import signal
 from collections.abc import Sequence
@@ -15,9 +16,12 @@ from sweeper.commands.say import relative
 from sweeper.commands.sizes import human
 from sweeper.connect import engine_folder
 from sweeper.core.results import utc
-from sweeper.engine import launch
+from sweeper.engine import credentials, launch
+from sweeper.engine.credentials import KeyPair
+from sweeper.engine.launch import EngineInfo
 from sweeper.engine.settings import EngineSettings
 from sweeper.errors import LockHeldError, UsageError
+from sweeper.whole import write_atomically
 
 if TYPE_CHECKING:
     from sweeper.engine.server import EngineProcess
@@ -38,11 +42,18 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="serve: a setting, such as cold_start_s=60"
     )
+    parser.add_argument(
+        "--credentials",
+        metavar="KEY:SECRET",
+        help="serve: who holds these may ask the engine (default: a random pair of its folder); "
+        "`env` takes AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, which no list of processes shows",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     options = parser.parse_args(arguments)
     state = (options.state_dir or engine_folder(sweeps.here())).absolute()
     if options.action == "serve":
-        return _serve(state, _settings(options), detach=options.detach, as_json=options.json)
+        pair = None if options.credentials is None else _pair(options.credentials)
+        return _serve(state, _settings(options), pair, detach=options.detach, as_json=options.json)
     return (_stop if options.action == "stop" else _status)(state, as_json=options.json)
 
 
@@ -64,6 +75,15 @@ def _settings(options: argparse.Namespace) -> EngineSettings:
         raise UsageError(f"--set: {error}") from error
 
 
+def _pair(told: str) -> KeyPair:
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    text = ":".join(os.environ.get(name, "") for name in names) if told == "env" else told
+    try:
+        return KeyPair.parse(text)
+    except ValueError as error:
+        raise UsageError(f"--credentials: {error}; `env` takes them from {' and '.join(names)}") from error
+
+
 def _read(text: str) -> Any:
     """A number, a truth or JSON, else the text itself."""
     try:
@@ -72,19 +92,19 @@ def _read(text: str) -> Any:
         return text
 
 
-def _serve(state: Path, settings: EngineSettings, *, detach: bool, as_json: bool) -> int:
+def _serve(state: Path, settings: EngineSettings, pair: KeyPair | None, *, detach: bool, as_json: bool) -> int:
     running = launch.status(state)
     if running:
         raise LockHeldError(f"an engine already runs at {running['url']} (process {running['pid']}); stop it first")
+    if pair is not None:
+        credentials.keep(state, pair)  # by a file: the arguments of a process are everybody's to read
     if detach:
-        launch.ensure(state, settings)
-        found = launch.status(state) or {}
-        _tell(found, state, as_json=as_json)
+        _tell(launch.ensure(state, settings), state, as_json=as_json)
         return 0
     from sweeper.engine import server  # moto and its server cost half a second to import
 
     def ready(process: EngineProcess) -> None:
-        _tell(process.identity, state, as_json=as_json)
+        _tell(process.info, state, as_json=as_json)
         if not as_json:
             print("Ctrl-C ends it; its jobs go on, and the next engine on this folder finds them again", flush=True)
 
@@ -99,39 +119,39 @@ def _serve(state: Path, settings: EngineSettings, *, detach: bool, as_json: bool
     return 0
 
 
-def _tell(engine: dict[str, Any], state: Path, *, as_json: bool) -> None:
-    url, region = engine["url"], engine["region"]
-    environment = {
-        "AWS_ENDPOINT_URL": url,
-        "AWS_REGION": region,
-        "AWS_DEFAULT_REGION": region,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "SAGEMAKER_USER_CONFIG_OVERRIDE": str(_sdk_defaults(state, engine)),
-    }
+def _tell(engine: EngineInfo, state: Path, *, as_json: bool) -> None:
+    environment = _environment(engine, state)
     if as_json:
-        shown = {key: engine[key] for key in ("url", "pid", "account", "region")}
+        shown = {key: getattr(engine, key) for key in ("url", "pid", "account", "region", "access_key", "secret_key")}
         print(json.dumps({**shown, "state_dir": str(state), "environment": environment}), flush=True)
         return
-    print(f"the local engine answers at {url} (account {engine['account']}, {region}); its state: {relative(state)}")
+    where = f"{engine.url} (account {engine.account}, {engine.region})"
+    print(f"the local engine answers at {where}; its state: {relative(state)}")
     words = (f"{key}={shlex.quote(value)}" for key, value in environment.items())
     print("for any client: export " + " ".join(words), flush=True)
 
 
-def _sdk_defaults(state: Path, engine: dict[str, Any]) -> Path:
+def _environment(engine: EngineInfo, state: Path) -> dict[str, str]:
+    """What points any client at it."""
+    return {**engine.environment, "SAGEMAKER_USER_CONFIG_OVERRIDE": str(_sdk_defaults(state, engine))}
+
+
+def _sdk_defaults(state: Path, engine: EngineInfo) -> Path:
     """Defaults for SageMaker's SDKs, which ask for their bucket's name and send telemetry past AWS_ENDPOINT_URL."""
-    bucket = {"DefaultS3Bucket": f"sagemaker-{engine['region']}-{engine['account']}"}
+    bucket = {"DefaultS3Bucket": f"sagemaker-{engine.region}-{engine.account}"}
     modules = {"TelemetryOptOut": True, "Session": bucket}
     written = state / "sagemaker-sdk.yaml"
     defaults = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": modules}}}
-    written.write_text(json.dumps(defaults) + "\n", encoding="utf-8")  # JSON is YAML
+    write_atomically(written, json.dumps(defaults) + "\n")  # JSON is YAML
     return written
 
 
 def _status(state: Path, *, as_json: bool) -> int:
     found = launch.status(state)
     if as_json:
-        print(json.dumps({"running": found is not None, "state_dir": str(state), **(found or {})}))
+        engine = launch.find(state)
+        environment = {} if engine is None else {"environment": _environment(engine, state)}
+        print(json.dumps({"running": found is not None, "state_dir": str(state), **(found or {}), **environment}))
         return 0
     if found is None:
         print(f"no engine runs on {relative(state)}")

@@ -76,10 +76,10 @@ def _clients(sweep: StoredSweep) -> Clients:
     """The service that this sweep runs on. The local engine is not started for a look."""
     engine = sweep.config.get("engine") or {}
     if "@" not in sweep.name:
-        running = launch.status(engine_folder(sweeps.here()))
+        running = launch.find(engine_folder(sweeps.here()))
         if running is None:
             raise UsageError(f"{sweep.name}: this log was not stored, and the local engine that has it does not run")
-        return Clients(Endpoint.local(running["url"], running["region"]))
+        return Clients(Endpoint.local(running))
     region = sweep.name.rpartition("@")[2].partition(".")[2]
     return Clients(Endpoint(region=region, profile=engine.get("profile")))
 

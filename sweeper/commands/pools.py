@@ -94,10 +94,10 @@ def _accounts(options: argparse.Namespace) -> Iterator[Account]:
 def _api(account: Account) -> TrainingApi | None:
     """The service; None when it is a local engine that does not run and so holds no pool that costs anything."""
     if account.engine == EngineKind.LOCAL.value:
-        running = launch.status(Path(account.engine_folder))
+        running = launch.find(Path(account.engine_folder))
         if running is None:
             return None
-        clients = Clients(Endpoint.local(running["url"], account.region))
+        clients = Clients(Endpoint.local(running))
         return training_api(lambda: clients, account.queue)
     return account.api()
 

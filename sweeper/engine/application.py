@@ -1,4 +1,4 @@
-"""One WSGI application for one port: SageMaker, its logs and quotas are answered here, everything else by moto."""
+"""One WSGI application for one port: SageMaker, its logs and quotas are answered here, S3 and a few more by moto."""
 
 from __future__ import annotations
 
@@ -7,26 +7,30 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import unquote
 
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.backends import SERVICE_NAMES
+from moto.moto_server.werkzeug_app import create_backend_app
 
-from sweeper.engine import rules
+from sweeper.engine import launch, refusals, rules
 from sweeper.engine.batch import wire as batch
 from sweeper.engine.control import Control
+from sweeper.engine.credentials import KeyPair
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.faults import Loss, WireError
+from sweeper.engine.gate import BrowserError, Gate, bucket_in_host
 from sweeper.engine.iam import Iam
 from sweeper.engine.s3 import ObjectStore
+from sweeper.engine.signatures import SignatureError
 from sweeper.engine.wire import Environ, StartResponse
 
 _LOG = logging.getLogger(__name__)
 SAGEMAKER = "SageMaker."
 _JSON = "application/x-amz-json-1.1"
 _REQUEST_MAX = 16 << 20
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
 class Part(Protocol):
@@ -43,37 +47,44 @@ class Application:
     """Dispatches one request; knows nothing of processes and of time but when it was last asked."""
 
     def __init__(
-        self, control: Control, objects: ObjectStore, parts: Mapping[str, Part], admin: Admin, account: str
+        self, gate: Gate, control: Control, objects: ObjectStore, parts: Mapping[str, Part], admin: Admin, account: str
     ) -> None:
-        self._control, self._objects, self._parts, self._admin = control, objects, parts, admin
-        self._moto: Callable[[Environ, StartResponse], Iterable[bytes]] = DomainDispatcherApplication(
-            create_backend_app
-        )
-        self._iam = Iam(control.permissions, account, self._moto)
+        self._gate, self._control, self._objects, self._parts, self._admin = gate, control, objects, parts, admin
+        self._moto = Moto()
+        self._iam = Iam(control.permissions, account, self._moto.app("iam"))
         self.asked_at = time.monotonic()
 
     def __call__(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
         """WSGI."""
-        self.asked_at = time.monotonic()
-        if not _from_this_machine(environ):
+        start = _for_this_client_alone(start)
+        try:
+            signed = self._gate.admitted(environ)
+        except BrowserError:
             return _reply(start, {"message": "this engine serves programs on this machine only"}, status=403)
-        if environ["PATH_INFO"].startswith("/_engine/"):
+        except SignatureError as error:
+            return refusals.unsigned(environ, start, error.flaw, error.service)
+        self.asked_at = time.monotonic()
+        return self._answer(signed.service, environ, start)
+
+    def _answer(self, service: str, environ: Environ, start: StartResponse) -> Iterable[bytes]:
+        target, dot, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
+        if service == launch.SERVICE:
             return self._admin.answer(environ, start)
-        service, dot, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
-        if service + dot == SAGEMAKER:
+        if service == "sagemaker" and target + dot == SAGEMAKER:
             return _json_call(environ, start, lambda params: self._sagemaker(operation, params))
-        if service + dot in self._parts:
-            return self._part_or_moto(self._parts[service + dot], operation, environ, start)
-        scope = _scope(environ)
-        if scope == "iam":
-            return self._iam(environ, start)
-        if scope == batch.SERVICE:
+        if service == batch.SERVICE:
             return self._batch(environ, start)
-        if scope == "monitoring":
+        if service == "iam":
+            return self._iam(environ, start)
+        if service in ("logs", "servicequotas") and target + dot in self._parts:
+            return self._part_or_moto(self._parts[target + dot], service, operation, environ, start)
+        if service == "monitoring":
             self._control.publish_metrics()
-        if scope in ("s3", "") and not service and not _is_form(environ):
+        if service == "s3":
             return self._s3(environ, start)
-        return self._moto(environ, start)
+        if service in Moto.ANSWERS:
+            return self._moto.app(service)(environ, start)
+        return refusals.not_emulated(environ, start, service)
 
     def _sagemaker(self, operation: str, params: object) -> dict[str, Any]:
         if rules.operation(operation) is None:
@@ -89,8 +100,10 @@ class Application:
         method, path, query = environ["REQUEST_METHOD"], environ["PATH_INFO"], environ.get("QUERY_STRING", "")
         return _json_call(environ, start, lambda body: batch.answer(self._control, method, path, query, body))
 
-    def _part_or_moto(self, part: Part, operation: str, environ: Environ, start: StartResponse) -> Iterable[bytes]:
-        action = f"{_scope(environ)}:{operation}"
+    def _part_or_moto(
+        self, part: Part, service: str, operation: str, environ: Environ, start: StartResponse
+    ) -> Iterable[bytes]:
+        action = f"{service}:{operation}"
         if not self._control.permissions.allows(action):
             return _refusal(start, self._control.permissions.refused(action))
         if operation == "DescribeLogGroups":
@@ -103,12 +116,12 @@ class Application:
         if isinstance(params, dict) and part.knows(operation, params):
             return _answer(start, lambda: part.call(operation, params))
         body.seek(0)
-        return self._moto(environ, start)
+        return self._moto.app(service)(environ, start)
 
     def _s3(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
         """moto has no lock and forgets everything: one request at a time, and what it changed goes to disk first."""
         with self._objects.lock:
-            chunks = list(self._moto(environ, start))
+            chunks = list(self._moto.app("s3")(environ, start))
             if environ["REQUEST_METHOD"] in ("PUT", "POST", "DELETE"):
                 bucket, key = _object_of(environ)
                 if bucket:
@@ -116,25 +129,53 @@ class Application:
         return chunks
 
 
+class Moto:
+    """The services that are moto's, each by the name that a request is signed for; of its others nothing is reached."""
+
+    ANSWERS: Mapping[str, SERVICE_NAMES] = {
+        "iam": "iam",
+        "logs": "logs",
+        "monitoring": "cloudwatch",
+        "s3": "s3",
+        "servicequotas": "service-quotas",
+        "sts": "sts",
+    }
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: dict[str, Wsgi] = {}
+
+    def app(self, service: str) -> Wsgi:
+        """What answers for a service; made when it is first asked, which takes a moment."""
+
+        def answer(environ: Environ, start: StartResponse) -> Iterable[bytes]:
+            with self._lock:
+                if service not in self._made:
+                    self._made[service] = create_backend_app(self.ANSWERS[service])
+            return self._made[service](environ, start)
+
+        return answer
+
+
 class Admin:
     """What sweeper itself asks of an engine, below /_engine/."""
 
-    def __init__(self, identity: Mapping[str, Any], records: Callable[[], dict[str, Any]], stop: Callable[[], None]):
-        self._identity, self._records, self._stop = identity, records, stop
+    def __init__(self, pair: KeyPair, records: Callable[[], dict[str, Any]], stop: Callable[[], None]):
+        self._pair, self._records, self._stop = pair, records, stop
 
     def answer(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
-        """health and status are for everyone; stop needs the secret of engine.json."""
+        """Each answer proves that it comes from one who knows the secret."""
         path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
-        if (method, path) == ("GET", "/_engine/health"):
-            return _reply(start, {k: self._identity[k] for k in ("id", "pid")})
-        if environ.get("HTTP_X_ENGINE_SECRET") != self._identity["secret"]:
-            return _reply(start, {"message": "wrong secret"}, status=403)
+        status, body = 200, {}
         if (method, path) == ("GET", "/_engine/status"):
-            return _reply(start, self._records())
-        if (method, path) == ("POST", "/_engine/stop"):
+            body = self._records()
+        elif (method, path) == ("POST", "/_engine/stop"):
             threading.Thread(target=self._stop, name="stop", daemon=True).start()
-            return _reply(start, {})
-        return _reply(start, {"message": "no such page"}, status=404)
+        elif (method, path) != ("GET", "/_engine/health"):
+            status, body = 404, {"message": "no such page"}
+        text = json.dumps(body)
+        proof = launch.proof(self._pair, environ["HTTP_AUTHORIZATION"], text.encode())
+        return _reply(start, text, status=status, headers=[(launch.PROOF, proof)])
 
 
 # ---------------------------------------------------------------------- small things of the wire
@@ -175,45 +216,42 @@ def _refusal(start: StartResponse, error: ServiceError) -> Iterable[bytes]:
 
 
 def _reply(
-    start: StartResponse, body: Mapping[str, Any] | str, status: int = 200, error: str | None = None
+    start: StartResponse,
+    body: Mapping[str, Any] | str,
+    status: int = 200,
+    error: str | None = None,
+    headers: Sequence[tuple[str, str]] = (),
 ) -> list[bytes]:
     data = (body if isinstance(body, str) else json.dumps(body)).encode()
-    headers = [
+    sent = [
+        *headers,
         ("x-amzn-RequestId", str(uuid.uuid4())),
         ("Content-Type", _JSON),
         ("Content-Length", str(len(data))),
     ]
     if error is not None:
-        headers.append(("x-amzn-ErrorType", error))
+        sent.append(("x-amzn-ErrorType", error))
     reasons = {200: "OK", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 500: "Internal Server Error"}
-    start(f"{status} {reasons.get(status, 'Error')}", headers)
+    start(f"{status} {reasons.get(status, 'Error')}", sent)
     return [data]
 
 
-def _from_this_machine(environ: Environ) -> bool:
-    """A page in a browser must not start programs here: no cross-origin request, no borrowed host name."""
-    host = str(environ.get("HTTP_HOST", ""))
-    name = host[: host.rfind(":")] if ":" in host and not host.endswith("]") else host
-    return "HTTP_ORIGIN" not in environ and (name in _LOOPBACK or name.endswith(".localhost"))
+def _for_this_client_alone(start: StartResponse) -> StartResponse:
+    """No page may read an answer (moto would let every one), and no browser keeps one for a page to find."""
+
+    def begin(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+        kept = [(name, value) for name, value in headers if not name.lower().startswith("access-control-")]
+        if not any(name.lower() == "cache-control" for name, _ in kept):
+            kept.append(("Cache-Control", "no-store"))
+        return start(status, kept, *rest)
+
+    return begin
 
 
 def _object_of(environ: Environ) -> tuple[str, str]:
     """Bucket and key that an S3 request is about, in either way of addressing."""
     path = unquote(str(environ["RAW_URI"]).partition("?")[0]).removeprefix("/")
-    host = str(environ.get("HTTP_HOST", "")).partition(":")[0]
-    if host.endswith(".localhost"):
-        return host.removesuffix(".localhost"), path
+    if bucket := bucket_in_host(environ):
+        return bucket, path
     bucket, _, key = path.partition("/")
     return bucket, key
-
-
-def _scope(environ: Environ) -> str:
-    """The service a request is signed for; empty when it is not signed."""
-    _, found, credential = str(environ.get("HTTP_AUTHORIZATION", "")).partition("Credential=")
-    parts = credential.partition(",")[0].split("/")
-    return parts[3].lower() if found and len(parts) > 3 else ""
-
-
-def _is_form(environ: Environ) -> bool:
-    """The query protocol of sts, which is moto's."""
-    return str(environ.get("CONTENT_TYPE", "")).startswith("application/x-www-form-urlencoded")

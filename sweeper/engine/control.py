@@ -32,9 +32,12 @@ _QUESTIONS = ("DescribeTrainingJob", "ListTrainingJobs", "ListTags", "Search")
 
 
 class Control:
-    """Owns the service. Lock order: this lock first, then the object store's or the machine's; never the other way."""
+    """Owns the service. Lock order: this lock first, then the object store's or the machine's; never the other way.
 
-    def __init__(self, state: Path, settings: EngineSettings, objects: ObjectStore, endpoint: str) -> None:
+    `reached`: the variables by which a job reaches this engine.
+    """
+
+    def __init__(self, state: Path, settings: EngineSettings, objects: ObjectStore, reached: Mapping[str, str]) -> None:
         self._changed = threading.Condition(threading.Lock())
         self._service = Service(settings.service, random.Random(settings.seed))
         self._batch = Batch(self._service, lambda payload: rules.validated("CreateTrainingJob", payload))
@@ -44,13 +47,12 @@ class Control:
         self._series = Series(settings.service.account, settings.service.region)
         self._closed = False
         options = {
-            "region": settings.service.region,
             "stop_grace_s": settings.service.stop_grace_s,
             "private_opt_ml": settings.private_opt_ml,
             "images": settings.images,
             "hot": settings.hot,
         }
-        self.machine = Machine(state, objects, self, endpoint, options)
+        self.machine = Machine(state, objects, self, reached, options)
 
     def start(self) -> None:
         """Take up what an earlier engine left, then let time pass."""

@@ -260,8 +260,11 @@ def fast_file_channels(request: Mapping[str, Any]) -> list[str]:
     return [channel["ChannelName"] for channel in channels if channel.get("InputMode", default) == "FastFile"]
 
 
-def environment(view: JobView, folder: JobFolder, root: str, region: str, endpoint: str, shims: Path) -> dict[str, str]:
-    """The environment of a container: never the engine's own, never the user's credentials."""
+def environment(view: JobView, folder: JobFolder, root: str, reached: Mapping[str, str], shims: Path) -> dict[str, str]:
+    """The environment of a container: never the engine's own, never the user's credentials.
+
+    `reached`: the variables by which it reaches the engine.
+    """
     passed = {k: v for k, v in os.environ.items() if _PASSED.fullmatch(k)}
     path = os.pathsep.join([*_interpreter_path(shims), os.environ.get("PATH", os.defpath)])
     platform = {
@@ -270,11 +273,7 @@ def environment(view: JobView, folder: JobFolder, root: str, region: str, endpoi
         "PYTHONUNBUFFERED": "1",
         "TRAINING_JOB_NAME": view.name,
         "TRAINING_JOB_ARN": view.arn,
-        "AWS_REGION": region,
-        "AWS_DEFAULT_REGION": region,
-        "AWS_ACCESS_KEY_ID": "local-engine",
-        "AWS_SECRET_ACCESS_KEY": "local-engine",
-        "AWS_ENDPOINT_URL": endpoint,
+        **reached,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
     if view.keeps_pool:

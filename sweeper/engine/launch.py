@@ -4,41 +4,70 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
+import hmac
 import http.client
 import json
 import os
 import selectors
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import IO, Any
 
+from sweeper.engine.credentials import KeyPair, client_environment
 from sweeper.engine.settings import EngineSettings
 from sweeper.errors import EngineError
+from sweeper.interpreter import module_command
+from sweeper.whole import private_folder
 
+SERVICE = "sweeper"
+"""What requests to an engine itself are signed for."""
+PROOF = "X-Engine-Proof"
 _LOG_TAIL = 2000
 
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """Where an engine answers, and as whom. `id`: another one for every process that has ever served a folder."""
+    """Where an engine answers, as whom, and to whom. `id`: another one for every process that has served a folder."""
 
     id: str
     url: str
     account: str
     region: str
     pid: int
+    access_key: str
+    secret_key: str = field(repr=False)
+
+    @classmethod
+    def of(cls, identity: Mapping[str, Any]) -> EngineInfo:
+        """The engine of this engine.json."""
+        return cls(**{known.name: identity[known.name] for known in fields(cls)})
+
+    @property
+    def client_options(self) -> dict[str, str]:
+        """What `boto3.client(service, ...)` takes to reach it."""
+        return {
+            "endpoint_url": self.url,
+            "region_name": self.region,
+            "aws_access_key_id": self.access_key,
+            "aws_secret_access_key": self.secret_key,
+        }
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The variables that point any client of AWS at it."""
+        return client_environment(self.url, self.region, KeyPair(self.access_key, self.secret_key))
 
 
 def ensure(state_dir: Path, settings: EngineSettings | Mapping[str, Any] = {}, timeout_s: float = 60) -> EngineInfo:  # noqa: B006 - read only
     """The engine of this folder, started if it does not run. Settings count for an engine that is started now."""
     state = state_dir.absolute()
     if (found := _running(state)) is not None:
-        return _info(found)
-    state.mkdir(parents=True, exist_ok=True)
+        return EngineInfo.of(found)
+    private_folder(state)
     with _one_at_a_time(state, timeout_s):
         found = _running(state)
         if found is None:
@@ -46,22 +75,19 @@ def ensure(state_dir: Path, settings: EngineSettings | Mapping[str, Any] = {}, t
             found = _running(state)
     if found is None:
         raise EngineError(f"the local engine ended as soon as it had started{_tail(state)}")
-    return _info(found)
+    return EngineInfo.of(found)
 
 
 def still_runs(state_dir: Path, info: EngineInfo) -> bool:
     """Does the engine that was found before hold this folder still? Only files are asked: it may be asked often."""
     known = _named(state_dir)
-    if known is None or (known["id"], known["url"]) != (info.id, info.url):
-        return False
-    try:
-        with (state_dir / "engine.lock").open("rb") as lock:
-            fcntl.flock(lock.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False  # nobody holds the lock
+    return known is not None and (known["id"], known["url"]) == (info.id, info.url) and _held(state_dir)
+
+
+def find(state_dir: Path) -> EngineInfo | None:
+    """The engine of this folder; None when none runs."""
+    found = _running(state_dir.absolute())
+    return None if found is None else EngineInfo.of(found)
 
 
 def status(state_dir: Path) -> dict[str, Any] | None:
@@ -73,10 +99,10 @@ def status(state_dir: Path) -> dict[str, Any] | None:
 def stop(state_dir: Path, timeout_s: float = 180) -> bool:
     """Stop the running jobs, release the pools, end the engine; False when none ran. Raises EngineError."""
     state = state_dir.absolute()
-    found = _running(state)
+    found = _living(state)
     if found is None:
         return False
-    if _ask(found, "POST", "/_engine/stop", timeout_s=30) is None and _running(state) is not None:
+    if _ask(found, "POST", "/_engine/stop", timeout_s=30) is None and _held(state):
         raise EngineError(f"the local engine (process {found['pid']}) did not take the request to stop{_tail(state)}")
     with (state / "engine.lock").open("rb") as lock, contextlib.ExitStack() as stack:
         if not _lock(lock.fileno(), timeout_s):
@@ -86,10 +112,22 @@ def stop(state_dir: Path, timeout_s: float = 180) -> bool:
 
 
 def _running(state: Path) -> dict[str, Any] | None:
-    """The engine that engine.json names, if it answers and is that one."""
+    """The engine that holds this folder, if it answers and proves to be that one."""
+    known = _living(state)
+    return known if known and _ask(known, "GET", "/_engine/health", timeout_s=10) is not None else None
+
+
+def _living(state: Path) -> dict[str, Any] | None:
+    """The engine that engine.json names, if it holds the folder: whoever listens where a dead one was is not asked."""
     known = _named(state)
-    health = known and _ask(known, "GET", "/_engine/health", timeout_s=10)
-    return known if known and health and health.get("id") == known["id"] else None
+    if known is None or not _held(state):
+        return None
+    if not {"access_key", "secret_key"} <= known.keys():
+        raise EngineError(
+            f"an engine of an earlier version of sweeper runs on {state} (process {known.get('pid')}): "
+            f"its jobs go on without it; end it with `kill {known.get('pid')}`"
+        )
+    return known
 
 
 def _named(state: Path) -> dict[str, Any] | None:
@@ -101,26 +139,59 @@ def _named(state: Path) -> dict[str, Any] | None:
     return known
 
 
-def _ask(engine: Mapping[str, Any], method: str, path: str, timeout_s: float) -> dict[str, Any] | None:
-    host = engine["url"].rpartition("/")[2]
-    connection = http.client.HTTPConnection(host, timeout=timeout_s)
+def _held(state: Path) -> bool:
+    """Does an engine hold this folder? Its lock ends with it, however it ends."""
     try:
-        connection.request(method, path, headers={"X-Engine-Secret": engine["secret"]})
+        with (state / "engine.lock").open("rb") as lock:
+            fcntl.flock(lock.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def proof(pair: KeyPair, authorization: str, answer: bytes) -> str:
+    """What only one who knows the secret can say of an answer to a request that is signed so."""
+    told = authorization.encode() + b"\n" + answer
+    return hmac.new(pair.secret_key.encode(), told, hashlib.sha256).hexdigest()
+
+
+def _ask(engine: Mapping[str, Any], method: str, path: str, timeout_s: float) -> dict[str, Any] | None:
+    """Its answer; None when it gives none, or another one does. The secret stays here: requests are signed with it."""
+    pair = KeyPair(engine["access_key"], engine["secret_key"])
+    headers = _signed(engine["url"], method, path, engine["region"], pair)
+    connection = http.client.HTTPConnection(engine["url"].rpartition("/")[2], timeout=timeout_s)
+    try:
+        connection.request(method, path, headers=headers)
         answer = connection.getresponse()
-        body = json.loads(answer.read())
-    except (OSError, http.client.HTTPException, ValueError):
+        text = answer.read()
+        proven = hmac.compare_digest(answer.headers.get(PROOF, ""), proof(pair, headers["Authorization"], text))
+        body = json.loads(text) if proven and answer.status == 200 else None
+    except (OSError, http.client.HTTPException, ValueError, TypeError):
         return None
     finally:
         connection.close()
-    return body if answer.status == 200 and isinstance(body, dict) else None
+    return body if isinstance(body, dict) else None
+
+
+def _signed(url: str, method: str, path: str, region: str, pair: KeyPair) -> dict[str, str]:
+    """The headers of a request without a body."""
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    request = AWSRequest(method, url + path)
+    SigV4Auth(Credentials(pair.access_key, pair.secret_key), SERVICE, region).add_auth(request)
+    return dict(request.headers.items())
 
 
 def _start(state: Path, settings: EngineSettings | Mapping[str, Any], timeout_s: float) -> None:
     """Start a detached engine and wait for its line."""
     values = settings.to_mapping() if isinstance(settings, EngineSettings) else dict(settings)
     reader, writer = os.pipe()
-    command = [sys.executable, "-m", "sweeper.engine.server", "--state-dir", str(state)]
-    command += ["--settings", json.dumps(values), "--ready-fd", str(writer), "--wait-lock-s", "5"]
+    command = module_command("sweeper.engine.server", "--state-dir", str(state), "--settings", json.dumps(values))
+    command += ["--ready-fd", str(writer), "--wait-lock-s", "5"]
     try:
         with _private(state / "engine.log") as log:
             process = subprocess.Popen(
@@ -154,10 +225,6 @@ def _tail(state: Path) -> str:
         return ""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return f": {lines[-1]} (see {state / 'engine.log'})" if lines else ""
-
-
-def _info(engine: Mapping[str, Any]) -> EngineInfo:
-    return EngineInfo(engine["id"], engine["url"], engine["account"], engine["region"], engine["pid"])
 
 
 @contextlib.contextmanager

@@ -96,9 +96,16 @@ def _blocked(signals: Iterable[signal.Signals]) -> Iterator[None]:
 class Machine:
     """Threads and processes. Effects are taken one by one in order; what is slow gets a thread of its own."""
 
-    def __init__(self, state: Path, objects: ObjectStore, reports: Reports, endpoint: str, options: Mapping[str, Any]):
+    def __init__(
+        self,
+        state: Path,
+        objects: ObjectStore,
+        reports: Reports,
+        reached: Mapping[str, str],
+        options: Mapping[str, Any],
+    ) -> None:
         self._state, self._objects, self._reports = state, objects, reports
-        self._endpoint, self._options = endpoint, options
+        self._reached, self._options = reached, options
         self._effects: queue.SimpleQueue[Effect] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._scanning = threading.Lock()
@@ -238,8 +245,7 @@ class Machine:
         private = self.isolation is not Isolation.NONE
         root = folders.OPT_ML if private else folders.plain_root(folder.ml)
         argv = self._command(view, folder, root)
-        region = str(self._options["region"])
-        variables = folders.environment(view, folder, root, region, self._endpoint, self._state / "bin")
+        variables = folders.environment(view, folder, root, self._reached, self._state / "bin")
         stopping = view.request.get("StoppingCondition", {})
         if view.request.get("EnableNetworkIsolation") and not private:
             folder.say("EnableNetworkIsolation is not applied: this machine gives a job no network of its own")

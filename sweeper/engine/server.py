@@ -7,7 +7,6 @@ import fcntl
 import json
 import logging
 import os
-import secrets
 import signal
 import socket
 import threading
@@ -19,14 +18,18 @@ from typing import Any
 
 from werkzeug.serving import BaseWSGIServer
 
-from sweeper.engine import disk, logs, quotas
+from sweeper.engine import credentials, disk, logs, quotas
 from sweeper.engine.application import Admin, Application, Part
 from sweeper.engine.control import Control
+from sweeper.engine.credentials import client_environment
+from sweeper.engine.gate import Gate
+from sweeper.engine.launch import EngineInfo
 from sweeper.engine.logs import TrainingLogs
 from sweeper.engine.quotas import Quotas
 from sweeper.engine.s3 import ObjectStore
 from sweeper.engine.settings import EngineSettings
 from sweeper.engine.wire import Environ, StartResponse, listen
+from sweeper.whole import private_folder, write_atomically
 
 _LOG = logging.getLogger(__name__)
 _DISK_EVERY_S = 60.0
@@ -37,15 +40,18 @@ class EngineProcess:
 
     def __init__(self, state: Path, settings: EngineSettings) -> None:
         self._state, self._settings = state, settings
-        self._objects = ObjectStore(_folder(state / "s3"), settings.service.account)
+        self._objects = ObjectStore(private_folder(state / "s3"), settings.service.account)
         self._ended = threading.Event()
         self.server: BaseWSGIServer = listen(self._dispatch, settings.port or _port_of_last_time(state))
         (state / "port").write_text(str(self.server.server_port), encoding="ascii")
         self.url = f"http://127.0.0.1:{self.server.server_port}"
-        self._control = Control(state, settings, self._objects, self.url)
+        pair = credentials.kept(state)
+        reached = client_environment(self.url, settings.service.region, pair)
+        self._control = Control(state, settings, self._objects, reached)
         self.identity = {
             "id": uuid.uuid4().hex,
-            "secret": secrets.token_hex(16),
+            "access_key": pair.access_key,
+            "secret_key": pair.secret_key,
             "pid": os.getpid(),
             "url": self.url,
             "started": time.time(),
@@ -57,8 +63,13 @@ class EngineProcess:
             logs.TARGET: TrainingLogs(self._control, self._log_of, settings.service.arn_prefix),
             quotas.TARGET: Quotas(settings.service),
         }
-        admin = Admin(self.identity, self._status, self._stop)
-        self._app = Application(self._control, self._objects, parts, admin, settings.service.account)
+        admin = Admin(pair, self._status, self._stop)
+        self._app = Application(Gate(pair), self._control, self._objects, parts, admin, settings.service.account)
+
+    @property
+    def info(self) -> EngineInfo:
+        """What who has started it needs to know."""
+        return EngineInfo.of(self.identity)
 
     def _log_of(self, name: str) -> Path:
         return self._control.machine.folder(name).log
@@ -71,7 +82,7 @@ class EngineProcess:
         self._objects.restore()
         self._control.start()
         threading.Thread(target=self.server.serve_forever, name="http", daemon=True).start()
-        _write_private(self._state / "engine.json", json.dumps(self.identity))
+        write_atomically(self._state / "engine.json", json.dumps(self.identity))
         ready()
         looked = 0.0
         while not self._ended.wait(min(1.0, max(0.05, self._settings.idle_s / 4))):
@@ -115,7 +126,7 @@ class EngineProcess:
     def _status(self) -> dict[str, Any]:
         running, pools = self._control.busy()
         return {
-            **{k: v for k, v in self.identity.items() if k != "secret"},
+            **{k: v for k, v in self.identity.items() if k not in ("access_key", "secret_key")},
             "jobs_running": running,
             "pools_alive": pools,
             "isolation": self._control.machine.isolation.value,
@@ -138,21 +149,9 @@ def _port_of_last_time(state: Path) -> int:
     return port
 
 
-def _folder(path: Path) -> Path:
-    path.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-def _write_private(path: Path, text: str) -> None:
-    draft = path.with_name(path.name + ".tmp")
-    draft.touch(mode=0o600)
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
-
-
 def _hold_state(state: Path, wait_s: float) -> int | None:
     """The lock that makes this engine the only one on its folder; None when another has it."""
-    fd = os.open(_folder(state) / "engine.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fd = os.open(private_folder(state) / "engine.lock", os.O_RDWR | os.O_CREAT, 0o600)
     end = time.monotonic() + wait_s
     while True:
         try:

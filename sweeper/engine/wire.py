@@ -13,6 +13,8 @@ from werkzeug.serving import BaseWSGIServer, make_server
 _LOG = logging.getLogger(__name__)
 _IN_MEMORY = 1 << 20
 _BLOCK = 1 << 20
+HEADERS = "sweeper.headers"
+"""In the environment of a request: its headers as they came, which WSGI's own names cannot tell."""
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
@@ -32,6 +34,7 @@ class Handler(MotoRequestHandler):
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.wfile.flush()
         environ = self.make_environ()
+        environ[HEADERS] = self.headers
         with tempfile.SpooledTemporaryFile(_IN_MEMORY) as body:
             try:
                 self._read_body(environ, body)

@@ -30,7 +30,7 @@ class Wire(Clients):
     """Real boto3 clients whose wire is one twin after another; one attempt a call, so that botocore never sleeps."""
 
     def __init__(self) -> None:
-        super().__init__(Endpoint.local("http://twin.invalid", "us-east-1"))
+        super().__init__(Endpoint("http://twin.invalid", "us-east-1", access_key="twin", secret_key="twin"))
         self.hook = Hook(Twin())
 
     def _make(self, service: str, attempts: int, patience_s: float) -> Any:

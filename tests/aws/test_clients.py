@@ -22,7 +22,7 @@ REQUEST = {
 def test_an_answer_that_is_no_answer_leaves_the_outcome_unknown() -> None:
     """A 200 with garbage in it is LOST: the job may exist, and Describe decides."""
     twin = Twin(faults=Faults(garbage=1.0))
-    clients = Clients(Endpoint.local("http://127.0.0.1:1", "us-east-1"))
+    clients = Clients(Endpoint("http://127.0.0.1:1", "us-east-1", access_key="x", secret_key="x"))
     attach(clients.once, twin)
     with pytest.raises(ApiError) as caught:
         SageMakerApi(lambda: clients).create_training_job(REQUEST)

@@ -21,7 +21,7 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
     """A bucket on a local engine."""
     folder: Path = tmp_path_factory.mktemp("engine")
     info = start_engine(folder)
-    made = Clients(Endpoint.local(info.url, info.region))
+    made = Clients(Endpoint.local(info))
     made.client("s3").create_bucket(Bucket="leases")
     yield made
     launch.stop(folder)
@@ -87,7 +87,7 @@ def test_an_unreachable_bucket_costs_the_lease_only_after_three_heartbeats(clien
     """A heartbeat that cannot be written is forgiven until the next runner might have taken over."""
     lease = a_lease(clients, "five")
     lease.acquire()
-    lease.clients = lambda: Clients(Endpoint.local("http://127.0.0.1:9", "us-east-1"))
+    lease.clients = lambda: Clients(Endpoint("http://127.0.0.1:9", "us-east-1", access_key="x", secret_key="x"))
     lease.__dict__.pop("_s3", None)
     lease.clock.sleep(HEARTBEAT_S + 1)
     assert lease.beat()

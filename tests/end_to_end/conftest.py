@@ -117,7 +117,7 @@ class Project:
     def jobs(self, name: str = "") -> list[dict[str, Any]]:
         """The training jobs whose names contain this, oldest first, as Describe shows them."""
         info = launch.ensure(self.root / ".sweeper/engine")
-        client = sagemaker(info.url)
+        client = sagemaker(info)
         pages = client.get_paginator("list_training_jobs").paginate(
             SortBy="CreationTime", SortOrder="Ascending", **({"NameContains": name} if name else {})
         )
@@ -130,11 +130,9 @@ class Project:
 
 
 @cache
-def sagemaker(url: str) -> Any:
-    """A client of the engine that answers there."""
-    return boto3.client(
-        "sagemaker", endpoint_url=url, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
-    )
+def sagemaker(engine: launch.EngineInfo) -> Any:
+    """A client of this engine."""
+    return boto3.client("sagemaker", **engine.client_options)  # type: ignore[call-overload]
 
 
 def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 60) -> Any:

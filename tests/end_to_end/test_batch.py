@@ -16,7 +16,7 @@ QUEUE = ("backend=batch", "backend.queue=team")
 def service_jobs(project: Project) -> list[dict[str, Any]]:
     """Every job of the queue, oldest first."""
     info = launch.ensure(project.root / ".sweeper/engine")
-    batch = Clients(Endpoint.local(info.url, info.region)).client("batch")
+    batch = Clients(Endpoint.local(info)).client("batch")
     every = [{"name": "AFTER_CREATED_AT", "values": ["0"]}]
     return list(reversed(batch.list_service_jobs(jobQueue="team", filters=every)["jobSummaryList"]))
 

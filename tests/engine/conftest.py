@@ -9,7 +9,10 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 
 from sweeper.engine import launch
 from tests.forked import start_engine
@@ -23,21 +26,25 @@ SPOT = {"spot_interruptions": [0.4, 0.3, 0.3], "spot_wait_s": 0.05}
 class Clients:
     """boto3 clients of one engine, and what tests do with them all the time."""
 
-    def __init__(self, url: str, state_dir: Path) -> None:
-        self.state_dir = state_dir
+    def __init__(self, engine: launch.EngineInfo, state_dir: Path) -> None:
+        self.engine, self.url, self.state_dir = engine, engine.url, state_dir
+        self.sagemaker, self.s3, self.logs, self.sts = map(self.client, ("sagemaker", "s3", "logs", "sts"))
 
-        def client(service: str) -> Any:
-            return boto3.client(
-                service,  # type: ignore[call-overload]
-                endpoint_url=url,
-                region_name="us-east-1",
-                aws_access_key_id="test",
-                aws_secret_access_key="test",
-                config=Config(retries={"mode": "standard", "total_max_attempts": 1}),
-            )
+    def client(self, service: str, **changes: Any) -> Any:
+        """A client of any service, with the engine's credentials; it sends each call once."""
+        once = Config(retries={"mode": "standard", "total_max_attempts": 1})
+        make: Any = boto3.client
+        return make(service, **{**self.engine.client_options, "config": once, **changes})
 
-        self.url = url
-        self.sagemaker, self.s3, self.logs, self.sts = map(client, ("sagemaker", "s3", "logs", "sts"))
+    def signed(
+        self, method: str, path: str, body: bytes = b"", service: str = "sagemaker", **headers: str
+    ) -> dict[str, str]:
+        """The headers of a raw request, with its signature."""
+        request = AWSRequest(method, self.url + path, headers, body)
+        SigV4Auth(Credentials(self.engine.access_key, self.engine.secret_key), service, self.engine.region).add_auth(
+            request
+        )
+        return dict(request.headers.items())
 
     def describe(self, name: str) -> dict[str, Any]:
         """DescribeTrainingJob."""
@@ -111,7 +118,7 @@ def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _serve(state_dir: Path, **settings: Any) -> Iterator[Clients]:
     info = start_engine(state_dir, {**FAST, **SPOT, **settings})
-    found = Clients(info.url, state_dir)
+    found = Clients(info, state_dir)
     found.s3.create_bucket(Bucket="bucket")
     yield found
     launch.stop(state_dir)

@@ -8,9 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.validate import validate_parameters
 
@@ -25,14 +23,7 @@ CAPACITY = [{"maxCapacity": 1, "capacityUnit": "NUM_INSTANCES"}]
 @pytest.fixture(scope="module")
 def batch(clients: Clients) -> Any:
     """A client whose every answer is held to botocore's output shapes and constraints."""
-    client: Any = boto3.client(
-        "batch",
-        endpoint_url=clients.url,
-        region_name="us-east-1",
-        aws_access_key_id="x",
-        aws_secret_access_key="x",
-        config=Config(retries={"mode": "standard", "total_max_attempts": 1}),
-    )
+    client = clients.client("batch")
 
     def check(model: Any, parsed: dict[str, Any], **_: Any) -> None:
         if "Error" not in parsed and model.output_shape is not None:

@@ -94,14 +94,10 @@ def behave(request: dict[str, Any], _: object) -> Script:
 
 def client(**options: Any) -> Any:
     """A SageMaker client that sends each call once."""
-    return boto3.client(
-        "sagemaker",
-        region_name="us-east-1",
-        aws_access_key_id="x",
-        aws_secret_access_key="x",
-        config=Config(retries={"mode": "standard", "total_max_attempts": 1}),
-        **options,
-    )
+    nobody = {"region_name": "us-east-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
+    once = Config(retries={"mode": "standard", "total_max_attempts": 1})
+    make: Any = boto3.client
+    return make("sagemaker", config=once, **{**nobody, **options})
 
 
 @pytest.fixture(scope="module")
@@ -109,10 +105,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
     """The engine, with quotas of its own."""
     state: Path = tmp_path_factory.mktemp("contract")
     info = start_engine(state, {**SETTINGS, "stop_grace_s": 1.0})
-    boto3.client(
-        "s3", endpoint_url=info.url, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
-    ).create_bucket(Bucket="bucket")
-    yield Subject("http", client(endpoint_url=info.url), time.sleep)
+    boto3.client("s3", **info.client_options).create_bucket(Bucket="bucket")  # type: ignore[call-overload]
+    yield Subject("http", client(**info.client_options), time.sleep)
     launch.stop(state)
 
 

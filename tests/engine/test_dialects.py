@@ -225,7 +225,7 @@ def test_an_image_without_entrypoint_runs_what_the_settings_say(tmp_path: Path) 
     program = tmp_path / "program.py"
     program.write_text(TELL)
     info = start_engine(tmp_path / "state", {"images": {"*/mine:*": ["python3", str(program)]}})
-    clients = Clients(info.url, tmp_path / "state")
+    clients = Clients(info, tmp_path / "state")
     try:
         clients.s3.create_bucket(Bucket="bucket")
         for name, image in (("byo", "1.dkr.ecr/mine:1"), ("unknown", "1.dkr.ecr/other:1")):

@@ -18,7 +18,7 @@ def test_above_the_cap_the_oldest_ended_jobs_lose_what_they_left(tmp_path: Path)
         "(root / 'model/weights').write_bytes(os.urandom(1 << 20))\n"
     )
     info = start_engine(tmp_path, FAST)
-    clients = Clients(info.url, tmp_path)
+    clients = Clients(info, tmp_path)
     clients.s3.create_bucket(Bucket="bucket")
     for name in ("old", "new"):
         clients.run(name, script)
@@ -26,7 +26,7 @@ def test_above_the_cap_the_oldest_ended_jobs_lose_what_they_left(tmp_path: Path)
     launch.stop(tmp_path)
     cap = disk.used(tmp_path) - 1000
     info = start_engine(tmp_path, {**FAST, "disk_cap_bytes": cap})
-    clients = Clients(info.url, tmp_path)
+    clients = Clients(info, tmp_path)
     try:
         wait_for(lambda: "outputs of old" in (tmp_path / "engine.log").read_text())
         assert [path.name for path in (tmp_path / "jobs").iterdir()] == ["new"]

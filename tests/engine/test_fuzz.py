@@ -38,7 +38,7 @@ OPERATIONS = sorted(Service().operations)
 def post(clients: Clients, target: str, body: bytes, **headers: str) -> tuple[int, Any]:
     """One raw request; the status and the parsed answer."""
     connection = http.client.HTTPConnection(clients.url.rpartition("/")[2], timeout=10)
-    connection.request("POST", "/", body, {"X-Amz-Target": target, **headers})
+    connection.request("POST", "/", body, clients.signed("POST", "/", body, **{"X-Amz-Target": target, **headers}))
     answer = connection.getresponse()
     text = answer.read()
     connection.close()
@@ -267,7 +267,8 @@ def test_one_connection_serves_many_requests(clients: Clients) -> None:
     connection.connect()
     first = connection.sock
     for body in (b"{}", b"{", b"x" * 1000, b"{}"):
-        connection.request("POST", "/", body, {"X-Amz-Target": "SageMaker.ListTrainingJobs"})
+        signed = clients.signed("POST", "/", body, **{"X-Amz-Target": "SageMaker.ListTrainingJobs"})
+        connection.request("POST", "/", body, signed)
         connection.getresponse().read()
         assert connection.sock is first
     connection.close()

@@ -54,7 +54,7 @@ def free(lock: IO[bytes]) -> bool:
 def start(folder: Path) -> tuple[Clients, int]:
     """The folder's engine: clients and process id."""
     info = start_engine(folder, FAST)
-    return Clients(info.url, folder), info.pid
+    return Clients(info, folder), info.pid
 
 
 def test_the_same_engine_is_found_again(folder: Path) -> None:
@@ -263,10 +263,10 @@ def test_stop_ends_jobs_and_pools_first(folder: Path) -> None:
 
 def test_a_stop_that_the_engine_does_not_take_is_told_at_once(folder: Path) -> None:
     """With a secret that is not the engine's the request is refused, and nobody waits for an end."""
-    start(folder)
+    _, pid = start(folder)
     known = (folder / "engine.json").read_text()
-    (folder / "engine.json").write_text(json.dumps({**json.loads(known), "secret": "another"}))
-    with pytest.raises(EngineError, match="did not take the request to stop"):
+    (folder / "engine.json").write_text(json.dumps({**json.loads(known), "secret_key": "another"}))
+    with pytest.raises(EngineError, match=rf"process {pid}\) did not take the request to stop"):
         launch.stop(folder)
     (folder / "engine.json").write_text(known)
 
@@ -317,7 +317,7 @@ LOSSES = [
 def test_faults_reach_a_real_client_over_http(folder: Path, faults: dict[str, float], text: str, applied: bool) -> None:
     """What the settings ask for goes wrong on the wire itself; the engine's own record tells what was applied."""
     info = start_engine(folder, {**FAST, "faults": faults})
-    clients = Clients(info.url, folder)
+    clients = Clients(info, folder)
     with pytest.raises((ClientError, BotoCoreError, KeyError), match=text):
         # botocore takes an answer that is no JSON for one without members
         clients.sagemaker.create_training_job(**request("fault"))["TrainingJobArn"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -19,12 +18,6 @@ SUBMIT = {"jobName": "x", "jobQueue": "q", "serviceJobType": "SAGEMAKER_TRAINING
 def denying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
     """An engine that denies."""
     yield from _serve(tmp_path_factory.mktemp("denying"), deny=DENIED, keep_alive_below_s=1800)
-
-
-def client(clients: Clients, service: str) -> Any:
-    """A client of any service."""
-    keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
-    return boto3.client(service, endpoint_url=clients.url, region_name="us-east-1", **keys)  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize(
@@ -43,7 +36,7 @@ def test_what_is_denied_is_refused_by_name(
 ) -> None:
     """AccessDenied, with the action, whatever the request is about."""
     with pytest.raises(ClientError, match="not authorized to perform") as refused:
-        client(denying, service)._make_api_call(operation, params)
+        denying.client(service)._make_api_call(operation, params)
     assert refused.value.response["Error"]["Code"] in ("AccessDenied", "AccessDeniedException")
     assert operation in refused.value.response["Error"]["Message"]
 
@@ -61,7 +54,7 @@ def test_the_simulator_says_what_the_services_do(denying: Clients) -> None:
 
     def decision(action: str, keep_alive: str | None = None) -> tuple[str, list[str]]:
         entry = {"ContextKeyName": "sagemaker:KeepAlivePeriod", "ContextKeyType": "numeric"}
-        answer = client(denying, "iam").simulate_principal_policy(
+        answer = denying.client("iam").simulate_principal_policy(
             PolicySourceArn="arn:aws:iam::123456789012:role/x",
             ActionNames=[action],
             ContextEntries=[] if keep_alive is None else [{**entry, "ContextKeyValues": [keep_alive]}],

@@ -6,7 +6,6 @@ import sqlite3
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -18,20 +17,9 @@ from .conftest import Clients
 GROUP = "/aws/sagemaker/TrainingJobs"
 
 
-def client(clients: Clients, service: str) -> Any:
-    """A client of any service of the engine."""
-    return boto3.client(
-        service,  # type: ignore[call-overload]
-        endpoint_url=clients.url,
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
-
-
 def test_quotas_have_defaults_and_applied_values(clients: Clients) -> None:
     """ListServiceQuotas leaves out what was never applied; the defaults list has every type and use."""
-    quotas = client(clients, "service-quotas")
+    quotas = clients.client("service-quotas")
     applied = quotas.list_service_quotas(ServiceCode="sagemaker")["Quotas"]
     assert applied == []
     pages = quotas.get_paginator("list_aws_default_service_quotas").paginate(ServiceCode="sagemaker")
@@ -47,7 +35,7 @@ def test_quotas_have_defaults_and_applied_values(clients: Clients) -> None:
 
 def test_every_policy_is_allowed(clients: Clients) -> None:
     """The engine allows everything and takes any role: SimulatePrincipalPolicy and GetRole say so."""
-    iam = client(clients, "iam")
+    iam = clients.client("iam")
     answer = iam.simulate_principal_policy(
         PolicySourceArn="arn:aws:iam::123456789012:role/x",
         ActionNames=["sagemaker:CreateTrainingJob", "sagemaker:UpdateTrainingJob"],
@@ -69,7 +57,7 @@ def test_cloudwatch_has_the_series_of_a_metric(clients: Clients) -> None:
     definitions = {"MetricDefinitions": [{"Name": "loss", "Regex": "loss=([0-9.]+)"}]}
     clients.run("series", "for x in (3, 2, 1): print(f'loss={x}')", algorithm=definitions)
     clients.ended("series")
-    watch = client(clients, "cloudwatch")
+    watch = clients.client("cloudwatch")
     now = datetime.now(timezone.utc)
     asked: dict[str, Any] = {
         "Namespace": GROUP,
@@ -254,13 +242,7 @@ def test_multipart_uploads_and_conditions(clients: Clients) -> None:
 def test_buckets_may_be_named_in_the_host(clients: Clients) -> None:
     """A client with the address `localhost` puts the bucket into the host's name; its objects are kept all the same."""
     port = clients.url.rpartition(":")[2]
-    s3 = boto3.client(
-        "s3",
-        endpoint_url=f"http://localhost:{port}",
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
+    s3 = clients.client("s3", endpoint_url=f"http://localhost:{port}")
     s3.put_object(Bucket="bucket", Key="by/host", Body=b"x")
     assert clients.s3.get_object(Bucket="bucket", Key="by/host")["Body"].read() == b"x"
     with sqlite3.connect(clients.state_dir / "s3/index.db") as index:

@@ -19,7 +19,7 @@ def test_jobs_stopped_at_any_moment_all_end(tmp_path: Path) -> None:
     """A stop may come before, while and after a container starts; every job ends, no pool is left, none fails of it."""
     info = start_engine(tmp_path, FAST)
     rng = random.Random(1)
-    clients = Clients(info.url, tmp_path)
+    clients = Clients(info, tmp_path)
     clients.s3.create_bucket(Bucket="bucket")
 
     def one(number: int) -> str:

@@ -1,0 +1,361 @@
+"""Whose request is it? Its signature is computed again by botocore's own signers, with the secret that we know.
+
+In a header or in the URL, by version 4 or, as boto3 presigns for S3 by default, by version 2. A request that says
+nothing, says it too late or says it of another body is nobody's.
+"""
+
+from __future__ import annotations
+
+import calendar
+import hashlib
+import hmac
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from email.utils import mktime_tz, parsedate_tz
+from enum import Enum
+from functools import lru_cache
+from http.client import HTTPMessage
+from typing import IO, Any
+from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlsplit
+
+from botocore.auth import HmacV1Auth, S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth
+from botocore.credentials import Credentials
+
+SKEW_S = 15 * 60.0
+"""As S3: how far a request's time may be from ours."""
+EXPIRES_MAX_S = 7 * 86400
+_V4 = re.compile(r"AWS4-HMAC-SHA256\s+(.+)", re.DOTALL)
+_V2 = re.compile(r"AWS ([^:\s]+):(\S+)")
+_HASH = re.compile(r"[0-9a-f]{64}")
+_UNHASHED = frozenset(
+    {
+        "UNSIGNED-PAYLOAD",
+        "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
+    }
+)
+"""What S3's clients say in place of a body's hash: then the signature is of everything else."""
+_BLOCK = 1 << 20
+SecretOf = Callable[[str], str | None]
+
+
+class Flaw(Enum):
+    """Why a request is nobody's."""
+
+    MISSING = "the request is not signed"
+    UNKNOWN_KEY = "nobody knows its access key"
+    MISMATCH = "the signature is not that of the request"
+    SKEWED = "the request is signed for another time"
+    EXPIRED = "the URL was good for a time that has passed"
+    BODY = "the body is not the one that was signed"
+
+
+class SignatureError(Exception):
+    """The request is nobody's. `service`: what it says that it is for, as far as it can be seen."""
+
+    def __init__(self, flaw: Flaw, service: str = "") -> None:
+        super().__init__(flaw.value)
+        self.flaw, self.service = flaw, service
+
+
+@dataclass(frozen=True)
+class Received:
+    """A request as it came: path and query as they were on the wire, every header under its own name."""
+
+    method: str
+    target: str
+    headers: HTTPMessage
+    body: IO[bytes]
+    bucket_in_host: str = ""
+
+    @property
+    def path(self) -> str:
+        """Before the question mark, still quoted."""
+        return self.target.partition("?")[0]
+
+    @property
+    def query(self) -> str:
+        """After it, still quoted."""
+        return self.target.partition("?")[2]
+
+
+@dataclass(frozen=True)
+class Signed:
+    """What a request is signed for, and with which key."""
+
+    access_key: str
+    region: str
+    service: str
+
+
+def verified(request: Received, secret_of: SecretOf, now: float) -> Signed:
+    """What this request is signed for. Raises SignatureError."""
+    authorization = request.headers.get("Authorization", "")
+    if found := _V4.fullmatch(authorization):
+        return _header_v4(request, dict(_pairs(found[1])), secret_of, now)
+    if found := _V2.fullmatch(authorization):
+        return _header_v2(request, found[1], found[2], secret_of, now)
+    asked = dict(parse_qsl(request.query, keep_blank_values=True))
+    if not authorization and "X-Amz-Signature" in asked:
+        return _url_v4(request, asked, secret_of, now)
+    if not authorization and "Signature" in asked and "AWSAccessKeyId" in asked:
+        return _url_v2(request, asked, secret_of, now)
+    raise SignatureError(Flaw.MISSING)
+
+
+# ---------------------------------------------------------------------- version 4
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What version 4 signs for: `KEY/DATE/REGION/SERVICE/aws4_request`."""
+
+    access_key: str
+    date: str
+    region: str
+    service: str
+
+    @classmethod
+    def parse(cls, text: str) -> Scope:
+        """Raises SignatureError."""
+        parts = text.rsplit("/", 4)
+        if len(parts) != 5 or parts[4] != "aws4_request":
+            raise SignatureError(Flaw.MISSING)
+        return cls(*parts[:4])
+
+    @property
+    def signed(self) -> Signed:
+        """What it is signed for, if the signature holds."""
+        return Signed(self.access_key, self.region, self.service.lower())
+
+    def key(self, secret_of: SecretOf) -> bytes:
+        """What such a request is signed with. Raises SignatureError."""
+        secret = secret_of(self.access_key)
+        if secret is None:
+            raise SignatureError(Flaw.UNKNOWN_KEY, self.service)
+        return _signing_key(secret, self.date, self.region, self.service)
+
+
+@lru_cache(maxsize=64)
+def _signing_key(secret: str, date: str, region: str, service: str) -> bytes:
+    key = f"AWS4{secret}".encode()
+    for word in (date, region, service, "aws4_request"):
+        key = hmac.new(key, word.encode(), hashlib.sha256).digest()
+    return key
+
+
+@dataclass
+class _Asked:
+    """A request in the words of botocore's signers."""
+
+    method: str
+    url: str
+    query: str
+    headers: HTTPMessage  # those that are signed, and no other
+    body: IO[bytes]
+    context: dict[str, Any] = field(default_factory=dict)
+
+
+class _AsItCame:
+    """Signs exactly the headers that were signed, where a signer of botocore's would choose them."""
+
+    def headers_to_sign(self, request: _Asked) -> HTTPMessage:
+        return request.headers
+
+    def canonical_query_string(self, request: _Asked) -> str:
+        pairs = (pair.partition("=") for pair in request.query.split("&") if pair)
+        encoded = sorted((_encoded(name), _encoded(value)) for name, _, value in pairs)
+        return "&".join(f"{name}={value}" for name, value in encoded if name != "X-Amz-Signature")
+
+
+class _Signer(_AsItCame, SigV4Auth):  # type: ignore[misc]
+    pass
+
+
+class _S3Signer(_AsItCame, S3SigV4Auth):  # type: ignore[misc]
+    pass
+
+
+class _S3UrlSigner(_AsItCame, S3SigV4QueryAuth):  # type: ignore[misc]
+    pass
+
+
+def _header_v4(request: Received, told: Mapping[str, str], secret_of: SecretOf, now: float) -> Signed:
+    scope = Scope.parse(told.get("Credential", ""))
+    stamp, at = _time(request.headers)
+    if abs(at - now) > SKEW_S:
+        raise SignatureError(Flaw.SKEWED, scope.service)
+    signer = _S3Signer if scope.service == "s3" else _Signer
+    names = told.get("SignedHeaders", "").split(";")
+    return _compare_v4(request, signer, scope, stamp, names, told.get("Signature", ""), secret_of)
+
+
+def _url_v4(request: Received, told: Mapping[str, str], secret_of: SecretOf, now: float) -> Signed:
+    scope = Scope.parse(told.get("X-Amz-Credential", ""))
+    stamp = told.get("X-Amz-Date", "")
+    at, expires = _seconds(stamp), told.get("X-Amz-Expires", "")
+    if not expires.isdecimal() or not 0 < int(expires) <= EXPIRES_MAX_S:
+        raise SignatureError(Flaw.EXPIRED, scope.service)
+    if at - now > SKEW_S:
+        raise SignatureError(Flaw.SKEWED, scope.service)
+    if now > at + int(expires):
+        raise SignatureError(Flaw.EXPIRED, scope.service)
+    signer = _S3UrlSigner if scope.service == "s3" else _Signer
+    names = told.get("X-Amz-SignedHeaders", "").split(";")
+    return _compare_v4(request, signer, scope, stamp, names, told["X-Amz-Signature"], secret_of)
+
+
+def _compare_v4(
+    request: Received,
+    kind: type[SigV4Auth],
+    scope: Scope,
+    stamp: str,
+    names: Iterable[str],
+    signature: str,
+    secret_of: SecretOf,
+) -> Signed:
+    key = scope.key(secret_of)
+    if scope.date != stamp[:8]:
+        raise SignatureError(Flaw.MISMATCH, scope.service)
+    signer = kind(Credentials(scope.access_key, ""), scope.service, scope.region)
+    headers = _chosen(request.headers, names)
+    asked: Any = _Asked(request.method, f"http://engine{request.path}", request.query, headers, request.body)
+    asked.context["timestamp"] = stamp
+    told = signer.string_to_sign(asked, signer.canonical_request(asked))
+    request.body.seek(0)
+    compare(hmac.new(key, told.encode(), hashlib.sha256).hexdigest(), signature, scope.service)
+    _check_body(request, headers.get("x-amz-content-sha256"), scope.service)
+    return scope.signed
+
+
+def _check_body(request: Received, told: str | None, service: str) -> None:
+    """What was signed in place of the body must be true of it."""
+    if told is None or (service == "s3" and told in _UNHASHED):
+        return
+    if not _HASH.fullmatch(told) or not hmac.compare_digest(told, _sha256(request.body)):
+        raise SignatureError(Flaw.BODY, service)
+
+
+def _sha256(body: IO[bytes]) -> str:
+    found = hashlib.sha256()
+    while block := body.read(_BLOCK):
+        found.update(block)
+    body.seek(0)
+    return found.hexdigest()
+
+
+def _pairs(text: str) -> Iterable[tuple[str, str]]:
+    """`Credential=..., SignedHeaders=..., Signature=...`"""
+    for part in text.split(","):
+        name, _, value = part.strip().partition("=")
+        yield name, value
+
+
+def _chosen(headers: HTTPMessage, names: Iterable[str]) -> HTTPMessage:
+    found = HTTPMessage()
+    for name in names:
+        for value in headers.get_all(name, [""]):
+            found[name.lower()] = _text(value)
+    return found
+
+
+def _text(value: str) -> str:
+    """A header's value: it was read as Latin-1, and clients sign it as UTF-8."""
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return value
+
+
+def _encoded(quoted: str) -> str:
+    """A part of a query as the service quotes it, however the client did."""
+    return quote(unquote_to_bytes(quoted), safe="-_.~")
+
+
+# ---------------------------------------------------------------------- version 2, of S3
+
+
+class _SignerV2(HmacV1Auth):
+    """Signs with the time that came, where botocore's would take the clock's."""
+
+    def __init__(self, access_key: str, secret: str, date: str) -> None:
+        super().__init__(Credentials(access_key, secret))
+        self._date = date
+
+    def _get_date(self) -> str:
+        return self._date
+
+
+def _header_v2(request: Received, access_key: str, signature: str, secret_of: SecretOf, now: float) -> Signed:
+    if abs(_time(request.headers)[1] - now) > SKEW_S:
+        raise SignatureError(Flaw.SKEWED, "s3")
+    date = "" if "x-amz-date" in request.headers else request.headers.get("Date", "")
+    return _compare_v2(request, request.headers, access_key, date, signature, secret_of)
+
+
+def _url_v2(request: Received, told: Mapping[str, str], secret_of: SecretOf, now: float) -> Signed:
+    expires = told.get("Expires", "")
+    if not expires.isdecimal() or now > int(expires):
+        raise SignatureError(Flaw.EXPIRED, "s3")
+    headers = HTTPMessage()
+    # what was presigned as a header may stand in the URL, and must come as a header all the same
+    for name, value in told.items():
+        if name in ("content-md5", "content-type") or name.startswith("x-amz-"):
+            headers[name] = value
+    for name, value in request.headers.items():
+        if name not in headers:
+            headers[name] = value
+    return _compare_v2(request, headers, told["AWSAccessKeyId"], expires, told["Signature"], secret_of)
+
+
+def _compare_v2(
+    request: Received, headers: HTTPMessage, access_key: str, date: str, signature: str, secret_of: SecretOf
+) -> Signed:
+    secret = secret_of(access_key)
+    if secret is None:
+        raise SignatureError(Flaw.UNKNOWN_KEY, "s3")
+    own: Any = HTTPMessage()
+    for name, value in headers.items():
+        own[name] = _text(value)
+    place = f"/{request.bucket_in_host}{request.path}" if request.bucket_in_host else request.path
+    signer = _SignerV2(access_key, secret, date)
+    found = signer.get_signature(request.method, urlsplit(f"http://engine{request.target}"), own, auth_path=place)
+    compare(found, signature, "s3")
+    return Signed(access_key, "", "s3")
+
+
+def policy_signature(policy: str, secret: str, scope: Scope | None) -> str:
+    """The signature of a form's policy: by version 4 with its scope, else by version 2."""
+    if scope is None:
+        return str(_SignerV2("", secret, "").sign_string(policy))
+    key = _signing_key(secret, scope.date, scope.region, scope.service)
+    return hmac.new(key, policy.encode(), hashlib.sha256).hexdigest()
+
+
+# ---------------------------------------------------------------------- both
+
+
+def compare(ours: str, theirs: str, service: str) -> None:
+    """Raises SignatureError when they differ; how much they differ cannot be timed."""
+    if not hmac.compare_digest(ours.encode(), theirs.encode("utf-8", "replace")):
+        raise SignatureError(Flaw.MISMATCH, service)
+
+
+def _time(headers: HTTPMessage) -> tuple[str, float]:
+    """A request's own time, as version 4 writes it and in seconds since the epoch. Raises SignatureError."""
+    stamp = headers.get("x-amz-date") or headers.get("Date") or ""
+    parsed = parsedate_tz(stamp)
+    if not re.fullmatch(r"\d{8}T\d{6}Z", stamp) and parsed is not None:
+        at = float(mktime_tz(parsed))
+        return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at)), at
+    return stamp, _seconds(stamp)
+
+
+def _seconds(stamp: str) -> float:
+    try:
+        return float(calendar.timegm(time.strptime(stamp, "%Y%m%dT%H%M%SZ")))
+    except ValueError:
+        raise SignatureError(Flaw.MISSING) from None
