@@ -153,7 +153,10 @@ def _configure(patch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def sagemaker_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineInfo]:
-    """The local engine, served for the whole session: jobs train for real. `url` is its endpoint."""
+    """The local engine, served for the whole session: jobs train for real.
+
+    `boto3.client(service, **sagemaker_engine.client_options)` is a client; `environment` has the variables for others.
+    """
     from sweeper.engine import launch
 
     state = tmp_path_factory.mktemp("sagemaker-engine")
