@@ -28,7 +28,7 @@ job:
   source_dir: source
   entry_script: train.py
   max_runtime_s: 600
-  metrics: [{{name: score, regex: "score=([0-9.]+)"}}]
+  metrics: [{{name: score, regex: "score=([0-9.e+-]+)"}}]
 hyperparameters: {{x: 0}}
 sweep: {{grid: {{hyperparameters.x: {{range: [0, {JOBS}, 1]}}}}}}
 """

@@ -5,21 +5,24 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from sweeper import source
 from sweeper.config import project
 from sweeper.config.check import findings
-from sweeper.config.draft import FREE, ONE_LOCKED, Draft, apply, there_is
+from sweeper.config.draft import ONE_LOCKED, Draft, apply, there_is
 from sweeper.config.locate import GROUP
 from sweeper.config.problems import COMMAND_LINE, Problem, nearest, refuse, shown
 from sweeper.config.reading import load
 from sweeper.config.schema import SECTIONS, engine_schema
 from sweeper.config.sources import ExperimentSource
-from sweeper.config.values import plain, prev_keys, read
+from sweeper.config.values import hydra_keys, plain, prev_keys, read
 from sweeper.core.handover import why_not
-from sweeper.core.identity import flatten
 from sweeper.core.model import Goal, Launch, Objective
 
 Sections = Mapping[str, Any]
@@ -117,13 +120,21 @@ def metrics_fit(draft: Draft, values: Sections) -> None:
 def handover_fits(draft: Draft, values: Sections) -> None:
     """What `${prev:...}` names must be something that a trial hands on."""
     metrics = [metric["name"] for metric in values["job"]["metrics"]]
-    written = {s: v for s, v in draft.sections.items() if s in (*FREE, "locked")}
-    for path, leaf in flatten(written):
+    for path, leaf in draft.written():
         for key in prev_keys(leaf):
             if path[0] == "locked":
                 draft.wrong(path, f"may not depend on the trial before: {ONE_LOCKED}")
             elif what := why_not(key, metrics, objective_of(values)):
                 draft.wrong(path, f"${{prev:{key}}}: {what}")
+
+
+def hydra_tells(draft: Draft) -> None:
+    """What `${hydra:...}` names must be there: there is no job of Hydra's, nor its number, and Hydra is silent then."""
+    for path, leaf in draft.written():
+        for key in hydra_keys(leaf):
+            with suppress(OmegaConfBaseException, RecursionError):  # that one has been told
+                if OmegaConf.select(draft.composed, f"hydra.{key}") is None:
+                    draft.wrong(path, f"${{hydra:{key}}} is nothing here, where no job of Hydra's runs: leave it out")
 
 
 # -- files ------------------------------------------------------------------------------------------------------

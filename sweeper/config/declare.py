@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from sweeper.config import checks, reasons, varying
+from sweeper.config import checks, doubts, reasons, varying
 from sweeper.config.axes import CommandLine
 from sweeper.config.check import findings
 from sweeper.config.draft import FREE, Draft
 from sweeper.config.forms import Builder
-from sweeper.config.instances import unknown_type
-from sweeper.config.problems import dotted, refuse
+from sweeper.config.problems import refuse
 from sweeper.config.resolve import Resolve
 from sweeper.config.schema import SECTIONS
 from sweeper.config.values import identity_leaves, plain, prev_keys, read
-from sweeper.config.varying import MOST_ROWS, Compositions
+from sweeper.config.varying import Compositions
 from sweeper.core import costs, stop
-from sweeper.core.identity import Base, Leaves, flatten, path_of, text_of, within
+from sweeper.core.identity import Base, Leaves, flatten, text_of
 from sweeper.core.model import BackendKind, EngineKind, EngineSettings, MetricDefinition, PoolSettings, Sweep, Trial
 from sweeper.core.request import digest
 from sweeper.core.search_optuna import OptunaSearch, OptunaTrials, Settings, study
@@ -32,8 +30,6 @@ from sweeper.errors import UsageError
 if TYPE_CHECKING:
     from sweeper.core.chain import Chain
     from sweeper.ports import Search
-
-SECRET = re.compile(r"(?i)(^|[_.-])(password|passwd|secret|token|api_?key|credentials?)($|[_.-])")
 
 
 def declare(draft: Draft) -> Sweep:
@@ -59,6 +55,7 @@ def declare(draft: Draft) -> Sweep:
         draft.note(reasons.findings(values))
     if draft.holds("job", "metrics") and draft.holds("objective"):
         checks.handover_fits(draft, values)
+    checks.hydra_tells(draft)
     refuse(draft.problems)
     return _freeze(draft, values, parts, digests, builder.optuna)
 
@@ -125,7 +122,7 @@ def _freeze(
         composed={s: plain(draft.config.sweep) if s == "sweep" else read(draft.config, s)[0] for s in draft.sections},
         project=str(draft.root),
         prev=_prev(draft),
-        warnings=_warnings(draft, values, space),
+        warnings=tuple(doubts.doubts(draft, values, space)),
     )
 
 
@@ -167,34 +164,4 @@ def _optuna(
 
 def _prev(draft: Draft) -> tuple[str, ...]:
     """The keys of every `${prev:...}`, swept values included."""
-    rows = [row for axis in draft.axes for row in axis.block.rows[:MOST_ROWS]]
-    written: dict[str, Any] = {s: v for s, v in draft.sections.items() if s in FREE}
-    return tuple(prev_keys({**written, "swept": [dict(row) for row in rows]}))
-
-
-def _warnings(draft: Draft, values: Mapping[str, Any], space: Space) -> tuple[str, ...]:
-    """What is allowed and probably not meant."""
-    said = [f"{line}: only the first counts" for line in space.duplicates]
-    said += [f"{dotted(rule.place)}: {rule.text} matches nothing" for rule, count in space.excluded if count == 0]
-    keep_alive = values["pool"]["keep_alive_s"]
-    if keep_alive != "auto" and 0 < keep_alive < 60:
-        said.append(f"pool.keep_alive_s is {keep_alive}: a pool may be gone before the next job reaches it")
-    if what := unknown_type(values["locked"]["instance_type"]):
-        said.append(f"locked.instance_type: {what}")
-    said += _new_mappings(draft)
-    for path, value in flatten(draft.sections["hyperparameters"], ("hyperparameters",)):
-        if value is not None and SECRET.search(path[-1]):
-            said.append(f"{dotted(path)} looks like a secret: put it under environment, hyperparameters are shown")
-    return tuple(said)
-
-
-def _new_mappings(draft: Draft) -> Iterator[str]:
-    """What `+hyperparameters.a.b` does where there is no `a`: probably one called `a.b` was meant."""
-    holds = within(draft.sections)
-    for axis in draft.axes:
-        for key in sorted(key for key in axis.added if key.startswith("hyperparameters.")):
-            section, name, *rest = path_of(key, holds)
-            if rest and not holds((section, name)):
-                whole = ".".join((name, *rest))
-                told = f"{axis.where(draft.origin, key)}: {key}: is sent as one hyperparameter {name!r}, a mapping; "
-                yield f"{told}for one called {whole!r} write `{whole}: null` under {section}"
+    return tuple(dict.fromkeys(key for path, value in draft.written() if path[0] in FREE for key in prev_keys(value)))

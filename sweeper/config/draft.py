@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,13 +18,15 @@ from sweeper.config.check import Finding
 from sweeper.config.locate import Origin
 from sweeper.config.problems import KeyPath, Problem, dotted
 from sweeper.config.values import plain
-from sweeper.core.identity import DEPENDENCIES, flatten, path_of
+from sweeper.core.identity import DEPENDENCIES, flatten, path_of, within
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
 
 FREE = ("job", "hyperparameters", "environment", "vars", "dependencies")
 """The sections whose keys may be swept."""
+MOST_ROWS = 1000
+"""How many values of an axis are looked at one by one; the rest are met when their trial comes."""
 ONE_LOCKED = "it is one for the whole sweep; give it one value"
 
 
@@ -137,12 +139,24 @@ class Draft:
     def wrong(self, path: KeyPath, what: str, *, missing: bool = False) -> None:
         """Note a problem at this key."""
         self.bad.add(path)
+        self.problems.append(self.problem(path, what, missing=missing))
+
+    def problem(self, path: KeyPath, what: str, *, missing: bool = False) -> Problem:
+        """What there is to say of this key, placed where it is swept or else where it is set."""
         for axis in self.axes:
             for key in axis.block.keys:
                 if (dotted(path) + ".").startswith(key + "."):
-                    self.problems.append(Problem(axis.where(self.origin, key), dotted(path), what))
-                    return
-        self.problems.append(self.origin.problem(path, what, missing=missing))
+                    return Problem(axis.where(self.origin, key), dotted(path), what)
+        return self.origin.problem(path, what, missing=missing)
+
+    def written(self) -> Iterator[tuple[tuple[str, ...], Any]]:
+        """Every value as it is written: of `locked` and of what may vary, then the swept ones."""
+        yield from flatten({s: v for s, v in self.sections.items() if s in (*FREE, "locked")})
+        holds = within(self.sections)
+        for axis in self.axes:
+            for row in axis.block.rows[:MOST_ROWS]:
+                for key, value in row.items():
+                    yield from flatten(value, path_of(key, holds))
 
     def note(self, found: Sequence[Finding]) -> None:
         """Note findings."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.config.problems import KeyPath, Problem, brief, dotted, refuse, shown
 from sweeper.config.values import say
+from sweeper.core.identity import canonical
 from sweeper.errors import UsageError
 
 Mark = tuple[int, int]
@@ -73,12 +74,23 @@ Loader.add_implicit_resolver(
 
 
 @dataclass(frozen=True)
+class Word:
+    """A number or a truth value that would be printed otherwise than it is written, without quotes."""
+
+    path: KeyPath
+    mark: Mark
+    written: str
+    value: Any
+
+
+@dataclass(frozen=True)
 class Document:
     """What a file holds, and where."""
 
     content: Any
     marks: Mapping[KeyPath, Mark]
     """Line and column, from 1, of every key and every list item."""
+    words: Sequence[Word] = ()
 
 
 class _WrongError(Exception):
@@ -154,7 +166,9 @@ def _parsed(written: str) -> Document:
         if found.problems:
             raise _WrongError(found.problems)
         content = loader.construct_document(root) if root is not None else {}
-        return Document(OmegaConf.create(content) if isinstance(content, (dict, list)) else content, found.marks)
+        return Document(
+            OmegaConf.create(content) if isinstance(content, (dict, list)) else content, found.marks, found.words
+        )
     except OmegaConfBaseException as error:
         key = re.sub(r"\[(\d+)\]", r".\1", str(error.full_key or ""))
         at = next((path for path in found.marks if dotted(path) == key), ())
@@ -173,6 +187,7 @@ class _Walk:
     loader: Any
     marks: dict[KeyPath, Mark] = field(default_factory=dict)
     problems: list[tuple[Mark, KeyPath, str]] = field(default_factory=list)
+    words: list[Word] = field(default_factory=list)
     _sizes: dict[int, int] = field(default_factory=dict)
 
     def size(self, node: yaml.Node, path: KeyPath) -> int:
@@ -242,6 +257,8 @@ class _Walk:
             return
         if isinstance(value, int) and abs(value) >= 10**MOST_DIGITS:
             self._wrong(node, path, f"is too large a number: quote it, or write at most {MOST_DIGITS} digits")
+        elif value is not None and not node.style and canonical(value) != node.value:
+            self.words.append(Word(path, _mark(node), node.value, value))
 
     def _text(self, node: yaml.Node, path: KeyPath) -> None:
         if "\0" in node.value or (not node.value.isascii() and _HALF.search(node.value)):

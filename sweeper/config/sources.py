@@ -29,16 +29,31 @@ PRIMARY = "config"
 
 _folder: ContextVar[Path | None] = ContextVar("folder", default=None)
 """What `--config-dir` names; a plugin is made by Hydra and cannot be given anything."""
+_composed: ContextVar[dict[Path, None] | None] = ContextVar("composed", default=None)
+"""The user's files that were composed; Hydra works with copies of a source, which could not keep them."""
 
 
 @contextmanager
 def also(folder: Path | None) -> Iterator[None]:
-    """While it lasts the files of this folder are found after all others."""
-    token = _folder.set(folder)
+    """While it lasts the files of this folder are found after all others, and what is composed is remembered."""
+    tokens = _folder.set(folder), _composed.set({})
     try:
         yield
     finally:
-        _folder.reset(token)
+        _folder.reset(tokens[0])
+        _composed.reset(tokens[1])
+
+
+def composed() -> list[Path]:
+    """The user's own files that were composed, in the order in which Hydra asked for them."""
+    return list(_composed.get() or ())
+
+
+def _load(file: Path) -> DictConfig:
+    known = _composed.get()
+    if known is not None:
+        known[file] = None
+    return load(file)
 
 
 class ExperimentSource(ConfigSource):
@@ -94,7 +109,7 @@ class ExperimentSource(ConfigSource):
         file = self.file(config_path)
         if file is None:
             raise ConfigLoadError(f"no experiment {config_path}")
-        config = load(file)
+        config = _load(file)
         refuse_foreign(file, config)
         header: dict[str, str | None] = {"package": "_global_"}
         return ConfigResult(config=config, path=self.full_path(), provider=self.provider, header=header)
@@ -134,7 +149,7 @@ class ProjectSource(FileConfigSource):
         file = self.file(config_path)
         if file is None:
             raise ConfigLoadError(f"no configuration {config_path}")
-        config = load(file)
+        config = _load(file)
         header = self._get_header_dict(text(file)[:512])
         refuse_foreign(file, config, header.get("package"))
         return ConfigResult(config=config, path=self.full_path(), provider=self.provider, header=header)

@@ -47,6 +47,11 @@ def prev_keys(node: Any) -> list[str]:
     return list(dict.fromkeys(key for text in texts for key in _PREV.findall(text)))
 
 
+def hydra_keys(leaf: Any) -> list[str]:
+    """The keys of every `${hydra:...}` in a value."""
+    return _HYDRA.findall(leaf if isinstance(leaf, str) else canonical(leaf))
+
+
 IDENTITY = ("locked", "job", "hyperparameters", "environment", "dependencies")
 COSMETIC = ("metrics", "output_path", "max_runtime_s", "checkpoint_s3_uri", "checkpoint_local_path")
 """Keys of `job` that change no result: they belong to no identity."""
@@ -57,6 +62,7 @@ UNREAD = "holds a ${ that cannot be read: write ${section.key} or ${oc.env:NAME,
 
 _VERSION = tuple(int(part) for part in omegaconf.__version__.split(".")[:2])
 _PREV = re.compile(r"\$\{\s*prev\s*:\s*([\w.-]+)")
+_HYDRA = re.compile(r"\$\{\s*hydra\s*:\s*([\w./-]+)")
 _REFERENCE = re.compile(r"\$\{\s*([^${}:\s]+)\s*(:?)")
 
 

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from sweeper.config.axes import ROUND, Axis
 from sweeper.config.check import Finding, findings
-from sweeper.config.draft import FREE, ONE_LOCKED, Draft, apply, there_is, to_add
+from sweeper.config.draft import FREE, MOST_ROWS, ONE_LOCKED, Draft, apply, there_is, to_add
 from sweeper.config.problems import KeyPath, dotted, nearest, refuse
 from sweeper.config.schema import SECTIONS
 from sweeper.config.values import COSMETIC, PINNED, names_a_key, read
@@ -21,8 +21,6 @@ from sweeper.core.request import digest
 from sweeper.core.space_names import show
 from sweeper.errors import UsageError
 
-MOST_ROWS = 1000
-"""How many values of an axis are tried one by one; the rest are met when their trial comes."""
 ALONE = "cannot be swept: it is one for the whole sweep"
 LOCKED = (
     "is locked and cannot be swept: every job of a sweep shares one locked section; "

@@ -7,7 +7,7 @@ import time
 import pytest
 
 METRICS = [
-    {"name": "acc", "regex": "acc=([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?|nan|inf)"},
+    {"name": "acc", "regex": "acc=([-+]?(?:[0-9.]+(?:[eE][-+]?[0-9]+)?|nan|inf))"},
     {"name": "loss", "regex": "#011loss:(\\S+)"},
 ]
 

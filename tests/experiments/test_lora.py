@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "scripts" / "lora" / "train.py"
-METRIC = r"eval_accuracy=([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?|nan|inf)"
+METRIC = r"eval_accuracy=([-+]?(?:[0-9.]+(?:[eE][-+]?[0-9]+)?|nan|inf))"
 
 
 CHANNEL = "train"

@@ -1,0 +1,165 @@
+"""What is allowed and probably not meant: warnings, each with its place."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from functools import reduce
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+from sweeper.config.draft import Draft
+from sweeper.config.instances import unknown_type
+from sweeper.config.problems import COMMAND_LINE, Problem, dotted, shown
+from sweeper.config.reading import Word, document
+from sweeper.config.schema import SECTIONS
+from sweeper.config.sources import composed
+from sweeper.config.values import COSMETIC, hydra_keys, plain
+from sweeper.core.identity import canonical, flatten, path_of, within
+from sweeper.core.space import Space
+
+Sections = Mapping[str, Any]
+
+SECRET = re.compile(r"(?i)(^|[_.-])(password|passwd|secret|token|api_?key|credentials?)($|[_.-])")
+TYPED = {"defaults", "hydra", "engine", *SECTIONS} - {"hyperparameters", "environment", "vars", "sweep"}
+"""The sections whose values have a type: what YAML makes of a word there is seen by their schema."""
+_WORD = re.compile(r"[-+.\w:]+")
+_OCTAL = re.compile(r"[-+]?0[0-7_]+")
+_PARTS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?P<\w+>|\(\?|\(|\)")
+"""What matters of a regular expression for finding its groups: escapes and classes are stepped over."""
+_NOW = re.compile(r"\$\{\s*now\s*:")
+NUMBER = "([-+]?(?:[0-9.]+(?:[eE][-+]?[0-9]+)?|nan|inf))"
+"""A group for whatever Python prints of a number."""
+SAMPLES = ("1.2e-05", "-0.5", "nan")
+"""Numbers as Python prints them, which a metric's group should take whole."""
+
+
+def doubts(draft: Draft, values: Sections, space: Space) -> Iterator[str]:
+    """Every warning of a declaration, one line each."""
+    yield from (f"{line}: only the first counts" for line in space.duplicates)
+    yield from (f"{dotted(rule.place)}: {rule.text} matches nothing" for rule, count in space.excluded if count == 0)
+    keep_alive = values["pool"]["keep_alive_s"]
+    if keep_alive != "auto" and 0 < keep_alive < 60:
+        yield f"pool.keep_alive_s is {keep_alive}: a pool may be gone before the next job reaches it"
+    if what := unknown_type(values["locked"]["instance_type"]):
+        yield f"locked.instance_type: {what}"
+    yield from _new_mappings(draft)
+    for path, value in flatten(draft.sections["hyperparameters"], ("hyperparameters",)):
+        if value is not None and SECRET.search(path[-1]):
+            yield f"{dotted(path)} looks like a secret: put it under environment, hyperparameters are shown"
+    yield from map(str, (*_cut_numbers(draft, values), *_every_run_anew(draft), *_words(draft)))
+
+
+def _new_mappings(draft: Draft) -> Iterator[str]:
+    """What `+hyperparameters.a.b` does where there is no `a`: probably one called `a.b` was meant."""
+    holds = within(draft.sections)
+    for axis in draft.axes:
+        for key in sorted(key for key in axis.added if key.startswith("hyperparameters.")):
+            section, name, *rest = path_of(key, holds)
+            if rest and not holds((section, name)):
+                whole = ".".join((name, *rest))
+                told = f"{axis.where(draft.origin, key)}: {key}: is sent as one hyperparameter {name!r}, a mapping; "
+                yield f"{told}for one called {whole!r} write `{whole}: null` under {section}"
+
+
+# -- metrics ----------------------------------------------------------------------------------------------------
+
+
+def _cut_numbers(draft: Draft, values: Sections) -> Iterator[Problem]:
+    """A group that takes 0.5 is meant for a number: it should take every number, and all of it."""
+    for position, metric in enumerate(values["job"]["metrics"]):
+        group = _first_group(metric["regex"])
+        if group is None or not group.fullmatch("0.5"):
+            continue
+        if lost := [number for number in SAMPLES if not group.fullmatch(number)]:
+            what = (
+                f"its group does not take {', '.join(lost)} as a whole, so that a wrong value may count: {NUMBER} does"
+            )
+            yield draft.origin.problem(("job", "metrics", position, "regex"), what)
+
+
+def _first_group(regex: str) -> re.Pattern[str] | None:
+    """The first group of a regular expression by itself; None when it cannot stand by itself."""
+    depth = inside = start = 0
+    for found in _PARTS.finditer(regex):
+        token = found.group()
+        if token.startswith("("):
+            depth += 1
+            if not inside and (token == "(" or token.startswith("(?P<")):
+                inside, start = depth, found.end()
+        elif token == ")":
+            if depth == inside:
+                break
+            depth -= 1
+    else:
+        return None
+    try:
+        return re.compile(regex[start : found.start()])
+    except re.error:
+        return None  # it refers to another group
+
+
+# -- what is another value in every run ----------------------------------------------------------------------------
+
+
+def _every_run_anew(draft: Draft) -> Iterator[Problem]:
+    """`${now:...}` where it makes a trial what it is: nothing that was trained is ever known again."""
+    what = "is another value in every run (${now:...}), so that every run trains its trials anew: give it a fixed value"
+    for path, value in draft.written():
+        counts = path[0] != "environment" and not (path[0] == "job" and path[1:2] and path[1] in COSMETIC)
+        if counts and _tells_time(draft, value):
+            yield draft.problem(path, what)
+
+
+def _tells_time(draft: Draft, value: Any) -> bool:
+    """True when the value names the time, by itself or by way of Hydra's own folders, which bear it."""
+    texts = [str(value)]
+    for key in hydra_keys(value):
+        texts.append(str(reduce(lambda node, part: node.get(part, {}), key.split("."), plain(draft.composed["hydra"]))))
+    return any(_NOW.search(text) for text in texts)
+
+
+# -- words of YAML -------------------------------------------------------------------------------------------------
+
+
+def _words(draft: Draft) -> Iterator[Problem]:
+    """Words that become another value than a reader would think."""
+    for file in composed():
+        for word in document(file).words:
+            line, column = word.mark
+            if word.path and word.path[0] not in TYPED:
+                yield from _word(word, f"{shown(file)}:{line}:{column}")
+    for override in draft.line:
+        key, _, text = (override.input_line or "").partition("=")
+        if override.key_or_group.split(".")[0] in SECTIONS.keys() - TYPED:
+            for written in filter(_WORD.fullmatch, map(str.strip, text.split(","))):
+                yield from _word(Word((key.lstrip("+"),), (0, 0), written, _on_the_command_line(written)), COMMAND_LINE)
+
+
+def _word(word: Word, where: str) -> Iterator[Problem]:
+    if any(str(part).split(".")[0] == "environment" for part in word.path):
+        if not isinstance(word.value, str) and canonical(word.value) != word.written:
+            # without the value, which may be a secret
+            what = "is read as a number or a truth value, and the job would get another text than this: quote it"
+            yield Problem(where, dotted(word.path), what)
+    elif _surprising(word.written, word.value):
+        yield Problem(where, dotted(word.path), f"{word.written} means {word.value!r} here: quote it if it is text")
+
+
+def _surprising(written: str, value: Any) -> bool:
+    """True for yes, no, on and off, a number in base 60 (12:30) or 8 (010), and one that is too large (7e50123)."""
+    if isinstance(value, bool):
+        return written.lower() not in ("true", "false")
+    if isinstance(value, float) and not math.isfinite(value):
+        return not written.lower().endswith(("inf", "nan"))
+    return isinstance(value, (int, float)) and (":" in written or _OCTAL.fullmatch(written) is not None)
+
+
+def _on_the_command_line(word: str) -> Any:
+    try:
+        return OverridesParser.create().parse_override(f"word={word}").value()
+    except HydraException:
+        return word
