@@ -8,6 +8,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -99,33 +100,48 @@ def unknown_verb(arguments: Sequence[str]) -> str:
 
 def guarded(command: Callable[[], int]) -> int:
     """Run and map every error to one clear line and its exit code; a traceback only for a bug of ours."""
-    unreleased: Sequence[Unreleased] = ()
+    unreleased: Sequence[Unreleased] | None = None
+    ended = 0
     try:
-        code = command()
+        ended = command()
         sys.stdout.flush()
-        return code
+        return ended
     except SweeperError as error:
-        unreleased = getattr(error, "unreleased", ())
+        unreleased = _unreleased(error)
         complain(str(error))
         code = error.exit_code
         if code == BUG:
-            traceback.print_exc()
-    except KeyboardInterrupt:
+            _tell_bug(unreleased)
+    except KeyboardInterrupt as error:
+        unreleased = _unreleased(error)
         code = 130
     except OSError as error:
-        if error.errno in READER_GONE and not getattr(error, "unreleased", ()):
-            forget_stdout()
-            return 0
+        unreleased = _unreleased(error)
+        forget_stdout()
+        if error.errno in READER_GONE and not unreleased:
+            return ended
         # A full or read-only disk, a missing permission: the world's fault, told in one line.
-        unreleased = getattr(error, "unreleased", ())
         complain(str(error))
-        code = 1
+        code = ended or UsageError.exit_code
     except Exception as error:  # noqa: BLE001 - the last resort: every other error is a bug, and says so
-        unreleased = getattr(error, "unreleased", ())
-        traceback.print_exc()
-        complain("this is a bug in sweeper; every pool was released unless a line below says otherwise")
+        unreleased = _unreleased(error)
+        _tell_bug(unreleased)
         code = BUG
-    return warn_unreleased(unreleased) or code
+    return warn_unreleased(unreleased or ()) or code
+
+
+def _unreleased(error: BaseException) -> Sequence[Unreleased] | None:
+    """What a run that ended by this error could not close; None when no run looked."""
+    found: Sequence[Unreleased] | None = getattr(error, "unreleased", None)
+    return found
+
+
+def _tell_bug(unreleased: Sequence[Unreleased] | None) -> None:
+    """The traceback, and what is known of the pools: only what was seen is said."""
+    with suppress(OSError):
+        traceback.print_exc()
+    seen = "`sweeper pools` shows what may be open" if unreleased is None else "every pool was seen closed"
+    complain("this is a bug in sweeper" + ("" if unreleased else f"; {seen}"))
 
 
 def open_standard_streams() -> None:

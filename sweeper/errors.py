@@ -29,8 +29,6 @@ class JournalError(SweeperError):
 class JournalWriteError(JournalError):
     """The journal could be read and cannot be written any more: a full disk, a folder that became read-only."""
 
-    exit_code = 1
-
 
 class EngineError(SweeperError):
     """The local engine did not start or does not answer."""

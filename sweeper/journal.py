@@ -22,6 +22,8 @@ from sweeper.whole import private_folder
 
 FORMAT = 1
 _BUSY_S = 10.0
+_UNREADABLE = (sqlite3.Error, OSError, ValueError, TypeError, OverflowError, MemoryError)
+"""What SQLite, Python's module for it and the file system raise at a damaged file; a flipped bit may be any of them."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
@@ -66,7 +68,8 @@ class SqliteJournal:
                 _create(path)
             self._db = _connect(path)
         read(path)  # proves it before anything is built on it
-        self._seq, self._hash = self._tail()
+        with self._mapped("open"):
+            self._seq, self._hash = self._tail()
 
     def append(self, *events: Event) -> None:
         """Make these events durable, all or none. Raises JournalError, and then nothing of them was written."""
@@ -95,9 +98,9 @@ class SqliteJournal:
         """What other commands have asked for and nobody has answered yet, oldest first; none while it is busy."""
         try:
             rows = self._db.execute("SELECT id, time, kind, data FROM requests ORDER BY id").fetchall()
-        except sqlite3.Error:
+            return [Asked(int(row[0]), float(row[1]), str(row[2]), json.loads(row[3])) for row in rows]
+        except _UNREADABLE:
             return ()
-        return [Asked(int(row[0]), float(row[1]), str(row[2]), json.loads(row[3])) for row in rows]
 
     def answered(self, asked: Asked) -> None:
         """This request was taken: its effect is durable, or there is none."""
@@ -121,7 +124,7 @@ class SqliteJournal:
     def _mapped(self, doing: str) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
+        except _UNREADABLE as error:
             kind = JournalWriteError if doing == "write" else JournalError
             raise kind(f"{self.path}: cannot {doing} the journal: {error}") from error
 
@@ -154,11 +157,23 @@ def read(path: Path, patience_s: float = _BUSY_S) -> list[tuple[float, Event]]:
     A runner that is writing is waited for, `patience_s` seconds at most. Raises JournalError for a file that is
     missing, empty, altered, locked or from a newer version.
     """
-    if not path.exists():
-        raise JournalError(f"{path}: there is no journal")
+    return list(_proved(path, _rows(path, patience_s)))
+
+
+def hashes(path: Path) -> set[str]:
+    """The hash of every row: what the journal has been. Raises JournalError when it cannot be read."""
+    rows = _rows(path, _BUSY_S)
+    list(_proved(path, rows))
+    return {str(row[4]) for row in rows}
+
+
+def _rows(path: Path, patience_s: float) -> list[tuple[Any, ...]]:
+    """The rows of a file that is a journal of ours. Raises JournalError."""
     try:
+        if not path.exists():
+            raise JournalError(f"{path}: there is no journal")
         found, rows = _fetched(path, patience_s)
-    except sqlite3.Error as error:
+    except _UNREADABLE as error:
         if _is_locked(error):
             raise JournalError(
                 f"{path}: locked by a process that stands still (suspended by Ctrl-Z?): let it go on and try again"
@@ -170,13 +185,7 @@ def read(path: Path, patience_s: float = _BUSY_S) -> list[tuple[float, Event]]:
         raise JournalError(f"{path}: this is no journal of sweeper, or it was emptied; it is not taken for a new one")
     if found > FORMAT:
         raise JournalError(f"{path}: written by a newer version of sweeper (format {found}); upgrade sweeper")
-    return list(_proved(path, rows))
-
-
-def hashes(path: Path) -> set[str]:
-    """The hash of every row: what the journal has been. Raises JournalError when it cannot be read."""
-    read(path)
-    return {str(row[4]) for row in _fetched(path, _BUSY_S)[1]}
+    return rows
 
 
 def _fetched(path: Path, patience_s: float) -> tuple[int, list[tuple[Any, ...]]]:
@@ -190,7 +199,7 @@ def _fetched(path: Path, patience_s: float) -> tuple[int, list[tuple[Any, ...]]]
         return _fetched_by(path, "rw", patience_s)
 
 
-def _is_locked(error: sqlite3.Error) -> bool:
+def _is_locked(error: Exception) -> bool:
     return str(error) == "database is locked"  # its number is known from Python 3.11 on
 
 
@@ -227,5 +236,5 @@ def ask(path: Path, now: float, kind: str, /, **data: Any) -> None:
     try:
         with closing(_connect(path)) as db, db:
             db.execute("INSERT INTO requests (time, kind, data) VALUES (?, ?, ?)", (now, kind, json.dumps(data)))
-    except sqlite3.Error as error:
+    except _UNREADABLE as error:
         raise JournalError(f"{path}: cannot write the request: {error}") from error

@@ -10,10 +10,12 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweeper.core import events as ev
 from sweeper.core.chain import Chain, fold
 from sweeper.core.model import EngineKind, EngineSettings
 from sweeper.errors import JournalError
@@ -87,8 +89,25 @@ class Account:
 
 
 @dataclass(frozen=True)
+class Owed:
+    """A job whose pool was not seen closed: what closes it when its journal cannot be read."""
+
+    name: str
+    fingerprint: str
+    keep_alive_s: int
+    max_runtime_s: int
+
+    @property
+    def intent(self) -> ev.Intent:
+        """The job as a journal would have it."""
+        return ev.Intent(
+            self.name, "", 0, self.name, {}, 1, self.fingerprint, self.keep_alive_s, self.max_runtime_s, ""
+        )
+
+
+@dataclass(frozen=True)
 class Debt:
-    """A sweep that may have an open pool."""
+    """A sweep that may have an open pool. `owed`: its jobs; None where an older version did not write them down."""
 
     sweep: str
     folder: str
@@ -97,6 +116,12 @@ class Debt:
     owner: str = ""
     head: str = ""
     open: bool = True
+    owed: tuple[Owed, ...] | None = None
+
+    @property
+    def lock(self) -> Path:
+        """The lock of whoever runs the sweep."""
+        return Path(self.folder) / ".lock"
 
     @property
     def journal(self) -> Path:
@@ -117,7 +142,13 @@ class Debt:
     def from_json(cls, text: str) -> Debt:
         """The debt of this JSON. Raises ValueError, KeyError or TypeError when it is none."""
         told = json.loads(text)
-        return cls(**{**told, "account": Account(**told["account"]), "settings": EngineSettings(**told["settings"])})
+        owed = told.get("owed")
+        parts = {
+            "account": Account(**told["account"]),
+            "settings": EngineSettings(**told["settings"]),
+            "owed": None if owed is None else tuple(Owed(**job) for job in owed),
+        }
+        return cls(**{**told, **parts})
 
 
 class Registry:
@@ -130,11 +161,15 @@ class Registry:
         """Remember it. Raises OSError."""
         write_atomically(self._path(debt.folder), debt.to_json())
 
-    def settle(self, folder: str) -> None:
-        """Nothing is owed any more; the newest hash of the journal is still remembered."""
-        debt = self.find(folder)
-        if debt and debt.open:
-            self.record(replace(debt, open=False))
+    def settle(self, debt: Debt) -> None:
+        """Nothing of this debt is owed any more, unless a runner has added to it; the newest hash is still remembered.
+
+        What cannot be written stays a debt: whoever looks at it next finds it closed.
+        """
+        known = self.find(debt.folder)
+        if known and known.open and known.head == debt.head:
+            with suppress(OSError):
+                self.record(replace(known, open=False, owed=()))
 
     def forget(self, folder: str) -> None:
         """The sweep's folder was removed: nothing is remembered of its journal."""
@@ -152,8 +187,18 @@ class Registry:
 
     def __iter__(self) -> Iterator[Debt]:
         """Every open debt."""
-        known = (_load(path) for path in sorted(self._folder.glob("*.json")))
+        known = (_load(path) for path in self._files())
         return (debt for debt in known if debt and debt.open)
+
+    def unreadable(self) -> list[Path]:
+        """The files that tell of no debt any more: one may be open, and nobody knows of which sweep."""
+        return [path for path in self._files() if _load(path) is None]
+
+    def _files(self) -> list[Path]:
+        try:
+            return sorted(self._folder.glob("*.json"))
+        except OSError:
+            return []
 
     def _path(self, folder: str) -> Path:
         return self._folder / f"{hashlib.sha256(folder.encode()).hexdigest()[:16]}.json"

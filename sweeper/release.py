@@ -8,7 +8,9 @@ bound past which the keep-alive itself has ended it (R9).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, ClassVar
 
 from sweeper.core import events as ev
@@ -27,6 +29,20 @@ DENIED_S = 300.0
 IMPATIENT_S = 10.0
 """Seconds without an answer after which a person who has pressed Ctrl-C twice is told what may still bill."""
 NAG_S = 30.0
+
+
+def longest_life_s(job: Job) -> float:
+    """Seconds after the last answer in which something of this job may still bill."""
+    run = 0.0 if job.ended else job.intent.max_runtime_s + GRACE_S
+    return run + job.keep_alive_s + GRACE_S
+
+
+class Running(Enum):
+    """What becomes of a job that still runs when its pool is to be closed."""
+
+    STOP = "it is stopped: the sweep ends"
+    AWAIT = "it is let finish, and its pool closed then: the watchdog's way"
+    LEAVE = "it goes on and is named; what does not answer soon is named too: of whoever cannot stay with it"
 
 
 @dataclass(frozen=True)
@@ -65,8 +81,15 @@ class Releaser:
     region: str = ""
     """The AWS region for the commands that are told; empty for the local engine."""
     impatient: Callable[[], bool] = lambda: False
-    stop_running: bool = True
-    """False: a running job is left to finish before its pool is closed (the watchdog's way)."""
+    silent_since: Callable[[str], float | None] = lambda name: None
+    """Since when a job has not been seen by whoever looked at it before, by the monotonic clock."""
+    arriving_s: Callable[[str], float] | None = None
+    """For how many more seconds a Create of this name may still reach the service; None: for a request's whole life."""
+    running: Running = Running.STOP
+    turn: Callable[[], AbstractContextManager[None]] = nullcontext
+    """What each round happens under: the lock, for who is not the runner and gives way to one that comes back."""
+    hurried: bool = field(default=False, init=False)
+    """What does not answer soon is named instead of waited for."""
     closing: ClassVar[type[Closing]]
 
     def close_all(self, jobs: Sequence[Job]) -> list[Unreleased]:
@@ -77,8 +100,10 @@ class Releaser:
         open_ = [self.closing(self, job) for job in jobs]
         failed: list[Unreleased] = []
         while True:
-            for closing in open_:
-                closing.step()
+            self.hurried = self.impatient() or self.running is Running.LEAVE
+            with self.turn():
+                for closing in open_:
+                    closing.step()
             failed += [closing.given_up for closing in open_ if closing.given_up]
             open_ = [closing for closing in open_ if not closing.given_up and closing.job.in_debt]
             if not open_:
@@ -98,7 +123,9 @@ class Closing:
         self._begun = releaser.clock.monotonic()
         self._ended_at: float | None = None
         self._missing_since: float | None = None
-        self._silent_since: float | None = None
+        self._arrives_until = 0.0
+        self._denied_since: float | None = None
+        self._silent_since = releaser.silent_since(job.name)
         self._next_nag = self._begun + NAG_S
         self._last_problem = ""
 
@@ -115,20 +142,22 @@ class Closing:
         except ApiError as error:
             self._no_answer(error)
         else:
-            self._missing_since = self._silent_since = None
+            self._missing_since = self._silent_since = self._denied_since = None
             self._seen(description)
         self._nag()
 
     def _seen(self, description: Mapping[str, Any]) -> None:
         look = observation(self.job.name, description)
         status = JobStatus.of(look.status)
-        self.waits_for_its_end = not status.terminal and not self.r.stop_running
+        self.waits_for_its_end = not status.terminal and self.r.running is Running.AWAIT
         if fingerprint_of(description) != self.job.intent.fingerprint:
             # Someone else's job under our name: ours never came to be, and theirs is not touched.
             self._closed(Closed.NEVER_HAD_POOL)
         elif status.terminal:
             self._ended(description, look)
-        elif status is JobStatus.IN_PROGRESS and self.r.stop_running:
+        elif self.r.running is Running.LEAVE and status is not JobStatus.STOPPING:
+            self._give_up("its job still trains, and no runner looks after it; run its sweep again")
+        elif status is JobStatus.IN_PROGRESS and self.r.running is Running.STOP:
             self._stop()
 
     def _ended(self, description: Mapping[str, Any], look: ev.Observed) -> None:
@@ -194,27 +223,37 @@ class Closing:
 
     def _no_answer(self, error: ApiError) -> None:
         self._last_problem = str(error)
+        if error.kind is not ApiErrorKind.DENIED:
+            self._denied_since = None  # two separate troubles are two
+        if error.kind is ApiErrorKind.NOT_FOUND:
+            self._silent_since = None
+            self._not_found()
+            return
         self._silent_since = self._now if self._silent_since is None else self._silent_since
         silent = self._now - self._silent_since  # a job may run, or wait in a queue, for long before it falls silent
-        if error.kind is ApiErrorKind.NOT_FOUND:
-            self._not_found()
-        elif error.kind is ApiErrorKind.DENIED and silent > DENIED_S:
+        if error.kind is ApiErrorKind.DENIED and self._denied_s() > DENIED_S:
             self._give_up(f"looking at it was denied: {error.message}")
-        elif silent > self._bound_s() or (self.r.impatient() and silent > IMPATIENT_S):
+        elif silent > longest_life_s(self.job) or (self.r.hurried and silent > IMPATIENT_S):
             self._give_up(f"the service could not be asked: {error.message}")
 
-    def _not_found(self) -> None:
-        self._missing_since = self._now if self._missing_since is None else self._missing_since
-        missing = self._now - self._missing_since
-        if not self.job.acknowledged and missing > self.r.settings.not_found_s:
-            self._closed(Closed.NEVER_HAD_POOL)
-        elif missing > self.job.keep_alive_s + GRACE_S:
-            self._closed(Closed.EXPIRED_BY_BOUND)  # deleted by someone; the keep-alive has ended by now
+    def _denied_s(self) -> float:
+        self._denied_since = self._now if self._denied_since is None else self._denied_since
+        return self._now - self._denied_since
 
-    def _bound_s(self) -> float:
-        """Seconds after the last answer in which something of this job may still bill."""
-        run = 0.0 if self.job.ended else self.job.intent.max_runtime_s + GRACE_S
-        return run + self.job.keep_alive_s + GRACE_S
+    def _not_found(self) -> None:
+        if self._missing_since is None:
+            self._missing_since = self._now
+            self._arrives_until = self._now + (0.0 if self.job.acknowledged else self._arriving_s())
+        missing, arriving = self._now - self._missing_since, self._arrives_until - self._now
+        if not self.job.acknowledged and min(missing, -arriving) > self.r.settings.not_found_s:
+            self._closed(Closed.NEVER_HAD_POOL)
+        elif self.job.acknowledged and missing > self.job.keep_alive_s + GRACE_S:
+            self._closed(Closed.EXPIRED_BY_BOUND)  # deleted by someone; the keep-alive has ended by now
+        elif arriving > 0 and self.r.hurried and missing > IMPATIENT_S:
+            self._give_up(f"the request that creates it may still arrive, for {arriving:.0f} s")
+
+    def _arriving_s(self) -> float:
+        return self.r.arriving_s(self.job.name) if self.r.arriving_s else self.r.settings.request_life_s
 
     def _closed(self, how: Closed, description: Mapping[str, Any] | None = None, by: str = "") -> None:
         retained = retained_seconds(description) if description else None

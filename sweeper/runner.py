@@ -47,7 +47,7 @@ from sweeper.errors import (
 )
 from sweeper.journal import Asked
 from sweeper.ports import Backend, Clock, Description, Journal, Progress, Request, TrainingApi
-from sweeper.release import DENIED_S, IMPATIENT_S, Releaser, Unreleased
+from sweeper.release import DENIED_S, IMPATIENT_S, NAG_S, Releaser, Unreleased, longest_life_s
 
 PROPAGATION_S = 120.0
 """Seconds for which a new role, bucket or repository may not be visible yet (Terraform retries as long)."""
@@ -57,6 +57,8 @@ LIMIT_FIRST_S, LIMIT_MOST_S = 30.0, 600.0
 BACKOFF_MOST_S = 60.0
 ATTENTION_S = 30.0
 """Seconds after which a longer wait looks up: half a heartbeat of the lease."""
+RARE_NAG_S = 600.0
+"""Seconds between two lines about a job that cannot be looked at, while the sweep only waits to go on."""
 
 
 @dataclass
@@ -125,6 +127,9 @@ class Runner:
         self._buffer: list[ev.Event] = []
         self._since: dict[tuple[str, str], float] = {}
         self._closing = self._gave_up = False
+        self._begun = world.clock.monotonic()
+        self._unanswered: dict[str, float] = {}
+        """When a Create of this name was last sent that got no answer; of those that this invocation intended."""
         self._late: list[Job] = []
         """Jobs whose log may have got its last lines since it was stored."""
 
@@ -147,8 +152,7 @@ class Runner:
             why = self._loop()
         except BaseException as error:
             self._close_after(error)
-            if self.unreleased:
-                error.unreleased = list(self.unreleased.values())  # type: ignore[attr-defined]
+            error.unreleased = list(self.unreleased.values())  # type: ignore[attr-defined]
             raise
         caught = self.chain.stopping.signal if self.chain.stopping else 0
         return Ending(why, self.chain, caught, list(self.unreleased.values()))
@@ -261,6 +265,7 @@ class Runner:
 
     def _take_signal(self) -> None:
         caught = self.world.caught
+        self._impatient()
         if caught and not (self.chain.stopping and self.chain.stopping.signal):
             name = signals.Signals(caught[0]).name
             self.note(ev.Stopping(reason=f"stopped by {name}", now=True, signal=caught[0]))
@@ -308,11 +313,11 @@ class Runner:
     def _close_after(self, error: BaseException) -> None:
         """An exception ends the chain: close every job first, whatever the journal says to it."""
         self._closing = True
-        if isinstance(error, ForeignNameError):
-            self.world.progress.say(f"{error}")
-        self.note(ev.Stopping(reason=f"{type(error).__name__}: {error}", now=True))
         debts = self.chain.debts_newest_first
         try:
+            if isinstance(error, ForeignNameError):
+                self.world.progress.say(f"{error}")
+            self.note(ev.Stopping(reason=f"{type(error).__name__}: {error}", now=True))
             self._release(tuple(job.name for job in debts))
         except Exception as second:  # noqa: BLE001 - a second trouble must not hide what may still bill
             for job in debts:
@@ -338,6 +343,7 @@ class Runner:
         self.world.arm()
         if not known:
             self.note(intent)
+            self._unanswered[name] = float("-inf")
         self._create(self.chain.jobs[name], request)
 
     def _handed_over(self) -> Mapping[str, Any]:
@@ -401,6 +407,8 @@ class Runner:
                 self.note(ev.Created(job.name, self.world.api.create_training_job(request)))
                 return
             except ApiError as error:
+                if error.kind.outcome_unknown and job.name in self._unanswered:
+                    self._unanswered[job.name] = self.world.clock.monotonic()
                 pause = self._create_failed(job, error, waited, self.world.clock.monotonic() - begun)
             if job.acknowledged or job.ended:
                 return
@@ -490,7 +498,8 @@ class Runner:
         except ApiError as error:
             self._unseen(job, error)
             return
-        self._since.pop((job.name, "unseen"), None)
+        for what in ("unseen", "denied", "nagged"):
+            self._since.pop((job.name, what), None)
         if fingerprint_of(description) != job.intent.fingerprint:
             raise ForeignNameError(f"{job.name}: the training job of this name is not this sweep's any more")
         seen = observation(job.name, description)
@@ -511,15 +520,26 @@ class Runner:
             elif lasted > self.settings.not_found_s and not job.settled:
                 self.note(ev.Settled(job.name, PoolStatus.ABSENT.value))  # nobody will ever see its pool
             return
-        if not error.kind.passing and lasted > DENIED_S:
+        if error.kind.passing:
+            self._since.pop((job.name, "denied"), None)  # two separate troubles are two
+        elif self._lasting(job.name, "denied") > DENIED_S:
             raise error
-        if self._impatient() and lasted > IMPATIENT_S:
-            # A second Ctrl-C: what cannot be asked is named instead of waited for.
+        ending = self.chain.stopping or self.chain.decided
+        if (self._impatient() and lasted > IMPATIENT_S) or (ending and lasted > longest_life_s(job)):
+            # A second Ctrl-C, or nothing is to come and nothing can live any more: named instead of waited for.
             self._release(tuple(job.name for job in self.chain.debts_newest_first))
             self._gave_up = bool(self.unreleased)
-            return
-        if lasted > self.settings.poll_s * 3:
-            self._say_once(job.name, f"cannot look at {job.name}, still trying: {error.message}")
+        elif lasted > self.settings.poll_s * 3 and self._due(job.name, NAG_S if ending else RARE_NAG_S):
+            line = f"cannot look at {job.name} for {lasted:.0f} s, still trying: {error.message}"
+            self.world.progress.say(line)
+
+    def _due(self, name: str, every_s: float) -> bool:
+        """Is it time to tell again that this job cannot be seen?"""
+        now = self.world.clock.monotonic()
+        if now - self._since.get((name, "nagged"), float("-inf")) < every_s:
+            return False
+        self._since[name, "nagged"] = now
+        return True
 
     def _ended(self, job: Job, description: Description, seen: ev.Observed) -> None:
         if not job.ended:
@@ -629,7 +649,16 @@ class Runner:
             self.world.clock.sleep(self.settings.poll_s)
 
     def _impatient(self) -> bool:
-        return len(self.world.caught) > 1
+        if len(self.world.caught) < 2:
+            return False
+        waited = f"what cannot be seen for {IMPATIENT_S:.0f} s is named instead of waited for"
+        self._say_once("", f"asked again to end: {waited}; the pool is released all the same")
+        return True
+
+    def _arriving_s(self, name: str) -> float:
+        """For how many more seconds a Create may still arrive: one of an earlier invocation, or one unanswered."""
+        sent = self._unanswered.get(name, self._begun)
+        return max(0.0, sent + self.settings.request_life_s - self.world.clock.monotonic())
 
     def _extend(self, decision: Extend) -> None:
         """Keep a pool that is Available; when it cannot be, the next job starts cold."""
@@ -654,6 +683,8 @@ class Runner:
             is_own=self._is_own,
             region=self._aws_region,
             impatient=self._impatient,
+            silent_since=lambda name: self._since.get((name, "unseen")),
+            arriving_s=self._arriving_s,
         )
         for failed in releaser.close_all([self.chain.jobs[name] for name in names]):
             self.unreleased[failed.name] = failed

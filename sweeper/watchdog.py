@@ -2,9 +2,9 @@
 
 Dormant it is this file alone, run as a script without site packages: it sleeps on the read end of a pipe whose only
 writer is the runner. End of file without `clean` means that the runner died. After a grace, which lets a restarted
-runner win, it becomes the command that it was given: this module with `--act`, which takes the sweep's lock, lets a
-running job finish, closes every pool of the journal and verifies it. It writes no events: the next run reads what
-happened from the service.
+runner win, it becomes the command that it was given: this module with `--act`, which lets a running job finish, closes
+every pool of the journal and verifies it. It holds the sweep's lock for one round of that at a time, and gives way to a
+runner that comes back. It writes no events: the next run reads what happened from the service.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ import sys
 import time
 
 # Only what a dormant process needs is imported above; everything else is imported when it acts.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import BinaryIO
 
 
 def sleep_until_needed() -> int:
@@ -34,34 +37,50 @@ def sleep_until_needed() -> int:
 
 
 def act(told: str, state: str) -> int:
-    """Close every pool of the debt that `told` (JSON) describes; returns the exit code. `state`: the user's folder."""
+    """Close every pool of the debt that `told` (JSON) describes; returns the exit code. `state`: the user's folder.
+
+    Whatever breaks beside it is said, if it can be said, and passed over.
+    """
     from pathlib import Path
 
     from sweeper.clock import SystemClock
-    from sweeper.debts import close_debts
-    from sweeper.errors import LockHeldError, SweeperError
+    from sweeper.debts import close_debt
+    from sweeper.errors import LockHeldError
     from sweeper.registry import Debt, Registry
+    from sweeper.release import Running
 
-    def say(line: str) -> None:
-        when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        os.write(2, f"{when} {line}\n".encode())
-
-    debt = Debt.from_json(told)
+    debt, registry, closes = Debt.from_json(told), Registry(Path(state)), "the watchdog of a run that died"
     try:
         say(f"the runner of {debt.sweep} died; closing its pools")
-        unreleased = close_debts(debt, SystemClock(), say, stop_running=False)
+        unreleased = close_debt(debt, registry, SystemClock(), say, closes=closes, running=Running.AWAIT)
     except LockHeldError as error:
         say(f"nothing to do: {error}")
         return 0
-    except SweeperError as error:
-        say(f"gave up: {error}")
+    except Exception as error:  # noqa: BLE001 - nobody comes after this: what ends it is told, and the debt stays
+        say(f"gave up: {type(error).__name__}: {error}")
         return 3
     for pool in unreleased:
         say(f"THE POOL OF {pool.name} MAY STILL BILL: {pool.why}; release it with: {pool.command}")
     if not unreleased:
-        Registry(Path(state)).settle(debt.folder)
         say("every pool is closed")
     return 3 if unreleased else 0
+
+
+def say(line: str) -> None:
+    """A line for the log. On a full disk there is none, and the closing goes on."""
+    from contextlib import suppress
+
+    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    with suppress(OSError):
+        os.write(2, f"{when} {line}\n".encode(errors="backslashreplace"))
+
+
+def _opened(log: str) -> BinaryIO:
+    """The log, to append to; nowhere when it cannot be written: the watchdog matters more."""
+    try:
+        return open(log, "ab")  # noqa: PTH123 - the caller closes it
+    except OSError:
+        return open(os.devnull, "ab")  # noqa: PTH123
 
 
 class Watchdog:
@@ -73,7 +92,7 @@ class Watchdog:
         from sweeper.interpreter import module_command
 
         acting = module_command("sweeper.watchdog", "--act", debt, state)
-        with open(log, "ab") as file:  # noqa: PTH123 - pathlib costs a dormant process memory
+        with _opened(log) as file:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", __file__, str(grace_s), *acting],
                 stdin=subprocess.PIPE,

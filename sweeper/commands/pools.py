@@ -212,7 +212,7 @@ def _release(accounts: Iterable[Account], names: set[str], *, everything: bool, 
                 released += [] if problem else [name]
     for debt in Registry(state_folder()):
         if debt.account.gone or not _open_jobs(debt):
-            Registry(state_folder()).settle(debt.folder)
+            Registry(state_folder()).settle(debt)
     if as_json:
         print(json.dumps({"released": released, "failed": [asdict(pool) for pool in failed]}))
     else:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sweeper.backends import backend_of
 from sweeper.backends.batch import Batch
 from sweeper.clock import SystemClock
-from sweeper.commands.owed import settle_others
+from sweeper.commands.owed import abandoned, settle, settle_others
 from sweeper.commands.say import READER_GONE, complain, forget_stdout, package_version, relative, warn_unreleased
 from sweeper.connect import Connection, connect, engine_folder
 from sweeper.core import results as tables
@@ -27,7 +27,7 @@ from sweeper.core.request import is_queued_name, job_name, locked_key
 from sweeper.core.resume import resume
 from sweeper.core.secrets import Redactor, masked
 from sweeper.debts import RegisteredJournal
-from sweeper.errors import ApiError, ApiErrorKind, SweeperError, UsageError
+from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, SweeperError, UsageError
 from sweeper.follow import LogFollower
 from sweeper.journal import SqliteJournal
 from sweeper.live import LiveTable, Terminal
@@ -35,6 +35,7 @@ from sweeper.locks import held
 from sweeper.ports import Progress
 from sweeper.progress import PlainProgress, Several
 from sweeper.registry import Account, Debt, Registry, state_folder, verify_head
+from sweeper.release import Unreleased
 from sweeper.runner import Ending, Runner, World
 from sweeper.tracking import files, optuna_journal, table
 from sweeper.tracking.refresh import ResultFiles
@@ -54,16 +55,48 @@ def run(sweep: Sweep, session: type[Session] | None = None) -> int:
     """Run a sweep, or continue it; returns the exit code. `session`: another outside than the real one, for tests."""
     for warning in sweep.warnings:
         complain(f"warning: {warning}")
-    with ExitStack() as stack:
-        ending, outside = _drive(sweep, stack, session or Session)
+    try:
+        with ExitStack() as stack:
+            ending, outside = _drive(sweep, stack, session or Session)
+    except LockHeldError:
+        raise  # who holds it looks after its pools
+    except BaseException as error:
+        if not hasattr(error, "unreleased"):  # the runner did not come to close anything
+            error.unreleased = left_open(sweep)  # type: ignore[attr-defined]
+        raise
     # The pool came first, the report comes second.
     try:
         report(sweep, ending.chain, outside.folder)
     except OSError as error:
         # A full disk: the journal knows everything, and `sweeper report` writes the files again.
         complain(f"the results could not be written: {error}")
-        return exit_code(sweep, ending) or 1
+        return warn_unreleased(ending.unreleased) or UsageError.exit_code
+    except BaseException as error:
+        error.unreleased = ending.unreleased  # type: ignore[attr-defined]
+        raise
     return exit_code(sweep, ending)
+
+
+def left_open(sweep: Sweep) -> list[Unreleased]:
+    """What earlier runs of a sweep that cannot run now left open: what idles is closed, the rest is named.
+
+    The journal may be refused, the folder read-only, the account unreachable: the registry knows of the debt.
+    """
+    runs, clock = Path(sweep.project).absolute() / "runs", SystemClock()
+    found: list[Unreleased] = []
+    with clock.listening():
+        for debt in abandoned():
+            if (debt.sweep, Path(debt.folder).parent, debt.account.engine) != (sweep.name, runs, sweep.engine.value):
+                continue
+            try:
+                found += settle(debt, clock, complain)
+            except LockHeldError:
+                continue
+            except Exception as error:  # noqa: BLE001 - whatever keeps it from being asked, it may be open
+                region = debt.account.region if sweep.engine is EngineKind.AWS else ""
+                names = [job.name for job in debt.owed or ()] or [f"the sweep {debt.sweep}"]
+                found += [Unreleased(name, f"it could not be asked: {error}", region) for name in names]
+    return found
 
 
 def _drive(sweep: Sweep, stack: ExitStack, made: type[Session]) -> tuple[Ending, Session]:
@@ -71,9 +104,11 @@ def _drive(sweep: Sweep, stack: ExitStack, made: type[Session]) -> tuple[Ending,
     stack.enter_context(clock.listening())
     session = made(sweep, connect(sweep), clock, begun=clock.now())
     stack.callback(session.close_display)
-    stack.enter_context(held(session.folder / ".lock", f"the sweep {sweep.name}", clock.now()))
+    runs = f"the sweep {sweep.name} in {session.folder}"
+    lock = session.folder / ".lock"
+    stack.enter_context(held(lock, f"the sweep {sweep.name}", clock.now(), runs=runs, wait=clock.sleep))
     if sweep.backend not in (BackendKind.SPOT, BackendKind.BATCH):  # whose machines nobody shares
-        stack.enter_context(held(session.pool_lock, "the pool that this sweep uses", clock.now()))
+        stack.enter_context(held(session.pool_lock, "the pool that this sweep uses", clock.now(), runs=runs))
     session.open(stack)
     session.take_lease(stack)
     session.preflight()
@@ -293,7 +328,10 @@ class Session:
 
     def settle(self) -> None:
         """Every pool was observed closed: nothing is owed any more."""
-        self._journal.settle()
+        try:
+            self._journal.settle()
+        except OSError as error:  # whoever looks at the debt next finds everything closed
+            self.display.say(f"warning: cannot write the registry of open pools: {error}")
         if self._watchdog:
             self._watchdog.stand_down()
 

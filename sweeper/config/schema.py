@@ -376,6 +376,7 @@ WAITS = {
     "settle_s": _seconds("The longest wait for a pool to show its status after a job."),
     "metrics_wait_s": _seconds("How long a finished job's metrics may be late."),
     "not_found_s": _seconds("How long a created job may be unknown."),
+    "request_life_s": _seconds("How long a request that got no answer may still arrive."),
 }
 
 ENGINES: dict[str, Schema] = {

@@ -122,6 +122,7 @@ class EngineSettings:
     settle_s: float = 120.0  # R4: the longest wait for a pool to show its status after a job
     metrics_wait_s: float = 60.0  # how long a Completed job's final metrics may be late
     not_found_s: float = 60.0  # how long NotFound after a Create may be mere lag
+    request_life_s: float = 300.0  # how long an unanswered request may still arrive: AWS refuses older signatures
 
 
 def no_more_trials(values: Mapping[str, Any], index: int) -> Trial:

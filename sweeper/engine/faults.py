@@ -32,6 +32,7 @@ class Faults:
     internal: float = 0.0
     foreign_takes: float = 0.0  # somebody else's matching job takes the idle pool
     human_stops: float = 0.0
+    late: float = 0.0  # of the lost requests: so many arrive after all, when nobody waits for an answer any more
     latency_s: tuple[float, ...] = (0.05,)
 
     @classmethod
@@ -54,6 +55,7 @@ class Faults:
             internal=0.05,
             foreign_takes=rng.choice((0.0, 0.0, 0.1)),
             human_stops=rng.choice((0.0, 0.0, 0.05)),
+            late=0.5,
             latency_s=(0.05, 0.2, 1.0),
         )
 

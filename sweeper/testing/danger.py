@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sweeper.core import events as ev
-from sweeper.errors import ApiError
+from sweeper.errors import ApiError, ApiErrorKind
 from sweeper.journal import Asked
 from sweeper.ports import Clock, Description, Journal, Request, TrainingApi
 from sweeper.testing.twin import Call, Twin
 
 MOST_TOUCHES = 20_000
 """Touches of the outside in which a sweep of a few trials must have ended; a long one takes about three thousand."""
+TIRED = 0.3
+"""How likely somebody who waits in vain gives up."""
 
 
 class Crash(BaseException):
@@ -66,6 +68,11 @@ class Danger:
             self.asks_left -= 1
             self.ask()
 
+    def tire(self) -> None:
+        """A minute without an answer: a person who presses Ctrl-C at all may do it now."""
+        if self.signal_chance and self.rng.random() < TIRED:
+            self.caught.append(2)
+
     def none(self) -> None:
         """No more danger."""
         self.chance = self.signal_chance = 0.0
@@ -88,6 +95,10 @@ class DyingApi:
         self.creating()
         try:
             return str(self._change("CreateTrainingJob", name, lambda: self._api.create_training_job(request)))
+        except ApiError as error:
+            if error.kind is ApiErrorKind.LOST:
+                self._danger.tire()
+            raise
         finally:
             job = self._twin.service.jobs.get(name)
             # The very mapping that we sent: with two runners alive the same name may be the other's work.

@@ -21,6 +21,7 @@ from sweeper.debts import Closer
 from sweeper.errors import LockHeldError, SweeperError
 from sweeper.locks import held
 from sweeper.ports import Journal, TrainingApi
+from sweeper.release import Running
 from sweeper.runner import Ending, Runner, World
 from sweeper.testing.danger import Crash, Danger, DyingApi, DyingClock, DyingJournal, Inbox
 from sweeper.testing.drawn import SCOPE, SECRET
@@ -199,7 +200,7 @@ class Host:
                 api = DyingApi(self.twin, self.twin, Danger(self.rng, 0.0, 0))
                 api.sent = self.sent
                 closer = Closer(api, self.sweep.engine_settings, self.twin.clock, self.listener.say)
-                closer.close_all(fold(self.journal.events()), stop_running=False)
+                closer.close_all(fold(self.journal.events()), running=Running.AWAIT)
         except LockHeldError:
             return
 

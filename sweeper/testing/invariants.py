@@ -73,6 +73,9 @@ class Ledger:
         self.twin.advance(self.twin.clock.now())
         if alive := self.open_pools():
             self.problems.append(f"I4: the runner ended and these pools still bill: {alive}")
+        coming = (r for r in self.twin.arriving() if r["Environment"].get(FINGERPRINT, "").startswith(self.prefix))
+        if names := [r["TrainingJobName"] for r in coming if self.known is None or r["TrainingJobName"] in self.known]:
+            self.problems.append(f"I4: the runner ended and requests for these are still on their way: {names}")
 
 
 def check(

@@ -40,6 +40,10 @@ _KINDS = {
     "ClientException": ApiErrorKind.INVALID,
 }
 _UTC = timezone.utc
+READ_TIMEOUT_S = 60.0
+"""How long a client waits for an answer."""
+SIGNATURE_S = 300.0
+"""How long a signature is valid: no request arrives later."""
 
 
 @dataclass
@@ -140,6 +144,8 @@ class Twin:
         self._seed = seed
         self._wire = Wire(faults or Faults(), random.Random(f"wire {seed}"))
         self._world = random.Random(f"world {seed}")
+        self._delays = random.Random(f"delays {seed}")
+        self._late: dict[str, tuple[str, Mapping[str, Any]]] = {}  # requests that are still on their way
         self._runs: dict[str, Run] = {}
         self._saved: dict[str, float] = {}  # what the checkpoints below an S3 prefix hold, in seconds of a script
         self._events: list[tuple[float, int, str, str, int]] = []  # due, number, what, job name, attempt
@@ -172,6 +178,12 @@ class Twin:
         """The jobs whose pool is retained and bills now, oldest first."""
         self.advance(self.clock.now())
         return [pool.holder for pool in self.service.idle_pools]
+
+    def arriving(self) -> list[Mapping[str, Any]]:
+        """The requests for jobs that do not exist yet, and that are still on their way."""
+        coming = (self._late[name] for _, _, what, name, _ in self._events if what == "arrives")
+        creates = (params for operation, params in coming if operation == "CreateTrainingJob")
+        return [params for params in creates if params["TrainingJobName"] not in self.service.jobs]
 
     # ------------------------------------------------------------------ the port
 
@@ -239,8 +251,17 @@ class Twin:
             return wire.carry(operation, clock.now(), created, clock.sleep, lambda: self.apply(operation, params))
         except WireError as error:
             if error.loss is Loss.REQUEST:
-                clock.sleep(60.0)  # the client's read timeout
+                self._delay(operation, params)
+                clock.sleep(READ_TIMEOUT_S)
             raise
+
+    def _delay(self, operation: str, params: Mapping[str, Any]) -> None:
+        """A request that its client has given up may arrive all the same, for as long as its signature is valid."""
+        if operation.startswith(("Describe", "List")) or self._delays.random() >= self.faults.late:
+            return
+        number = f"late-{len(self._late)}"
+        self._late[number] = (operation, dict(params))
+        self._schedule(self.clock.now() + self._delays.uniform(READ_TIMEOUT_S, SIGNATURE_S), "arrives", number)
 
     def apply(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """The call as the service does it, now, with no wire in between."""
@@ -325,6 +346,8 @@ class Twin:
             self._someone("StopTrainingJob", {"TrainingJobName": name}, at)
         elif what == "stranger":
             self._stranger(name, at)
+        elif what == "arrives":
+            self._someone(*self._late[name], at)
         elif run is None or attempt != run.attempt:
             return  # of a machine that was taken away
         elif what == "started":
@@ -392,9 +415,10 @@ class Twin:
         self._someone("CreateTrainingJob", request, at)
 
     def _someone(self, operation: str, params: Mapping[str, Any], at: float) -> None:
-        """A call of somebody else; that it may be refused is their affair."""
+        """A call of somebody else, or one of ours that nobody waits for any more; it may be refused."""
+        answers = self.batch if operation in self.batch.operations else self.service
         try:
-            self.service.call(operation, params, at)
+            answers.call(operation, params, at)
         except ServiceError:
             return
 

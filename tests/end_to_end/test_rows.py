@@ -30,7 +30,7 @@ def test_row_81_83_a_report_that_fails_comes_after_the_release(project: Project)
     in_the_way = project.root / "runs/tiny/results.csv/occupied"
     in_the_way.mkdir(parents=True)
     ended = project.run("hyperparameters.x=1,2")
-    assert (ended.code, "Traceback" in ended.err) == (1, False)
+    assert (ended.code, "Traceback" in ended.err) == (2, False)
     assert set(project.pools()) <= {"Reused", "Terminated", ""}
     in_the_way.rmdir()
     in_the_way.parent.rmdir()

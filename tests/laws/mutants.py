@@ -179,6 +179,11 @@ class _FailedHasNoPool(Closing):
             super()._ended(description, look)
 
 
+class _NothingArrivesLate(Closing):
+    def _arriving_s(self) -> float:
+        return 0.0
+
+
 def _closing(kind: type[Closing]) -> type[Runner]:
     class Broken(Releaser):
         closing = kind
@@ -197,6 +202,7 @@ MUTANTS: Mapping[str, type[Runner]] = {
     "no wait for WarmPoolStatus at release": _closing(_NoWait),
     "no verification after Update": _closing(_NoVerify),
     "a failed job has no pool": _closing(_FailedHasNoPool),
+    "a lost request never arrives": _closing(_NothingArrivesLate),
     "releases the first job's name": ReleasesTheFirstJob,
     "releases on success only": ReleasesOnSuccessOnly,
     "releases the last job only": ReleasesTheLastJobOnly,

@@ -23,6 +23,7 @@ from sweeper.engine.faults import Loss, WireError
 from sweeper.engine.settings import ServiceSettings
 from sweeper.journal import SqliteJournal, read
 from sweeper.ports import Backend, Journal, Request, TrainingApi
+from sweeper.release import Running
 from sweeper.runner import Ending, Runner, World
 from sweeper.testing.danger import Crash, NoProgress
 from sweeper.testing.drawn import NAME, SCOPE, SECRET, ListedTrials, draw_sweep, metric_of
@@ -214,7 +215,7 @@ class Outside:
     def watchdog(self) -> None:
         """What the watchdog does once the runner is dead."""
         closer = Closer(self.api, self.sweep.engine_settings, self.clock, self.listener.say)
-        closer.close_all(self.chain, stop_running=False)
+        closer.close_all(self.chain, running=Running.AWAIT)
 
     @property
     def said(self) -> str:
