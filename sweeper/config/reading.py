@@ -246,7 +246,7 @@ class _Walk:
         else:
             self._text(key, (*path, key.value))
 
-    def _scalar(self, node: yaml.Node, path: KeyPath) -> None:
+    def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> None:
         if node.tag == _TAG + "str":
             self._text(node, path)
             return
