@@ -6,33 +6,34 @@ import gzip
 import hashlib
 import io
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sweeper import driver, source
+from sweeper import driver
 from sweeper.aws.clients import Clients
 from sweeper.aws.errors import mapped
 from sweeper.core import dependencies
 from sweeper.core.model import Launch, Scope
 from sweeper.core.request import Staged, canonical
 from sweeper.errors import ApiError, ApiErrorKind, UsageError
+from sweeper.source import Folder, SourceError
 
 
-def source_files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """(relative name, path) of every file to stage, sorted. Raises UsageError for a link that leads out."""
+def files_of(folder: Folder) -> dict[str, Path]:
+    """The path of every file to stage by its relative name, sorted. Raises UsageError for a link that leads out."""
     try:
-        yield from source.files(folder)
-    except source.SourceError as error:
-        raise UsageError(f"{folder}: {error}") from error
+        return dict(folder.files())
+    except SourceError as error:
+        raise UsageError(f"{folder.path}: {error}") from error
 
 
-def tarball(folder: Path, instead: Mapping[str, bytes] | None = None) -> bytes:
+def tarball(folder: Folder, instead: Mapping[str, bytes] | None = None) -> bytes:
     """The folder as source.tar.gz, with files `instead` of its own; the same content gives the same bytes."""
     instead = instead or {}
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        found = {name: path for name, path in source_files(folder) if name not in instead}
+        found = {name: path for name, path in files_of(folder).items() if name not in instead}
         for name in sorted({*found, *instead}):
             data = instead[name] if name in instead else found[name].read_bytes()
             runs = name in found and found[name].stat().st_mode & 0o100
@@ -83,24 +84,29 @@ class Staging:
             files = {
                 "launch.json": _launch({**job, "requirements": needed}).encode(),
                 **{name: Path(driver.__file__).with_name(name).read_bytes() for name in driver.FILES},
-                "source.tar.gz": tarball(folder, {needed: content_of} if needed and versions else None),
+                "source.tar.gz": tarball(
+                    Folder(folder, self._project), {needed: content_of} if needed and versions else None
+                ),
             }
             content = hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in files.values())).hexdigest()
             source = self._put_once(bucket, f"{prefix}/source/{content[:16]}", files)
-        inputs = {name: self._input(name, str(where), bucket, prefix) for name, where in job.get("inputs", {}).items()}
+        inputs = {name: self._input(job, name, bucket, prefix) for name in job.get("inputs", {})}
         return Staged(source=source, inputs=inputs, output=output)
 
     def _default_output(self) -> str:
         """The SageMaker SDK's own bucket convention."""
         return f"s3://sagemaker-{self._scope.region}-{self._scope.account}/sweeper/{self._sweep}"
 
-    def _input(self, channel: str, where: str, bucket: str, prefix: str) -> str:
+    def _input(self, job: Mapping[str, Any], channel: str, bucket: str, prefix: str) -> str:
+        where = str(job["inputs"][channel])
         if where.startswith("s3://"):
             return where
-        folder = self._project / where
-        files = {name: path.read_bytes() for name, path in source_files(folder)}
+        folder = Folder(self._project / where, self._project, data=True)
+        if folder.outside and not job.get("allow_outside_project"):
+            raise UsageError(f"job.inputs.{channel}: {where!r} lies outside of the project")  # a swept one
+        files = {name: path.read_bytes() for name, path in files_of(folder).items()}
         if not files:
-            raise UsageError(f"job.inputs.{channel}: {folder} holds no files")
+            raise UsageError(f"job.inputs.{channel}: {folder.path} holds no files")
         names = canonical({name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
         content = hashlib.sha256(names.encode()).hexdigest()
         return self._put_once(bucket, f"{prefix}/inputs/{channel}/{content[:16]}", files) + "/"

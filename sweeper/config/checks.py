@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import copy
+import posixpath
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sweeper import source
 from sweeper.config import project
 from sweeper.config.check import findings
 from sweeper.config.draft import ONE_LOCKED, Draft, apply, there_is
 from sweeper.config.locate import GROUP
-from sweeper.config.problems import COMMAND_LINE, Problem, nearest, refuse, shown
+from sweeper.config.problems import COMMAND_LINE, Problem, dotted, nearest, refuse, shown
 from sweeper.config.reading import load
 from sweeper.config.schema import SECTIONS, engine_schema
 from sweeper.config.sources import ExperimentSource
 from sweeper.config.values import hydra_keys, plain, prev_keys, read
 from sweeper.core.handover import why_not
 from sweeper.core.model import Goal, Launch, Objective
+from sweeper.source import OURS, Folder, SourceError
 
 Sections = Mapping[str, Any]
+MOST_NAMES = 5
+"""Names of files that a warning tells."""
 
 
 def experiment_given(draft: Draft) -> None:
@@ -140,51 +144,73 @@ def hydra_tells(draft: Draft) -> None:
 # -- files ------------------------------------------------------------------------------------------------------
 
 
-def source_folder(draft: Draft, job: Sections) -> Path | None:
+def source_folder(draft: Draft, job: Sections) -> Folder | None:
     """The folder with the code, when it and the files named in it are there."""
     starts_script = job["launch"] != Launch.IMAGE.value
     if job["source_dir"] is None:
         if starts_script:
             draft.wrong(("job", "source_dir"), f"is missing: launch {job['launch']} starts a script", missing=True)
         return None
-    folder = _folder(draft, ("job", "source_dir"), job["source_dir"])
-    if folder is None:
+    folder = _folder(draft, ("job", "source_dir"), job["source_dir"], job)
+    names = _names(draft, folder) if folder else None
+    if folder is None or names is None:
         return None
     for key in ("entry_script", "requirements"):
         if job[key] is None:
             if key == "entry_script" and starts_script:
                 draft.wrong(("job", key), "is missing: name the script to start", missing=True)
-        elif not (folder / job[key]).is_file():
-            near = nearest(job[key], [name for name, _ in source.files(folder)])
+        elif not (folder.path / job[key]).is_file():
+            near = nearest(job[key], names)
             draft.wrong(("job", key), f"there is no file {job[key]!r} in {job['source_dir']}{near}")
+        elif posixpath.normpath(job[key]) not in names:
+            what = f"{job[key]!r} is not sent: an ignore file or its name leaves it out; write !{job[key]} into {OURS}"
+            draft.wrong(("job", key), what)
     return folder
 
 
-def input_folders(draft: Draft, job: Sections) -> dict[tuple[str, ...], Path]:
+def input_folders(draft: Draft, job: Sections) -> dict[tuple[str, ...], Folder]:
     """The channels that are folders of this machine, by the path of their key."""
-    found: dict[tuple[str, ...], Path] = {}
+    found: dict[tuple[str, ...], Folder] = {}
     for channel, where in job["inputs"].items():
         if where is not None and "://" not in where:
-            folder = _folder(draft, ("job", "inputs", channel), where)
+            folder = _folder(draft, ("job", "inputs", channel), where, job)
             if folder is not None:
-                found["job", "inputs", channel] = folder
+                found["job", "inputs", channel] = replace(folder, data=True)
     return found
 
 
-def _folder(draft: Draft, path: tuple[str, ...], where: str) -> Path | None:
+def _folder(draft: Draft, path: tuple[str, ...], where: str, job: Sections) -> Folder | None:
     folder = draft.root / where
     if folder.is_dir():
-        return folder
+        found = Folder(folder, draft.root)
+        if not found.outside or job["allow_outside_project"]:
+            return found
+        what = f"{where!r} lies outside of the project {draft.root}: all of it would be sent; "
+        draft.wrong(path, what + "move it in, or set job.allow_outside_project=true")
+        return None
     beside = folder.parent.iterdir() if folder.parent.is_dir() else iter(())
     near = [p.relative_to(draft.root).as_posix() for p in beside if p.is_dir() and p.is_relative_to(draft.root)]
     draft.wrong(path, f"there is no folder {where!r}{nearest(where, near)}")
     return None
 
 
-def digest_of(draft: Draft, path: tuple[str, ...], folder: Path) -> str:
+def _names(draft: Draft, folder: Folder) -> list[str] | None:
+    """The files of the source; None when one of them cannot be staged."""
+    try:
+        return [name for name, _ in folder.files()]
+    except (SourceError, OSError) as error:
+        draft.wrong(("job", "source_dir"), str(error))
+        return None
+
+
+def digest_of(draft: Draft, path: tuple[str, ...], folder: Folder) -> str:
     """The digest of a folder's files; a file that cannot be staged is a problem of the key that names the folder."""
     try:
-        return source.digest(folder)
-    except (source.SourceError, OSError) as error:
+        found = folder.digest()
+    except (SourceError, OSError) as error:
         draft.wrong(path, str(error))
         return ""
+    if folder.secrets:
+        named = ", ".join(sorted(folder.secrets)[:MOST_NAMES]) + (", ..." if len(folder.secrets) > MOST_NAMES else "")
+        draft.warnings.append(f"{dotted(path)}: not sent, as the names say that they are secret: {named}")
+    return found

@@ -19,11 +19,11 @@ from sweeper.config.schema import SECTIONS
 from sweeper.config.sources import composed
 from sweeper.config.values import COSMETIC, hydra_keys, plain
 from sweeper.core.identity import canonical, flatten, path_of, within
+from sweeper.core.secrets import looks_secret
 from sweeper.core.space import Space
 
 Sections = Mapping[str, Any]
 
-SECRET = re.compile(r"(?i)(^|[_.-])(password|passwd|secret|token|api_?key|credentials?)($|[_.-])")
 TYPED = {"defaults", "hydra", "engine", *SECTIONS} - {"hyperparameters", "environment", "vars", "sweep"}
 """The sections whose values have a type: what YAML makes of a word there is seen by their schema."""
 _WORD = re.compile(r"[-+.\w:]+")
@@ -48,8 +48,9 @@ def doubts(draft: Draft, values: Sections, space: Space) -> Iterator[str]:
         yield f"locked.instance_type: {what}"
     yield from _new_mappings(draft)
     for path, value in flatten(draft.sections["hyperparameters"], ("hyperparameters",)):
-        if value is not None and SECRET.search(path[-1]):
+        if value is not None and looks_secret(path[-1]):
             yield f"{dotted(path)} looks like a secret: put it under environment, hyperparameters are shown"
+    yield from draft.warnings
     yield from map(str, (*_cut_numbers(draft, values), *_every_run_anew(draft), *_words(draft)))
 
 

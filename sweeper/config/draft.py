@@ -66,6 +66,7 @@ class Draft:
     root: Path
     unknown: Sequence[UnknownKey] = ()
     problems: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     axes: Sequence[Axis] = ()
     bad: set[KeyPath] = field(default_factory=set)
 

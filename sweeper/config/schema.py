@@ -134,6 +134,7 @@ JOB = _object(
             "description": "Where the script writes checkpoints and finds them; default /opt/ml/checkpoints.",
         },
         "metrics": _list("The metrics to read from the log.", METRIC, 40),
+        "allow_outside_project": _flag("Folders of source_dir and inputs may lie outside of the project."),
     },
     required=("image_uri", "launch", "max_runtime_s"),
 )

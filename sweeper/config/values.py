@@ -53,7 +53,14 @@ def hydra_keys(leaf: Any) -> list[str]:
 
 
 IDENTITY = ("locked", "job", "hyperparameters", "environment", "dependencies")
-COSMETIC = ("metrics", "output_path", "max_runtime_s", "checkpoint_s3_uri", "checkpoint_local_path")
+COSMETIC = (
+    "metrics",
+    "output_path",
+    "max_runtime_s",
+    "checkpoint_s3_uri",
+    "checkpoint_local_path",
+    "allow_outside_project",
+)
 """Keys of `job` that change no result: they belong to no identity."""
 PINNED = ("source_dir",)
 """Keys of `job` whose content counts instead: the digest of the files."""

@@ -273,6 +273,49 @@ def test_a_group_that_a_file_misspells(project: Any) -> None:
     ]
 
 
+@pytest.mark.parametrize("where", ["..", "/", "${oc.env:HOME}", "code/../.."])
+@pytest.mark.parametrize("key", ["job.source_dir", "+job.inputs.train"])
+def test_a_folder_outside_of_the_project_is_sent_only_when_asked(
+    project: Any, monkeypatch: pytest.MonkeyPatch, key: str, where: str
+) -> None:
+    """Whatever leads out of the project is refused: nobody means to send a home folder."""
+    monkeypatch.setenv("HOME", str(project.root.parent))
+    project.experiment()
+    (line,) = project.refused(f"{key}={where}", "job.launch=image", "job.entry_script=null")
+    assert line.startswith(f"command line: {key.lstrip('+')}: ")
+    assert line.endswith("all of it would be sent; move it in, or set job.allow_outside_project=true")
+
+
+def test_a_folder_outside_of_the_project_can_be_asked_for(
+    project: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Data lies where it lies; that it may be sent is no part of what a trial is."""
+    data = tmp_path_factory.mktemp("data")
+    (data / "train.csv").write_text("1")
+    project.experiment()
+    plain, asked = project.sweep(), project.sweep("job.allow_outside_project=true")
+    assert plain.trials[0].id == asked.trials[0].id
+    assert project.sweep(f"+job.inputs.train={data}", "job.allow_outside_project=true").warnings == ()
+
+
+def test_what_is_left_out_of_a_source_is_told(project: Any) -> None:
+    """The names of files that look secret; a script or requirements that would not be sent are refused."""
+    project.experiment()
+    before = project.sweep().trials[0].id
+    project.write("code/prod.env", "A=b")
+    project.write("code/deep/.netrc", "x")
+    sweep = project.sweep()
+    said = "job.source_dir: not sent, as the names say that they are secret: deep/.netrc, prod.env"
+    assert (sweep.warnings, sweep.trials[0].id) == ((said,), before)
+    project.write("code/.gitignore", "prod.env\n.netrc\ntrain.py\n")
+    assert project.refused() == [
+        "experiments/x.yaml:7:3: job.entry_script: 'train.py' is not sent: an ignore file or its name leaves it out; "
+        "write !train.py into .sweeperignore"
+    ]
+    project.write(".sweeperignore", "!train.py\n")
+    assert project.sweep().warnings == ()
+
+
 def test_a_short_keep_alive_is_a_warning(project: Any) -> None:
     """Under a minute a pool may be gone before its successor comes: allowed, and said."""
     project.experiment()

@@ -23,6 +23,7 @@ from sweeper.core.request import CHANNEL, START_DRIVER
 from sweeper.engine import launch
 from sweeper.engine.folders import JobFolder, JobView
 from sweeper.engine.hot import ColdError, HotStarts, LateError, Zygote
+from sweeper.source import Folder
 from tests.forked import start_engine
 
 from .conftest import FAST, Clients, _serve, channel, request, wait_for
@@ -46,7 +47,7 @@ class Jobs:
         files = {
             **DRIVER,
             "launch.json": json.dumps({"entry_script": f"{pool}.py"}).encode(),
-            "source.tar.gz": staging.tarball(source),
+            "source.tar.gz": staging.tarball(Folder(source)),
         }
         for name, data in files.items():
             self.clients.s3.put_object(Bucket="bucket", Key=f"{pool}/{name}", Body=data)
