@@ -84,7 +84,9 @@ class Application:
             return self._s3(environ, start)
         if service in Moto.ANSWERS:
             return self._moto.app(service)(environ, start)
-        return refusals.not_emulated(environ, start, service)
+        path = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO'][:100]}"
+        what = f"{path} of {service}" if service == "sagemaker" else service
+        return refusals.not_emulated(environ, start, what, service)
 
     def _sagemaker(self, operation: str, params: object) -> dict[str, Any]:
         if rules.operation(operation) is None:
@@ -152,7 +154,10 @@ class Moto:
             with self._lock:
                 if service not in self._made:
                     self._made[service] = create_backend_app(self.ANSWERS[service])
-            return self._made[service](environ, start)
+            try:
+                return list(self._made[service](environ, start))
+            except NotImplementedError:  # an operation that moto has not; a 500 would be tried again and again
+                return refusals.not_emulated(environ, start, f"this operation of {service}", service)
 
         return answer
 

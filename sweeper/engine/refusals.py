@@ -48,13 +48,14 @@ def form_of(environ: Environ, service: str) -> Form:
     """What a client of this service reads an error in, by the looks of its request."""
     if environ.get("HTTP_SMITHY_PROTOCOL") == "rpc-v2-cbor":
         return Form.CBOR
-    if environ.get("HTTP_X_AMZ_TARGET"):
+    kind = str(environ.get("CONTENT_TYPE", ""))
+    if environ.get("HTTP_X_AMZ_TARGET") or kind.startswith("application/json"):
         return Form.JSON
     if service in _XML_SERVICES:
         return Form.XML
     if service == "ec2":
         return Form.EC2
-    if str(environ.get("CONTENT_TYPE", "")).startswith("application/x-www-form-urlencoded"):
+    if kind.startswith("application/x-www-form-urlencoded"):
         return Form.QUERY
     return Form.JSON if service else Form.XML
 
@@ -67,10 +68,8 @@ def unsigned(environ: Environ, start: StartResponse, flaw: Flaw, service: str) -
     return refusal(start, form, 403, code, _SAID[flaw])
 
 
-def not_emulated(environ: Environ, start: StartResponse, service: str) -> Iterable[bytes]:
-    """400 for a service that nobody promised, or for what is asked of it past its protocol."""
-    asked = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO'][:100]}"
-    what = f"{asked} of {service}" if service == "sagemaker" else service
+def not_emulated(environ: Environ, start: StartResponse, what: str, service: str) -> Iterable[bytes]:
+    """400 for a service that nobody promised, or for what is not there of one that is."""
     said = f"The local engine does not emulate {what}."
     return refusal(start, form_of(environ, service), 400, "UnknownOperationException", said)
 

@@ -301,12 +301,10 @@ def _url_v2(request: Received, told: Mapping[str, str], secret_of: SecretOf, now
     if not expires.isdecimal() or now > int(expires):
         raise SignatureError(Flaw.EXPIRED, "s3")
     headers = HTTPMessage()
-    # what was presigned as a header may stand in the URL, and must come as a header all the same
-    for name, value in told.items():
-        if name in ("content-md5", "content-type") or name.startswith("x-amz-"):
-            headers[name] = value
     for name, value in request.headers.items():
-        if name not in headers:
+        headers[name] = value
+    for name, value in told.items():  # boto3 names in the URL what it has presigned as a header
+        if name not in headers and (name in ("content-md5", "content-type") or name.startswith("x-amz-")):
             headers[name] = value
     return _compare_v2(request, headers, told["AWSAccessKeyId"], expires, told["Signature"], secret_of)
 
@@ -321,6 +319,7 @@ def _compare_v2(
     for name, value in headers.items():
         own[name] = _text(value)
     place = f"/{request.bucket_in_host}{request.path}" if request.bucket_in_host else request.path
+    place += "/" * (place.count("/") == 1 and place != "/")  # a bucket alone is signed with a slash
     signer = _SignerV2(access_key, secret, date)
     found = signer.get_signature(request.method, urlsplit(f"http://engine{request.target}"), own, auth_path=place)
     compare(found, signature, "s3")
