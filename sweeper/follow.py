@@ -5,14 +5,15 @@ A log that cannot be had is looked for more and more rarely, and never in the wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from sweeper.aws import logs
+from sweeper.aws.logs import LOG, POINTS
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain
-from sweeper.core.model import MetricDefinition
+from sweeper.driver.matches import Match, Metrics
 from sweeper.errors import SweeperError
 from sweeper.whole import private_folder
 
@@ -28,14 +29,15 @@ class LogFollower:
         self,
         client: Callable[[], Any],
         folder: Path,
-        metrics: Sequence[MetricDefinition],
+        metrics: Metrics,
         redact: Callable[[str], str],
         monotonic: Callable[[], float],
         every_s: float,
         metric: Callable[[str, str, float], None],
+        doubt: Callable[[Match], None] = lambda match: None,
     ) -> None:
         self._client, self._folder, self._metrics, self._redact = client, folder, metrics, redact
-        self._monotonic, self._every_s, self._metric = monotonic, every_s, metric
+        self._monotonic, self._every_s, self._metric, self._doubt = monotonic, every_s, metric, doubt
         self._pause_s = every_s
         self._next = 0.0
         self._name = ""
@@ -63,16 +65,18 @@ class LogFollower:
         """Nothing."""
 
     def _read(self, name: str) -> None:
-        path = self._folder / "trials" / self._trials[name] / "log.txt"
+        folder = self._folder / "trials" / self._trials[name]
         if name != self._name or self._tail is None:
             self._name, self._tail = name, logs.Tail(self._client(), name)
-            private_folder(path.parent)
-            path.unlink(missing_ok=True)  # an earlier attempt's
-        found = list(self._tail.new(pages=1))
+            private_folder(folder)
+            for earlier in (LOG, POINTS):
+                (folder / earlier).unlink(missing_ok=True)  # of another attempt
+        found = list(self._tail.new(1))
         if not found:
             return
+        path = folder / LOG
         path.touch(mode=0o600)
         with path.open("a", encoding="utf-8") as file:
             file.write(self._redact("".join(f"{line}\n" for _, line in found)))
-        for metric, value in logs.last_values(logs.points(iter(found), self._metrics)).items():
+        for metric, value in logs.last_values(logs.points(found, self._metrics, self._doubt)).items():
             self._metric(name, metric, value)

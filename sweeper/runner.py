@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import signal as signals
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice, takewhile
 from typing import Any
 
 from sweeper.core import events as ev
@@ -35,7 +38,7 @@ from sweeper.core.resume import resume
 from sweeper.core.search import search_for
 from sweeper.core.secrets import MASK, Redactor
 from sweeper.core.stop import Until, every
-from sweeper.core.watch import ReadLog, Watch
+from sweeper.core.watch import Readings, ReadLog, Watch
 from sweeper.errors import (
     ApiError,
     ApiErrorKind,
@@ -55,6 +58,9 @@ LOG_S = 300.0
 """Seconds for which a log that holds a needed metric is asked for again."""
 LIMIT_FIRST_S, LIMIT_MOST_S = 30.0, 600.0
 BACKOFF_MOST_S = 60.0
+UNKEPT_MOST = 3
+"""Jobs at the end of a chain whose logs a killed invocation may have left."""
+_DONE = object()
 ATTENTION_S = 30.0
 """Seconds after which a longer wait looks up: half a heartbeat of the lease."""
 RARE_NAG_S = 600.0
@@ -88,16 +94,18 @@ class World:
     """Keeps the lease on the pool alive; false once it is someone else's."""
     caught: Sequence[int] = ()
     """The signals that have arrived, oldest first (a live list)."""
-    log_metrics: Callable[[str], Mapping[str, float]] = lambda name: {}
-    """The last value of each metric in a job's log: the fallback when the service computed none."""
+    log_metrics: Callable[[str], Readings] = lambda name: Readings({})
+    """The metrics in a job's log: the fallback when the service computed none."""
     read_log: ReadLog = lambda name: None
     """What has come in a running job's log since it was last read; None when it cannot be read."""
     log_tail: Callable[[str], str] = lambda name: ""
     """The last lines of a job's log."""
     curve: Callable[[Job], Sequence[tuple[str, float]]] = lambda job: ()
     """The metrics of an ended job, in the order in which they came."""
-    keep: Callable[[Job], None] = lambda job: None
-    """Called with every job whose outcome is durable, and once more when its pool is closed (stores its log)."""
+    keep: Callable[[Job], Iterator[None]] = lambda job: iter(())
+    """Stores the log of a job whose pool is closed, a little at each step; what comes of it never fails a job."""
+    kept: Callable[[Job], bool] = lambda job: True
+    """Is the log of this ended job stored?"""
     versions: Mapping[str, str] = field(default_factory=dict)
     service: str = ""
     """Which engine state answers; empty for AWS, which is never another one."""
@@ -130,8 +138,9 @@ class Runner:
         self._begun = world.clock.monotonic()
         self._unanswered: dict[str, float] = {}
         """When a Create of this name was last sent that got no answer; of those that this invocation intended."""
-        self._late: list[Job] = []
-        """Jobs whose log may have got its last lines since it was stored."""
+        self._unkept: deque[Job] = deque()
+        """Ended jobs whose logs are to be stored, oldest first: never in the way of the next job."""
+        self._keeping: Iterator[None] = iter(())
 
     # -- the loop ------------------------------------------------------------------------------------------------
 
@@ -164,6 +173,7 @@ class Runner:
         self.note(opened)
         self._pass_over_masked()
         self._take_requests()
+        self._find_unkept()
         self._tell_resume()
         if not len(self.sweep.trials):
             self.world.progress.say("nothing to do: every trial is excluded")
@@ -193,7 +203,7 @@ class Runner:
                 case Decide():
                     self.note(ev.Decided(decision.rule, decision.why, decision.now))
                 case Finish():
-                    self._keep_late()
+                    self._keep_logs()
                     self.note(ev.Finished(decision.why))
                     return decision.why
                 case _:
@@ -233,7 +243,7 @@ class Runner:
             self._flush()
         apply(self.chain, event)
         if isinstance(event, ev.PoolClosed) and self.chain.jobs[event.name].ended:
-            self._late.append(self.chain.jobs[event.name])
+            self._unkept.append(self.chain.jobs[event.name])
         self.world.progress.event(event, self.chain)
 
     def _learn_secrets(self, job: Job) -> None:
@@ -479,14 +489,26 @@ class Runner:
         before = self._version()
         for name in names:
             self._look(self.chain.jobs[name])
-        self._keep_late()
         if self._version() == before:
-            self.world.clock.sleep(self.settings.poll_s)
+            begun = self.world.clock.monotonic()
+            if self.chain.unfinished:  # else a pool waits for the next job
+                self._keep_logs(begun + self.settings.poll_s)
+            self.world.clock.sleep(self.settings.poll_s - (self.world.clock.monotonic() - begun))
 
-    def _keep_late(self) -> None:
-        """Once more, now that no pool waits for it: lines come to the log after the job has ended."""
-        while self._late:
-            self.world.keep(self._late.pop())
+    def _keep_logs(self, until: float = math.inf) -> None:
+        """Store the logs of ended jobs, step by step, until a moment (monotonic) or a new signal."""
+        caught = len(self.world.caught)
+        while self.world.clock.monotonic() < until and len(self.world.caught) == caught:
+            if next(self._keeping, _DONE) is _DONE:
+                if not self._unkept:
+                    return
+                self._keeping = self.world.keep(self._unkept.popleft())
+
+    def _find_unkept(self) -> None:
+        """What a killed invocation did not come to store: its last logs."""
+        ended = (job for job in reversed(self.chain.outcomes) if job.closed and job.acknowledged)
+        last = islice(ended, UNKEPT_MOST)
+        self._unkept.extendleft(takewhile(lambda job: not self.world.kept(job), last))
 
     def _version(self) -> tuple[int, int, int]:
         judged = sum(1 for j in self.chain.unfinished.values() if j.judged)
@@ -547,7 +569,6 @@ class Runner:
             if made is None:
                 return  # the service has not computed the metrics yet
             self.note(made)
-            self.world.keep(job)
         self._pool_seen(job, description, seen)
         if not job.settled and self._lasting(job.name, "unsettled") > self.settings.settle_s:
             self.note(ev.Settled(job.name, PoolStatus.ABSENT.value))
@@ -587,7 +608,7 @@ class Runner:
 
     def _harvest(self, job: Job, description: Mapping[str, Any], *, patient: bool) -> ev.Outcome | None:
         """The outcome of an ended job; None while `patient` and a metric that is needed may still arrive."""
-        metrics, source = final_metrics(description), "FinalMetricDataList"
+        metrics, source, odd = final_metrics(description), "FinalMetricDataList", dict[str, str]()
         missing = [name for name in self._required if name not in metrics]
         status = JobStatus.of(description.get("TrainingJobStatus"))
         if judged := told_by(job, status):
@@ -598,10 +619,10 @@ class Runner:
             found = self._from_log(job, patient=patient)
             if found is None:
                 return None
-            metrics, source = {**found, **metrics}, "log"
+            metrics, source, odd = {**found.last, **metrics}, "log", dict(found.odd)
         vague = status is JobStatus.FAILED and is_vague(str(description.get("FailureReason") or ""))
         tail = self._tail_of(job) if vague else ""
-        return outcome(job, description, metrics, source, self._required, tail)
+        return outcome(job, description, metrics, source, self._required, tail, odd)
 
     def _tail_of(self, job: Job) -> str:
         """The end of a job's log, empty when it cannot be had: it only makes a reason clearer."""
@@ -610,13 +631,13 @@ class Runner:
         except ApiError:
             return ""
 
-    def _from_log(self, job: Job, *, patient: bool) -> Mapping[str, float] | None:
+    def _from_log(self, job: Job, *, patient: bool) -> Readings | None:
         """The metrics in a job's log, none when it cannot be read; None while `patient` and that may pass."""
         try:
             return self.world.log_metrics(job.name)
         except ApiError as error:
             self._say_once(job.name, f"the log of {job.name} cannot be read: {error.message}")
-            return None if patient and error.kind.passing and self._lasting(job.name, "log") < LOG_S else {}
+            return None if patient and error.kind.passing and self._lasting(job.name, "log") < LOG_S else Readings({})
 
     def _harvest_now(self, job: Job, description: Mapping[str, Any]) -> ev.Outcome:
         made = self._harvest(job, description, patient=False)

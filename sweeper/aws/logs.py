@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from sweeper.aws.clients import Clients
 from sweeper.aws.errors import mapped, readable
 from sweeper.core.model import MetricDefinition
 from sweeper.core.request import log_prefix
+from sweeper.core.watch import Readings
+from sweeper.driver.matches import Match, Metrics
 from sweeper.errors import ApiError, ApiErrorKind
 
+NUMBER = "([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?|nan|inf)"
+LOG, POINTS = "log.txt", "metrics.csv"
+"""What is stored of a job's log below trials/ID: its lines, and the metrics in them."""
 GROUP = "/aws/sagemaker/TrainingJobs"
 
 
@@ -23,26 +26,32 @@ class Tail:
         self._logs, self._name = logs, name
         self._tokens: dict[str, str] = {}
 
-    def new(self, pages: int | None = None) -> Iterator[tuple[int, str]]:
-        """(milliseconds since the epoch, line) of what has come since; nothing when there is no log (yet).
+    def pages(self, most: int | None = None) -> Iterator[list[tuple[int, str]]]:
+        """(milliseconds since the epoch, line) of what has come since, page by page (of a megabyte at most).
 
-        At most so many pages (of a megabyte) of each stream.
+        At most so many pages of each stream; none when there is no log (yet).
         """
         for stream in self._streams():
-            for _ in itertools.count() if pages is None else range(pages):
+            for _ in itertools.count() if most is None else range(most):
                 token = self._tokens.get(stream)
-                with mapped("GetLogEvents"):
-                    answer = self._logs.get_log_events(
-                        logGroupName=GROUP,
-                        logStreamName=stream,
-                        startFromHead=True,
-                        **({"nextToken": token} if token else {}),
-                    )
-                page = readable("GetLogEvents", answer, "events")
-                yield from ((int(event["timestamp"]), str(event["message"])) for event in page["events"])
+                page = self._page(stream, startFromHead=True, **({"nextToken": token} if token else {}))
+                yield _lines(page)
                 self._tokens[stream] = following = str(page["nextForwardToken"])
                 if following == token:  # the service's way to say that this is the end for now
                     break
+
+    def new(self, most: int | None = None) -> Iterator[tuple[int, str]]:
+        """The lines of these pages."""
+        return itertools.chain.from_iterable(self.pages(most))
+
+    def last(self, count: int) -> list[str]:
+        """The last lines of each host's log; they are read from its end."""
+        return [line for stream in self._streams() for _, line in _lines(self._page(stream, limit=count))]
+
+    def _page(self, stream: str, **asked: Any) -> Mapping[str, Any]:
+        with mapped("GetLogEvents"):
+            answer = self._logs.get_log_events(logGroupName=GROUP, logStreamName=stream, **asked)
+        return readable("GetLogEvents", answer, "events")
 
     def _streams(self) -> list[str]:
         """One stream for each host; a host's appears with its first line."""
@@ -58,24 +67,54 @@ class Tail:
         ]
 
 
-def lines(clients: Clients, name: str) -> Iterator[tuple[int, str]]:
-    """(milliseconds since the epoch, line) of a job's log, oldest first; nothing when there is no log (yet)."""
-    return Tail(clients.client("logs"), name).new()
+def _lines(page: Mapping[str, Any]) -> list[tuple[int, str]]:
+    return [(int(event["timestamp"]), str(event["message"])) for event in page["events"]]
 
 
-def points(log: Iterator[tuple[int, str]], definitions: Sequence[MetricDefinition]) -> Iterator[tuple[int, str, float]]:
-    """(milliseconds, metric, value) wherever a definition's first group is a number."""
-    patterns = [(definition.name, re.compile(definition.regex)) for definition in definitions]
+def reading(definitions: Iterable[MetricDefinition]) -> Metrics:
+    """What finds these metrics in a line."""
+    return Metrics((definition.name, definition.regex) for definition in definitions)
+
+
+class CutNumbers:
+    """Tells, once for each metric, that its expression takes a part of a number: every value may be wrong."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._told: set[str] = set()
+
+    def __call__(self, match: Match) -> None:
+        """Look at one match."""
+        if match.value is not None and match.metric not in self._told and (whole := match.cut_from):
+            self._told.add(match.metric)
+            self._say(
+                f"warning: metric {match.metric}: its regex takes {match.text.strip()} of {whole}; "
+                f"a group that takes all of it is {NUMBER}"
+            )
+
+
+def points(
+    log: Iterable[tuple[int, str]], metrics: Metrics, doubt: Callable[[Match], None] = lambda match: None
+) -> Iterator[tuple[int, str, float]]:
+    """(milliseconds, metric, value) wherever a definition's first group is a number; `doubt` sees every match."""
     for when, line in log:
-        for name, pattern in patterns:
-            match = pattern.search(line)
-            try:
-                if match and match.re.groups:
-                    yield when, name, float(match[1])
-            except (TypeError, ValueError):
-                continue  # the group did not take part, or is no number
+        for match in metrics.matches(line):
+            doubt(match)
+            if match.value is not None:
+                yield when, match.metric, match.value
 
 
-def last_values(found: Iterator[tuple[int, str, float]]) -> Mapping[str, float]:
+def readings(log: Iterable[tuple[int, str]], metrics: Metrics) -> Readings:
+    """The last value of each metric, and the last match of each that is no number."""
+    odd: dict[str, str] = {}
+
+    def keep(match: Match) -> None:
+        if match.value is None:
+            odd[match.metric] = match.text
+
+    return Readings(last_values(points(log, metrics, keep)), odd)
+
+
+def last_values(found: Iterable[tuple[int, str, float]]) -> dict[str, float]:
     """The last value of each metric."""
     return {name: value for _, name, value in found}

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweeper.aws import logs
 from sweeper.backends import backend_of
 from sweeper.backends.batch import Batch
 from sweeper.clock import SystemClock
@@ -46,6 +47,8 @@ from sweeper.whole import write_atomically
 if TYPE_CHECKING:
     from sweeper.aws.lease import Lease
     from sweeper.aws.reader import LogReader
+    from sweeper.core.watch import Readings
+    from sweeper.driver.matches import Metrics
 
 OVER_BUDGET = 5
 FAILING_RULES = frozenset({"max_failures", "same_error_limit"})
@@ -129,8 +132,6 @@ class Session:
     clock: SystemClock
     begun: float
     """When this invocation began: UTC seconds since the epoch."""
-    _unstored: set[str] = field(default_factory=set)
-    """Jobs whose log a person was told of."""
 
     @cached_property
     def folder(self) -> Path:
@@ -178,11 +179,12 @@ class Session:
         follower = LogFollower(
             lambda: self.connection.clients().client("logs", attempts=1, patience_s=5),
             self.folder,
-            self.sweep.metrics,
+            self._metrics,
             self.redact,
             self.clock.monotonic,
             max(1.0, self.sweep.engine_settings.poll_s),
             self.display.metric if isinstance(self.display, LiveTable) else lambda job, name, value: None,
+            self._cut_numbers,
         )
         return Several(self.display, ResultFiles(write, self.clock.monotonic), follower)
 
@@ -356,6 +358,7 @@ class Session:
             log_tail=self._reader.tail,
             curve=self._reader.curve,
             keep=self._keep,
+            kept=self._kept,
             redact=self.redact,
             requests=self._journal.requests,
             answered=self._journal.answered,
@@ -370,17 +373,28 @@ class Session:
         def client() -> Any:
             return self.connection.clients().client("logs", attempts=1, patience_s=5)
 
-        return LogReader(client, self.sweep.metrics, self.folder)
+        return LogReader(client, self._metrics, self.folder)
 
-    def _log_metrics(self, name: str) -> Mapping[str, float]:
-        from sweeper.aws import logs
+    @cached_property
+    def _metrics(self) -> Metrics:
+        """What finds the metrics in a line."""
+        return logs.reading(self.sweep.metrics)
 
-        return logs.last_values(logs.points(logs.lines(self.connection.clients(), name), self.sweep.metrics))
+    @cached_property
+    def _cut_numbers(self) -> logs.CutNumbers:
+        return logs.CutNumbers(lambda line: self.progress.say(line))
 
-    def _keep(self, job: Job) -> None:
+    def _log_metrics(self, name: str) -> Readings:
+        return logs.readings(self._log_of(name).new(), self._metrics)
+
+    def _log_of(self, name: str) -> logs.Tail:
+        return logs.Tail(self.connection.clients().client("logs"), name)
+
+    def _kept(self, job: Job) -> bool:
+        return (self.folder / "trials" / job.intent.trial / logs.POINTS).exists()
+
+    def _keep(self, job: Job) -> Iterator[None]:
         """Store a job's configuration, log and metric points below trials/ID; a log that cannot be had is said."""
-        from sweeper.aws import logs
-
         folder = self.folder / "trials" / job.intent.trial
         intent = job.intent
         declared = self.sweep.trials.find(intent.trial, intent.index)
@@ -390,11 +404,10 @@ class Session:
             self.redact.learn(config["environment"])
             swept = {**trial.values, **intent.patches}
             write_atomically(folder / "config.yaml", files.as_yaml(masked(config, self.redact, swept)))
-            store(folder, logs.lines(self.connection.clients(), job.name), self.sweep.metrics, self.redact)
+            pages = self._log_of(job.name).pages()
+            yield from store(folder, pages, self._metrics, self.redact, self._cut_numbers)
         except (SweeperError, OSError) as error:
-            if job.name not in self._unstored:  # it is tried once more
-                self._unstored.add(job.name)
-                self.progress.say(f"warning: the log of {job.intent.label} was not stored: {error}")
+            self.progress.say(f"warning: the log of {job.intent.label} was not stored: {error}")
 
 
 def report(sweep: Sweep, chain: Chain, folder: Path) -> None:

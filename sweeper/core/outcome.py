@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from sweeper.core import events as ev
@@ -11,6 +12,7 @@ from sweeper.core.events import JobStatus, PoolStatus, TrialStatus
 from sweeper.core.failures import Failure, classify, root_cause
 from sweeper.core.request import about_locked
 
+_SHOWN = 80  # characters of a match that is no number
 _RAN_TOO_LONG, _WAITED_TOO_LONG = "MaxRuntimeExceeded", "MaxWaitTimeExceeded"
 
 
@@ -56,10 +58,12 @@ def outcome(
     metrics_from: str,
     required: Collection[str],
     tail: str = "",
+    odd: Mapping[str, str] = MappingProxyType({}),
 ) -> ev.Outcome:
     """The outcome of a job whose description is terminal; `required` are the metrics that something is decided by.
 
-    `tail` is the end of its log, where the service's own reason says too little.
+    `tail` is the end of its log, where the service's own reason says too little; `odd` is what an expression found for
+    a metric that is no number.
     """
     status = JobStatus.of(description.get("TrainingJobStatus"))
     reason = str(description.get("FailureReason") or "")
@@ -68,7 +72,7 @@ def outcome(
     missing = sorted(set(required) - set(metrics))
     if trial_status is TrialStatus.COMPLETED and missing and not told_by(job, status):
         trial_status = TrialStatus.METRIC_MISSING
-        message = f"{', '.join(missing)} not found in the job's log; check job.metrics' regex"
+        message = _missing(missing, odd)
     return ev.Outcome(
         name=job.name,
         status=status.value,
@@ -83,6 +87,13 @@ def outcome(
         billable_seconds=_number(description.get("BillableTimeInSeconds")),
         model=str((description.get("ModelArtifacts") or {}).get("S3ModelArtifacts") or ""),
     )
+
+
+def _missing(metrics: Sequence[str], odd: Mapping[str, str]) -> str:
+    told = [f"{name} is no number in the job's log: {odd[name][:_SHOWN]!r}" for name in metrics if name in odd]
+    absent = [name for name in metrics if name not in odd]
+    told += [f"{', '.join(absent)} not found in the job's log"] if absent else []
+    return "; ".join([*told, "check job.metrics' regex"])
 
 
 def told_by(job: Job, status: JobStatus) -> ev.Judged | None:

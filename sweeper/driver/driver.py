@@ -21,13 +21,14 @@ from pathlib import Path
 
 TYPE_CHECKING = False  # every job pays for what is imported above; what few need is imported where it is needed
 if TYPE_CHECKING or __package__:
-    from sweeper.driver import causes
+    from sweeper.driver import causes, matches
 else:  # staged: in the folder of this file, which is to stay as it is
     _folder, _writes = os.path.dirname(os.path.abspath(__file__)), sys.dont_write_bytecode  # noqa: PTH100, PTH120
     if _folder not in sys.path:  # PYTHONSAFEPATH
         sys.path.insert(0, _folder)
     sys.dont_write_bytecode = True
     import causes
+    import matches
 
     sys.dont_write_bytecode = _writes
 if TYPE_CHECKING:  # Python 3.8 knows these in annotations only, where they are not evaluated
@@ -38,8 +39,6 @@ if TYPE_CHECKING:  # Python 3.8 knows these in annotations only, where they are 
 
 CACHE = "SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY"
 TAIL_BYTES = 64 * 1024
-LINE_BYTES = 64 * 1024
-MATCHED_CHARS = 4096  # a user's regex must not stall the output on a line without end
 FAILURE_CHARS = 1000  # SageMaker takes the first 1024 characters, and puts its own words around them
 DRAIN_S = 2.0
 IDLE_S = 0.2
@@ -216,28 +215,16 @@ class Points:
     """Every value of every metric, as lines of JSON: `{"at": seconds, "name": ..., "value": ...}`."""
 
     def __init__(self, definitions: Sequence[Mapping[str, str]], path: Path) -> None:
-        self.patterns: dict[str, Any] = {}
+        self.metrics = matches.Metrics((definition["name"], definition["regex"]) for definition in definitions)
         self.path = path
-        for definition in definitions:
-            try:
-                pattern = re.compile(definition["regex"])
-            except re.error as error:
-                say(f"metric {definition['name']}: {definition['regex']!r} is not a regular expression: {error}")
-                continue
-            if pattern.groups:
-                self.patterns[definition["name"]] = pattern
+        for name, why in self.metrics.refused.items():
+            say(f"metric {name}: {why}")
 
     def read(self, line: bytes) -> None:
-        """Look for metrics in one line of output."""
-        if not self.patterns:
-            return
-        # As the service's log has it: a tab is #011. Regular expressions written for SageMaker rely on that.
-        text = line.decode("utf-8", "replace")[:MATCHED_CHARS]
-        text = re.sub(r"[\x00-\x1f\x7f]", lambda m: f"#{ord(m.group()):03o}", text)
-        for name, pattern in self.patterns.items():
-            for match in pattern.finditer(text):
-                with contextlib.suppress(ValueError, TypeError):  # not a number, or a group that took no part
-                    self.note(name, float(match.group(1)))
+        """Look for metrics in one line of output, as it will stand in the log."""
+        if self.metrics:
+            for name, value in self.metrics.points(matches.escaped(line.decode("utf-8", "replace"))):
+                self.note(name, value)
 
     def note(self, name: str, value: float) -> None:
         """Keep one value. JSON has no NaN and no infinity: they are written as strings."""
@@ -260,12 +247,15 @@ class Stream:
         self.tail = (self.tail + data)[-TAIL_BYTES:]
         self.held += data
         whole = max(self.held.rfind(b"\n"), self.held.rfind(b"\r")) + 1
-        self.release(whole if len(self.held) < LINE_BYTES else len(self.held))
+        self.release(whole if len(self.held) < matches.LINE_BYTES else len(self.held))
         if self.points:
-            *lines, rest = (self.line + data).split(b"\n")
-            self.line = rest[:LINE_BYTES]
+            *lines, self.line = re.split(rb"[\r\n]", self.line + data)
+            while len(self.line) > matches.LINE_BYTES:
+                lines.append(self.line[: matches.LINE_BYTES])
+                self.line = self.line[matches.LINE_BYTES :]
             for line in lines:
-                self.points.read(line)
+                for begin in range(0, len(line), matches.LINE_BYTES):
+                    self.points.read(line[begin : begin + matches.LINE_BYTES])
 
     def close(self) -> None:
         """No more comes: the last line may have no end."""

@@ -57,25 +57,18 @@ class Log:
     def feed(self, data: bytes) -> None:
         """Take output as it comes; a line without an end is cut where it gets too long."""
         *lines, rest = (self._rest + data).split(b"\n")
-        while len(rest) > LINE_MAX:
-            lines.append(rest[:LINE_MAX])
-            rest = rest[LINE_MAX:]
-        self._rest = rest
-        self._write(lines)
+        *more, self._rest = _cut(rest)
+        self._write([piece for line in lines for piece in _cut(line)] + more)
 
     def close(self) -> None:
         """Write the last line even if it has no end."""
         if self._rest:
-            self._write([self._rest])
+            self._write(_cut(self._rest))
         self._file.close()
 
     def _write(self, lines: list[bytes]) -> None:
         stamp = int(time.time() * 1000)
-        text = "".join(
-            f"{stamp} {escape(line[i : i + LINE_MAX].decode('utf-8', 'replace'))}\n"
-            for line in lines
-            for i in range(0, max(len(line), 1), LINE_MAX)
-        )
+        text = "".join(f"{stamp} {escape(line.decode('utf-8', 'replace'))}\n" for line in lines)
         if not text or self._left <= 0:
             return
         data = text.encode("utf-8")
@@ -83,6 +76,16 @@ class Log:
         if self._left <= 0:  # a job that never stops talking must not fill the disk
             data += f"{stamp} sweeper engine: the log is longer than {LOG_MAX} bytes; the rest is dropped\n".encode()
         self._file.write(data)
+
+
+def _cut(line: bytes) -> list[bytes]:
+    """A line in pieces that are not too long. A progress bar is cut where it returns to the line's beginning."""
+    pieces = []
+    while len(line) > LINE_MAX:
+        at = line.rfind(b"\r", 0, LINE_MAX) + 1 or LINE_MAX
+        pieces.append(line[:at])
+        line = line[at:]
+    return [*pieces, line]
 
 
 def adopt_orphans() -> None:

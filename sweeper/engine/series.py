@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from sweeper.engine.metrics import Scanner
 
+_AT_ONCE = 1000
 NAMESPACE = "/aws/sagemaker/TrainingJobs"
 
 
@@ -26,10 +27,13 @@ class Series:
         """Hand over what this job's log has gained."""
         with self._lock:
             scanner, offset = self._scanners.get(name) or (Scanner(definitions), 0)
-            points = []
+            points: list[dict[str, Any]] = []
             for at, line, end in lines(log, offset):
                 points += [_datum(name, metric, value, at) for metric, value in scanner.feed(line, at)]
                 offset = end
+                if len(points) >= _AT_ONCE:
+                    self._put(points)
+                    points = []
             self._scanners[name] = (scanner, offset)
             if points:
                 self._put(points)
@@ -40,22 +44,20 @@ class Series:
         cloudwatch_backends[self._account][self._region].put_metric_data(NAMESPACE, points)
 
 
-def lines(log: Path, offset: int) -> list[tuple[float, str, int]]:
+def lines(log: Path, offset: int) -> Iterator[tuple[float, str, int]]:
     """Whole lines from an offset on: when they came, what they say, where they end."""
     try:
-        with log.open("rb") as file:
-            file.seek(offset)
-            data = file.read()
+        file = log.open("rb")
     except FileNotFoundError:
-        return []
-    found = []
-    for raw in data.splitlines(keepends=True):
-        if not raw.endswith(b"\n"):
-            break  # still being written
-        offset += len(raw)
-        stamp, _, line = raw[:-1].decode("utf-8", "replace").partition(" ")
-        found.append((int(stamp) / 1000 if re.fullmatch("[0-9]{1,15}", stamp) else 0.0, line, offset))
-    return found
+        return
+    with file:
+        file.seek(offset)
+        for raw in file:
+            if not raw.endswith(b"\n"):
+                return  # still being written
+            offset += len(raw)
+            stamp, _, line = raw[:-1].decode("utf-8", "replace").partition(" ")
+            yield (int(stamp) / 1000 if re.fullmatch("[0-9]{1,15}", stamp) else 0.0), line, offset
 
 
 def _datum(name: str, metric: str, value: float, at: float) -> dict[str, Any]:

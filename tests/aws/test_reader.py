@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sweeper.aws.reader import LogReader
+from sweeper.aws.logs import reading
+from sweeper.aws.reader import PAGES, LogReader
 from sweeper.core import events as ev
 from sweeper.core.chain import Job
 from sweeper.core.model import MetricDefinition
 from sweeper.core.watch import News
 from sweeper.errors import ApiError, ApiErrorKind
 
-METRICS = (MetricDefinition("m", "m=([0-9.]+|nan)"),)
+METRICS = reading([MetricDefinition("m", "m=([0-9.]+|nan)")])
 
 
 class Logs:
@@ -27,7 +28,10 @@ class Logs:
         return {"logStreams": [{"logStreamName": "job/algo-1-1"}]}
 
     def get_log_events(self, **request: Any) -> dict[str, Any]:
-        """The line at the token."""
+        """The line at the token; without one the last lines, where the beginning is not asked for."""
+        if not request.get("startFromHead"):
+            last = list(enumerate(self.lines))[-request["limit"] :]
+            return {"events": [{"timestamp": at, "message": line} for at, line in last], "nextForwardToken": "end"}
         at = int(request.get("nextToken", "0"))
         if at >= self.down:
             raise ApiError(ApiErrorKind.UNAVAILABLE, "GetLogEvents", "500", "down")
@@ -56,3 +60,14 @@ def test_the_tail_and_the_curve_of_an_ended_job(tmp_path: Path) -> None:
     (tmp_path / "trials/t").mkdir(parents=True)
     (tmp_path / "trials/t/metrics.csv").write_text("time,metric,value\n2030,m,7.5\n")
     assert reader.curve(job) == [("m", 7.5)]
+
+
+def test_a_look_takes_a_bounded_part_of_a_long_log(tmp_path: Path) -> None:
+    """Whatever a job prints at once, a look ends soon; the rest is there at the next one, and the end is read alone."""
+    logs = Logs(*(f"m={n}" for n in range(PAGES + 3)))
+    reader = LogReader(lambda: logs, METRICS, tmp_path)
+    first, second = reader.news("job"), reader.news("job")
+    assert first and second
+    assert (first.lines, second.lines) == (PAGES, 3)
+    logs.down = 0
+    assert reader.tail("job").endswith(f"m={PAGES + 2}")

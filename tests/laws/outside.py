@@ -6,7 +6,7 @@ Everything between is the product: the runner, the release, the journal and the 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from sweeper.core.chain import Chain, Job, fold
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import EngineSettings, PoolSettings, Sweep
 from sweeper.core.request import Staged, fingerprint
+from sweeper.core.watch import Readings
 from sweeper.debts import Closer
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.faults import Loss, WireError
@@ -151,8 +152,9 @@ class Outside:
     stage: Callable[[Mapping[str, Any]], Staged] = lambda config: STAGED
     before_append: Happens = lambda events: None
     after_append: Happens = lambda events: None
-    keep: Callable[[Job], None] = lambda job: None
-    log_metrics: Callable[[str], Mapping[str, float]] = lambda name: {}
+    keep: Callable[[Job], Iterator[None]] = lambda job: iter(())
+    kept: Callable[[Job], bool] = lambda job: True
+    log_metrics: Callable[[str], Readings] = lambda name: Readings({})
     lease_held: Callable[[], bool] = lambda: True
     backend: Backend = field(default_factory=WarmPool)
     ending: Ending | None = None
@@ -187,6 +189,7 @@ class Outside:
             stage=self.stage,
             caught=self.caught,
             keep=self.keep,
+            kept=self.kept,
             log_metrics=self.log_metrics,
             lease_held=self.lease_held,
         )

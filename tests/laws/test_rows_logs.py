@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from sweeper.core.model import MetricDefinition
 from sweeper.errors import ApiError
 from sweeper.trial_log import store
 
-SCORE = (MetricDefinition("score", r"score=(\S+)"),)
+SCORE = logs.reading([MetricDefinition("score", r"score=(\S+)")])
 
 
 def client() -> tuple[Any, Stubber]:
@@ -54,19 +54,25 @@ def test_row_66_a_page_of_a_proxy_is_no_log(operation: str) -> None:
         list(logs.Tail(made, "job").new())
 
 
-def burst(megabytes: int) -> Iterator[tuple[int, str]]:
+def whole(folder: Path, pages: Iterable[list[tuple[int, str]]], redact: Callable[[str], str] = str) -> None:
+    """Store a log to its end."""
+    for _ in store(folder, pages, SCORE, redact):
+        pass
+
+
+def burst(megabytes: int) -> Iterator[list[tuple[int, str]]]:
     """A log that nobody should hold in memory."""
     line = "x" * 1023
-    for n in range(megabytes * 1024):
-        yield n, line
-    yield 1_700_000_000_000, "score=0.5"
+    for n in range(megabytes * 8):
+        yield [(n, line)] * 128
+    yield [(1_700_000_000_000, "score=0.5")]
 
 
 def test_row_67_a_burst_of_fifty_megabytes_takes_little_memory(tmp_path: Path) -> None:
     """A log is stored as it comes, whatever its length."""
     tracemalloc.start()
     try:
-        store(tmp_path, burst(50), SCORE, lambda line: line)
+        whole(tmp_path, burst(50))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -88,7 +94,7 @@ HOSTILE = [
 
 def test_row_67_binary_colours_and_half_characters_are_stored_and_break_nothing(tmp_path: Path) -> None:
     """Whatever a script prints, both files are written and what is a number is found."""
-    store(tmp_path, iter(enumerate(HOSTILE)), SCORE, lambda line: line.replace("progress", "***"))
+    whole(tmp_path, [list(enumerate(HOSTILE))], lambda text: text.replace("progress", "***"))
     text = (tmp_path / "log.txt").read_bytes().decode("utf-8")
     values = [row.split(",")[2] for row in (tmp_path / "metrics.csv").read_text().splitlines()[1:]]
     assert "half a character" in text
@@ -98,13 +104,13 @@ def test_row_67_binary_colours_and_half_characters_are_stored_and_break_nothing(
 
 def test_row_68_a_log_that_breaks_off_leaves_what_was_stored(tmp_path: Path) -> None:
     """When the second reading fails in the middle, the files of the first one stay, and nothing half lies beside."""
-    store(tmp_path, iter([(0, "first")]), SCORE, str)
+    whole(tmp_path, [[(0, "first")]])
 
-    def broken() -> Iterator[tuple[int, str]]:
-        yield from itertools.repeat((1, "second"), 10)
+    def broken() -> Iterator[list[tuple[int, str]]]:
+        yield from itertools.repeat([(1, "second")], 10)
         raise OSError("no space left on device")
 
     with pytest.raises(OSError, match="no space"):
-        store(tmp_path, broken(), SCORE, str)
+        whole(tmp_path, broken())
     assert (tmp_path / "log.txt").read_text() == "first\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log.txt", "metrics.csv"]

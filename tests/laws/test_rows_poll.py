@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from sweeper.core.events import TrialStatus
 from sweeper.core.results import best
 from sweeper.core.results import results as table
 from sweeper.core.stop import rules
+from sweeper.core.watch import Readings
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.settings import ServiceSettings
 from sweeper.errors import ApiError, ApiErrorKind
@@ -246,7 +248,7 @@ def test_row_66_a_log_that_cannot_be_read_ends_nothing(outside: Make) -> None:
     """Without the log a metric may be missing, which is said; the sweep goes on and closes everything."""
     here = outside(behaviour=scripts(x0=Script(60.0)))
 
-    def refused(name: str) -> Mapping[str, float]:
+    def refused(name: str) -> Readings:
         raise ApiError(ApiErrorKind.DENIED, "GetLogEvents", "AccessDeniedException", "not authorized")
 
     here.log_metrics = refused
@@ -261,11 +263,11 @@ def test_row_66_a_throttled_log_is_asked_again(outside: Make) -> None:
     here = outside(behaviour=scripts(x0=Script(60.0)))
     tries: list[float] = []
 
-    def busy(name: str) -> Mapping[str, float]:
+    def busy(name: str) -> Readings:
         tries.append(here.clock.now())
         if len(tries) < 5:
             raise ApiError(ApiErrorKind.THROTTLED, "GetLogEvents", "ThrottlingException", "Rate exceeded")
-        return {"m": 0.25}
+        return Readings({"m": 0.25})
 
     here.log_metrics = busy
     here.run()
@@ -310,18 +312,45 @@ def test_row_70_final_metrics_that_come_late_are_waited_for(outside: Make, late_
     completes(here)
 
 
-def test_row_68_the_lines_that_come_after_the_end_are_stored_too(outside: Make) -> None:
-    """What is stored of a job is stored at its end, and once more when its pool is closed."""
-    here = outside()
-    kept: list[tuple[str, bool]] = []
+def idle(here: Outside) -> list[float]:
+    """Seconds from the end of each job to the beginning of the next."""
+    jobs = sorted(here.ledger.jobs, key=lambda job: job.created)
+    return [after.created - float(before.ended or 0) for before, after in pairwise(jobs)]
 
-    def keep(job: Job) -> None:
-        kept.append((job.name, job.in_debt))
 
-    here.keep = keep
+def test_row_68_a_log_is_stored_when_its_pool_is_closed_and_holds_nothing_up(outside: Make) -> None:
+    """By then its last lines have come. However long it takes, the next job waits for a single step at most."""
+    step, steps = 0.25, list[tuple[str, bool]]()
+
+    def keep(job: Job) -> Iterator[None]:
+        for _ in range(1000):
+            steps.append((job.name, job.in_debt))
+            long.clock.sleep(step)
+            yield
+
+    short, long = outside(sweep=make_sweep(4)), outside(sweep=make_sweep(4))
+    long.folder, long.keep = short.folder / "long", keep
+    long.folder.mkdir()
+    short.run()
+    long.run()
+    assert steps == [(job.name, False) for job in long.ledger.jobs for _ in range(1000)]
+    assert all(b <= a + long.sweep.engine_settings.poll_s + step for a, b in zip(idle(short), idle(long), strict=True))
+
+
+def test_row_68_what_a_killed_invocation_did_not_store_the_next_one_does(outside: Make) -> None:
+    """The last logs of a chain are looked for when it is continued, and those before them are not."""
+    here = outside(sweep=make_sweep(2))
+    stored: list[str] = []
+
+    def keep(job: Job) -> Iterator[None]:
+        stored.append(job.name)
+        yield
+
     here.run()
-    for job in here.ledger.jobs:
-        assert [in_debt for name, in_debt in kept if name == job.name] == [True, False]
+    first, second = (job.name for job in here.ledger.jobs)
+    here.keep, here.kept = keep, lambda job: job.name == first
+    here.run()
+    assert stored == [second]
 
 
 def test_row_54_new_credentials_in_a_file_are_read_when_the_old_ones_have_expired(

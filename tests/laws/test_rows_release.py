@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -156,7 +156,7 @@ def test_row_81_an_exception_in_the_middle_closes_every_pool(outside: Make) -> N
     """A bug of ours (in staging, in storing a log) reaches the caller after the pools are closed."""
     here = outside(sweep=make_sweep(2))
 
-    def breaks(job: object) -> None:
+    def breaks(job: object) -> Iterator[None]:
         raise RuntimeError("a bug")
 
     here.keep = breaks
