@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sweeper.core import events as ev
+from sweeper.core.asked import Asked
 from sweeper.core.chain import Chain, Job, apply, fold
 from sweeper.core.model import EngineKind, EngineSettings
 from sweeper.core.outcome import created_with, fingerprint_of
 from sweeper.core.request import fingerprint
 from sweeper.errors import ApiError, ApiErrorKind, JournalError, JournalWriteError
-from sweeper.journal import Asked, SqliteJournal
+from sweeper.journal import SqliteJournal
 from sweeper.locks import held_to_close
 from sweeper.ports import Clock, TrainingApi
 from sweeper.registry import Debt, Owed, Registry

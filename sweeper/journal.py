@@ -10,12 +10,12 @@ import json
 import os
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sweeper.core.asked import Asked
 from sweeper.core.events import Event, from_dict, to_dict
 from sweeper.errors import JournalError, JournalWriteError
 from sweeper.whole import private_folder
@@ -40,16 +40,6 @@ CREATE TABLE IF NOT EXISTS requests (
     data TEXT NOT NULL
 );
 """
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A request that another command left for the runner. `time`: UTC seconds since the epoch."""
-
-    id: int
-    time: float
-    kind: str
-    data: Mapping[str, Any]
 
 
 def row_hash(previous: str, seq: int, time: float, kind: str, data: str) -> str:
@@ -97,8 +87,7 @@ class SqliteJournal:
     def requests(self) -> Sequence[Asked]:
         """What other commands have asked for and nobody has answered yet, oldest first; none while it is busy."""
         try:
-            rows = self._db.execute("SELECT id, time, kind, data FROM requests ORDER BY id").fetchall()
-            return [Asked(int(row[0]), float(row[1]), str(row[2]), json.loads(row[3])) for row in rows]
+            return _asked(self._db)
         except _UNREADABLE:
             return ()
 
@@ -227,6 +216,20 @@ def _proved(path: Path, rows: list[tuple[Any, ...]]) -> Iterator[tuple[float, Ev
 
 
 # -- requests of other commands to a running chain ---------------------------------------------------------------
+
+
+def pending(path: Path) -> list[Asked]:
+    """What other commands have asked for and no runner has taken yet, oldest first; none while it cannot be read."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_S)) as db:
+            return _asked(db)
+    except _UNREADABLE:
+        return []
+
+
+def _asked(db: sqlite3.Connection) -> list[Asked]:
+    rows = db.execute("SELECT id, time, kind, data FROM requests ORDER BY id").fetchall()
+    return [Asked(int(row[0]), float(row[1]), str(row[2]), json.loads(row[3])) for row in rows]
 
 
 def ask(path: Path, now: float, kind: str, /, **data: Any) -> None:

@@ -11,11 +11,11 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, Job, metric_of
+from sweeper.core.declared import added, find
 from sweeper.core.events import PoolStatus, TrialStatus
 from sweeper.core.model import BackendKind, Goal, Sweep, Trial
 from sweeper.core.stop import MaxTrials, Until
@@ -34,7 +34,14 @@ MIN_WIDTH = 8
 MOST_ABOVE = 1000
 """Lines that wait for a terminal that does not read."""
 MOST_METRICS = 3
-_STYLES = {"completed": "green", "failed": "red", "metric_missing": "red", "planned": "dim", "interrupted": "yellow"}
+_STYLES = {
+    "completed": "green",
+    "failed": "red",
+    "metric_missing": "red",
+    "planned": "dim",
+    "skipped": "dim",
+    "interrupted": "yellow",
+}
 
 
 class Terminal:
@@ -129,7 +136,7 @@ class LiveTable:
         """Something was journaled: what a person must not miss stays above the table."""
         with _Silenced(self):
             self._view.event(event, chain)
-            line = event_line(event, chain, self._view.total)
+            line = event_line(event, chain, self._view.trials)
             if line and _stays(event):
                 self._above_table(line)
             self.tick()
@@ -207,7 +214,7 @@ def _stays(event: ev.Event) -> bool:
     """Events whose line is left standing: the table itself shows the others."""
     if isinstance(event, ev.Outcome):
         return event.trial_status != TrialStatus.COMPLETED.value
-    decided = (ev.Decided, ev.Judged, ev.Skipped, ev.Added, ev.Extended, ev.Stopping, ev.StopSent)
+    decided = (ev.Decided, ev.Judged, ev.Skipped, ev.Added, ev.Withdrawn, ev.Extended, ev.Stopping, ev.StopSent)
     return isinstance(event, (*decided, ev.PoolClosed, ev.Adopted))
 
 
@@ -222,7 +229,8 @@ class View:
     """What the table shows, as lines for a given size."""
 
     def __init__(self, sweep: Sweep, monotonic: Callable[[], float]) -> None:
-        self.total = len(sweep.trials)
+        self.trials = sweep.trials
+        self._added: list[Trial] = []
         self.metrics: dict[tuple[str, str], float] = {}
         self._sweep, self._monotonic = sweep, monotonic
         self._chain: Chain | None = None
@@ -238,11 +246,16 @@ class View:
         """Take what was journaled."""
         if self._chain is None:
             self._chain = chain
+            self._added = added(self.trials, chain)
             for job in chain.outcomes:
                 self._consider(job)
             for trial in chain.trials:
                 self._count(trial, chain)
-        if isinstance(event, ev.Intent):
+        if isinstance(event, (ev.Added, ev.Withdrawn)):
+            self._added = added(self.trials, chain)
+        elif isinstance(event, (ev.Skipped, ev.Reopened)):
+            self._count(event.trial, chain)
+        elif isinstance(event, ev.Intent):
             self._count(event.trial, chain)
             self._begun = self._monotonic() if self._begun is None else self._begun
             self.looked(event.name, "Submitting")
@@ -263,7 +276,7 @@ class View:
         """Keep which declared trials are done."""
         history = chain.trials[trial]
         index = history.jobs[0].intent.index if history.jobs else 0
-        if history.finished and self._sweep.trials.find(trial, index):
+        if history.finished and find(self._sweep, chain, trial, index):
             self._done.add(trial)
         else:
             self._done.discard(trial)
@@ -294,21 +307,30 @@ class View:
     # -- the rows ---------------------------------------------------------------------------------------------
 
     def _window(self, chain: Chain, most: int) -> list[Trial]:
-        """The declared trials around the one that runs, at most so many."""
+        """The trials around the one that runs, at most so many."""
         at = max((job.intent.index for job in (*chain.unfinished.values(), *chain.outcomes[-1:])), default=0)
         first = max(0, min(at - most * 2 // 3, self.total - most))
-        return list(islice((self._sweep.trials[n] for n in range(first, self.total)), most))
+        return [self._trial(n) for n in range(first, min(first + most, self.total))]
+
+    @property
+    def total(self) -> int:
+        """How many trials there are, those that someone queued included."""
+        return len(self.trials) + len(self._added)
+
+    def _trial(self, index: int) -> Trial:
+        declared = len(self.trials)
+        return self.trials[index] if index < declared else self._added[index - declared]
 
     def _rows(self, trials: Sequence[Trial], chain: Chain, columns: int) -> Iterator[Text]:
         """The parameters side by side where they fit, else the trials' names."""
-        keys = self._sweep.trials.keys
+        keys = tuple(dict.fromkeys((*self.trials.keys, *(key for trial in self._added for key in trial.values))))
         metrics = [metric.name for metric in self._sweep.metrics]
         if self._sweep.objective:
             metrics = [self._sweep.objective.metric, *(m for m in metrics if m != self._sweep.objective.metric)]
         metrics = metrics[:MOST_METRICS]
         names = short_names(keys)
-        wide = [[str(t.index + 1), *(_text(t.values.get(k)) for k in keys)] for t in trials]
-        narrow = [[str(t.index + 1), _text(t.name)] for t in trials]
+        wide = [[str(t.number), *(_text(t.values.get(k)) for k in keys)] for t in trials]
+        narrow = [[str(t.number), _text(t.name)] for t in trials]
         ends = [self._end(trial, chain, metrics) for trial in trials]
         heads, tail = ["#", *(names[k] for k in keys)], ["", "s", *metrics, "pool"]
         rows = [begin + end for begin, end in zip(wide, ends, strict=True)]
@@ -322,7 +344,8 @@ class View:
         """Status or phase, seconds, metrics and pool of a row."""
         history = chain.trials.get(trial.id)
         if history is None or not history.jobs:
-            return [TrialStatus.PLANNED.value, "", *("" for _ in metrics), ""]
+            word = "skipped" if history and history.skipped else TrialStatus.PLANNED.value
+            return [word, "", *("" for _ in metrics), ""]
         job = history.last
         phase = self._phases.get(job.name)
         word, seconds = history.status.value, job.outcome.train_seconds if job.outcome else None
@@ -375,7 +398,7 @@ class View:
         sign = 1 if objective.goal is Goal.MAXIMIZE else -1
         value = metric_of(job, objective.metric)
         best = metric_of(self._best, objective.metric) if self._best else None
-        declared = self._sweep.trials.find(job.intent.trial, job.intent.index)
+        declared = self._chain and find(self._sweep, self._chain, job.intent.trial, job.intent.index)
         if declared and value is not None and value == value and (best is None or sign * value > sign * best):
             self._best = job
 

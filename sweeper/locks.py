@@ -140,6 +140,11 @@ class Holder:
         return f"{runs}process {self.pid} on {self.host} since {self.since}"
 
     @property
+    def short(self) -> str:
+        """Its process; its machine too when that is another one."""
+        return f"process {self.pid}" + ("" if self.host == socket.gethostname() else f" on {self.host}")
+
+    @property
     def alive(self) -> bool:
         """False when it provably ended: its machine was started anew, or no such process is there."""
         if self.host != socket.gethostname():

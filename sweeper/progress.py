@@ -9,7 +9,9 @@ from typing import Any, TextIO
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, Job
 from sweeper.core.costs import savings_percent
+from sweeper.core.declared import count
 from sweeper.core.events import Closed, JobStatus, TrialStatus
+from sweeper.core.model import Trials, number_of
 from sweeper.core.text import harmless
 from sweeper.errors import assert_never
 from sweeper.ports import Progress
@@ -40,8 +42,8 @@ class Several:
 class PlainProgress:
     """Writes timestamped lines. A stream that is gone (a closed terminal, a broken pipe) silences it for good."""
 
-    def __init__(self, stream: TextIO, now: Callable[[], float], total: int, redact: Callable[[str], str]) -> None:
-        self._stream, self._now, self._total, self._redact = stream, now, total, redact
+    def __init__(self, stream: TextIO, now: Callable[[], float], trials: Trials, redact: Callable[[str], str]) -> None:
+        self._stream, self._now, self._trials, self._redact = stream, now, trials, redact
         self._silent = False
 
     def say(self, line: str) -> None:
@@ -62,7 +64,7 @@ class PlainProgress:
 
     def event(self, event: ev.Event, chain: Chain) -> None:
         """The line for an event, where it is worth one."""
-        line = event_line(event, chain, self._total)
+        line = event_line(event, chain, self._trials)
         if line:
             self._write(line)
 
@@ -72,14 +74,15 @@ def timestamped(now: float, line: str) -> str:
     return f"{datetime.fromtimestamp(now):%H:%M:%S} {harmless(line)}"
 
 
-def event_line(event: ev.Event, chain: Chain, total: int) -> str:
-    """What to tell of an event in a sweep of so many trials; empty when it is not worth a line."""
+def event_line(event: ev.Event, chain: Chain, trials: Trials) -> str:
+    """What to tell of an event in a sweep of these trials; empty when it is not worth a line."""
     match event:
         case ev.Intent():
             again = f", attempt {event.attempt}" if event.attempt > 1 else ""
             again += f" ({event.remedy})" if event.remedy else ""
             again += f" ({event.clamped}: may run for {event.max_runtime_s} s)" if event.clamped else ""
-            return f"trial {event.index + 1}/{total} {event.label}{again}: submitting {event.name}"
+            number = f"{number_of(event.index)}/{count(trials, chain)}"
+            return f"trial {number} {event.label}{again}: submitting {event.name}"
         case ev.Adopted():
             return f"{_label(chain, event.name)}: found {event.name}, going on with it"
         case ev.Outcome():
@@ -103,9 +106,11 @@ def event_line(event: ev.Event, chain: Chain, total: int) -> str:
         case ev.Extended():
             return f"pool of {event.name} is kept for {event.keep_alive_s} s: the next job is a while away"
         case ev.Skipped():
-            return f"trial {event.trial} is skipped"
+            return f"trial {event.label or event.trial} is skipped"
         case ev.Added():
             return f"trial {event.label} was added"
+        case ev.Withdrawn():
+            return f"trial {event.label} was added to another version of this sweep: add it again to have it run"
         case ev.Opened() | ev.Created() | ev.Settled() | ev.Reopened() | ev.Finished():
             return ""
         case _:

@@ -13,9 +13,10 @@ from typing import Any
 
 from sweeper.core import events as ev
 from sweeper.core import handover
+from sweeper.core.asked import REOPENING, Asked, reopening
 from sweeper.core.chain import Chain, Job, apply, fold
 from sweeper.core.decide import Decide, Extend, Finish, Release, StopJob, Submit, Wait, decide, time_is_up
-from sweeper.core.declared import ended, find
+from sweeper.core.declared import count, ended, find, withdrawn
 from sweeper.core.events import Closed, JobStatus, PoolStatus
 from sweeper.core.failures import Failure, is_vague
 from sweeper.core.identity import canonical
@@ -48,7 +49,6 @@ from sweeper.errors import (
     SweeperError,
     assert_never,
 )
-from sweeper.journal import Asked
 from sweeper.ports import Backend, Clock, Description, Journal, Progress, Request, TrainingApi
 from sweeper.release import DENIED_S, IMPATIENT_S, NAG_S, Releaser, Unreleased, longest_life_s
 
@@ -172,6 +172,8 @@ class Runner:
             self._learn_secrets(job)
         self.note(opened)
         self._pass_over_masked()
+        for queued in withdrawn(self.sweep, self.chain):
+            self.note(ev.Withdrawn(queued.trial, queued.label))
         self._take_requests()
         self._find_unkept()
         self._tell_resume()
@@ -285,13 +287,11 @@ class Runner:
         for asked in self.world.requests():
             if asked.kind == "stop":
                 self._asked_to_stop(now=bool(asked.data.get("now")))
-            elif asked.kind == "retry":
-                for trial in asked.data["trials"]:
-                    self.note(ev.Reopened(trial))
-            elif asked.kind == "skip":
-                self.note(ev.Skipped(str(asked.data["trial"])))
             elif asked.kind == "add":
                 self._asked_to_add(asked.data["values"])
+            elif asked.kind in REOPENING:
+                for event in reopening(asked.kind, asked.data):
+                    self.note(event)
             else:
                 continue
             self.world.answered(asked)
@@ -304,7 +304,7 @@ class Runner:
     def _asked_to_add(self, values: Mapping[str, Any]) -> None:
         """`sweeper add` queues another trial; one that is there already, or cannot be made, is told and left."""
         try:
-            trial = self.sweep.make(values, len(self.sweep.trials) + len(self.chain.added))
+            trial = self.sweep.make(values, count(self.sweep.trials, self.chain))
             self.sweep.resolve(trial)
         except SweeperError as error:
             self.world.progress.say(f"the trial was not added: {error}")

@@ -15,14 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.core import events as ev
-from sweeper.core.chain import Chain, fold
+from sweeper.core.asked import foreseen, unmade
+from sweeper.core.chain import Chain, apply, fold
 from sweeper.core.costs import rate
-from sweeper.core.model import BackendKind, Goal, MetricDefinition, Objective, Trial
+from sweeper.core.declared import added, undeclared
+from sweeper.core.model import BackendKind, Goal, MetricDefinition, Objective, Trial, number_of
 from sweeper.core.results import FIRST, LAST, SAVINGS, Results, Row, best, results
-from sweeper.journal import read
+from sweeper.journal import pending, read
 from sweeper.locks import Holder, holder
 
 METRIC = "metric."
+NUMBERED = "model"
+"""A column of the rows whose numbers begin at 1; those of before it was there began at 0."""
 
 
 class StoredTrials:
@@ -61,8 +65,11 @@ class StoredSweep:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        asked = pending(folder / "journal.db")  # first: what a runner takes meanwhile is among the events
         self.events: Sequence[tuple[float, ev.Event]] = read(folder / "journal.db")
         self.chain: Chain = fold(event for _, event in self.events)
+        for event in foreseen(asked, unmade):
+            apply(self.chain, event)
 
     @property
     def name(self) -> str:
@@ -113,7 +120,7 @@ class StoredSweep:
         if not columns:  # killed before the first file was written
             keys = list(dict.fromkeys(key for job in self.chain.jobs.values() for key in job.intent.values))
             metrics = [str(metric["name"]) for metric in (self.config.get("job") or {}).get("metrics") or []]
-        known = {str(row["trial"]): _trial(row, keys) for row in rows}
+        known = {str(row["trial"]): _trial(row, keys) for row in rows if row.get("declared", True)}
         return Remembered(
             StoredTrials(keys, [*known.values(), *(t for t in self._begun() if t.id not in known)]),
             tuple(MetricDefinition(name, "") for name in metrics),
@@ -129,6 +136,13 @@ class StoredSweep:
             elif isinstance(event, ev.Intent):
                 begun[event.trial] = Trial(event.index, event.trial, event.label, event.values)
         yield from begun.values()
+
+    @cached_property
+    def trials(self) -> list[Trial]:
+        """Every trial that can be named: declared, queued, and (at index -1) those not declared any more."""
+        known, chain = self.declared.trials, self.chain
+        gone = (history.last.intent for history in undeclared(known, chain))
+        return [*known, *added(known, chain), *(Trial(-1, i.trial, i.label, i.values) for i in gone)]
 
     @cached_property
     def table(self) -> Results:
@@ -157,7 +171,8 @@ def folders(project: Path) -> list[Path]:
 
 
 def _trial(row: Row, keys: Sequence[str]) -> Trial:
-    return Trial(int(row["index"]), str(row["trial"]), str(row["name"]), {k: row.get(k) for k in keys})
+    index = int(row["index"]) - (number_of(0) if NUMBERED in row else 0)
+    return Trial(index, str(row["trial"]), str(row["name"]), {k: row.get(k) for k in keys})
 
 
 def _rows(path: Path) -> list[Row]:

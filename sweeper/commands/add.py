@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.json:
         print(json.dumps({"sweep": sweep.name, "values": values, "running": sweep.runner is not None}))
     elif sweep.runner:
-        print(f"asked {sweep.runner} to run one more trial of {sweep.name} on its pool, which it releases after it")
+        print(f"asked {sweep.runner.short} to run it after the others of {sweep.name}, on the same pool")
     else:
         print(f"{sweep.name} is not running: its next run takes the trial; no pool is kept for it")
     return 0

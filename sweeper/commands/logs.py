@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
         prog="sweeper logs", description="The log of a trial's last job: the stored one, or the live one while it runs."
     )
     parser.add_argument("name", help="a folder of runs/, or its beginning")
-    parser.add_argument("trial", nargs="?", help="its id, name or index (default: the one that runs, else the last)")
+    parser.add_argument("trial", nargs="?", help="its number, id or name (default: the one that runs, else the last)")
     parser.add_argument(
         "-f", "--follow", action="store_true", help="go on until the job has ended; without TRIAL, until the sweep has"
     )

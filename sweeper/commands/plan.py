@@ -6,7 +6,7 @@ import argparse
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,16 @@ from sweeper.backends import backend_of
 from sweeper.commands.say import complain
 from sweeper.connect import Connection, connect
 from sweeper.core import costs, plan
-from sweeper.core.chain import Chain, fold
+from sweeper.core import events as ev
+from sweeper.core.asked import foreseen
+from sweeper.core.chain import Chain, TrialHistory, apply, fold
+from sweeper.core.declared import added, find, withdrawn
 from sweeper.core.events import TrialStatus
 from sweeper.core.keepalive import keep_alive_s
 from sweeper.core.model import BackendKind, EngineKind, Sweep, Trial
 from sweeper.core.request import FINGERPRINT, build, fingerprint, job_name
 from sweeper.core.secrets import MASK
+from sweeper.core.words import counted
 from sweeper.errors import ApiError
 
 MOST_TRIALS = 20
@@ -50,13 +54,19 @@ class _Plan:
         self.connection: Connection = connect(sweep, reading=True)
         folder = Path(sweep.project) / "runs" / self.connection.scope.folder(sweep.name)
         journal = folder / "journal.db"
-        self.chain = _chain(journal) if journal.exists() else Chain()
+        self.chain = _chain(journal, sweep) if journal.exists() else Chain()
         self.rate = costs.rate(sweep.composed.get("prices"), sweep.locked)
         self.given = plan.assumed(sweep, self.chain)
-        # Those that have begun are few and known; walking a million trials for them would be slow.
-        begun = (sweep.trials.find(t.id, t.jobs[0].intent.index) for t in self.chain.trials.values() if t.jobs)
-        self.done = sum(1 for trial in begun if trial and self.chain.is_finished(trial.id))
-        self.left = len(sweep.trials) - self.done
+        # Those that have a history are few and known; walking a million trials for them would be slow.
+        known = [t for t in self.chain.trials.values() if t.finished and self._declares(t)]
+        self.skipped = sum(1 for history in known if not history.jobs)
+        self.done = len(known) - self.skipped
+        self.queued = added(sweep.trials, self.chain)
+        self.left = len(sweep.trials) + len(self.queued) - len(known)
+
+    def _declares(self, history: TrialHistory) -> bool:
+        index = history.jobs[0].intent.index if history.jobs else 0
+        return find(self.sweep, self.chain, history.id, index) is not None
 
     def show(self, options: argparse.Namespace) -> int:
         """Print it."""
@@ -78,7 +88,7 @@ class _Plan:
         scope, owner, sweep = self.connection.scope, self.connection.owner, self.sweep
         locate = Located(self.connection.clients, scope, sweep.name, Path(sweep.project))
         backend = backend_of(sweep)
-        for trial in sweep.trials:
+        for trial in chain(sweep.trials, self.queued):
             if self.chain.is_finished(trial.id):
                 continue
             resolved = sweep.resolve(trial)
@@ -124,7 +134,8 @@ class _Plan:
 
     def listed(self, every: bool) -> Iterator[Trial]:
         """The trials to list."""
-        return iter(self.sweep.trials) if every else islice(self.sweep.trials, MOST_TRIALS)
+        trials = chain(self.sweep.trials, self.queued)
+        return trials if every else islice(trials, MOST_TRIALS)
 
     def told(self, *, requests: bool, every: bool) -> dict[str, Any]:
         """The plan as one JSON object."""
@@ -133,11 +144,15 @@ class _Plan:
             "trials": len(space),
             "declared": getattr(space, "declared", len(space)),
             "done": self.done,
+            "skipped": self.skipped,
+            "queued": len(self.queued),
             "left": self.left,
             "sweep": sweep.name,
             "engine": sweep.engine.value,
             "backend": sweep.backend.value,
-            "order": [{"trial": t.id, "name": t.name, "status": self.status(t)} for t in self.listed(every)],
+            "order": [
+                {"trial": t.id, "index": t.number, "name": t.name, "status": self.status(t)} for t in self.listed(every)
+            ],
             "duplicates": list(getattr(space, "duplicates", ())),
             "excluded": [{"rule": rule.text, "trials": n} for rule, n in getattr(space, "excluded", ())],
             "quota": self.quota(),
@@ -153,11 +168,13 @@ class _Plan:
         sweep, space = self.sweep, self.sweep.trials
         simulated = " (nothing is billed)" if sweep.engine is EngineKind.LOCAL else ""
         yield f"{sweep.name} on engine {sweep.engine.value}{simulated}, backend {sweep.backend.value}"
-        yield f"{len(space)} trials: {self.done} done, {self.left} to run"
+        also = f", {self.skipped} left out" if self.skipped else ""
+        yield f"{counted(len(space) + len(self.queued), 'trial')}: {self.done} done{also}, {self.left} to run"
         for trial in self.listed(every):
-            yield f"  {trial.index:>4}  {trial.name}  {self.status(trial)}"
-        if not every and len(space) > MOST_TRIALS:
-            yield f"  ... and {len(space) - MOST_TRIALS} more (--all lists them)"
+            yield f"  {trial.number:>4}  {trial.name}  {self.status(trial)}"
+        more = len(space) + len(self.queued) - MOST_TRIALS
+        if not every and more > 0:
+            yield f"  ... and {more} more (--all lists them)"
         yield from (f"duplicate: {line}" for line in getattr(space, "duplicates", ()))
         yield from (f"excluded: {n} by {rule.text}" for rule, n in getattr(space, "excluded", ()))
         yield f"quota: {self.quota()}"
@@ -185,10 +202,17 @@ class _Plan:
             complain("warning: pool.keep_alive_s is long for this price; an idle pool costs more than 5 USD")
 
 
-def _chain(journal: Path) -> Chain:
-    from sweeper.journal import read
+def _chain(journal: Path, sweep: Sweep) -> Chain:
+    """What has happened, and what was asked for since: the next run begins with it."""
+    from sweeper.journal import pending, read
 
-    return fold(event for _, event in read(journal))
+    asked = pending(journal)
+    found = fold(event for _, event in read(journal))
+    for queued in withdrawn(sweep, found):
+        apply(found, ev.Withdrawn(queued.trial, queued.label))
+    for event in foreseen(asked, sweep.make):
+        apply(found, event)
+    return found
 
 
 def _number(value: float | None) -> str:

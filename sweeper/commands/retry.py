@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from sweeper.clock import SystemClock
 from sweeper.commands import sweeps
 from sweeper.core.events import TrialStatus
+from sweeper.core.model import Trial
 from sweeper.journal import ask
+from sweeper.stored import StoredSweep
 
 FAILED = frozenset({TrialStatus.FAILED, TrialStatus.METRIC_MISSING, TrialStatus.STOPPED})
 
@@ -24,25 +26,30 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("name", help="a folder of runs/, or its beginning")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--failed", action="store_true", help="failed, stopped and metric-less trials (default)")
-    which.add_argument("--trial", metavar="ID", help="this trial: its id, name or index")
+    which.add_argument("--trial", metavar="TRIAL", help="this trial: its number, id or name")
     which.add_argument("--all", action="store_true", help="every finished trial")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     options = parser.parse_args(arguments)
     sweep = sweeps.find(options.name)
-    finished = {t.id: t for t in sweep.chain.trials.values() if t.finished}
     if options.trial:
-        wanted = [sweeps.find_trial(sweep, options.trial).id]
+        wanted = [sweeps.find_trial(sweep, options.trial)]
     else:
-        wanted = [id_ for id_, trial in finished.items() if options.all or trial.status in FAILED]
-    chosen = [id_ for id_ in wanted if id_ in finished]
+        wanted = [trial for trial in sweep.trials if trial.index >= 0 and _meant(sweep, trial, options)]
+    chosen = [trial for trial in wanted if sweep.chain.is_finished(trial.id)]
     if chosen:
-        ask(sweep.journal, SystemClock().now(), "retry", trials=chosen)
+        ask(sweep.journal, SystemClock().now(), "retry", trials=[trial.id for trial in chosen])
     if options.json:
-        print(json.dumps({"sweep": sweep.name, "reopened": chosen}))
+        print(json.dumps({"sweep": sweep.name, "reopened": [trial.id for trial in chosen]}))
     elif chosen:
-        names = ", ".join(finished[id_].last.intent.label for id_ in chosen[:5])
-        more = ", ..." if len(chosen) > 5 else ""
-        print(f"reopened {len(chosen)} of {sweep.name} ({names}{more}); run it again")
+        names = ", ".join(trial.name for trial in chosen[: sweeps.NAMED])
+        more = ", ..." if len(chosen) > sweeps.NAMED else ""
+        then = "the run that is at work takes them" if sweep.runner else "run it again"
+        print(f"reopened {len(chosen)} of {sweep.name} ({names}{more}); {then}")
     else:
         print(f"{sweep.name}: nothing to reopen")
     return 0
+
+
+def _meant(sweep: StoredSweep, trial: Trial, options: argparse.Namespace) -> bool:
+    history = sweep.chain.trials.get(trial.id)
+    return history is not None and (options.all or (history.status in FAILED and not history.skipped))

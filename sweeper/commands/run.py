@@ -69,7 +69,7 @@ def run(sweep: Sweep, session: type[Session] | None = None) -> int:
         raise
     # The pool came first, the report comes second.
     try:
-        report(sweep, ending.chain, outside.folder)
+        report(sweep, ending.chain, outside.folder, outside.redact)
     except OSError as error:
         # A full disk: the journal knows everything, and `sweeper report` writes the files again.
         complain(f"the results could not be written: {error}")
@@ -161,7 +161,7 @@ class Session:
                 )
                 self.clock.tick = live.tick
                 return live
-        return PlainProgress(sys.stderr, self.clock.now, len(self.sweep.trials), self.redact)
+        return PlainProgress(sys.stderr, self.clock.now, self.sweep.trials, self.redact)
 
     def close_display(self) -> None:
         """From here on there is only the report, which shows the same table."""
@@ -174,7 +174,7 @@ class Session:
         """The display, and what else follows the chain: the result files, the running job's log."""
 
         def write(chain: Chain) -> None:
-            files.write_results(self.sweep, chain, self.folder)
+            files.write_results(self.sweep, chain, self.folder, self.redact)
 
         follower = LogFollower(
             lambda: self.connection.clients().client("logs", attempts=1, patience_s=5),
@@ -410,9 +410,9 @@ class Session:
             self.progress.say(f"warning: the log of {job.intent.label} was not stored: {error}")
 
 
-def report(sweep: Sweep, chain: Chain, folder: Path) -> None:
+def report(sweep: Sweep, chain: Chain, folder: Path, redact: Redactor) -> None:
     """Write the result files and print the table. Raises OSError when the files cannot be written."""
-    found, chosen = files.write_results(sweep, chain, folder)
+    found, chosen = files.write_results(sweep, chain, folder, redact)
     optuna_journal.write(folder, sweep, chain)
     try:
         table.print_table(sys.stdout, found, sweep.trials.keys, chosen, sweep.objective)
@@ -439,5 +439,5 @@ def exit_code(sweep: Sweep, ending: Ending) -> int:
     if "budget_usd" in decided:
         return OVER_BUDGET
     bad = {TrialStatus.FAILED.value, TrialStatus.METRIC_MISSING.value}
-    failed = any(row["status"] in bad for row in tables.results(sweep, ending.chain).rows)
+    failed = any(row["status"] in bad for row in tables.results(sweep, ending.chain).declared)
     return 1 if failed or FAILING_RULES.intersection(decided) else 0

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 
 from sweeper.clock import SystemClock
 from sweeper.commands import sweeps
+from sweeper.core.model import Trial
 from sweeper.journal import ask
+from sweeper.stored import StoredSweep
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -16,9 +18,10 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="sweeper skip",
         description="Leave a trial out. When it runs now its job is stopped; the next trial takes the pool, or the "
-        "runner releases it at the end. `sweeper retry --trial` opens it again.",
+        "runner releases it at the end. With --undo it is taken in again.",
     )
     parser.add_argument("words", nargs="+", metavar="[NAME] TRIAL", help="a sweep (default: the newest), and a trial")
+    parser.add_argument("--undo", action="store_true", help="take a trial in again that was left out")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     options = parser.parse_args(arguments)
     if len(options.words) > 2:
@@ -27,16 +30,32 @@ def main(arguments: Sequence[str]) -> int:
     trial = sweeps.find_trial(sweep, options.words[-1])
     history = sweep.chain.trials.get(trial.id)
     running = any(job.intent.trial == trial.id for job in sweep.chain.unfinished.values())
+    if options.undo:
+        return _undo(sweep, trial, as_json=options.json)
     asked = not (history and history.finished)
     if asked:
-        ask(sweep.journal, SystemClock().now(), "skip", trial=trial.id)
+        ask(sweep.journal, SystemClock().now(), "skip", trial=trial.id, label=trial.name)
     if options.json:
         print(json.dumps({"sweep": sweep.name, "trial": trial.id, "asked": asked, "running": running}))
     elif not asked:
-        print(f"{trial.name} of {sweep.name} has finished; nothing to skip")
+        done = "is skipped already" if history and history.skipped else "has finished"
+        print(f"{trial.name} of {sweep.name} {done}; nothing to skip")
     elif running and sweep.runner:
-        print(f"asked {sweep.runner} to stop {trial.name}; the pool goes to the next trial, or is released at the end")
+        print(f"asked {sweep.runner.short} to stop {trial.name}; the pool goes to the next trial, or is released")
     else:
         when = "its runner leaves it out" if sweep.runner else "the next run leaves it out"
-        print(f"{trial.name} of {sweep.name}: {when}; no pool is touched")
+        print(f"{trial.name} of {sweep.name}: {when}; no pool is touched. To take it in again: --undo")
+    return 0
+
+
+def _undo(sweep: StoredSweep, trial: Trial, *, as_json: bool) -> int:
+    history = sweep.chain.trials.get(trial.id)
+    skipped = history is not None and history.skipped and history.finished
+    if skipped:
+        ask(sweep.journal, SystemClock().now(), "retry", trials=[trial.id])
+    if as_json:
+        print(json.dumps({"sweep": sweep.name, "trial": trial.id, "asked": skipped}))
+    else:
+        what = "is taken in again" if skipped else "was not skipped; nothing to undo"
+        print(f"{trial.name} of {sweep.name} {what}")
     return 0

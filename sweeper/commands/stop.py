@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     if runner:
         ask(sweep.journal, SystemClock().now(), "stop", now=options.now)
         how = "and stop the running job" if options.now else "after the running job"
-        said = f"asked {runner} to end {sweep.name} {how}; it releases the pool"
+        said = f"asked {runner.short} to end {sweep.name} {how}; it releases the pool"
         if options.wait:
             sweep = _ended(sweep.folder)
             said = f"{sweep.name} has ended: {sweep.chain}"

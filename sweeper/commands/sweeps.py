@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from sweeper.config import project
-from sweeper.core.events import TrialStatus
+from sweeper.core.identity import canonical
 from sweeper.core.model import Trial
 from sweeper.errors import UsageError
 from sweeper.stored import StoredSweep, folders
+
+NAMED = 5
+"""How many trials are named before only their number is told."""
+SHORTEST_ID = 4
 
 
 def here() -> Path:
@@ -40,15 +46,49 @@ def newest() -> StoredSweep:
 
 
 def find_trial(sweep: StoredSweep, word: str) -> Trial:
-    """The trial of this id (or the beginning of one), name or index. Raises UsageError."""
-    trials = list(sweep.declared.trials)
-    exact = [t for t in trials if word in (t.id, t.name, str(t.index))]
-    near = exact or [t for t in trials if len(word) >= 4 and t.id.startswith(word)]
+    """The trial of this number, id, name, or of a part of one that only it has. Raises UsageError.
+
+    `lr=10` is the trial whose lr is 10.0. What is all digits is a number.
+    """
+    trials = sweep.trials
+    near = next((found for matches in _WAYS if (found := [t for t in trials if matches(t, word)])), [])
     if len(near) == 1:
         return near[0]
     if near:
-        raise UsageError(f"{word}: more than one trial of {sweep.name}: {', '.join(t.id for t in near[:5])}")
+        more = f", and {len(near) - NAMED} more" if len(near) > NAMED else ""
+        told = ", ".join(f"{trial.name} ({_called(trial)})" for trial in near[:NAMED])
+        raise UsageError(f"{word}: {len(near)} trials of {sweep.name}: {told}{more}")
     raise UsageError(f"{word}: {sweep.name} has no such trial{_hint(word, [t.name for t in trials])}")
+
+
+def _called(trial: Trial) -> str:
+    return f"number {trial.number}" if trial.index >= 0 else trial.id
+
+
+def _assigned(trial: Trial, word: str) -> bool:
+    """Does the trial have every value of `KEY=VALUE,KEY=VALUE`? Numbers are compared as numbers."""
+    wanted = [part.partition("=") for part in word.split(",")]
+    return all(
+        any(_same(value, text) for key, value in trial.values.items() if f".{key}".endswith(f".{name}"))
+        for name, equals, text in wanted
+    )
+
+
+def _same(value: Any, text: str) -> bool:
+    try:
+        return not isinstance(value, (bool, str)) and float(value) == float(text)
+    except (TypeError, ValueError):
+        return text in (str(value), canonical(value))
+
+
+_WAYS: Sequence[Callable[[Trial, str], bool]] = (
+    lambda trial, word: word.isdecimal() and trial.index >= 0 and trial.number == int(word),
+    lambda trial, word: word in (trial.id, trial.name),
+    lambda trial, word: len(word) >= SHORTEST_ID and trial.id.startswith(word),
+    lambda trial, word: "=" in word and _assigned(trial, word),
+    lambda trial, word: word in trial.name,
+)
+"""What a word may mean, the first that fits any trial."""
 
 
 def running_trial(sweep: StoredSweep) -> Trial | None:
@@ -62,8 +102,8 @@ def running_trial(sweep: StoredSweep) -> Trial | None:
 
 def progress_of(sweep: StoredSweep) -> tuple[int, int]:
     """(finished, declared) trials of the newest invocation."""
-    rows = sweep.table.rows
-    return sum(TrialStatus(row["status"]).finished for row in rows), len(rows)
+    rows = sweep.table.declared
+    return sum(sweep.chain.is_finished(row["trial"]) for row in rows), len(rows)
 
 
 def _hint(word: str, known: list[str]) -> str:

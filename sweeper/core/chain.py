@@ -40,6 +40,11 @@ class Job:
         return self.outcome is not None
 
     @property
+    def completed(self) -> bool:
+        """True once it has ended with a result that counts."""
+        return self.outcome is not None and self.outcome.trial_status == TrialStatus.COMPLETED.value
+
+    @property
     def in_debt(self) -> bool:
         """True while the job may run or hold a pool that nobody has seen closed."""
         return self.closed is None
@@ -81,6 +86,8 @@ class TrialHistory:
     jobs: list[Job] = field(default_factory=list)
     reopened: bool = False
     skipped: bool = False
+    label: str = ""
+    """What people call it; empty when nobody has said so far."""
 
     @property
     def last(self) -> Job:
@@ -103,6 +110,14 @@ class TrialHistory:
             return TrialStatus.STOPPED if self.skipped and not found.finished else found
         # Closed without an outcome: it never came to be, or nobody wanted its result any more.
         return TrialStatus.RUNNING if self.last.in_debt else TrialStatus.INTERRUPTED
+
+    @property
+    def result(self) -> Job:
+        """The attempt that its result is of: the last one, or the last completed one where that came to nothing."""
+        if self.status in (TrialStatus.INTERRUPTED, TrialStatus.STOPPED, TrialStatus.RUNNING):
+            done = (job for job in reversed(self.jobs) if job.completed)
+            return next(done, self.last)
+        return self.last
 
     @property
     def finished(self) -> bool:
@@ -211,8 +226,11 @@ def apply(chain: Chain, event: Event) -> Chain:
         case ev.Skipped():
             history = chain.trials.setdefault(event.trial, TrialHistory(event.trial))
             history.skipped, history.reopened = True, False
+            history.label = event.label or history.label
         case ev.Added():
             chain.added[event.trial] = event
+        case ev.Withdrawn():
+            chain.added.pop(event.trial, None)
         case ev.Stopping():
             chain.stopping = event
         case ev.Reopened():
@@ -239,7 +257,7 @@ def _intend(chain: Chain, event: ev.Intent) -> None:
     chain.jobs[event.name] = chain.debts[event.name] = chain.unfinished[event.name] = job
     history = chain.trials.setdefault(event.trial, TrialHistory(event.trial))
     history.jobs = [*(before for before in history.jobs if before is not never_was), job]
-    history.reopened = False
+    history.reopened, history.label = False, event.label
 
 
 def _adopt(job: Job, event: ev.Adopted) -> None:

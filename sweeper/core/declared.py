@@ -10,9 +10,11 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from sweeper.core import events as ev
 from sweeper.core.chain import Chain, Job, TrialHistory, metric_of
 from sweeper.core.events import TrialStatus
-from sweeper.core.model import Goal, Objective, Trial
+from sweeper.core.model import Goal, Objective, Trial, Trials
+from sweeper.errors import UsageError
 
 if TYPE_CHECKING:
     from sweeper.core.model import Sweep
@@ -21,8 +23,41 @@ if TYPE_CHECKING:
 def find(sweep: Sweep, chain: Chain, id: str, index: int) -> Trial | None:  # noqa: A002 - the protocol's word
     """The trial with this identity, declared or added."""
     found = sweep.trials.find(id, index)
-    added = chain.added.get(id)
-    return found or (Trial(added.index, added.trial, added.label, added.values) if added else None)
+    if found or id not in chain.added:
+        return found
+    return next((trial for trial in added(sweep.trials, chain) if trial.id == id), None)
+
+
+def added(trials: Trials, chain: Chain) -> list[Trial]:
+    """The trials that someone queued and that are not declared; their numbers go on after the declared ones."""
+    found = (a for a in chain.added.values() if trials.find(a.trial, a.index) is None)
+    return [Trial(len(trials) + n, a.trial, a.label, a.values) for n, a in enumerate(found)]
+
+
+def undeclared(trials: Trials, chain: Chain) -> list[TrialHistory]:
+    """What has run and is not declared any more, nor queued, oldest first."""
+
+    def declares(history: TrialHistory) -> bool:
+        return history.id in chain.added or trials.find(history.id, history.last.intent.index) is not None
+
+    return [history for history in chain.trials.values() if history.jobs and not declares(history)]
+
+
+def count(trials: Trials, chain: Chain) -> int:
+    """How many trials there are, those that someone queued included."""
+    return len(trials) + (len(added(trials, chain)) if chain.added else 0)
+
+
+def withdrawn(sweep: Sweep, chain: Chain) -> list[ev.Added]:
+    """The queued trials that today's script and base values would make another trial of."""
+    return [a for a in chain.added.values() if not _same(sweep, a)]
+
+
+def _same(sweep: Sweep, queued: ev.Added) -> bool:
+    try:
+        return sweep.make(queued.values, queued.index).id == queued.trial
+    except UsageError:
+        return False
 
 
 def ended(sweep: Sweep, chain: Chain, since: int = 0) -> list[Job]:

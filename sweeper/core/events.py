@@ -234,6 +234,7 @@ class Skipped:
 
     kind: ClassVar[str] = "skipped"
     trial: str
+    label: str = ""  # empty in journals of before this was kept
 
 
 @dataclass(frozen=True)
@@ -245,6 +246,15 @@ class Added:
     index: int
     label: str
     values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """A queued trial is none of this declaration any more: its script or its base values have changed."""
+
+    kind: ClassVar[str] = "withdrawn"
+    trial: str
+    label: str
 
 
 @dataclass(frozen=True)
@@ -306,6 +316,7 @@ Event = Union[  # noqa: UP007 - a runtime alias on Python 3.10
     Extended,
     Skipped,
     Added,
+    Withdrawn,
     Stopping,
     StopSent,
     PoolClosed,
@@ -328,6 +339,7 @@ KINDS: Mapping[str, type[Any]] = {
         Extended,
         Skipped,
         Added,
+        Withdrawn,
         Stopping,
         StopSent,
         PoolClosed,

@@ -59,6 +59,11 @@ class Scope:
         return name if self.engine is EngineKind.LOCAL else f"{name}@{self.account}.{self.region}"
 
 
+def number_of(index: int) -> int:
+    """The number of the trial at this index, as people see and type it: from 1. Journals and Hydra count from 0."""
+    return index + 1
+
+
 @dataclass(frozen=True)
 class Trial:
     """One assignment of the free values. `id` is the identity by value: 16 hexadecimal characters."""
@@ -67,6 +72,11 @@ class Trial:
     id: str
     name: str
     values: Mapping[str, Any]
+
+    @property
+    def number(self) -> int:
+        """Its number for people: from 1."""
+        return number_of(self.index)
 
 
 class Trials(Protocol):
@@ -177,5 +187,7 @@ class Sweep:
     """Texts outside of `environment` that are secrets all the same: users and passwords in URLs."""
     warnings: tuple[str, ...] = ()
     """What is allowed but worth a word before anything is sent."""
+    resolved: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What result files have asked `resolve` for so far, by trial."""
     project: str = "."
     """The folder that holds `experiments/`, `runs/` and `.sweeper/`."""

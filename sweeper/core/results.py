@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import cache
 from math import isnan
 from typing import Any, Protocol
 
 from sweeper.core.chain import Chain, Job, TrialHistory
 from sweeper.core.costs import Rate, cost, savings_percent
-from sweeper.core.events import Outcome, TrialStatus
+from sweeper.core.decide import SKIPPED
+from sweeper.core.declared import added, undeclared
+from sweeper.core.events import TrialStatus
 from sweeper.core.identity import canonical
-from sweeper.core.model import BackendKind, Goal, MetricDefinition, Objective, Trial, Trials
+from sweeper.core.model import BackendKind, Goal, MetricDefinition, Objective, Sweep, Trial, Trials
+from sweeper.core.remedies import config_of
+from sweeper.core.secrets import masked
+from sweeper.errors import SweeperError
 
 PLANNED_ROWS_UP_TO = 10_000
 """Declared trials beyond which `planned` rows are left out."""
@@ -31,20 +36,39 @@ LAST = (
     "pool",
     "failure",
     "message",
+    "model",
+    "declared",
 )
 
+METRIC = "metric."
 SAVINGS = "savings_percent"
 """The last column, of a sweep on spot machines."""
 
+FILLED_UP_TO = 1_000
+"""Declared trials beyond which those that are only planned show what they set themselves."""
+NOWHERE = -1
+"""The index of a trial that is not declared any more."""
 Row = dict[str, Any]
+Fill = Callable[[Trial, "TrialHistory | None", str], Any]
 
 
 @dataclass(frozen=True)
 class Results:
-    """Columns in their contracted order, and one row per declared trial."""
+    """Columns in their contracted order, one row per declared trial, and then those that are not declared any more."""
 
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The columns of the free parameters."""
+        fixed = {*FIRST, *LAST, SAVINGS}
+        return tuple(c for c in self.columns if c not in fixed and not c.startswith(METRIC))
+
+    @property
+    def declared(self) -> list[Row]:
+        """The rows of the trials that are declared, or were queued."""
+        return [row for row in self.rows if row.get("declared", True)]
 
 
 class Declared(Protocol):
@@ -63,24 +87,28 @@ class Declared(Protocol):
         """Where its machines come from."""
 
 
-def results(
-    sweep: Declared, chain: Chain, default: Callable[[Trial, str], Any] | None = None, rate: Rate | None = None
-) -> Results:
-    """The table of a sweep. `default(trial, key)` gives the value of a free parameter that a trial does not set."""
+def results(sweep: Declared, chain: Chain, fill: Fill | None = None, rate: Rate | None = None) -> Results:
+    """The table of a sweep. `fill` gives the value of a parameter that a trial does not set itself."""
     metrics = tuple(f"metric.{m.name}" for m in sweep.metrics)
     leave_out = len(sweep.trials) > PLANNED_ROWS_UP_TO
-    added = _added(sweep, chain)
-    keys = dict.fromkeys((*sweep.trials.keys, *(key for trial in added for key in trial.values)))
+    queued = added(sweep.trials, chain)
+    gone = [_gone(history) for history in undeclared(sweep.trials, chain)]
+    keys = dict.fromkeys((*sweep.trials.keys, *(key for trial in (*queued, *gone) for key in trial.values)))
     columns = (*FIRST, *keys, *metrics, *LAST, *([SAVINGS] if sweep.backend is BackendKind.SPOT else []))
-    trials = itertools.chain(_declared(sweep, chain, leave_out), added)
-    rows = (_row(trial, chain.trials.get(trial.id), columns, rate) for trial in trials)
+    rows = []
+    for trial in (*_declared(sweep, chain, leave_out), *queued, *gone):
+        history = chain.trials.get(trial.id)
+        row = _row(trial, history, columns, rate)
+        if fill and row["declared"]:
+            row.update({key: fill(trial, history, key) for key in keys if key not in trial.values})
+        rows.append(row)
     return Results(columns, tuple(rows))
 
 
-def _added(sweep: Declared, chain: Chain) -> list[Trial]:
-    """The trials that someone queued and that are not declared."""
-    found = (Trial(a.index, a.trial, a.label, a.values) for a in chain.added.values())
-    return [trial for trial in found if sweep.trials.find(trial.id, trial.index) is None]
+def _gone(history: TrialHistory) -> Trial:
+    """A trial that is not declared any more, as its last job had it; it has no number."""
+    intent = history.last.intent
+    return Trial(NOWHERE, intent.trial, intent.label, intent.values)
 
 
 def _declared(sweep: Declared, chain: Chain, only_begun: bool) -> Iterator[Trial]:
@@ -93,8 +121,11 @@ def _declared(sweep: Declared, chain: Chain, only_begun: bool) -> Iterator[Trial
 
 def _row(trial: Trial, history: TrialHistory | None, columns: tuple[str, ...], rate: Rate | None) -> Row:
     row: Row = dict.fromkeys(columns)
-    status = history.status if history else TrialStatus.PLANNED
-    row.update(trial=trial.id, name=trial.name, index=trial.index, status=status.value, **trial.values)
+    status = _status(history) if history else TrialStatus.PLANNED
+    row.update(trial=trial.id, name=trial.name, status=status.value, **trial.values)
+    row.update(index=None if trial.index == NOWHERE else trial.number, declared=trial.index != NOWHERE)
+    if history:
+        row["message"] = "; ".join(_words(history)) or None
     if history and history.jobs:
         row.update(_attempts(history))
         row.update(cost_usd=cost(history.jobs, rate))
@@ -103,28 +134,46 @@ def _row(trial: Trial, history: TrialHistory | None, columns: tuple[str, ...], r
     return row
 
 
+def _status(history: TrialHistory) -> TrialStatus:
+    """A completed trial that was opened again is completed until a later attempt has come to something else."""
+    waits = history.status in (TrialStatus.INTERRUPTED, TrialStatus.STOPPED)
+    return TrialStatus.COMPLETED if waits and history.jobs and history.result.completed else history.status
+
+
+def _words(history: TrialHistory) -> Iterator[str]:
+    """Why it ended so, what remedies had changed about it, and what people have asked for since."""
+    if history.jobs and history.result.outcome:
+        yield from filter(None, (history.result.outcome.message,))
+        changed = ", ".join(f"{key}={canonical(value)}" for key, value in history.result.intent.patches.items())
+        if changed:
+            yield f"patched: {changed}"
+    if history.jobs and history.result is not history.last and history.status is not TrialStatus.RUNNING:
+        why = history.last.outcome.message if history.last.outcome else ""
+        yield f"attempt {history.last.intent.attempt} was interrupted" + (f" ({why})" if why else "")
+    if history.skipped and not (history.jobs and history.last.stop_reason == SKIPPED):
+        yield SKIPPED
+    if history.reopened and history.jobs:
+        yield "opened again: the next run takes it"
+
+
 def _attempts(history: TrialHistory) -> Row:
-    last = history.last
-    outcome = last.outcome
+    running = history.status is TrialStatus.RUNNING
+    last, shown = history.last, history.result
+    outcome = shown.outcome
     row: Row = {
-        "job_name": last.name,
+        "job_name": last.name if running else shown.name,
         "attempts": len(history.jobs),
         "retained_seconds": _sum(job.retained_s for job in history.jobs),
         "train_seconds": _sum(job.outcome.train_seconds for job in history.jobs if job.outcome),
         "billable_seconds": _sum(job.outcome.billable_seconds for job in history.jobs if job.outcome),
-        "pool": last.pool_word,
+        "pool": (last if running else shown).pool_word,
     }
     if outcome:
         row.update({f"metric.{name}": value for name, value in outcome.metrics.items()})
-        row.update(started_at=utc(outcome.started_at), ended_at=utc(outcome.ended_at))
-        row.update(failure=outcome.failure or None, message=_message(last, outcome) or None)
+        row.update(failure=outcome.failure or None, model=outcome.model or None)
+        if not running:
+            row.update(started_at=utc(outcome.started_at), ended_at=utc(outcome.ended_at))
     return row
-
-
-def _message(job: Job, outcome: Outcome) -> str:
-    """Why it ended so, and what remedies had changed about it."""
-    changed = ", ".join(f"{key}={canonical(value)}" for key, value in job.intent.patches.items())
-    return "; ".join(part for part in (outcome.message, f"patched: {changed}" if changed else "") if part)
 
 
 def _sum(values: Iterator[float | None]) -> float | None:
@@ -140,17 +189,61 @@ def utc(seconds: float | None) -> str | None:
 
 
 def best(table: Results, objective: Objective | None) -> Row | None:
-    """The completed row with the best last value of the objective; NaN is never best, the first of equals wins."""
+    """The completed row with the best last value of the objective; NaN is never best, the first of equals wins.
+
+    A trial that runs again has, until it has ended, the metrics of its last completed attempt.
+    """
     if objective is None:
         return None
-    column = f"metric.{objective.metric}"
+    column, counts = f"metric.{objective.metric}", (TrialStatus.COMPLETED.value, TrialStatus.RUNNING.value)
     found = [
         row
-        for row in table.rows
-        if row["status"] == TrialStatus.COMPLETED.value and row.get(column) is not None and not isnan(row[column])
+        for row in table.declared
+        if row["status"] in counts and row.get(column) is not None and not isnan(row[column])
     ]
     sign = 1 if objective.goal is Goal.MAXIMIZE else -1
     return max(found, key=lambda row: (sign * row[column], -row["index"]), default=None)
+
+
+def equals(table: Results, chosen: Row | None, objective: Objective | None) -> int:
+    """How many other completed trials are as good as the best one."""
+    if chosen is None or objective is None:
+        return 0
+    column, done = f"metric.{objective.metric}", TrialStatus.COMPLETED.value
+    return sum(r is not chosen and r["status"] == done and r.get(column) == chosen[column] for r in table.declared)
+
+
+def filling(sweep: Sweep, redact: Callable[[str], str]) -> Fill:
+    """What fills the rows of a sweep: the values that its trials run with, as they are resolved, secrets masked."""
+
+    @cache
+    def base() -> Mapping[str, Any]:
+        return masked(sweep.composed, redact)
+
+    def fill(trial: Trial, history: TrialHistory | None, key: str) -> Any:
+        if history is None and len(sweep.trials) > FILLED_UP_TO:
+            return None
+        taken = history.last.intent.taken if history and history.jobs else {}
+        known = sweep.resolved.get(trial.id)
+        if known is None or known[0] != taken:
+            try:
+                known = (taken, masked(config_of(sweep, trial, {}, taken), redact))
+            except SweeperError:
+                known = (taken, {})  # told when it is to be sent
+            sweep.resolved[trial.id] = known
+        found = value_at(known[1], key)
+        return value_at(base(), key) if found is None else found
+
+    return fill
+
+
+def value_at(node: Mapping[str, Any], key: str) -> Any:
+    """What stands at a dotted key, whose names may have dots themselves; None when nothing does."""
+    if key in node:
+        return node[key]
+    below = ((key[len(name) + 1 :], item) for name, item in node.items() if key.startswith(f"{name}."))
+    found = (value_at(item, rest) for rest, item in below if isinstance(item, Mapping))
+    return next((value for value in found if value is not None), None)
 
 
 def reuse(jobs: Mapping[str, Job]) -> tuple[int, int]:

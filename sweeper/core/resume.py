@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sweeper.core.chain import Chain
-from sweeper.core.declared import find
+from sweeper.core.declared import count, find
 from sweeper.core.model import Sweep
 
 NAMED = 3
@@ -19,6 +19,7 @@ class Resume:
     done: tuple[str, ...] = ()
     adopted: tuple[str, ...] = ()
     again: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     new: int = 0
 
@@ -33,6 +34,7 @@ class Resume:
             "done": self.done,
             "still running, adopted": self.adopted,
             "to run again": self.again,
+            "left out by `sweeper skip`": self.skipped,
             "not declared any more, dropped": self.dropped,
         }
         lines = [f"{len(labels):>6}  {what}{_named(labels)}" for what, labels in told.items() if labels]
@@ -49,16 +51,17 @@ def resume(sweep: Sweep, chain: Chain) -> Resume:
     done: list[str] = []
     adopted: list[str] = []
     again: list[str] = []
+    skipped: list[str] = []
     dropped: list[str] = []
     for history in chain.trials.values():
-        if not history.jobs:
-            continue
-        intent = history.last.intent
-        if find(sweep, chain, history.id, intent.index) is None:
-            dropped.append(intent.label)
+        declared = find(sweep, chain, history.id, history.jobs[-1].intent.index if history.jobs else 0)
+        if declared is None:
+            dropped += [history.label] if history.jobs else []
+        elif not history.jobs:
+            skipped += [declared.name] if history.skipped else []
         elif not history.last.ended and history.last.in_debt:
-            adopted.append(intent.label)
+            adopted.append(history.label)
         else:
-            (done if history.finished else again).append(intent.label)
-    known = len(done) + len(adopted) + len(again)
-    return Resume(tuple(done), tuple(adopted), tuple(again), tuple(dropped), max(0, len(sweep.trials) - known))
+            (done if history.finished else again).append(history.label)
+    new = count(sweep.trials, chain) - len(done) - len(adopted) - len(again) - len(skipped)
+    return Resume(tuple(done), tuple(adopted), tuple(again), tuple(skipped), tuple(dropped), max(0, new))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sweeper.core.chain import Chain
+from sweeper.core.declared import added
 from sweeper.core.model import Trial, Trials
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ class InOrder:
 class WithAdded:
     """A search, and after it the trials that someone queued."""
 
-    def __init__(self, search: Search) -> None:
-        self._search = search
+    def __init__(self, search: Search, trials: Trials) -> None:
+        self._search, self._trials = search, trials
 
     def propose(self, chain: Chain) -> Proposal | None:
         """The search's own proposal; without one the first queued trial that has not run."""
@@ -62,15 +63,15 @@ class WithAdded:
         if not chain.added:
             return found
         pending = {job.intent.trial for job in chain.unfinished.values()}
-        queued = [a for a in chain.added.values() if not chain.is_finished(a.trial) and a.trial not in pending]
+        known = added(self._trials, chain)
+        queued = [trial for trial in known if not chain.is_finished(trial.id) and trial.id not in pending]
         if found:
             return Proposal(found.trial, last=found.last and not queued)
         if not queued:
             return None
-        one = queued[0]
-        return Proposal(Trial(one.index, one.trial, one.label, one.values), last=len(queued) == 1)
+        return Proposal(queued[0], last=len(queued) == 1)
 
 
 def search_for(sweep: Sweep, chain: Chain | None = None) -> Search:
     """The search that a sweep declares; `chain` is what has happened before."""
-    return WithAdded(sweep.search(chain or Chain()) if sweep.search else InOrder(sweep.trials))
+    return WithAdded(sweep.search(chain or Chain()) if sweep.search else InOrder(sweep.trials), sweep.trials)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sweeper.core import events as ev
+from sweeper.core.asked import Asked
 from sweeper.errors import ApiError, ApiErrorKind
-from sweeper.journal import Asked
 from sweeper.ports import Clock, Description, Journal, Request, TrainingApi
 from sweeper.testing.twin import Call, Twin
 

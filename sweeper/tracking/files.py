@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from typing import Any
 import yaml
 
 from sweeper.core.chain import Chain
+from sweeper.core.declared import find
 from sweeper.core.model import Objective, Sweep, Trial
-from sweeper.core.results import Results, Row, best, results
+from sweeper.core.results import Results, Row, best, filling, results
 from sweeper.whole import write_atomically
 
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # ten times as fast where PyYAML was built with libyaml
@@ -95,11 +96,11 @@ def _shell(text: str) -> str:
     return text if re.fullmatch(r"[\w@%+=:,./-]+", text) else "'" + text.replace("'", "'\\''") + "'"
 
 
-def write_results(sweep: Sweep, chain: Chain, folder: Path) -> tuple[Results, Row | None]:
+def write_results(sweep: Sweep, chain: Chain, folder: Path, redact: Callable[[str], str]) -> tuple[Results, Row | None]:
     """Write the result files of a sweep as it stands; returns the table and its best row. Raises OSError."""
-    table = results(sweep, chain, rate=sweep.rate)
+    table = results(sweep, chain, filling(sweep, redact), sweep.rate)
     chosen = best(table, sweep.objective)
-    trial = sweep.trials.find(chosen["trial"], chosen["index"]) if chosen else None
+    trial = find(sweep, chain, chosen["trial"], chosen["index"]) if chosen else None
     found = (chosen, {**trial.values, **_patches(chain, trial)}) if chosen and trial else None
     write_all(folder, sweep.name, table, found, sweep.objective)
     return table, chosen

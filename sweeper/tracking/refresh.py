@@ -11,7 +11,7 @@ from sweeper.core.chain import Chain
 
 COST = 20
 """The files are written again only after so many times what writing them took: a grid of thousands is not slowed."""
-WORTH = (ev.Opened, ev.Intent, ev.Outcome, ev.Skipped, ev.Added)
+WORTH = (ev.Opened, ev.Intent, ev.Outcome, ev.Skipped, ev.Added, ev.Reopened, ev.Withdrawn)
 """The events after which the rows are others."""
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 from sweeper.core.chain import Chain
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import Objective
-from sweeper.core.results import SAVINGS, Results, Row, reuse
+from sweeper.core.results import SAVINGS, Results, Row, equals, reuse
 from sweeper.core.words import counted
 from sweeper.tracking.files import cell
 
@@ -48,7 +48,7 @@ def print_table(
     objective: Objective | None,
     width: int = WIDTH_WITHOUT_TERMINAL,
 ) -> None:
-    """Print the rows (the first 200), why trials failed, and the best one. `width`: cells without a terminal."""
+    """Print the declared trials (the first 200), why some failed, and the best. `width`: cells without a terminal."""
     from rich.console import Console
     from rich.text import Text
 
@@ -60,13 +60,18 @@ def print_table(
     grid = next((grid for grid in grids if console.measure(grid, options=wide).maximum <= console.width), None)
     with console.capture() as captured:  # rich ends the process when nobody reads what it writes itself
         console.print(grid or _grid(table, [*_ways(table, keys)][-1], chosen))
-        if len(table.rows) > MOST_ROWS:
-            console.print(f"... and {len(table.rows) - MOST_ROWS} more rows in results.csv")
+        if len(table.declared) > MOST_ROWS:
+            console.print(f"... and {len(table.declared) - MOST_ROWS} more rows in results.csv")
         for line in _troubles(table):
             console.print(Text(line), soft_wrap=True)
+        if gone := len(table.rows) - len(table.declared):
+            console.print(f"{counted(gone, 'more row')} in results.csv: no longer declared, their results are kept")
         if chosen is not None and objective is not None:
             value = shown(chosen[f"metric.{objective.metric}"])
-            console.print(Text(f"best: {chosen['name']}  {objective.metric} = {value} ({objective.goal.value})"))
+            ties = equals(table, chosen, objective)
+            also = f", as good as {counted(ties, 'other')}" if ties else ""
+            best = f"best: {chosen['name']}  {objective.metric} = {value} ({objective.goal.value}{also})"
+            console.print(Text(best), soft_wrap=True)
     told = captured.get()
     stream.write(told if console.is_terminal else _plain(told))
 
@@ -82,7 +87,7 @@ def _grid(table: Results, headings: Mapping[str, str], chosen: Row | None) -> Ta
     from rich.table import Table
     from rich.text import Text
 
-    rows = table.rows[:MOST_ROWS]
+    rows = table.declared[:MOST_ROWS]
     digits = _money_digits(rows)
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column, heading in headings.items():
@@ -112,7 +117,7 @@ def is_numeric(rows: Iterable[Row], column: str) -> bool:
 
 def _troubles(table: Results) -> Iterator[str]:
     """Why trials failed, one line each."""
-    told = [row for row in table.rows if row.get("message")]
+    told = [row for row in table.declared if row.get("message")]
     for row in told[:MOST_TROUBLES]:
         cause = ": ".join(part for part in (row.get("failure"), row["message"]) if part)
         yield f"{row['name']}: {row['status']}: {cause}"
@@ -133,8 +138,11 @@ def _ways(table: Results, keys: Sequence[str]) -> Iterator[Mapping[str, str]]:
 def _headings(table: Results, keys: Sequence[str]) -> Mapping[str, str]:
     """Column -> heading, in order; columns that are empty everywhere are left out. Without keys, the trials' names."""
     metrics = [column for column in table.columns if column.startswith("metric.")]
+    # A point has a name of its own, which its values do not say.
+    named = {} if all("=" in row["name"] for row in table.declared) else {"name": "trial"}
     wanted = {
-        **(short_names(keys) if keys else {"name": "trial"}),
+        "index": "#",
+        **({**named, **short_names(keys)} if keys else {"name": "trial"}),
         "status": "status",
         **{column: column.removeprefix("metric.") for column in metrics},
         "pool": "pool",
@@ -144,7 +152,7 @@ def _headings(table: Results, keys: Sequence[str]) -> Mapping[str, str]:
         "failure": "failure",
     }
     always = {*keys, "name", "status"}
-    return {c: h for c, h in wanted.items() if c in always or any(row.get(c) is not None for row in table.rows)}
+    return {c: h for c, h in wanted.items() if c in always or any(row.get(c) is not None for row in table.declared)}
 
 
 def ending_lines(table: Results, chain: Chain, *, simulated: bool) -> Iterator[str]:
@@ -160,7 +168,7 @@ def ending_lines(table: Results, chain: Chain, *, simulated: bool) -> Iterator[s
 
 def idle_line(table: Results, chain: Chain) -> str:
     """That a rule ended this invocation before it had trained anything; empty when it was not so."""
-    left = sum(row["status"] in _TO_RUN for row in table.rows)
+    left = sum(row["status"] in _TO_RUN for row in table.declared)
     if not chain.decided or not left or len(chain.outcomes) > chain.outcomes_before:
         return ""
     return f"NOTHING WAS TRAINED: {chain.decided.rule} had ended the sweep before; {counted(left, 'trial')} left to run"

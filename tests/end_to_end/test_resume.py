@@ -36,10 +36,15 @@ def test_a_removed_folder_adopts_the_finished_jobs_by_name_and_says_so(project: 
 
 
 def test_a_removed_trial_is_dropped_and_a_new_one_is_run(project: Project) -> None:
-    """What is still declared is kept, what is not is told, what is new is run."""
+    """What is still declared is kept, what is not is told and its row stays at the end, what is new is run."""
     project.run()
     ended = project.run("hyperparameters.x=2,3,4")
-    assert [(row["name"], row["attempts"]) for row in project.rows()] == [("x=2", "1"), ("x=3", "1"), ("x=4", "1")]
+    told = [(row["index"], row["name"], row["attempts"], row["declared"]) for row in project.rows()]
+    assert told[:3] == [("1", "x=2", "1", "true"), ("2", "x=3", "1", "true"), ("3", "x=4", "1", "true")]
+    assert told[3:] == [("", "x=1", "1", "false")]
+    assert "1 more row in results.csv: no longer declared, their results are kept" in ended.out
+    status = project.verb("status", "tiny")
+    assert "3 of 3 trials done" in status.out
     assert "2  done: x=2, x=3" in ended.err
     assert "1  not declared any more, dropped: x=1" in ended.err
     assert "1  new" in ended.err
