@@ -22,6 +22,7 @@ from sweeper.whole import private_folder
 
 FORMAT = 1
 _BUSY_S = 10.0
+_MOMENT_S = 1.0
 _UNREADABLE = (sqlite3.Error, OSError, ValueError, TypeError, OverflowError, MemoryError)
 """What SQLite, Python's module for it and the file system raise at a damaged file; a flipped bit may be any of them."""
 
@@ -221,7 +222,7 @@ def _proved(path: Path, rows: list[tuple[Any, ...]]) -> Iterator[tuple[float, Ev
 def pending(path: Path) -> list[Asked]:
     """What other commands have asked for and no runner has taken yet, oldest first; none while it cannot be read."""
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_S)) as db:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_MOMENT_S)) as db:
             return _asked(db)
     except _UNREADABLE:
         return []
