@@ -7,7 +7,7 @@ import re
 import pytest
 
 from sweeper import cli
-from sweeper.commands import MODULES
+from sweeper.commands import MODULES, complete
 from tests import documented
 
 
@@ -36,6 +36,11 @@ def test_no_verb_is_told_of_that_does_not_exist() -> None:
     """Every `sweeper WORD` line of the help is a verb."""
     told = re.findall(r"^  sweeper (\w+)", cli.HELP, re.MULTILINE)
     assert told == list(cli.VERBS) == list(MODULES)
+
+
+def test_no_verb_is_completed_that_does_not_exist() -> None:
+    """What tab completion knows of verbs are verbs."""
+    assert {*complete.COMPOSING, *complete.NAMING, *complete.TRIALS} <= set(MODULES)
 
 
 @pytest.mark.parametrize("verb", cli.VERBS)

@@ -10,10 +10,9 @@ from sweeper.aws.errors import mapped, readable
 from sweeper.core.model import MetricDefinition
 from sweeper.core.request import log_prefix
 from sweeper.core.watch import Readings
-from sweeper.driver.matches import Match, Metrics
+from sweeper.driver.matches import NUMBER, Match, Metrics
 from sweeper.errors import ApiError, ApiErrorKind
 
-NUMBER = "([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?|nan|inf)"
 LOG, POINTS = "log.txt", "metrics.csv"
 """What is stored of a job's log below trials/ID: its lines, and the metrics in them."""
 GROUP = "/aws/sagemaker/TrainingJobs"

@@ -15,7 +15,7 @@ from sweeper.commands import MODULES, sweeps
 from sweeper.errors import SweeperError
 from sweeper.stored import folders
 
-COMPOSING = ("plan", "simulate", "doctor", "iam")
+COMPOSING = ("plan", "simulate")
 """Verbs that take an experiment and overrides, as a run does."""
 NAMING = ("status", "logs", "report", "stop", "skip", "add", "clean", "retry", "verify")
 """Verbs whose first argument is a sweep."""

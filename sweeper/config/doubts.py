@@ -21,6 +21,7 @@ from sweeper.config.values import COSMETIC, hydra_keys, plain
 from sweeper.core.identity import canonical, flatten, path_of, within
 from sweeper.core.secrets import looks_secret
 from sweeper.core.space import Space
+from sweeper.driver.matches import NUMBER
 
 Sections = Mapping[str, Any]
 
@@ -31,8 +32,6 @@ _OCTAL = re.compile(r"[-+]?0[0-7_]+")
 _PARTS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?P<\w+>|\(\?|\(|\)")
 """What matters of a regular expression for finding its groups: escapes and classes are stepped over."""
 _NOW = re.compile(r"\$\{\s*now\s*:")
-NUMBER = "([-+]?(?:[0-9.]+(?:[eE][-+]?[0-9]+)?|nan|inf))"
-"""A group for whatever Python prints of a number."""
 SAMPLES = ("1.2e-05", "-0.5", "nan")
 """Numbers as Python prints them, which a metric's group should take whole."""
 

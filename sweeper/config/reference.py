@@ -17,7 +17,6 @@ from sweeper.config.schema import ENGINES, SECTIONS, Schema
 
 BEGIN = "<!-- reference: begin; written by `python -m sweeper.config.reference` -->"
 END = "<!-- reference: end -->"
-SINGLE = ("name", "owner", "objective")
 ORDER = ("locked", "job", "hyperparameters", "environment", "dependencies", "vars", "sweep", "objective", "stop")
 
 

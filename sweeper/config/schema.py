@@ -701,15 +701,8 @@ def experiment() -> Schema:
 
 def files() -> dict[str, Schema]:
     """Every published schema by file name."""
-    composed = {
-        "$schema": DRAFT,
-        "title": "sweeper composed configuration",
-        "type": "object",
-        "properties": {**SECTIONS, "engine": {"anyOf": list(ENGINES.values())}},
-    }
     return {
         "locked.json": {"$schema": DRAFT, "title": "sweeper locked section", **LOCKED},
-        "composed.json": composed,
         "experiment.json": experiment(),
     }
 

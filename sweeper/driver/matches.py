@@ -15,6 +15,8 @@ LINE_BYTES = 64 * 1024
 """A line of output that is longer is cut into such pieces, in the log as well."""
 MATCHED_CHARS = 16 * 1024
 """A regular expression never sees more of a line: it must not stall on one without end."""
+NUMBER = "([-+]?(?:[0-9.]+(?:[eE][-+]?[0-9]+)?|nan|inf))"
+"""A group for whatever Python prints of a number."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _RETURN = re.compile(r"\r|#015")

@@ -54,7 +54,6 @@ class Signal(str, Enum):
 
 # "Status messages are subject to change": nothing may depend on them, and nothing here does.
 STARTING = "Starting the training job"
-PREPARING = "Preparing the instances for training"
 DOWNLOADING = "Downloading input data"
 TRAINING = "Training image download completed. Training in progress."
 INTERRUPTED = "Managed spot training instances were interrupted; waiting for new ones"
