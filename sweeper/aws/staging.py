@@ -64,7 +64,9 @@ class Staging:
     def __call__(self, config: Mapping[str, Any]) -> Staged:
         """Where the code and data of this resolved trial lie. Uploads what is missing."""
         job = config["job"]
-        key = canonical([job.get(k) for k in ("launch", "source_dir", "entry_script", "requirements", "metrics")])
+        key = canonical(
+            [job.get(k) for k in ("launch", "source_dir", "entry_script", "requirements", "metrics", "arguments")]
+        )
         versions = config.get("dependencies") or {}
         key += canonical([job.get("inputs"), job.get("output_path"), job.get("checkpoint_s3_uri"), versions])
         if key not in self._done:
@@ -172,6 +174,7 @@ def _launch(job: Mapping[str, Any]) -> str:
             "entry_script": job["entry_script"],
             "requirements": job.get("requirements"),
             "metrics": [{"name": m["name"], "regex": m["regex"]} for m in job.get("metrics") or []],
+            **({"arguments": job["arguments"]} if job.get("arguments") else {}),
         }
     )
 

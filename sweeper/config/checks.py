@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.config import project
 from sweeper.config.check import findings
-from sweeper.config.draft import ONE_LOCKED, Draft, apply, there_is
+from sweeper.config.draft import MOST_ROWS, ONE_LOCKED, Draft, apply, there_is
 from sweeper.config.locate import GROUP
 from sweeper.config.problems import COMMAND_LINE, Problem, dotted, nearest, refuse, shown
 from sweeper.config.reading import load
@@ -24,10 +24,16 @@ from sweeper.config.schema import SECTIONS, engine_schema
 from sweeper.config.sources import ExperimentSource
 from sweeper.config.values import hydra_keys, plain, prev_keys, read
 from sweeper.core.handover import why_not
+from sweeper.core.identity import path_of, within
 from sweeper.core.model import Goal, Launch, Objective
 from sweeper.source import OURS, Folder, SourceError
 
 Sections = Mapping[str, Any]
+
+_CALLED = {
+    Launch.TOOLKIT.value: "the sagemaker-training toolkit always calls a script with --name value",
+    Launch.IMAGE.value: "an image reads its hyperparameters itself",
+}
 MOST_NAMES = 5
 """Names of files that a warning tells."""
 
@@ -130,6 +136,22 @@ def handover_fits(draft: Draft, values: Sections) -> None:
                 draft.wrong(path, f"may not depend on the trial before: {ONE_LOCKED}")
             elif what := why_not(key, metrics, objective_of(values)):
                 draft.wrong(path, f"${{prev:{key}}}: {what}")
+
+
+def arguments_fit(draft: Draft, job: Sections) -> None:
+    """How a script is called is ours to say only when our driver calls it, and of hyperparameters that there are."""
+    rows = [row for axis in draft.axes for row in axis.block.rows[:MOST_ROWS]]
+    launches, every = ([job[k], *(r[f"job.{k}"] for r in rows if f"job.{k}" in r)] for k in ("launch", "arguments"))
+    if other := next((launch for launch in launches if launch in _CALLED), None) if any(every) else None:
+        draft.wrong(("job", "arguments"), f"is for launch: driver; {_CALLED[other]}")
+    keys = [key for axis in draft.axes for key in axis.block.keys]
+    if any(map(draft.is_group, keys)):
+        return  # an option may bring hyperparameters of its own
+    swept = [path_of(key, within(draft.sections))[1] for key in keys if key.startswith("hyperparameters.")]
+    known = [*draft.sections["hyperparameters"], *swept]
+    for name in dict.fromkeys(name for styles in every if isinstance(styles, Mapping) for name in styles):
+        if name not in known:
+            draft.wrong(("job", "arguments", name), f"is not a hyperparameter{nearest(name, known)}")
 
 
 def hydra_tells(draft: Draft) -> None:

@@ -56,6 +56,8 @@ def declare(draft: Draft) -> Sweep:
     if draft.holds("job", "metrics") and draft.holds("objective"):
         checks.handover_fits(draft, values)
     checks.hydra_tells(draft)
+    if draft.holds("job", "arguments") and draft.holds("job", "launch"):
+        checks.arguments_fit(draft, values["job"])
     refuse(draft.problems)
     return _freeze(draft, values, parts, digests, builder.optuna)
 

@@ -15,6 +15,7 @@ from typing import Any
 from sweeper.core import space_draws
 from sweeper.core.failures import Failure
 from sweeper.core.search_optuna import SAMPLERS
+from sweeper.driver.arguments import STYLES
 
 Schema = dict[str, Any]
 
@@ -115,6 +116,16 @@ JOB = _object(
         "launch": {
             "enum": ["driver", "toolkit", "image"],
             "description": "How the script starts: our driver, the image's sagemaker-training toolkit, or the image.",
+        },
+        "arguments": {
+            "anyOf": [
+                {"enum": list(STYLES)},
+                {"type": "object", "additionalProperties": {"enum": list(STYLES)}},
+                {"type": "null"},
+            ],
+            "description": "How hyperparameters become arguments under launch: driver. options, the default: "
+            "--name value; flags: --name for true, nothing for false, --name a b for a list; hydra: name=value.",
+            "errorMessage": "must be options, flags or hydra, or a mapping of hyperparameters to one of them",
         },
         "inputs": {
             "type": "object",

@@ -21,12 +21,13 @@ from pathlib import Path
 
 TYPE_CHECKING = False  # every job pays for what is imported above; what few need is imported where it is needed
 if TYPE_CHECKING or __package__:
-    from sweeper.driver import causes, matches
+    from sweeper.driver import arguments, causes, matches
 else:  # staged: in the folder of this file, which is to stay as it is
     _folder, _writes = os.path.dirname(os.path.abspath(__file__)), sys.dont_write_bytecode  # noqa: PTH100, PTH120
     if _folder not in sys.path:  # PYTHONSAFEPATH
         sys.path.insert(0, _folder)
     sys.dont_write_bytecode = True
+    import arguments
     import causes
     import matches
 
@@ -101,24 +102,6 @@ def unpack(archive: Path, folder: Path) -> None:
 # --- what the script is given -----------------------------------------------------------------------------------------
 
 
-def arguments(hyperparameters: Mapping[str, str]) -> list[str]:
-    """`--name value` for every hyperparameter, in order, values verbatim."""
-    args: list[str] = []
-    for name, value in hyperparameters.items():
-        if not name.startswith("_tuning_"):  # a tuner's own note, which the script did not ask for
-            args += ["--" + name, value]
-    return args
-
-
-def decoded(value: str) -> Any:
-    """What a hyperparameter was before it became a string; `1.10` stays a string, because as a number it changes."""
-    try:
-        read = json.loads(value)
-    except ValueError:
-        return value
-    return read if json.dumps(read) == value else value
-
-
 def environment(layout: Layout, launch: Json, hyperparameters: Mapping[str, str]) -> dict[str, str]:
     """The SM_* variables that a SageMaker script may read."""
     inputs = layout.read("inputdataconfig")
@@ -138,8 +121,8 @@ def environment(layout: Layout, launch: Json, hyperparameters: Mapping[str, str]
         "OUTPUT_INTERMEDIATE_DIR": str(layout.output / "intermediate"),
         "OUTPUT_FAILURE": str(layout.output / "failure"),
         "CHANNELS": list(channels),
-        "HPS": {name: decoded(value) for name, value in hyperparameters.items()},
-        "USER_ARGS": arguments(hyperparameters),
+        "HPS": {name: arguments.decoded(value) for name, value in hyperparameters.items()},
+        "USER_ARGS": arguments.arguments(hyperparameters, launch.get("arguments")),
         "HOSTS": hosts,
         "CURRENT_HOST": host,
         "HOST_COUNT": len(hosts),
@@ -165,7 +148,7 @@ def environment(layout: Layout, launch: Json, hyperparameters: Mapping[str, str]
     for prefix, named in (("SM_CHANNEL_", channels), ("SM_HP_", dict(hyperparameters))):
         # The toolkit keeps a dash in the name, the newer SDK does not: scripts for either find theirs.
         found.update({prefix + re.sub(r"\W", "_", name.upper()): value for name, value in named.items()})
-        found.update({prefix + name.upper(): value for name, value in named.items()})
+        found.update({prefix + name.upper(): value for name, value in named.items() if "=" not in name})
     return found
 
 
@@ -537,7 +520,8 @@ def run(layout: Layout, launch: Json, signals: Signals, start: Any) -> int:
     if signals.take():
         raise StoppedError
     points = Points(launch.get("metrics") or [], layout.output / "data" / "sweeper_metrics.jsonl")
-    argv = ["/bin/sh" if entry.endswith(".sh") else python, entry, *arguments(hyperparameters)]
+    argv = arguments.program(layout.code, entry, python)
+    argv += arguments.arguments(hyperparameters, launch.get("arguments"))
     command = Command(argv, layout.code, env, points, start)
     code = command.wait(signals)
     exit_code = code if code >= 0 else 128 - code
@@ -555,8 +539,9 @@ def main(driver: Path, start: Any = subprocess.Popen) -> int:
         return run(layout, launch, signals, start)
     except StoppedError:
         return 128 + signal.SIGTERM
-    except (DriverError, OSError, ValueError, tarfile.TarError) as error:
-        told = str(error).split("\n") if isinstance(error, DriverError) else [f"{type(error).__name__}: {error}"]
+    except (DriverError, arguments.ProgramError, OSError, ValueError, tarfile.TarError) as error:
+        own = isinstance(error, (DriverError, arguments.ProgramError))
+        told = str(error).split("\n") if own else [f"{type(error).__name__}: {error}"]
         say(told[0])
         fail(layout, 1, told)
         return 1

@@ -17,6 +17,7 @@ from sweeper.core.chain import Chain
 from sweeper.core.declared import find
 from sweeper.core.model import Objective, Sweep, Trial
 from sweeper.core.results import Results, Row, best, filling, results
+from sweeper.driver.arguments import override_value
 from sweeper.whole import write_atomically
 
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # ten times as fast where PyYAML was built with libyaml
@@ -68,28 +69,6 @@ def to_best(sweep: str, row: Row, values: Mapping[str, Any], objective: Objectiv
 def as_yaml(value: Any) -> str:
     """A plain value as YAML."""
     return str(yaml.dump(value, Dumper=_DUMPER, sort_keys=False, allow_unicode=True))
-
-
-_PLAIN = re.compile(r"[A-Za-z_/.][\w/.:@-]*\Z")
-_WORDS = {"true", "false", "null", "none", "nan", "inf", "yes", "no", "on", "off"}
-
-
-def override_value(value: Any) -> str:
-    """A value in Hydra's override grammar."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{key}:{override_value(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ",".join(map(override_value, value)) + "]"
-    if not isinstance(value, str):
-        return str(value)
-    if _PLAIN.match(value) and value.lower() not in _WORDS and not value.endswith(":"):
-        return value
-    escaped = re.sub(r"(\\*)'", lambda m: m[1] * 2 + "\\'", value)
-    return "'" + re.sub(r"(\\+)\Z", lambda m: m[1] * 2, escaped) + "'"
 
 
 def _shell(text: str) -> str:

@@ -20,6 +20,8 @@ def identities(sweep: Any) -> list[str]:
         "job.image_uri=repository/train:2",
         "+job.inputs.train=s3://bucket/data",
         "job.launch=toolkit",
+        "job.arguments=flags",
+        "job.arguments={rank: hydra}",
         "hyperparameters.rank=9",
         "+hyperparameters.new=1",
         "~hyperparameters.lr",

@@ -372,3 +372,26 @@ def test_a_folder_of_the_command_line_adds_groups(project: Any) -> None:
     project.experiment()
     (trial,) = (sweep := project.sweep("--config-dir", "more", "+size=big")).trials
     assert sweep.resolve(trial)["hyperparameters"]["rank"] == 64
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["job.arguments=flag"], "must be options, flags or hydra, or a mapping of hyperparameters to one of them"),
+        (["job.arguments={rnk: flags}"], "job.arguments.rnk: is not a hyperparameter; did you mean 'rank'?"),
+        (["job.arguments={rank: flag}"], "job.arguments.rank: 'flag' is not one of options, flags, hydra"),
+        (["job.arguments=flags", "job.launch=toolkit"], "job.arguments: is for launch: driver; the sagemaker-training"),
+        (["job.arguments=flags,hydra", "job.launch=toolkit"], "job.arguments: is for launch: driver; the sagemaker"),
+        (["job.arguments=flags", "job.launch=driver,image"], "job.arguments: is for launch: driver; an image reads"),
+    ],
+)
+def test_a_style_of_arguments_that_nobody_reads_is_refused(project: Any, words: list[str], told: str) -> None:
+    """A style that there is not, of a hyperparameter that there is not, or where our driver calls no script."""
+    project.experiment()
+    assert any(told in line for line in project.refused(*words)), project.refused(*words)
+
+
+def test_a_style_of_a_hyperparameter_that_is_only_swept(project: Any) -> None:
+    """A hyperparameter that an axis adds has a style as well."""
+    project.experiment()
+    assert len(project.sweep("job.arguments={new: flags}", "+hyperparameters.new=true,false").trials) == 2

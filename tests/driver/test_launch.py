@@ -115,6 +115,47 @@ def test_a_shell_script_is_run_by_the_shell(make_job):
     assert (done.returncode, done.stdout.strip()) == (7, "--rank=4")
 
 
+@pytest.mark.parametrize("entry", ["train.sh", "train", "bin/train.bash"])
+def test_a_script_is_run_by_what_its_first_line_names(make_job, entry):
+    """A first line `#!/bin/bash` makes it bash's, with or without an ending, as the SageMaker toolkit does."""
+    script = '#!/bin/bash\nwords=(a "b c")\n[[ -x $0 ]] && echo "${words[1]} $0 $1=$2"\nexit 7\n'
+    done = make_job({entry: script}, entry=entry, hyperparameters={"rank": "4"}).run()
+    assert (done.returncode, done.stdout.strip()) == (7, f"b c ./{entry} --rank=4"), done.stderr
+
+
+def test_a_first_line_may_name_the_environments_python(make_job):
+    """`#!/usr/bin/env` looks where the job looks."""
+    done = make_job({"train": "#!/usr/bin/env python3\nprint('python')\n"}, entry="train").run()
+    assert done.stdout.strip() == "python", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("first", "told"),
+    [
+        ("#!/bin/bash\r\n", "train.sh: its first line ends with a carriage return: save it with the line ends of Unix"),
+        ("#!/no/such/shell\n", "train.sh: there is no /no/such/shell here, which its first line names"),
+    ],
+)
+def test_a_first_line_that_leads_nowhere_is_the_cause(make_job, first, told):
+    """Not "no such file" of a script that is there."""
+    job = make_job(first + "echo\n", entry="train.sh")
+    assert job.run().returncode == 1
+    assert job.failure[0] == told
+
+
+def test_a_name_that_no_variable_can_have_is_an_argument_alone(make_job):
+    """A hyperparameter called `x=y` does not stop the job."""
+    seen = shown(make_job(SHOW, hyperparameters={"x=y": "1"}))
+    assert seen["argv"] == ["--x=y", "1"]
+    assert seen["env"]["SM_HP_X_Y"] == "1"
+
+
+def test_arguments_in_the_style_of_the_script(make_job):
+    """What launch.json says of arguments holds for the script and for what it is told of them."""
+    seen = shown(make_job(SHOW, hyperparameters={"on": "true", "lr": "0.1"}, arguments={"on": "flags"}))
+    assert seen["argv"] == json.loads(seen["env"]["SM_USER_ARGS"]) == ["--on", "--lr", "0.1"]
+
+
 def test_without_a_pool_cache_no_cache_variable_is_set(make_job, tmp_path):
     """HF_HOME, TORCH_HOME and PIP_CACHE_DIR point into the warm-pool cache exactly when there is one."""
     names = ("HF_HOME", "TORCH_HOME", "PIP_CACHE_DIR")
