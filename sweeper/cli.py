@@ -6,15 +6,13 @@ import importlib
 import os
 import re
 import sys
-import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from sweeper.commands import MODULES
 from sweeper.commands.owed import remind
-from sweeper.commands.say import READER_GONE, complain, forget_stdout, package_version, warn_unreleased
+from sweeper.commands.say import READER_GONE, complain, forget_stdout, package_version, trace, warn_unreleased
 from sweeper.config import project
 from sweeper.config.problems import nearest
 from sweeper.errors import SweeperError, UsageError
@@ -138,8 +136,7 @@ def _unreleased(error: BaseException) -> Sequence[Unreleased] | None:
 
 def _tell_bug(unreleased: Sequence[Unreleased] | None) -> None:
     """The traceback, and what is known of the pools: only what was seen is said."""
-    with suppress(OSError):
-        traceback.print_exc()
+    trace()
     seen = "`sweeper pools` shows what may be open" if unreleased is None else "every pool was seen closed"
     complain("this is a bug in sweeper" + ("" if unreleased else f"; {seen}"))
 

@@ -58,6 +58,13 @@ class Clients:
                 aws_secret_access_key=self._endpoint.secret_key,
             )
 
+    def secrets(self) -> list[str]:
+        """The secret key and the token that these clients sign with, none where there are no credentials yet."""
+        with mapped("Credentials"):
+            found = self.session.get_credentials()
+            frozen = found.get_frozen_credentials() if found else None
+        return [text for text in (frozen.secret_key, frozen.token) if text] if frozen else []
+
     def renew(self) -> None:
         """Read the credentials again at the next call: somebody may have written new ones into a file meanwhile."""
         self.__dict__.pop("session", None)

@@ -49,6 +49,8 @@ _PROPAGATION = (
 )
 # A wrong enum is answered with every value there is: of instance types eight kilobytes.
 _MANY_VALUES = re.compile(r"(enum value set: \[(?:[^,\]]*, ){5})[^\]]*\]")
+# A value that is refused is repeated in full, and of the environment all of them.
+_ECHO = re.compile(r"Value '(?:(?!' at ').)*' at '((?:environment|hyperParameters)\b[^']*)' failed", re.DOTALL)
 _MISSING = ("Requested resource not found", "could not be found", "does not exist")
 
 
@@ -87,7 +89,7 @@ def _failure(error: Exception) -> tuple[ApiErrorKind, str, str] | None:
     if isinstance(error, boto.ClientError):
         answer = error.response.get("Error", {})
         code, message = str(answer.get("Code", "Unknown")), str(answer.get("Message", ""))
-        message = _MANY_VALUES.sub(r"\1...]", message)
+        message = _ECHO.sub(r"Value '***' at '\1' failed", _MANY_VALUES.sub(r"\1...]", message))
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         return kind_of(code, message, status), code, message
     if isinstance(error, boto.ParamValidationError):

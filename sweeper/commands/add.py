@@ -9,6 +9,7 @@ from typing import Any
 
 from sweeper.clock import SystemClock
 from sweeper.commands import sweeps
+from sweeper.commands.say import tell
 from sweeper.config.problems import nearest
 from sweeper.config.reasons import MAY_CHANGE
 from sweeper.core.identity import flatten
@@ -31,11 +32,11 @@ def main(arguments: Sequence[str]) -> int:
     values = parsed(options.values, sweep.config)
     ask(sweep.journal, SystemClock().now(), "add", values=values)
     if options.json:
-        print(json.dumps({"sweep": sweep.name, "values": values, "running": sweep.runner is not None}))
+        tell(json.dumps({"sweep": sweep.name, "values": values, "running": sweep.runner is not None}))
     elif sweep.runner:
-        print(f"asked {sweep.runner.short} to run it after the others of {sweep.name}, on the same pool")
+        tell(f"asked {sweep.runner.short} to run it after the others of {sweep.name}, on the same pool")
     else:
-        print(f"{sweep.name} is not running: its next run takes the trial; no pool is kept for it")
+        tell(f"{sweep.name} is not running: its next run takes the trial; no pool is kept for it")
     return 0
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sweeper.clock import SystemClock
 from sweeper.commands import sweeps
-from sweeper.commands.say import complain, relative
+from sweeper.commands.say import complain, relative, tell
 from sweeper.commands.sizes import human
 from sweeper.connect import engine_folder
 from sweeper.engine import launch
@@ -54,9 +54,9 @@ def main(arguments: Sequence[str]) -> int:
         item.remove()
     if options.json:
         told = [{"path": str(i.path), "what": i.what, "bytes": i.bytes, "kept": i.kept or None} for i in found]
-        print(json.dumps({"removed": bool(removed), "items": told}))
+        tell(json.dumps({"removed": bool(removed), "items": told}))
     elif removed:
-        print(f"removed {human(sum(item.bytes for item in going))}")
+        tell(f"removed {human(sum(item.bytes for item in going))}")
     return 0
 
 
@@ -116,14 +116,14 @@ def _remove_engine(state: Path) -> None:
 def _show(found: Sequence[Item]) -> None:
     for item in found:
         kept = f"  kept: {item.kept}" if item.kept else ""
-        print(f"{human(item.bytes):>10}  {relative(item.path)}  ({item.what}){kept}")
+        tell(f"{human(item.bytes):>10}  {relative(item.path)}  ({item.what}){kept}")
     if all(item.kept for item in found):
-        print("nothing to remove")
+        tell("nothing to remove")
 
 
 def _agreed() -> bool:
     if not sys.stdin.isatty():
         raise UsageError("nobody can be asked here: say --yes to remove what is listed, or nothing to keep it")
     complain("finished trials of a removed sweep are run again by the next run unless the engine still has their jobs")
-    print("remove them? [y/N] ", end="", flush=True)
+    tell("remove them? [y/N] ", end="", flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from sweeper import config
 from sweeper.commands import MODULES, sweeps
+from sweeper.commands.say import tell
 from sweeper.errors import SweeperError
 from sweeper.stored import folders
 
@@ -66,11 +67,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("action", choices=[*SCRIPTS, "words"], help="words: what the script asks for at each tab")
     action = parser.parse_args(arguments).action
     if action in SCRIPTS:
-        print(SCRIPTS[action], end="")
+        tell(SCRIPTS[action], end="")
         return 0
     line = os.environ.get("COMP_LINE", "")
     text = line[: int(os.environ.get("COMP_POINT") or len(line))]
-    print("".join(f"{word}\n" for word in candidates(text)), end="")
+    tell("".join(f"{word}\n" for word in candidates(text)), end="")
     return 0
 
 

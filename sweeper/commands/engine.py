@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeper.commands import sweeps
-from sweeper.commands.say import relative
+from sweeper.commands.say import relative, tell
 from sweeper.commands.sizes import human
 from sweeper.connect import engine_folder
 from sweeper.core.results import utc
@@ -106,7 +106,7 @@ def _serve(state: Path, settings: EngineSettings, pair: KeyPair | None, *, detac
     def ready(process: EngineProcess) -> None:
         _tell(process.info, state, as_json=as_json)
         if not as_json:
-            print("Ctrl-C ends it; its jobs go on, and the next engine on this folder finds them again", flush=True)
+            tell("Ctrl-C ends it; its jobs go on, and the next engine on this folder finds them again", flush=True)
 
     # A closed terminal ends it as Ctrl-C does; under nohup it goes on.
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
@@ -123,12 +123,12 @@ def _tell(engine: EngineInfo, state: Path, *, as_json: bool) -> None:
     environment = _environment(engine, state)
     if as_json:
         shown = {key: getattr(engine, key) for key in ("url", "pid", "account", "region", "access_key", "secret_key")}
-        print(json.dumps({**shown, "state_dir": str(state), "environment": environment}), flush=True)
+        tell(json.dumps({**shown, "state_dir": str(state), "environment": environment}), flush=True)
         return
     where = f"{engine.url} (account {engine.account}, {engine.region})"
-    print(f"the local engine answers at {where}; its state: {relative(state)}")
+    tell(f"the local engine answers at {where}; its state: {relative(state)}")
     words = (f"{key}={shlex.quote(value)}" for key, value in environment.items())
-    print("for any client: export " + " ".join(words), flush=True)
+    tell("for any client: export " + " ".join(words), flush=True)
 
 
 def _environment(engine: EngineInfo, state: Path) -> dict[str, str]:
@@ -151,17 +151,17 @@ def _status(state: Path, *, as_json: bool) -> int:
     if as_json:
         engine = launch.find(state)
         environment = {} if engine is None else {"environment": _environment(engine, state)}
-        print(json.dumps({"running": found is not None, "state_dir": str(state), **(found or {}), **environment}))
+        tell(json.dumps({"running": found is not None, "state_dir": str(state), **(found or {}), **environment}))
         return 0
     if found is None:
-        print(f"no engine runs on {relative(state)}")
+        tell(f"no engine runs on {relative(state)}")
         return 0
-    print(f"{found['url']}  process {found['pid']}  since {utc(found['started'])}  isolation: {found['isolation']}")
-    print(f"{found['jobs_running']} jobs run, {found['pools_alive']} pools alive, {len(found['jobs'])} jobs on record")
-    print(f"disk: {human(found['disk_bytes'])} in {relative(state)}")
+    tell(f"{found['url']}  process {found['pid']}  since {utc(found['started'])}  isolation: {found['isolation']}")
+    tell(f"{found['jobs_running']} jobs run, {found['pools_alive']} pools alive, {len(found['jobs'])} jobs on record")
+    tell(f"disk: {human(found['disk_bytes'])} in {relative(state)}")
     slow = {key: found["settings"].get(key) for key in ("cold_start_s", "warm_start_s", "stopping_s")}
     if any(slow.values()):
-        print("simulated: " + ", ".join(f"{key}={value:g}" for key, value in slow.items() if value))
+        tell("simulated: " + ", ".join(f"{key}={value:g}" for key, value in slow.items() if value))
     return 0
 
 
@@ -169,10 +169,10 @@ def _stop(state: Path, *, as_json: bool) -> int:
     found = launch.status(state)
     stopped = launch.stop(state)
     if as_json:
-        print(json.dumps({"stopped": stopped, "state_dir": str(state)}))
+        tell(json.dumps({"stopped": stopped, "state_dir": str(state)}))
     elif found and stopped:
         ended = f"{found['jobs_running']} running jobs stopped, {found['pools_alive']} pools released"
-        print(f"the engine at {found['url']} has ended; {ended}")
+        tell(f"the engine at {found['url']} has ended; {ended}")
     else:
-        print(f"no engine runs on {relative(state)}")
+        tell(f"no engine runs on {relative(state)}")
     return 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.commands import sweeps
-from sweeper.commands.say import complain
+from sweeper.commands.say import complain, tell
 from sweeper.core.results import utc
 from sweeper.errors import JournalError
 from sweeper.stored import StoredSweep, bytes_of, folders
@@ -29,15 +29,15 @@ def main(arguments: Sequence[str]) -> int:
     if options.json:
         for told in found:
             told["bytes"] = bytes_of(sweeps.here() / "runs" / told["sweep"])
-        print(json.dumps({"sweeps": found}))
+        tell(json.dumps({"sweeps": found}))
         return 0
     for told in found:
         best = f"  best {told['best']}" if told["best"] else ""
         pools = f"  {told['open_pools']} pools not seen closed" if told["open_pools"] else ""
         done = f"{told['finished']} of {told['trials']} trials"
-        print(f"{told['sweep']}  {told['state']}  {done}  {told['changed_at']}{best}{pools}")
+        tell(f"{told['sweep']}  {told['state']}  {done}  {told['changed_at']}{best}{pools}")
     if not found:
-        print(f"there is no sweep below {sweeps.here() / 'runs'}")
+        tell(f"there is no sweep below {sweeps.here() / 'runs'}")
     return 0
 
 

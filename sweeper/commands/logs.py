@@ -12,10 +12,12 @@ from sweeper.aws.clients import Clients, Endpoint
 from sweeper.aws.logs import Tail
 from sweeper.clock import SystemClock
 from sweeper.commands import sweeps
-from sweeper.commands.say import complain
+from sweeper.commands.say import complain, tell
 from sweeper.connect import engine_folder
 from sweeper.core.chain import Job
 from sweeper.core.events import JobStatus
+from sweeper.core.request import FINGERPRINT
+from sweeper.core.secrets import Redactor
 from sweeper.engine import launch
 from sweeper.errors import ApiError, UsageError
 from sweeper.ports import TrainingApi
@@ -46,12 +48,14 @@ def main(arguments: Sequence[str]) -> int:
     job = _job(sweep, options.trial)
     lines = _stored(sweep, job)
     if lines is None:
-        lines = [line for _, line in _tail(sweep, job).new()]
+        clients = _clients(sweep)
+        hidden = _hidden(_api(sweep, clients), clients, job.name)
+        lines = [hidden.log(line) for _, line in Tail(clients.client("logs"), job.name).new()]
     if options.json:
         told = {"sweep": sweep.name, "trial": job.intent.trial, "job_name": job.name, "lines": lines}
-        print(json.dumps(told))
+        tell(json.dumps(told))
     else:
-        print("".join(f"{line}\n" for line in lines), end="")
+        tell("".join(f"{line}\n" for line in lines), end="")
     return 0
 
 
@@ -84,8 +88,21 @@ def _clients(sweep: StoredSweep) -> Clients:
     return Clients(Endpoint(region=region, profile=engine.get("profile")))
 
 
-def _tail(sweep: StoredSweep, job: Job) -> Tail:
-    return Tail(_clients(sweep).client("logs"), job.name)
+def _api(sweep: StoredSweep, clients: Clients) -> TrainingApi:
+    queue = (sweep.config.get("backend") or {}).get("queue")
+    return training_api(lambda: clients, str(queue) if queue else None)
+
+
+def _hidden(api: TrainingApi, clients: Clients, name: str) -> Redactor:
+    """What a job's log may hold that is not to be shown: the service knows its environment."""
+    try:
+        environment = {**api.describe_training_job(name).get("Environment", {})}
+    except ApiError:
+        environment = {}  # gone, or not ours to look at
+    environment.pop(FINGERPRINT, None)
+    redact = Redactor(environment)
+    redact.learn_credentials(clients.secrets())
+    return redact
 
 
 def _follow(sweep: StoredSweep, trial: str | None) -> None:
@@ -105,17 +122,17 @@ def _follow_job(sweep: StoredSweep, job: Job, clock: SystemClock, pause: float) 
     stored = _stored(sweep, job)
     complain(f"{job.intent.label}: {job.name}")
     if stored is not None:
-        print("".join(f"{line}\n" for line in stored), end="", flush=True)
+        tell("".join(f"{line}\n" for line in stored), end="", flush=True)
         return
     clients = _clients(sweep)
     tail = Tail(clients.client("logs"), job.name)
-    queue = (sweep.config.get("backend") or {}).get("queue")
-    api = training_api(lambda: clients, str(queue) if queue else None)
+    api = _api(sweep, clients)
+    hidden = _hidden(api, clients, job.name)
     while True:
         ended = _ended(api, job.name)  # before the look: what it wrote until then is seen by it
         for line in _looked(tail):
-            print(line)
-        print(end="", flush=True)
+            tell(hidden.log(line))
+        tell(end="", flush=True)
         if ended:
             return
         clock.sleep(pause)

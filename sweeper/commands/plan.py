@@ -12,7 +12,7 @@ from typing import Any
 
 from sweeper import config
 from sweeper.backends import backend_of
-from sweeper.commands.say import complain
+from sweeper.commands.say import complain, tell
 from sweeper.connect import Connection, connect
 from sweeper.core import costs, plan
 from sweeper.core import events as ev
@@ -71,12 +71,12 @@ class _Plan:
     def show(self, options: argparse.Namespace) -> int:
         """Print it."""
         if options.json:
-            print(json.dumps(self.told(requests=options.requests, every=options.all)))
+            tell(json.dumps(self.told(requests=options.requests, every=options.all)))
         elif options.requests:
             for request in self.requests():
-                print(json.dumps(request))
+                tell(json.dumps(request))
         else:
-            print("\n".join(self.lines(every=options.all)))
+            tell("\n".join(self.lines(every=options.all)))
         return 0
 
     # -- what there is to tell ---------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Any
 from sweeper.aws.batch import training_api
 from sweeper.aws.clients import Clients, Endpoint
 from sweeper.clock import SystemClock
-from sweeper.commands.say import complain, warn_unreleased
+from sweeper.commands.say import complain, tell, warn_unreleased
 from sweeper.config import project
 from sweeper.connect import engine_folder
 from sweeper.core import events as ev
@@ -159,15 +159,15 @@ def _list(accounts: Iterable[Account], *, as_json: bool) -> int:
              "engine": debt.account.engine}
             for debt, name in unseen
         ]  # fmt: skip
-        print(json.dumps({"pools": told}))
+        tell(json.dumps({"pools": told}))
         return 0
     for pool in pools:
         whose = f"owner {pool.owner or 'unknown'}" + ("" if pool.ours else ", not yours")
-        print(f"{pool.job}  {pool.status}  {pool.instance_type}  since {pool.since}  {whose}  ({pool.engine})")
+        tell(f"{pool.job}  {pool.status}  {pool.instance_type}  since {pool.since}  {whose}  ({pool.engine})")
     for debt, name in unseen:
-        print(f"{name}  not observed closed yet  sweep {debt.sweep} in {debt.folder}")
+        tell(f"{name}  not observed closed yet  sweep {debt.sweep} in {debt.folder}")
     if not pools and not unseen:
-        print("no pool is open")
+        tell("no pool is open")
     return 0
 
 
@@ -214,9 +214,9 @@ def _release(accounts: Iterable[Account], names: set[str], *, everything: bool, 
         if debt.account.gone or not _open_jobs(debt):
             Registry(state_folder()).settle(debt)
     if as_json:
-        print(json.dumps({"released": released, "failed": [asdict(pool) for pool in failed]}))
+        tell(json.dumps({"released": released, "failed": [asdict(pool) for pool in failed]}))
     else:
-        print("\n".join(f"{name}: closed" for name in released) or "nothing to release")
+        tell("\n".join(f"{name}: closed" for name in released) or "nothing to release")
     return warn_unreleased(failed)
 
 

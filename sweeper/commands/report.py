@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from sweeper.commands import sweeps
-from sweeper.commands.say import relative
+from sweeper.commands.say import relative, tell
 from sweeper.core.secrets import MASK
 from sweeper.stored import StoredSweep
 from sweeper.tracking import files, html, table
@@ -30,11 +30,11 @@ def main(arguments: Sequence[str]) -> int:
     found = {name: str(sweep.folder / name) for name in ("report.html", "results.csv", "results.jsonl", "best.yaml")}
     if options.json:
         best = files.as_json(sweep.table, sweep.best) if sweep.best else None
-        print(json.dumps({"sweep": sweep.name, "files": found, "best": best}))
+        tell(json.dumps({"sweep": sweep.name, "files": found, "best": best}))
         return 0
     table.print_table(sys.stdout, sweep.table, sweep.declared.trials.keys, sweep.best, sweep.objective)
-    print(table.pool_line(sweep.chain, running=sweep.runner is not None))
-    print(f"report: {relative(sweep.folder)}/report.html")
+    tell(table.pool_line(sweep.chain, running=sweep.runner is not None))
+    tell(f"report: {relative(sweep.folder)}/report.html")
     return 0
 
 

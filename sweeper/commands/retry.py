@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from sweeper.clock import SystemClock
 from sweeper.commands import sweeps
+from sweeper.commands.say import tell
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import Trial
 from sweeper.journal import ask
@@ -39,14 +40,14 @@ def main(arguments: Sequence[str]) -> int:
     if chosen:
         ask(sweep.journal, SystemClock().now(), "retry", trials=[trial.id for trial in chosen])
     if options.json:
-        print(json.dumps({"sweep": sweep.name, "reopened": [trial.id for trial in chosen]}))
+        tell(json.dumps({"sweep": sweep.name, "reopened": [trial.id for trial in chosen]}))
     elif chosen:
         names = ", ".join(trial.name for trial in chosen[: sweeps.NAMED])
         more = ", ..." if len(chosen) > sweeps.NAMED else ""
         then = "the run that is at work takes them" if sweep.runner else "run it again"
-        print(f"reopened {len(chosen)} of {sweep.name} ({names}{more}); {then}")
+        tell(f"reopened {len(chosen)} of {sweep.name} ({names}{more}); {then}")
     else:
-        print(f"{sweep.name}: nothing to reopen")
+        tell(f"{sweep.name}: nothing to reopen")
     return 0
 
 

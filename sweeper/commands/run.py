@@ -17,7 +17,16 @@ from sweeper.backends import backend_of
 from sweeper.backends.batch import Batch
 from sweeper.clock import SystemClock
 from sweeper.commands.owed import abandoned, settle, settle_others
-from sweeper.commands.say import READER_GONE, complain, forget_stdout, package_version, relative, warn_unreleased
+from sweeper.commands.say import (
+    READER_GONE,
+    complain,
+    forget_stdout,
+    hide,
+    package_version,
+    relative,
+    tell,
+    warn_unreleased,
+)
 from sweeper.connect import Connection, connect, engine_folder
 from sweeper.core import results as tables
 from sweeper.core.chain import Chain, Job, fold
@@ -106,6 +115,7 @@ def _drive(sweep: Sweep, stack: ExitStack, made: type[Session]) -> tuple[Ending,
     clock = SystemClock()
     stack.enter_context(clock.listening())
     session = made(sweep, connect(sweep), clock, begun=clock.now())
+    hide(session.redact)
     stack.callback(session.close_display)
     runs = f"the sweep {sweep.name} in {session.folder}"
     lock = session.folder / ".lock"
@@ -142,9 +152,16 @@ class Session:
     def redact(self) -> Redactor:
         """Masks the jobs' environment and the caller's credentials in everything that is told."""
         redact = Redactor(self.sweep.composed.get("environment"))
-        redact.learn_texts(os.environ.get(name) for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"))
+        redact.learn_credentials(os.environ.get(name) for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"))
         redact.learn_texts(self.sweep.secrets)
+        if self.connection.scope.engine is EngineKind.AWS:
+            self._learn_credentials(redact)
         return redact
+
+    def _learn_credentials(self, redact: Redactor) -> None:
+        """Those that are in use now: a profile's are renewed, and the local engine has its own."""
+        with suppress(SweeperError):  # without credentials there is nothing to hide
+            redact.learn_credentials(self.connection.clients().secrets())
 
     @cached_property
     def display(self) -> PlainProgress | LiveTable:
@@ -180,7 +197,7 @@ class Session:
             lambda: self.connection.clients().client("logs", attempts=1, patience_s=5),
             self.folder,
             self._metrics,
-            self.redact,
+            self.redact.log,
             self.clock.monotonic,
             max(1.0, self.sweep.engine_settings.poll_s),
             self.display.metric if isinstance(self.display, LiveTable) else lambda job, name, value: None,
@@ -402,10 +419,11 @@ class Session:
         try:
             config = config_of(self.sweep, trial, intent.patches, intent.taken)
             self.redact.learn(config["environment"])
+            self._learn_credentials(self.redact)
             swept = {**trial.values, **intent.patches}
             write_atomically(folder / "config.yaml", files.as_yaml(masked(config, self.redact, swept)))
             pages = self._log_of(job.name).pages()
-            yield from store(folder, pages, self._metrics, self.redact, self._cut_numbers)
+            yield from store(folder, pages, self._metrics, self.redact.log, self._cut_numbers)
         except (SweeperError, OSError) as error:
             self.progress.say(f"warning: the log of {job.intent.label} was not stored: {error}")
 
@@ -416,12 +434,12 @@ def report(sweep: Sweep, chain: Chain, folder: Path, redact: Redactor) -> None:
     optuna_journal.write(folder, sweep, chain)
     try:
         table.print_table(sys.stdout, found, sweep.trials.keys, chosen, sweep.objective)
-        print(table.pool_line(chain))
+        tell(table.pool_line(chain))
         for line in table.ending_lines(found, chain, simulated=sweep.engine is EngineKind.LOCAL):
-            print(line)
-        print(f"results: {relative(folder)}/results.csv")
+            tell(line)
+        tell(f"results: {relative(folder)}/results.csv")
         if idle := table.idle_line(found, chain):
-            print(idle)
+            tell(idle)
         sys.stdout.flush()
     except OSError as error:
         forget_stdout()

@@ -1,14 +1,17 @@
-"""What every command says to a person on stderr, and how. Cheap to import."""
+"""What every command says to a person, and how: no secret, and nothing that a terminal obeys. Cheap to import."""
 
 from __future__ import annotations
 
 import errno
 import os
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
+
+from sweeper.core.text import harmless_lines
 
 if TYPE_CHECKING:
     from sweeper.release import Unreleased
@@ -18,11 +21,36 @@ READER_GONE = (errno.EPIPE, errno.EIO)
 """What writing to a pipe without a reader, and to a terminal that was closed, ends with."""
 
 
+_hidden: list[Callable[[str], str]] = []
+
+
+def hide(redact: Callable[[str], str]) -> None:
+    """From now on this masks the secrets in whatever is said to be wrong."""
+    _hidden[:] = [redact]
+
+
+def tell(text: str = "", *, end: str = "\n", flush: bool = False, file: TextIO | None = None) -> None:
+    """Print what was asked for, on stdout. Names and values are told as they are: they decide."""
+    print(harmless_lines(text), end=end, flush=flush, file=file)
+
+
 def complain(text: str) -> None:
     """Tell a person what is wrong, on stderr; without a reader there nobody can be told."""
     with suppress(OSError):
-        for line in text.splitlines():
+        for line in _clean(text).splitlines():
             print(f"sweeper: {line}", file=sys.stderr)
+
+
+def trace() -> None:
+    """The traceback of the exception that is being handled, on stderr."""
+    with suppress(OSError):
+        sys.stderr.write(_clean(traceback.format_exc()))
+
+
+def _clean(text: str) -> str:
+    for redact in _hidden:
+        text = redact(text)
+    return harmless_lines(text)
 
 
 def warn_unreleased(unreleased: Sequence[Unreleased]) -> int:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sweeper import config
-from sweeper.commands.say import complain
+from sweeper.commands.say import complain, tell
 from sweeper.errors import UsageError
 from sweeper.live import span
 from sweeper.runner import Runner
@@ -88,7 +88,7 @@ class _Simulated:
             code = INTERRUPTED
         self.seconds = time.process_time() - begun
         self._tick(None)
-        print(json.dumps(self._told(sweep)) if self.options.json else "\n".join(self._lines(sweep)))
+        tell(json.dumps(self._told(sweep)) if self.options.json else "\n".join(self._lines(sweep)))
         return code or (1 if self.broken else 0)
 
     def _seeds(self) -> Sequence[int]:
@@ -104,9 +104,7 @@ class _Simulated:
         self.results.append(result)
         if self.options.trace:
             # with --json stdout carries one object only
-            print(
-                "\n".join([f"seed {seed}", *simulation.trace()]), file=sys.stderr if self.options.json else sys.stdout
-            )
+            tell("\n".join([f"seed {seed}", *simulation.trace()]), file=sys.stderr if self.options.json else sys.stdout)
         elif result.violations and first:
             complain("\n".join([f"the end of seed {seed}:", *simulation.trace(looks=False)[-LAST_LINES:]]))
         for violation in result.violations:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from sweeper.clock import SystemClock
 from sweeper.commands import sweeps
+from sweeper.commands.say import tell
 from sweeper.core.model import Trial
 from sweeper.journal import ask
 from sweeper.stored import StoredSweep
@@ -36,15 +37,15 @@ def main(arguments: Sequence[str]) -> int:
     if asked:
         ask(sweep.journal, SystemClock().now(), "skip", trial=trial.id, label=trial.name)
     if options.json:
-        print(json.dumps({"sweep": sweep.name, "trial": trial.id, "asked": asked, "running": running}))
+        tell(json.dumps({"sweep": sweep.name, "trial": trial.id, "asked": asked, "running": running}))
     elif not asked:
         done = "is skipped already" if history and history.skipped else "has finished"
-        print(f"{trial.name} of {sweep.name} {done}; nothing to skip")
+        tell(f"{trial.name} of {sweep.name} {done}; nothing to skip")
     elif running and sweep.runner:
-        print(f"asked {sweep.runner.short} to stop {trial.name}; the pool goes to the next trial, or is released")
+        tell(f"asked {sweep.runner.short} to stop {trial.name}; the pool goes to the next trial, or is released")
     else:
         when = "its runner leaves it out" if sweep.runner else "the next run leaves it out"
-        print(f"{trial.name} of {sweep.name}: {when}; no pool is touched. To take it in again: --undo")
+        tell(f"{trial.name} of {sweep.name}: {when}; no pool is touched. To take it in again: --undo")
     return 0
 
 
@@ -54,8 +55,8 @@ def _undo(sweep: StoredSweep, trial: Trial, *, as_json: bool) -> int:
     if skipped:
         ask(sweep.journal, SystemClock().now(), "retry", trials=[trial.id])
     if as_json:
-        print(json.dumps({"sweep": sweep.name, "trial": trial.id, "asked": skipped}))
+        tell(json.dumps({"sweep": sweep.name, "trial": trial.id, "asked": skipped}))
     else:
         what = "is taken in again" if skipped else "was not skipped; nothing to undo"
-        print(f"{trial.name} of {sweep.name} {what}")
+        tell(f"{trial.name} of {sweep.name} {what}")
     return 0

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from sweeper.clock import SystemClock
 from sweeper.commands import sweeps
+from sweeper.commands.say import tell
 from sweeper.core.chain import Job
 from sweeper.core.events import JobStatus
 from sweeper.stored import StoredSweep
@@ -26,11 +27,11 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     sweep = sweeps.find(options.name) if options.name else sweeps.newest()
     if options.json:
-        print(json.dumps(as_json(sweep)))
+        tell(json.dumps(as_json(sweep)))
         return 0
     table.print_table(sys.stdout, sweep.table, sweep.declared.trials.keys, sweep.best, sweep.objective)
-    print(table.pool_line(sweep.chain, running=sweep.runner is not None))
-    print(line(sweep, SystemClock().now()))
+    tell(table.pool_line(sweep.chain, running=sweep.runner is not None))
+    tell(line(sweep, SystemClock().now()))
     return 0
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sweeper.clock import SystemClock
 from sweeper.commands import sweeps
-from sweeper.commands.say import warn_unreleased
+from sweeper.commands.say import tell, warn_unreleased
 from sweeper.journal import ask
 from sweeper.release import Unreleased
 from sweeper.stored import StoredSweep
@@ -42,9 +42,9 @@ def main(arguments: Sequence[str]) -> int:
         said = f"{sweep.name} is not running; nothing to stop"
     owed = [] if sweep.runner else [job.name for job in sweep.chain.debts_newest_first]
     if options.json:
-        print(json.dumps({"sweep": sweep.name, "asked": runner is not None, "open_pools": owed}))
+        tell(json.dumps({"sweep": sweep.name, "asked": runner is not None, "open_pools": owed}))
     else:
-        print(said)
+        tell(said)
     return warn_unreleased([Unreleased(name, "it was not seen closed and nobody runs its sweep") for name in owed])
 
 

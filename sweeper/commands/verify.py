@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sweeper.commands import sweeps
-from sweeper.commands.say import complain
+from sweeper.commands.say import complain, tell
 from sweeper.core.model import EngineKind
 from sweeper.core.verify import compare, verify
 from sweeper.engine import launch
@@ -38,12 +38,12 @@ def main(arguments: Sequence[str]) -> int:
     asked = "the journal and the service" if api is not None else "the journal"
     if options.json:
         told = {"sweep": sweep.name, "events": len(sweep.events), "checked": asked, "violations": found}
-        print(json.dumps(told))
+        tell(json.dumps(told))
     else:
         for broken in found:
             complain(broken)
         held = "every invariant holds" if not found else f"{len(found)} broken invariants"
-        print(f"{sweep.name}: {len(sweep.events)} events, {len(sweep.chain.jobs)} jobs: {held} ({asked})")
+        tell(f"{sweep.name}: {len(sweep.events)} events, {len(sweep.chain.jobs)} jobs: {held} ({asked})")
     return 1 if found else 0
 
 

@@ -10,13 +10,15 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import quote
 
 MASK = "***"
 SHORTEST = 5
 """Characters: a shorter text is masked only where it stands alone, and only under a key that looks secret."""
+SHORTEST_CREDENTIAL = 8
 LEAST_PART = 4
 """So many letters and digits of a secret are a part of it that is masked where a text was cut."""
+PIECE = 4096
+"""Characters of a log's line from which on it may have been cut: logs keep long lines in pieces."""
 ORDINARY = frozenset(
     [
         "true",
@@ -106,13 +108,17 @@ class Redactor:
                 self.learn_texts([text])
 
     def learn_texts(self, texts: Iterable[str | None]) -> None:
-        """These are secrets: credentials, or what stands before the @ of a URL."""
+        """These are secrets, whatever they look like."""
         new = {text for text in texts if text and len(text) >= SHORTEST} - self._texts
         if new:
             self._texts |= new
             found = {form for text in new for form in _forms(text)}
             # The longest first, so that a secret that contains another is replaced as a whole.
             self._forms = sorted({*self._forms, *found}, key=len, reverse=True)
+
+    def learn_credentials(self, texts: Iterable[str | None]) -> None:
+        """These sign requests. A word like `local` or `test` in their place hides nothing."""
+        self.learn_texts(text for text in texts if text and len(text) >= SHORTEST_CREDENTIAL)
 
     def _learn_alone(self, text: str, *, sure: bool) -> None:
         """A short text or a number is masked where it is no part of something longer."""
@@ -130,6 +136,13 @@ class Redactor:
             if short in text:
                 text = alone.sub(MASK, text)
         return text
+
+    def log(self, text: str) -> str:
+        """The same for lines of a log, of which a long one may be a piece of a longer one."""
+        lines = text.split("\n")
+        if all(len(line) < PIECE for line in lines):
+            return self(text)
+        return "\n".join(self.cut(line) if len(line) >= PIECE else self(line) for line in lines)
 
     def cut(self, text: str) -> str:
         """The same for a text that somebody may have cut: a part of a secret at the end of a line counts as well."""
@@ -155,6 +168,8 @@ def _without_end(line: str, form: str) -> str:
 
 def _forms(text: str) -> Iterator[str]:
     """A secret as it is, line by line, without the user of a URL, as JSON, by repr, in a URL and as base64."""
+    from urllib.parse import quote  # commands that hide nothing need not load it
+
     lines = [line.strip() for line in text.splitlines()] if "\n" in text.strip() else []
     passwords = [info.partition(":")[2] or info for info in user_info(text)]
     for part in (text, text.strip(), *lines, *passwords):

@@ -10,6 +10,7 @@ from sweeper.core.chain import Chain
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import Objective
 from sweeper.core.results import SAVINGS, Results, Row, equals, reuse
+from sweeper.core.text import harmless
 from sweeper.core.words import counted
 from sweeper.tracking.files import cell
 
@@ -63,7 +64,7 @@ def print_table(
         if len(table.declared) > MOST_ROWS:
             console.print(f"... and {len(table.declared) - MOST_ROWS} more rows in results.csv")
         for line in _troubles(table):
-            console.print(Text(line), soft_wrap=True)
+            console.print(Text(harmless(line)), soft_wrap=True)
         if gone := len(table.rows) - len(table.declared):
             console.print(f"{counted(gone, 'more row')} in results.csv: no longer declared, their results are kept")
         if chosen is not None and objective is not None:
@@ -71,7 +72,7 @@ def print_table(
             ties = equals(table, chosen, objective)
             also = f", as good as {counted(ties, 'other')}" if ties else ""
             best = f"best: {chosen['name']}  {objective.metric} = {value} ({objective.goal.value}{also})"
-            console.print(Text(best), soft_wrap=True)
+            console.print(Text(harmless(best)), soft_wrap=True)
     told = captured.get()
     stream.write(told if console.is_terminal else _plain(told))
 
@@ -92,7 +93,7 @@ def _grid(table: Results, headings: Mapping[str, str], chosen: Row | None) -> Ta
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column, heading in headings.items():
         justify: Literal["left", "right"] = "right" if is_numeric(rows, column) else "left"
-        grid.add_column(heading, overflow="fold", no_wrap=column in WHOLE, justify=justify)
+        grid.add_column(Text(harmless(heading)), overflow="fold", no_wrap=column in WHOLE, justify=justify)
     for row in rows:
         style = "bold" if chosen is not None and row is chosen else ""
         grid.add_row(*(Text(_cell(row.get(column), column, digits), style=style) for column in headings))
@@ -100,7 +101,7 @@ def _grid(table: Results, headings: Mapping[str, str], chosen: Row | None) -> Ta
 
 
 def _cell(value: Any, column: str, money_digits: int) -> str:
-    return f"{value:.{money_digits}f}" if column == "cost_usd" and value is not None else shown(value)
+    return f"{value:.{money_digits}f}" if column == "cost_usd" and value is not None else harmless(shown(value))
 
 
 def _money_digits(rows: Sequence[Row]) -> int:

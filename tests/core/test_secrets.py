@@ -71,6 +71,14 @@ def test_a_part_of_a_secret_at_the_cut_of_a_text_is_masked(length: int, at_the_e
     assert shown in (f"ValueError: {MASK}\nexit code 1", f"{MASK} was refused\nand so on")
 
 
+def test_a_piece_of_a_line_shows_no_piece_of_a_secret() -> None:
+    """Logs keep a long line in pieces; of lines that are none every character counts."""
+    secret = "pl4nt3ds3cr3tv4lue21x"
+    redact = Redactor({"TOKEN": secret}).log
+    assert redact(f"{'x' * 5000}{secret[:9]}\n{secret[9:]}{'y' * 5000}") == f"{'x' * 5000}{MASK}\n{MASK}{'y' * 5000}"
+    assert redact(f"short {secret[:9]}\n{secret}") == f"short {secret[:9]}\n{MASK}"
+
+
 def test_an_ordinary_word_or_number_is_left_in_texts() -> None:
     """`DEBUG`, `true`, `0.001` and small numbers are no secrets; a long number is masked only where it stands alone."""
     redact = Redactor({"LEVEL": "DEBUG", "TOKEN": "true", "RATE": "0.00125", "THREADS": 8, "SEED": 12345, "KEY": "ab"})

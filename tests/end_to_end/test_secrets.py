@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from collections.abc import Iterator
+
 from tests.end_to_end.conftest import Project
 
 
@@ -20,3 +24,78 @@ def test_a_value_that_is_also_in_the_environment_is_trained_with_after_a_restart
     given = project.jobs()[-1]["HyperParameters"]
     assert (given["x"], given["task"]) == ("2", "negative")
     assert project.rows()[-1]["hyperparameters.task"] == "negative"
+
+
+PEM = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0\nKZpNs8f+mQ3vE1xx\n-----END KEY-----"
+PLANTED = {
+    "FIVE": "xK9.q",
+    "SEVEN": "hunter2",
+    "TWENTY_ONE": "pl4nt3d-s3cr3t-v4lue1",
+    "MOST": "0123456789abcdef" * 31 + "fedcba987654",
+    "NUMBER": 4815162342,
+    "PIN_TOKEN": 427,
+    "PEM": PEM,
+    "LONG": "T0pS3cret" * 50,
+}
+FORGED = "\x1b]0;title\x07\x9b31m\u202egnp"
+"""What a terminal would obey, in this order: ESC, BEL, C1 and a mark that turns the direction of writing."""
+OBEYED = ("\x1b]", "\x07", "\x9b", "\u202e")
+
+PRINTING = """\
+import base64, json, os, sys
+planted = [os.environ[name] for name in os.environ["NAMES"].split("/")]
+for text in planted:
+    print("raw", text)
+    print("repr", repr(text), "json", json.dumps(text))
+    print("base64", base64.b64encode(text.encode()).decode())
+    print("basic", base64.b64encode(b"me:" + text.encode()).decode())
+print("all", planted, flush=True)
+if sys.argv[2] == "3":
+    print("score=3")
+else:
+    raise ValueError("x" * (480 if sys.argv[2] == "1" else 0) + " " + os.environ["LONG"] + FORGED)
+"""
+
+
+def plant(project: Project) -> None:
+    """A sweep of three trials whose scripts print every secret, two of them in their error as well."""
+    path = project.root / "experiments/tiny.yaml"
+    given = {**PLANTED, "NAMES": "/".join(PLANTED)}
+    path.write_text(path.read_text().replace("environment: {", f"environment: {{{json.dumps(given)[1:-1]}, "))
+    script = project.root / "experiments/scripts/tiny/train.py"
+    script.write_text(PRINTING.replace("FORGED", ascii(FORGED)))
+
+
+def left(text: str) -> list[str]:
+    """The secrets that stand in a text, in whole or half, in a form in which the script prints them."""
+    found = {name for name, value in PLANTED.items() for form in printed(str(value)) if form in text}
+    return sorted(found)
+
+
+def printed(value: str) -> Iterator[str]:
+    """A secret as it is and its half, line by line, as base64 alone and behind `me:`; a short one as a word."""
+    lines = [line for line in value.split("\n") if not line.startswith("-----")]
+    for part in lines:
+        yield from (f" {part}\n", f"'{part}'") if len(part) < 5 else (part, part[: max(5, len(part) // 2)])
+    for part in (*lines, value) if len(value) > 4 else ():
+        yield base64.b64encode(part.encode()).decode().rstrip("=")
+        yield base64.b64encode(f"me:{part}".encode()).decode()[4:-4]
+
+
+def test_planted_secrets_are_in_no_file_no_output_and_no_report(project: Project) -> None:
+    """Of 3 to 512 characters, numbers, of several lines; printed raw, by repr, as JSON and base64; cut in an error."""
+    plant(project)
+    ended = project.run()
+    assert ended.code == 1, ended.err
+    assert [row["status"] for row in project.rows()] == ["failed", "failed", "completed"]
+    verbs = ("status tiny", "report tiny", "logs tiny 2", "list", "status tiny --json", "pools list")
+    outputs = [project.verb(*verb.split()) for verb in verbs]
+    shown = {verb: output.out + output.err for verb, output in zip(verbs, outputs, strict=True)}
+    shown["run"] = ended.out + ended.err
+    files = [path for path in (project.root / "runs").rglob("*") if path.is_file()]
+    texts = {str(path): path.read_bytes().decode("utf-8", "replace") for path in files}
+    logs = [text for name, text in texts.items() if name.endswith("log.txt")]
+    assert len(logs) == 3
+    assert all("raw ***" in text and "basic" in text for text in logs)
+    assert {name: found for name, text in {**shown, **texts}.items() if (found := left(text))} == {}
+    assert [name for name, text in shown.items() if any(character in text for character in OBEYED)] == []
