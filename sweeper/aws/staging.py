@@ -43,14 +43,14 @@ def tarball(folder: Folder, instead: Mapping[str, bytes] | None = None) -> bytes
     return gzip.compress(packed.getvalue(), mtime=0)
 
 
-def requirements(folder: Path, job: Mapping[str, Any], versions: Mapping[str, str | None]) -> tuple[str | None, bytes]:
-    """The requirements file of a job and its content, with the versions that its trial declares."""
-    name = job.get("requirements")
-    if not versions:
-        return name, b""
-    path = folder / (name or "")
-    text = path.read_text(encoding="utf-8") if name else ""
-    return name or dependencies.FILE, dependencies.rewrite(text, versions).encode()
+def requirements(name: str, folder: Folder, versions: Mapping[str, str | None]) -> dict[str, bytes]:
+    """The requirements files of a job that change with the versions that its trial declares, by name."""
+    there = files_of(folder)
+
+    def read(name: str) -> str | None:
+        return there[name].read_text(encoding="utf-8") if name in there else None
+
+    return {name: text.encode() for name, text in dependencies.rewrite(name, read, versions).items()}
 
 
 class Staging:
@@ -81,13 +81,13 @@ class Staging:
             self._need_bucket(_split(job["checkpoint_s3_uri"])[0])
         source = ""
         if Launch(job["launch"]) is not Launch.IMAGE:
-            folder = self._project / job["source_dir"]
-            needed, content_of = requirements(folder, job, versions)
+            folder = Folder(self._project / job["source_dir"], self._project)
+            needed = job.get("requirements") or (dependencies.FILE if versions else None)
             files = {
                 "launch.json": _launch({**job, "requirements": needed}).encode(),
                 **{name: Path(driver.__file__).with_name(name).read_bytes() for name in driver.FILES},
                 "source.tar.gz": tarball(
-                    Folder(folder, self._project), {needed: content_of} if needed and versions else None
+                    folder, requirements(needed, folder, versions) if needed and versions else None
                 ),
             }
             content = hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in files.values())).hexdigest()

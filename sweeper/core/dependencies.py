@@ -1,9 +1,10 @@
-"""Versions from the experiment in place of those in a requirements file: text in, text out."""
+"""Versions from the experiment in place of those in requirements files: text in, text out."""
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 FILE = "sweeper-requirements.txt"
 """What a requirements file is called when the experiment names versions but the source has no such file."""
@@ -14,30 +15,63 @@ _LINE = re.compile(
 )
 
 
+_NAMED = re.compile(r"^\s*(?P<option>-r|--requirement|-c|--constraint)[\s=]*(?P<file>[^\s#]+)")
+"""A line that names another file of requirements or constraints, seen from the file that it stands in."""
+
+
 def normal(name: str) -> str:
     """A distribution's name as package indexes compare it."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def rewrite(text: str, wanted: Mapping[str, str | None]) -> str:
-    """The requirements with these versions: a bare version is pinned, a specifier is taken as it is, null removes.
+def rewrite(name: str, read: Callable[[str], str | None], wanted: Mapping[str, str | None]) -> dict[str, str]:
+    """The requirements file of this name, and every file that it names, with these versions: text by name.
 
-    Extras, markers and comments of a line stay; what has no line yet is added at the end, in declared order.
+    `read` gives the text of a file of the source, None when it has none. A bare version is pinned, a specifier is
+    taken as it is, null removes. Extras, markers and comments of a line stay; what has no line in any of the files is
+    added at the end of the first, in declared order. What is unchanged is left out.
     """
-    left = {normal(name): (name, version) for name, version in wanted.items()}
-    lines: list[str] = []
-    for line in text.splitlines():
+    files = _Files(read, {normal(key): (key, version) for key, version in wanted.items()})
+    files.visit(name)
+    added = [f"{key}{_specifier(version)}" for key, version in files.left.values() if version is not None]
+    written = {**files.written, name: files.written.get(name, []) + added}
+    told = {key: "".join(line + "\n" for line in lines) for key, lines in written.items()}
+    return {key: text for key, text in told.items() if text != read(key)}
+
+
+class _Files:
+    """A requirements file and those that it names, each of them rewritten once."""
+
+    def __init__(self, read: Callable[[str], str | None], wanted: dict[str, tuple[str, str | None]]) -> None:
+        self.read, self.wanted, self.left = read, wanted, dict(wanted)
+        self.written: dict[str, list[str]] = {}
+
+    def visit(self, name: str, *, constrains: bool = False) -> None:
+        """Rewrite this file. One that only constrains installs nothing: a version there is none that is asked for."""
+        text = self.read(name)
+        if text is None or name in self.written:
+            return
+        lines = self.written[name] = []
+        for line in text.splitlines():
+            named = _NAMED.match(line)
+            if named:
+                self.visit(
+                    posixpath.normpath(posixpath.join(posixpath.dirname(name), named["file"])),
+                    constrains=constrains or named["option"] in ("-c", "--constraint"),
+                )
+            lines += self._replaced(line, constrains=constrains)
+
+    def _replaced(self, line: str, *, constrains: bool) -> list[str]:
         found = _LINE.match(line)
         key = normal(found["name"]) if found else ""
-        if not found or (key not in left and key not in map(normal, wanted)):
-            lines.append(line)
-        elif key in left:
-            _, version = left.pop(key)
-            if version is not None:
-                rest = f" {found['rest']}" if found["rest"] else ""
-                lines.append(f"{found['name']}{found['extras'] or ''}{_specifier(version)}{rest}")
-    lines += [f"{name}{_specifier(version)}" for name, version in left.values() if version is not None]
-    return "".join(line + "\n" for line in lines)
+        if not found or key not in self.wanted:
+            return [line]
+        _, version = self.wanted[key]
+        first = constrains or self.left.pop(key, None) is not None
+        if not first or version is None:
+            return []
+        rest = f" {found['rest']}" if found["rest"] else ""
+        return [f"{found['name']}{found['extras'] or ''}{_specifier(version)}{rest}"]
 
 
 def _specifier(version: str) -> str:
