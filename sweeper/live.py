@@ -214,6 +214,8 @@ def _stays(event: ev.Event) -> bool:
     """Events whose line is left standing: the table itself shows the others."""
     if isinstance(event, ev.Outcome):
         return event.trial_status != TrialStatus.COMPLETED.value
+    if isinstance(event, ev.Observed):
+        return event.secondary in ev.WAITS_LONG
     decided = (ev.Decided, ev.Judged, ev.Skipped, ev.Added, ev.Withdrawn, ev.Extended, ev.Stopping, ev.StopSent)
     return isinstance(event, (*decided, ev.PoolClosed, ev.Adopted))
 

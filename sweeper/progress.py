@@ -90,7 +90,7 @@ def event_line(event: ev.Event, chain: Chain, trials: Trials) -> str:
         case ev.Observed():
             job = chain.jobs[event.name]
             ended = JobStatus.of(event.status).terminal
-            return "" if ended else f"{job.intent.label}: {event.secondary or event.status}"
+            return "" if ended else f"{job.intent.label}: {job.phase or event.status}"
         case ev.StopSent():
             return f"{_label(chain, event.name)}: stopping the job ({event.reason})"
         case ev.PoolClosed():

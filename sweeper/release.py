@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from sweeper.core import events as ev
 from sweeper.core.chain import Job
+from sweeper.core.costs import LATE_S, OVERRUN_S
 from sweeper.core.events import Closed, JobStatus, PoolStatus
 from sweeper.core.model import EngineSettings
 from sweeper.core.outcome import created_with, fingerprint_of, observation, retained_seconds
@@ -33,7 +34,7 @@ NAG_S = 30.0
 
 def longest_life_s(job: Job) -> float:
     """Seconds after the last answer in which something of this job may still bill."""
-    run = 0.0 if job.ended else job.intent.max_runtime_s + GRACE_S
+    run = 0.0 if job.ended else job.intent.max_runtime_s + OVERRUN_S + LATE_S
     return run + job.keep_alive_s + GRACE_S
 
 

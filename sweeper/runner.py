@@ -7,7 +7,7 @@ import signal as signals
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice, takewhile
 from typing import Any
 
@@ -237,16 +237,22 @@ class Runner:
         """Make an event durable, then true. A mere observation waits for the next event that matters.
 
         Its secrets are masked before either, so that a resumed chain is the one that was live.
-        A phase of a spot job matters: it may be interrupted for hours, which `sweeper status` tells from the journal.
+        A phase that may last for hours matters, and every phase of a spot job: `sweeper status` tells it from the
+        journal.
         """
         event = ev.without_secrets(event, self.world.redact.cut)
         self._buffer.append(event)
-        if not isinstance(event, ev.Observed) or self.sweep.backend is BackendKind.SPOT:
+        if not isinstance(event, ev.Observed) or self._may_last(event):
             self._flush()
         apply(self.chain, event)
         if isinstance(event, ev.PoolClosed) and self.chain.jobs[event.name].ended:
             self._unkept.append(self.chain.jobs[event.name])
         self.world.progress.event(event, self.chain)
+
+    def _may_last(self, seen: ev.Observed) -> bool:
+        """Whether a job has come into a phase that may last, or out of one."""
+        phases = {self.chain.jobs[seen.name].secondary, seen.secondary}
+        return self.sweep.backend is BackendKind.SPOT or not phases.isdisjoint(ev.WAITS_LONG)
 
     def _learn_secrets(self, job: Job) -> None:
         """An earlier invocation sent it; what it and the service say of it is told by this one."""
@@ -525,7 +531,9 @@ class Runner:
         if fingerprint_of(description) != job.intent.fingerprint:
             raise ForeignNameError(f"{job.name}: the training job of this name is not this sweep's any more")
         seen = observation(job.name, description)
-        if (seen.status, seen.secondary, seen.pool) != (job.status.value, job.secondary, job.pool.value):
+        seen = replace(seen, message=self.world.redact.cut(seen.message))  # as it is known of the job
+        known = (job.status.value, job.secondary, job.message, job.pool.value)
+        if (seen.status, seen.secondary, seen.message, seen.pool) != known:
             self.note(seen)
         self.world.progress.watching(job.name, description)
         if JobStatus.of(seen.status).terminal:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sweeper.engine.server import EngineProcess
 
 FOR_EVER = 1e9
+SIMULATED = ("pending_s", "cold_start_s", "warm_start_s", "stopping_s", "max_runtime_late_s")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -159,7 +160,7 @@ def _status(state: Path, *, as_json: bool) -> int:
     tell(f"{found['url']}  process {found['pid']}  since {utc(found['started'])}  isolation: {found['isolation']}")
     tell(f"{found['jobs_running']} jobs run, {found['pools_alive']} pools alive, {len(found['jobs'])} jobs on record")
     tell(f"disk: {human(found['disk_bytes'])} in {relative(state)}")
-    slow = {key: found["settings"].get(key) for key in ("cold_start_s", "warm_start_s", "stopping_s")}
+    slow = {key: found["settings"].get(key) for key in SIMULATED}
     if any(slow.values()):
         tell("simulated: " + ", ".join(f"{key}={value:g}" for key, value in slow.items() if value))
     return 0

@@ -56,4 +56,4 @@ def _doing(job: Job) -> str:
     """What is known of an unfinished job; its phase is journaled with the next event that matters."""
     if not job.acknowledged:
         return "being submitted"
-    return job.secondary or ("running" if job.status is JobStatus.UNKNOWN else job.status.value)
+    return job.phase or ("running" if job.status is JobStatus.UNKNOWN else job.status.value)

@@ -117,7 +117,7 @@ def _freeze(
         stop=stop.rules(values["stop"]),
         on_until=values["stop"]["on_until"],
         prune={k: v for k, v in values["prune"].items() if v},
-        rate=costs.rate(values["prices"], values["locked"]),
+        rate=costs.rate(values["prices"], values["locked"], EngineKind(engine["kind"])),
         max_runtime_s=values["job"]["max_runtime_s"],
         pool=PoolSettings(**values["pool"]),
         on_failure={k: v for k, v in values["on_failure"].items() if v is not None},

@@ -9,7 +9,7 @@ from sweeper.config.check import Finding
 from sweeper.config.problems import KeyPath, nearest
 from sweeper.core import costs, prune, stop
 from sweeper.core.identity import flatten
-from sweeper.core.model import BackendKind
+from sweeper.core.model import BackendKind, EngineKind
 from sweeper.core.remedies import names_in
 from sweeper.core.space_rules import RuleError, formula
 
@@ -63,11 +63,11 @@ def _no_metric(values: Sections, name: str) -> str:
 def _no_budget(values: Sections, usd: float) -> str:
     """Why a budget cannot be kept: an unknown price, or less than the shortest job costs with its pool."""
     kind = values["locked"].get("instance_type")
-    per = costs.rate(values.get("prices"), values["locked"])
+    per = costs.rate(values.get("prices"), values["locked"], EngineKind(values["engine"]["kind"]))
     if per is None:
         return f"needs the price of {kind}: set prices.usd_per_hour.{kind}"
     keeps = values["pool"]["keep_alive_s"] if values["backend"]["kind"] == "warm_pool" else 0
-    seconds = costs.least_seconds(values["job"]["max_runtime_s"], keeps)
+    seconds = costs.least_seconds(per, values["job"]["max_runtime_s"], keeps)
     least = seconds * per.usd_per_second
     if usd >= least:
         return ""

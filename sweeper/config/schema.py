@@ -397,6 +397,7 @@ ENGINES: dict[str, Schema] = {
         {
             "kind": {"enum": ["local"]},
             **WAITS,
+            "pending_s": _seconds("Simulated seconds in which a job without a pool waits for capacity."),
             "cold_start_s": _seconds("Simulated seconds to start a machine."),
             "warm_start_s": _seconds("Simulated seconds to start on a warm machine."),
             "idle_s": _seconds("The engine stops itself after so long without work."),

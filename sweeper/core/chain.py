@@ -19,6 +19,8 @@ class Job:
     acknowledged: bool = False
     status: JobStatus = JobStatus.UNKNOWN
     secondary: str = ""
+    message: str = ""
+    """What the service says of it while it has no machine."""
     pool: PoolStatus = PoolStatus.ABSENT
     stop_reason: str = ""
     judged: ev.Judged | None = None
@@ -53,6 +55,11 @@ class Job:
     def keep_alive_s(self) -> int:
         """The longest that its pool is kept after it ends, in seconds."""
         return max(self.intent.keep_alive_s, self.extended_s)
+
+    @property
+    def phase(self) -> str:
+        """Where it is, in the service's words; empty when that was never seen."""
+        return " - ".join(part for part in (self.secondary, self.message) if part)
 
     @property
     def cut_short(self) -> bool:
@@ -275,7 +282,7 @@ def _observe(job: Job, event: ev.Observed) -> None:
     # Describe may lag behind: a job that was seen ended never runs again (a monotone merge).
     status = JobStatus.of(event.status)
     if not job.status.terminal or status.terminal:
-        job.status, job.secondary = status, event.secondary
+        job.status, job.secondary, job.message = status, event.secondary, event.message
     job.pool = PoolStatus.of(event.pool)
     job.settled |= job.status.terminal and job.pool.settled
 

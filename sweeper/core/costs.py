@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweeper.core.events import Closed
 from sweeper.core.identity import flatten
+from sweeper.core.model import EngineKind
 
 if TYPE_CHECKING:
     from sweeper.core.chain import Chain, Job
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 OVERRUN_S = 300.0
 """Seconds past its longest run for which a job may bill: 120 s to stop, and its upload."""
+LATE_S = 300.0
+"""Seconds past MaxRuntimeInSeconds after which the real service begins to stop a job: up to 290 were seen."""
 SHORTEST_S = 60.0
 """A job that may only run for less is not worth its start."""
 MOST_KEEP_ALIVE_S = 3600
@@ -25,19 +28,25 @@ MOST_KEEP_ALIVE_S = 3600
 
 @dataclass(frozen=True)
 class Rate:
-    """What all machines of a job cost in USD a second, and since when that is known."""
+    """What all machines of a job cost in USD a second, since when that is known, and for how long they may bill."""
 
     usd_per_second: float
     as_of: str = ""
+    overrun_s: float = OVERRUN_S
+    """Seconds past its longest run."""
 
 
-def rate(prices: Mapping[str, Any] | None, locked: Mapping[str, Any]) -> Rate | None:
+def rate(
+    prices: Mapping[str, Any] | None, locked: Mapping[str, Any], engine: EngineKind = EngineKind.LOCAL
+) -> Rate | None:
     """The rate of a locked section by a `prices` section; None when the price is unknown."""
     known = {".".join(path): value for path, value in flatten((prices or {}).get("usd_per_hour") or {})}
     price = known.get(str(locked.get("instance_type")))
     if price is None:
         return None
-    return Rate(float(price) / 3600 * int(locked.get("instance_count") or 1), str((prices or {}).get("as_of") or ""))
+    usd = float(price) / 3600 * int(locked.get("instance_count") or 1)
+    overrun_s = OVERRUN_S + (LATE_S if engine is EngineKind.AWS else 0.0)
+    return Rate(usd, str((prices or {}).get("as_of") or ""), overrun_s)
 
 
 def savings_percent(billable_s: float | None, train_s: float | None) -> float | None:
@@ -58,18 +67,18 @@ def cost(jobs: Iterable[Job], per: Rate | None) -> float | None:
 
 def spent(chain: Chain, per: Rate) -> float:
     """USD that the jobs so far may have cost or may still cost at most: what is not known counts at its worst."""
-    return sum(worst_seconds(job) for job in chain.jobs.values()) * per.usd_per_second
+    return sum(worst_seconds(job, per.overrun_s) for job in chain.jobs.values()) * per.usd_per_second
 
 
-def worst_seconds(job: Job) -> float:
+def worst_seconds(job: Job, overrun_s: float) -> float:
     """Seconds that a job and its pool may bill at most, as far as they are not known."""
     if job.closed is Closed.NEVER_HAD_POOL and not job.acknowledged:
         return 0.0
-    return _worst_run(job) + _worst_idle(job)
+    return _worst_run(job, overrun_s) + _worst_idle(job)
 
 
-def _worst_run(job: Job) -> float:
-    outcome, most = job.outcome, job.intent.max_runtime_s + OVERRUN_S
+def _worst_run(job: Job, overrun_s: float) -> float:
+    outcome, most = job.outcome, job.intent.max_runtime_s + overrun_s
     if outcome is None:
         return most
     if outcome.billable_seconds is not None:
@@ -88,7 +97,7 @@ def _worst_idle(job: Job) -> float:
 def affordable(per: Rate, usd: float, chain: Chain, keep_alive_s: float) -> float:
     """Seconds that one more job may run so that it, its overrun and its pool fit into what is left of `usd`."""
     left = (usd - spent(chain, per)) / per.usd_per_second
-    return left - OVERRUN_S - keep_alive_s
+    return left - per.overrun_s - keep_alive_s
 
 
 def shortest(sweep: Sweep) -> float:
@@ -96,10 +105,10 @@ def shortest(sweep: Sweep) -> float:
     return min(SHORTEST_S, float(sweep.max_runtime_s or SHORTEST_S))
 
 
-def least_seconds(max_runtime_s: float, keep_alive_s: int | str) -> float:
+def least_seconds(per: Rate, max_runtime_s: float, keep_alive_s: int | str) -> float:
     """The worst case of the shortest job that is worth sending, its pool included."""
     keeps_s = MOST_KEEP_ALIVE_S if keep_alive_s == "auto" else int(keep_alive_s)
-    return min(SHORTEST_S, max_runtime_s) + OVERRUN_S + keeps_s
+    return min(SHORTEST_S, max_runtime_s) + per.overrun_s + keeps_s
 
 
 def keeps(sweep: Sweep) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Union
 from sweeper.core import costs
 from sweeper.core.chain import Chain, Job
 from sweeper.core.declared import find, finished
-from sweeper.core.events import JobStatus, PoolStatus, TrialStatus
+from sweeper.core.events import HAS_MACHINE, JobStatus, PoolStatus, TrialStatus
 from sweeper.core.keepalive import keep_alive_s
 from sweeper.core.model import Sweep, Trial
 from sweeper.core.remedies import action_for, may_follow, remedy, repeated
@@ -181,8 +181,7 @@ def _watched(chain: Chain, running: list[Job]) -> tuple[str, ...]:
 
 def stray_pool(chain: Chain) -> Release | None:
     """An ended job's pool that no successor took: it only costs. Known once the successor has a machine."""
-    at_work = {"Downloading", "Training", "Uploading"}
-    if not any(job.secondary in at_work for job in chain.unfinished.values()):
+    if not any(job.secondary in HAS_MACHINE for job in chain.unfinished.values()):
         return None
     stray = tuple(j.name for j in chain.debts.values() if j.ended and j.pool is PoolStatus.AVAILABLE)
     return Release(stray) if stray else None

@@ -30,6 +30,12 @@ class JobStatus(str, Enum):
         return cls(word) if word in cls._value2member_map_ else cls.UNKNOWN
 
 
+HAS_MACHINE = frozenset({"Downloading", "Training", "Uploading"})
+"""The secondary statuses in which a job has a machine; in those before them it waits for one."""
+WAITS_LONG = frozenset({"Pending", "Interrupted"})
+"""Those in which it may wait for hours."""
+
+
 class PoolStatus(str, Enum):
     """WarmPoolStatus in SageMaker's own words; ABSENT when Describe does not show one."""
 
@@ -151,6 +157,8 @@ class Observed:
     secondary: str = ""
     pool: str = PoolStatus.ABSENT.value
     reused_by: str = ""
+    message: str = ""
+    """What the service says of a job that has no machine yet; empty in journals of before this was kept."""
 
 
 @dataclass(frozen=True)

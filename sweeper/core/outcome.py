@@ -8,7 +8,7 @@ from typing import Any
 
 from sweeper.core import events as ev
 from sweeper.core.chain import Job
-from sweeper.core.events import JobStatus, PoolStatus, TrialStatus
+from sweeper.core.events import HAS_MACHINE, JobStatus, PoolStatus, TrialStatus
 from sweeper.core.failures import Failure, classify, root_cause
 from sweeper.core.request import about_locked
 
@@ -19,12 +19,16 @@ _RAN_TOO_LONG, _WAITED_TOO_LONG = "MaxRuntimeExceeded", "MaxWaitTimeExceeded"
 def observation(name: str, description: Mapping[str, Any]) -> ev.Observed:
     """The part of a description that the chain keeps."""
     pool = description.get("WarmPoolStatus") or {}
+    status, secondary = (str(description.get(key, "")) for key in ("TrainingJobStatus", "SecondaryStatus"))
+    waits = JobStatus.of(status) is JobStatus.IN_PROGRESS and secondary not in HAS_MACHINE
+    said = [told.get("StatusMessage") for told in description.get("SecondaryStatusTransitions") or ()][-1:]
     return ev.Observed(
         name=name,
-        status=str(description.get("TrainingJobStatus", "")),
-        secondary=str(description.get("SecondaryStatus", "")),
+        status=status,
+        secondary=secondary,
         pool=PoolStatus.of(pool.get("Status")).value,
         reused_by=str(pool.get("ReusedByJob", "")),
+        message=str(said[0] or "") if waits and said else "",
     )
 
 

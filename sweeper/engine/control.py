@@ -48,6 +48,7 @@ class Control:
         self._closed = False
         options = {
             "stop_grace_s": settings.service.stop_grace_s,
+            "max_runtime_late_s": settings.service.max_runtime_late_s,
             "private_opt_ml": settings.private_opt_ml,
             "images": settings.images,
             "hot": settings.hot,

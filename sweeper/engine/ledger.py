@@ -15,6 +15,7 @@ from sweeper.engine.settings import ServiceSettings
 class Timer(str, Enum):
     """What may be due: of a job, or of an idle pool."""
 
+    PREPARE = "prepare"
     LAUNCH = "launch"
     MAX_RUNTIME = "max_runtime"
     MAX_WAIT = "max_wait"

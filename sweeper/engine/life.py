@@ -153,6 +153,9 @@ class Life(Ledger):
         self._mark(subject)
         if isinstance(subject, Pool):
             self._close(subject, CloseReason.EXPIRED if kind is Timer.EXPIRE else CloseReason.PATCHED, now)
+        elif kind is Timer.PREPARE:
+            subject.enter(Secondary.PENDING, states.PREPARING, now)
+            self._set(subject, Timer.LAUNCH, now + self.settings.cold_start_s)
         elif kind is Timer.LAUNCH:
             self._launch(subject, now)
         elif kind is Timer.MAX_RUNTIME:
@@ -163,11 +166,19 @@ class Life(Ledger):
             self._interrupt(subject, now)
         elif kind is Timer.REQUEUE:
             subject.enter(Secondary.STARTING, states.STARTING, now)
-            self._set(subject, Timer.LAUNCH, now + self.settings.cold_start_s)
+            self._await_machine(subject, now)
         elif kind is Timer.KILL:
             self._effects.append(SignalContainer(subject.name, Signal.KILL))
         elif kind is Timer.END:
             self._end(subject, now)
+
+    def _await_machine(self, job: Job, now: float) -> None:
+        """A new machine is asked for. Where there is no capacity the job is Pending; it trains, and bills, later."""
+        if self.settings.pending_s <= 0:
+            self._set(job, Timer.LAUNCH, now + self.settings.cold_start_s)
+            return
+        job.enter(Secondary.PENDING, states.WAITING, now)
+        self._set(job, Timer.PREPARE, now + self.settings.pending_s)
 
     def _launch(self, job: Job, now: float) -> None:
         """The cluster is there: hand the job to its container."""
@@ -190,7 +201,8 @@ class Life(Ledger):
             job.training_from = now
         if job.stop_why is None:
             job.enter(Secondary.DOWNLOADING, states.DOWNLOADING, now)
-        self._set(job, Timer.MAX_RUNTIME, now + max(0.0, job.max_runtime_s - job.trained_s))
+        left = max(0.0, job.max_runtime_s - job.trained_s)
+        self._set(job, Timer.MAX_RUNTIME, now + left + self.settings.max_runtime_late_s)
         self._effects.append(StartContainer(job.name))
 
     def _interrupt(self, job: Job, now: float) -> None:
@@ -202,7 +214,8 @@ class Life(Ledger):
     def _begin_stop(self, job: Job, why: Secondary, now: float) -> None:
         if job.status is not JobStatus.IN_PROGRESS:
             return
-        self._cancel(job, Timer.MAX_RUNTIME, Timer.MAX_WAIT, Timer.LAUNCH, Timer.INTERRUPT, Timer.REQUEUE)
+        waiting = (Timer.PREPARE, Timer.LAUNCH, Timer.REQUEUE)
+        self._cancel(job, Timer.MAX_RUNTIME, Timer.MAX_WAIT, Timer.INTERRUPT, *waiting)
         job.status, job.stop_why = JobStatus.STOPPING, why
         job.enter(Secondary.STOPPING, states.STOPPING, now)
         if not job.container:

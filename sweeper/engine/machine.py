@@ -258,7 +258,7 @@ class Machine:
             "no_network": private and bool(view.request.get("EnableNetworkIsolation")),
             "stop_grace_s": self._options["stop_grace_s"],
             # the engine stops a job that runs too long; this is for the time it is away
-            "max_runtime_s": stopping.get("MaxRuntimeInSeconds", 86400) + 5,
+            "max_runtime_s": stopping.get("MaxRuntimeInSeconds", 86400) + self._options["max_runtime_late_s"] + 5,
         }
 
     def _command(self, view: JobView, folder: JobFolder, root: str) -> list[str]:

@@ -86,8 +86,9 @@ class Service(Life):
         job.enter(Secondary.STARTING, states.STARTING, now)
         if pool is not None:
             self._hand_over(pool, job, now)
-        latency = self.settings.cold_start_s if pool is None else self.settings.warm_start_s
-        self._set(job, Timer.LAUNCH, now + latency)
+            self._set(job, Timer.LAUNCH, now + self.settings.warm_start_s)
+        else:
+            self._await_machine(job, now)
         self.tick(now)
         return {"TrainingJobArn": job.arn}
 

@@ -18,6 +18,7 @@ class ServiceSettings:
 
     account: str = ACCOUNT
     region: str = REGION
+    pending_s: float = 0.0  # a job without a pool waits for capacity for so long, unbilled
     cold_start_s: float = 0.0
     warm_start_s: float = 0.0
     stopping_s: float = 0.0  # from the end of the container to the terminal status, for a stopped job
@@ -33,6 +34,7 @@ class ServiceSettings:
     list_order: str = "Ascending"  # of ListTrainingJobs when the request says none: as documented
     retained_shown_while_available: bool = False
     stop_grace_s: float = 120.0
+    max_runtime_late_s: float = 0.0  # a job that runs too long is stopped so much later; of the real one 290 s are seen
     pool_max_age_s: float = 28 * 86400.0
     pool_patch_rate: float = 0.0  # chance that an idle pool is ended early by a patch update
     max_keep_alive_s: int = 21600

@@ -24,6 +24,7 @@ class Secondary(str, Enum):
     """SecondaryStatus, as far as the engine says it."""
 
     STARTING = "Starting"
+    PENDING = "Pending"
     DOWNLOADING = "Downloading"
     TRAINING = "Training"
     INTERRUPTED = "Interrupted"
@@ -54,6 +55,8 @@ class Signal(str, Enum):
 
 # "Status messages are subject to change": nothing may depend on them, and nothing here does.
 STARTING = "Starting the training job"
+WAITING = "Training job waiting for capacity"
+PREPARING = "Preparing the instances for training"
 DOWNLOADING = "Downloading input data"
 TRAINING = "Training image download completed. Training in progress."
 INTERRUPTED = "Managed spot training instances were interrupted; waiting for new ones"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sweeper.core.chain import Chain
-from sweeper.core.costs import Rate
+from sweeper.core.costs import LATE_S, OVERRUN_S, Rate
 from sweeper.core.model import (
     EngineKind,
     EngineSettings,
@@ -230,7 +230,7 @@ def draw_sweep(rng: random.Random) -> Sweep:
         stop=chosen,
         on_until=rng.choice(("stop", "stop", "finish")),
         prune=prunes(rng),
-        rate=Rate(USD_PER_HOUR / 3600),
+        rate=Rate(USD_PER_HOUR / 3600, overrun_s=OVERRUN_S + LATE_S),
         max_runtime_s=3600,
         pool=PoolSettings(keep_alive_s=rng.choice((60, 300, 900, 3600, "auto")), last_job_releases=rng.random() < 0.5),
         on_failure=remedies(rng),

@@ -110,6 +110,15 @@ def draw_batch(settings: ServiceSettings, rng: random.Random) -> ServiceSettings
     )
 
 
+def draw_waits(settings: ServiceSettings, rng: random.Random) -> ServiceSettings:
+    """The same service with its capacity drawn, and how late it notices that a job runs too long."""
+    return replace(
+        settings,
+        pending_s=rng.choice((0.0, 0.0, 120.0, 600.0)),
+        max_runtime_late_s=rng.choice((0.0, 120.0, 290.0)),
+    )
+
+
 @dataclass(frozen=True)
 class Call:
     """One call as the service saw it, or did not."""
@@ -159,6 +168,7 @@ class Twin:
         settings, faults = draw_settings(rng), Faults.draw(rng)
         settings = draw_spot(settings, random.Random(f"spot {seed}"))
         settings = draw_batch(settings, random.Random(f"batch {seed}"))
+        settings = draw_waits(settings, random.Random(f"waits {seed}"))
         return cls(clock, seed=seed, settings=settings, faults=faults, behaviour=behaviour or always(Script()))
 
     @property

@@ -11,7 +11,7 @@ from sweeper.core import costs
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, fold
 from sweeper.core.decide import Decide, Release, StopJob, Submit, Wait, decide
-from sweeper.core.model import Goal, Objective, PoolSettings, Sweep
+from sweeper.core.model import EngineKind, Goal, Objective, PoolSettings, Sweep
 from sweeper.core.search import search_for
 from sweeper.core.stop import Budget, moment, rules
 from tests.core.test_decide import OPENED, a_sweep, done, intent, next_move
@@ -188,6 +188,20 @@ def test_a_price_is_found_however_its_key_was_written_and_counts_every_machine()
         found = costs.rate({"usd_per_hour": prices, "as_of": "2030"}, locked)
         assert found == costs.Rate(0.02, "2030")
     assert costs.rate({"usd_per_hour": {}}, locked) is None
+
+
+def test_on_the_real_service_a_job_may_bill_past_its_end_for_longer() -> None:
+    """It was seen to end jobs up to 290 s late, before the 120 s that a stop takes and the upload."""
+    prices = {"usd_per_hour": {"ml.x": 36.0}}
+    local, real = (costs.rate(prices, {"instance_type": "ml.x"}, engine) for engine in EngineKind)
+    assert local and real
+    assert real.overrun_s >= local.overrun_s + 290
+    left = (60 + real.overrun_s + 60) * 0.01
+    for per, usd, fits in ((local, left, True), (real, left, True), (real, left - 0.01, False)):
+        assert (costs.affordable(per, usd, Chain(), 60) >= 60 - 1e-9) is fits
+    assert costs.least_seconds(real, 600, 60) == pytest.approx(left / 0.01)
+    running = fold([OPENED, *paid(0)[:2]])
+    assert costs.spent(running, real) == pytest.approx(costs.spent(running, local) + 3.0)
 
 
 def test_the_rule_alone_agrees() -> None:

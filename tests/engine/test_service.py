@@ -354,6 +354,66 @@ def test_stopped_before_launch_there_is_nothing_to_retain() -> None:
     assert world.service.drain() == []
 
 
+def told(world: World, name: str) -> list[tuple[str, str]]:
+    """Each transition of a job: its status and what is said of it."""
+    return [(t["Status"], t["StatusMessage"]) for t in world.describe(name)["SecondaryStatusTransitions"]]
+
+
+PENDING = [
+    ("Starting", "Starting the training job"),
+    ("Pending", "Training job waiting for capacity"),
+    ("Pending", "Preparing the instances for training"),
+]
+
+
+def test_without_capacity_a_job_is_pending_and_bills_nothing() -> None:
+    """It says what it waits for, has no TrainingStartTime, and trains once it has a machine. A warm job never is."""
+    world = World(pending_s=600, cold_start_s=90)
+    world.create("a")
+    world.wait(599)
+    assert told(world, "a") == PENDING[:2]
+    world.wait(90)
+    answer = world.describe("a")
+    assert (answer["TrainingJobStatus"], answer["SecondaryStatus"]) == ("InProgress", "Pending")
+    assert told(world, "a") == PENDING
+    assert "TrainingStartTime" not in answer
+    world.wait(1)
+    assert world.describe("a")["SecondaryStatus"] == "Downloading"
+    world.finish("a", seconds=10)
+    assert world.describe("a")["BillableTimeInSeconds"] == 10
+    world.wait(1)
+    world.create("b")
+    world.wait(0)
+    assert world.describe("b")["SecondaryStatus"] == "Downloading"
+
+
+@pytest.mark.parametrize("after", [0, 600, 650])
+def test_a_stop_while_pending_ends_as_stopped_with_nothing_billed(after: int) -> None:
+    """There is no machine yet, hence no pool, no container and no seconds."""
+    world = World(pending_s=600, cold_start_s=90)
+    world.create("a")
+    world.wait(after)
+    world("StopTrainingJob", "a")
+    answer = world.describe("a")
+    assert (answer["TrainingJobStatus"], answer["SecondaryStatus"]) == ("Stopped", "Stopped")
+    assert not {"TrainingStartTime", "BillableTimeInSeconds", "FailureReason"} & set(answer)
+    world.wait(5000)
+    assert world.pool("a") is None
+    assert world.service.drain() == []
+
+
+def test_a_service_may_notice_late_that_a_job_runs_too_long() -> None:
+    """As the real one was seen to."""
+    world = World(max_runtime_late_s=290)
+    world.create("a")
+    world.wait(0)
+    world.service.container_started("a", world.now)
+    world.wait(600 + 289)
+    assert world.describe("a")["TrainingJobStatus"] == "InProgress"
+    world.wait(1)
+    assert world.describe("a")["TrainingJobStatus"] == "Stopping"
+
+
 def test_max_runtime_stops_the_job() -> None:
     """A job that runs too long is Stopped, with MaxRuntimeExceeded."""
     world = World()

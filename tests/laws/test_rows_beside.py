@@ -18,6 +18,7 @@ from sweeper.clock import SystemClock
 from sweeper.commands.owed import settle_others
 from sweeper.commands.run import exit_code
 from sweeper.core import events as ev
+from sweeper.core.costs import LATE_S, OVERRUN_S
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import EngineSettings
 from sweeper.debts import RegisteredJournal, close_debt
@@ -339,7 +340,7 @@ def test_row_92_a_service_that_falls_silent_after_a_signal_is_nagged_about_and_n
     here.twin.troubles = [Trouble(o, LOST, times=1e9, when=silent) for o in (DESCRIBE, "StopTrainingJob")]
     ending = here.run()
     assert (exit_code(here.sweep, ending), [pool.name for pool in ending.unreleased]) == (3, [here.ledger.jobs[0].name])
-    lived = 3600 + 120 + 300 + 120
+    lived = 3600 + OVERRUN_S + LATE_S + 300 + 120
     assert lived < here.clock.now() - down < lived + 300
     assert len([line for line in here.listener.lines if line.startswith("cannot look at")]) > 20
 

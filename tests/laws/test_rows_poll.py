@@ -139,6 +139,24 @@ def test_row_55_a_laptop_that_sleeps_loses_nothing(outside: Make, n: int) -> Non
     completes(here)
 
 
+def test_row_56_what_a_job_waits_for_is_told_and_kept(outside: Make) -> None:
+    """Pending may last for hours: each of its messages is told once, and stands in the journal while it lasts."""
+    settings = ServiceSettings(pending_s=60.0, cold_start_s=90.0, settle_gap_s=2.0)
+    here, seen = outside(sweep=make_sweep(1), settings=settings), set()
+
+    def looked(twin: Twin, operation: str, answer: dict[str, Any]) -> dict[str, Any]:
+        seen.update(job.phase for job in here.chain.unfinished.values())
+        return answer
+
+    here.twin.alter = looked
+    here.run()
+    told = ["Training job waiting for capacity", "Preparing the instances for training"]
+    assert [e.message for e in here.journal if isinstance(e, ev.Observed) and e.secondary == "Pending"] == told
+    assert seen - {"Downloading", "Training"} == {"", *(f"Pending - {message}" for message in told)}
+    assert len(seen) > 3  # and nobody reads that it is Pending while it trains
+    assert here.statuses == [TrialStatus.COMPLETED] and here.whole()
+
+
 def test_row_56_a_job_that_never_gets_a_machine_is_stopped_by_a_limit_of_time(outside: Make) -> None:
     """Where the service waits for ever, `max_seconds` does not: the job is stopped unlaunched and leaves no pool."""
     sweep = make_sweep(stop=rules({"max_seconds": 3600}))
