@@ -76,9 +76,9 @@ def say(line: str) -> None:
 
 
 def _opened(log: str) -> BinaryIO:
-    """The log, to append to; nowhere when it cannot be written: the watchdog matters more."""
+    """The log, to append to, for its user alone; nowhere when it cannot be written: the watchdog matters more."""
     try:
-        return open(log, "ab")  # noqa: PTH123 - the caller closes it
+        return open(log, "ab", opener=lambda path, flags: os.open(path, flags, 0o600))
     except OSError:
         return open(os.devnull, "ab")  # noqa: PTH123
 

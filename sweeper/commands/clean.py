@@ -96,6 +96,7 @@ def _engine(state: Path) -> Item:
         f"it runs {running['jobs_running']} jobs and holds {running['pools_alive']} pools" if running and busy else ""
     )
     kept = kept or (f"{owed[0].name} still needs it" if owed else "")
+    kept = kept or ("its engine lives and does not answer" if running is None and launch.lives(state) else "")
     return Item(state, "engine", bytes_of(state), kept, lambda: _remove_engine(state))
 
 

@@ -82,7 +82,7 @@ def _pair(told: str) -> KeyPair:
     try:
         return KeyPair.parse(text)
     except ValueError as error:
-        raise UsageError(f"--credentials: {error}; `env` takes them from {' and '.join(names)}") from error
+        raise UsageError(f"--credentials: {error}, or `env` with both in {' and '.join(names)}") from error
 
 
 def _read(text: str) -> Any:
@@ -98,7 +98,7 @@ def _serve(state: Path, settings: EngineSettings, pair: KeyPair | None, *, detac
     if running:
         raise LockHeldError(f"an engine already runs at {running['url']} (process {running['pid']}); stop it first")
     if pair is not None:
-        credentials.keep(state, pair)  # by a file: the arguments of a process are everybody's to read
+        _keep(state, pair)
     if detach:
         _tell(launch.ensure(state, settings), state, as_json=as_json)
         return 0
@@ -118,6 +118,14 @@ def _serve(state: Path, settings: EngineSettings, pair: KeyPair | None, *, detac
     except OSError as error:
         raise UsageError(f"cannot serve on port {settings.port}: {error}") from error
     return 0
+
+
+def _keep(state: Path, pair: KeyPair) -> None:
+    """Hand the pair to the engine by its folder: the arguments of a process are everybody's to read."""
+    try:
+        credentials.keep(state, pair)
+    except OSError as error:
+        raise UsageError(f"--credentials: they cannot be kept in {state}: {error}") from error
 
 
 def _tell(engine: EngineInfo, state: Path, *, as_json: bool) -> None:

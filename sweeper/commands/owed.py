@@ -69,4 +69,4 @@ def engine_stopped(debt: Debt) -> bool:
     from sweeper.engine import launch
 
     local = debt.account.engine == EngineKind.LOCAL.value
-    return local and launch.status(Path(debt.account.engine_folder)) is None
+    return local and not launch.lives(Path(debt.account.engine_folder))

@@ -37,6 +37,7 @@ from sweeper.core.request import is_queued_name, job_name, locked_key
 from sweeper.core.resume import resume
 from sweeper.core.secrets import Redactor, masked
 from sweeper.debts import RegisteredJournal
+from sweeper.engine.credentials import kept
 from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, SweeperError, UsageError
 from sweeper.follow import LogFollower
 from sweeper.journal import SqliteJournal
@@ -156,10 +157,13 @@ class Session:
         redact.learn_texts(self.sweep.secrets)
         if self.connection.scope.engine is EngineKind.AWS:
             self._learn_credentials(redact)
+        else:
+            with suppress(OSError):  # its folder cannot be written: then no engine and no job will have them
+                redact.learn_credentials([kept(engine_folder(Path(self.sweep.project))).secret_key])
         return redact
 
     def _learn_credentials(self, redact: Redactor) -> None:
-        """Those that are in use now: a profile's are renewed, and the local engine has its own."""
+        """Those that are in use now: a profile's are renewed, and the local engine may have been given others."""
         with suppress(SweeperError):  # without credentials there is nothing to hide
             redact.learn_credentials(self.connection.clients().secrets())
 
@@ -300,7 +304,7 @@ class Session:
         """The first job waits for the engine, which on a busy machine takes seconds that would look like a hang."""
         from sweeper.engine import launch
 
-        if launch.status(engine_folder(Path(self.sweep.project))) is None:
+        if launch.find(engine_folder(Path(self.sweep.project))) is None:
             self.display.say("starting the local engine")
 
     @property

@@ -53,7 +53,7 @@ def _service(sweep: StoredSweep) -> TrainingApi | None:
     if debt is None:
         complain("warning: this user's registry does not know the sweep's service; checking the journal alone")
         return None
-    if debt.account.engine == EngineKind.LOCAL.value and not launch.status(Path(debt.account.engine_folder)):
+    if debt.account.engine == EngineKind.LOCAL.value and not launch.lives(Path(debt.account.engine_folder)):
         complain("warning: the local engine does not run; checking the journal alone")
         return None
     return debt.account.api()

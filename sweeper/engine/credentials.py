@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
 import secrets
 from collections.abc import Mapping
@@ -12,8 +13,8 @@ from pathlib import Path
 from sweeper.whole import write_atomically
 
 _FILE = "credentials"
-_PLAIN = re.compile(r"[!-9;-~]+")
-"""Printable ASCII without blanks; the colon parts the two."""
+_PLAIN = re.compile(r"[!-9;-~]+:[!-~]+")
+"""Printable ASCII without blanks; the first colon parts the two."""
 
 
 @dataclass(frozen=True)
@@ -26,29 +27,52 @@ class KeyPair:
     @classmethod
     def parse(cls, text: str) -> KeyPair:
         """The pair of `KEY:SECRET`. Raises ValueError, which does not repeat the text."""
+        if not _PLAIN.fullmatch(text):
+            raise ValueError("write KEY:SECRET, in printable characters without blanks")
         access_key, _, secret_key = text.partition(":")
-        if not (_PLAIN.fullmatch(access_key) and _PLAIN.fullmatch(secret_key)):
-            raise ValueError("credentials are KEY:SECRET, both of printable characters without blanks and colons")
         return cls(access_key, secret_key)
 
 
 def kept(state: Path) -> KeyPair:
-    """The pair of this folder, made when it has none: it outlives its engines, as the jobs do that hold it."""
+    """The pair of this folder, made when it has none: it outlives its engines, as the jobs do that hold it.
+
+    Raises OSError.
+    """
+    if (known := _read(state)) is not None:
+        return known
+    made = KeyPair(f"LOCAL{secrets.token_hex(8).upper()}", secrets.token_hex(20))
+    aside = state / f".{made.access_key}"
+    write_atomically(aside, _text(made))
+    try:
+        os.link(aside, state / _FILE)  # of two at once the first one's counts
+    except OSError:
+        if (known := _read(state)) is not None:
+            return known
+        keep(state, made)
+    finally:
+        aside.unlink()
+    return made
+
+
+def keep(state: Path, pair: KeyPair) -> None:
+    """Give this folder a pair. Raises OSError."""
+    write_atomically(state / _FILE, _text(pair))
+
+
+def _text(pair: KeyPair) -> str:
+    """As AWS's shared credentials file."""
+    return f"[default]\naws_access_key_id = {pair.access_key}\naws_secret_access_key = {pair.secret_key}\n"
+
+
+def _read(state: Path) -> KeyPair | None:
+    """None for a file that is missing or damaged."""
     parser = configparser.RawConfigParser()
     try:
         parser.read_string((state / _FILE).read_text(encoding="ascii"))
         told = parser["default"]
         return KeyPair(told["aws_access_key_id"], told["aws_secret_access_key"])
     except (OSError, ValueError, KeyError, configparser.Error):
-        made = KeyPair(f"LOCAL{secrets.token_hex(8).upper()}", secrets.token_hex(20))
-        keep(state, made)
-        return made
-
-
-def keep(state: Path, pair: KeyPair) -> None:
-    """Give this folder a pair, in the form of AWS's shared credentials file. Raises OSError."""
-    text = f"[default]\naws_access_key_id = {pair.access_key}\naws_secret_access_key = {pair.secret_key}\n"
-    write_atomically(state / _FILE, text)
+        return None
 
 
 def client_environment(url: str, region: str, pair: KeyPair) -> Mapping[str, str]:

@@ -81,7 +81,19 @@ def ensure(state_dir: Path, settings: EngineSettings | Mapping[str, Any] = {}, t
 def still_runs(state_dir: Path, info: EngineInfo) -> bool:
     """Does the engine that was found before hold this folder still? Only files are asked: it may be asked often."""
     known = _named(state_dir)
-    return known is not None and (known["id"], known["url"]) == (info.id, info.url) and _held(state_dir)
+    return known is not None and (known["id"], known["url"]) == (info.id, info.url) and lives(state_dir)
+
+
+def lives(state_dir: Path) -> bool:
+    """Does an engine hold this folder? It is not asked: its lock ends with it, however it ends."""
+    try:
+        with (state_dir / "engine.lock").open("rb") as lock:
+            fcntl.flock(lock.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def find(state_dir: Path) -> EngineInfo | None:
@@ -102,7 +114,7 @@ def stop(state_dir: Path, timeout_s: float = 180) -> bool:
     found = _living(state)
     if found is None:
         return False
-    if _ask(found, "POST", "/_engine/stop", timeout_s=30) is None and _held(state):
+    if _ask(found, "POST", "/_engine/stop", timeout_s=30) is None and lives(state):
         raise EngineError(f"the local engine (process {found['pid']}) did not take the request to stop{_tail(state)}")
     with (state / "engine.lock").open("rb") as lock, contextlib.ExitStack() as stack:
         if not _lock(lock.fileno(), timeout_s):
@@ -120,7 +132,7 @@ def _running(state: Path) -> dict[str, Any] | None:
 def _living(state: Path) -> dict[str, Any] | None:
     """The engine that engine.json names, if it holds the folder: whoever listens where a dead one was is not asked."""
     known = _named(state)
-    if known is None or not _held(state):
+    if known is None or not lives(state):
         return None
     if not {"access_key", "secret_key"} <= known.keys():
         raise EngineError(
@@ -137,18 +149,6 @@ def _named(state: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return known
-
-
-def _held(state: Path) -> bool:
-    """Does an engine hold this folder? Its lock ends with it, however it ends."""
-    try:
-        with (state / "engine.lock").open("rb") as lock:
-            fcntl.flock(lock.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def proof(pair: KeyPair, authorization: str, answer: bytes) -> str:

@@ -27,6 +27,7 @@ from sweeper.journal import ask, read
 from sweeper.runner import World
 from tests.end_to_end.conftest import QUICK, Project, wait_for
 from tests.forked import Forked, heed_signals, start_engine
+from tests.test_interpreter import set_traps
 
 STOPS = int(os.environ.get("SWEEPER_TEST_STOPS", "4"))
 KILLS = int(os.environ.get("SWEEPER_TEST_KILLS", "20"))
@@ -230,7 +231,8 @@ def rows(project: Project, sweep: Sweep) -> list[dict[str, str]]:
 
 
 def test_with_nobody_coming_back_the_watchdog_lets_the_job_finish_and_closes_the_pool(project: Project) -> None:
-    """After SIGKILL the running job ends by itself as completed, and within the grace its pool is closed."""
+    """After SIGKILL the running job ends as completed, and within the grace its pool is closed, whatever lies about."""
+    set_traps(project.root)
     running = project.start("hyperparameters.x=1,2", "hyperparameters.wait=2")
     wait_for(project.begun, "the first trial trains")
     running.kill()

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from sweeper.engine import launch
 from tests.end_to_end.conftest import Project, wait_for
 
 SCORES = ["10.0", "20.0", "30.0"]
@@ -76,14 +77,25 @@ def test_after_a_signal_the_same_command_finishes_the_sweep(project: Project) ->
 
 
 def test_a_failed_trial_tells_its_cause_and_the_chain_goes_on_warm(project: Project) -> None:
-    """One script that raises is one failed row with the root cause; the rest completes on the pool; exit code 1."""
+    """One script that raises is one failed row with the root cause; the rest completes on the pool; exit code 1.
+
+    What its environment told it is shown to nobody, and what is written is for its user alone.
+    """
+    engine = launch.ensure(project.root / ".sweeper/engine")
+    script = project.root / "experiments/scripts/tiny/train.py"
+    script.write_text(
+        script.read_text().replace("does not work", "does not work {os.environ['AWS_SECRET_ACCESS_KEY']}")
+    )
     ended = project.run("hyperparameters.fail=2")
     rows = project.rows()
     assert (ended.code, [row["status"] for row in rows]) == (1, ["completed", "failed", "completed"])
-    assert (rows[1]["failure"], rows[1]["message"]) == ("algorithm_error", "ValueError: x=2 does not work")
+    assert (rows[1]["failure"], rows[1]["message"]) == ("algorithm_error", "ValueError: x=2 does not work ***")
     assert [row["pool"] for row in rows] == ["cold", "reused", "reused"]
     assert project.run("hyperparameters.fail=2").code == 1
     assert len(project.begun()) == 3
+    written = [path for name in ("runs", "state") for path in (project.root / name).rglob("*")]
+    assert not [path for path in written if path.stat().st_mode & 0o077]
+    assert not [path for path in written if path.is_file() and engine.secret_key.encode() in path.read_bytes()]
 
 
 def test_a_killed_runner_loses_nothing_and_the_running_job_is_adopted(project: Project) -> None:

@@ -18,7 +18,7 @@ from sweeper.core import events as ev
 from sweeper.engine import launch
 from sweeper.errors import JournalError
 from sweeper.journal import SqliteJournal, read
-from tests.end_to_end.conftest import Project, wait_for
+from tests.end_to_end.conftest import Project, sagemaker, wait_for
 
 
 @pytest.fixture
@@ -161,6 +161,8 @@ def test_report_writes_every_file_from_the_journal(project: Project) -> None:
         (("engine", "serve", "--set", "no_such=1"), "unknown engine setting: no_such"),
         (("engine", "serve", "--set", "x"), "KEY=VALUE"),
         (("engine", "serve", "--port", "99999"), "0 to 65535"),
+        (("engine", "serve", "--credentials", "secret-alone"), "write KEY:SECRET"),
+        (("engine", "serve", "--credentials", "env"), "AWS_SECRET_ACCESS_KEY"),
         (("stat",), "did you mean 'status'?"),
         (("run", "tiny"), "write +experiment=tiny"),
     ],
@@ -211,8 +213,13 @@ def test_an_engine_is_served_told_of_and_stopped(fresh_project: Project) -> None
     serving.stdout.close()
     assert launch.status(state) is None
     assert told(fresh_project, "engine", "status")["running"] is False
-    assert told(fresh_project, "engine", "serve", "--detach")["environment"]["AWS_ENDPOINT_URL"].startswith(
-        "http://127.0.0.1:"
-    )
+    fresh_project.environment |= {"AWS_ACCESS_KEY_ID": "mine", "AWS_SECRET_ACCESS_KEY": "of:my/own"}
+    detached = told(fresh_project, "engine", "serve", "--detach", "--credentials", "env")
+    assert (detached["access_key"], detached["secret_key"], detached["region"]) == ("mine", "of:my/own", "us-east-1")
+    assert detached["url"] == detached["environment"]["AWS_ENDPOINT_URL"]
+    assert said["secret_key"] not in (detached["secret_key"], "", None)
+    assert told(fresh_project, "engine", "status")["environment"] == detached["environment"]
+    assert b"my/own" not in Path(f"/proc/{detached['pid']}/cmdline").read_bytes()
+    assert sagemaker(launch.ensure(state)).list_training_jobs()["TrainingJobSummaries"] == []
     assert told(fresh_project, "engine", "stop")["stopped"] is True
     assert told(fresh_project, "engine", "stop")["stopped"] is False

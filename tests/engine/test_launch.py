@@ -23,6 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sweeper.engine import launch
 from sweeper.errors import EngineError
 from tests.forked import start_engine
+from tests.test_interpreter import set_traps
 
 from .conftest import FAST, Clients, request, wait_for
 
@@ -57,12 +58,17 @@ def start(folder: Path) -> tuple[Clients, int]:
     return Clients(info, folder), info.pid
 
 
-def test_the_same_engine_is_found_again(folder: Path) -> None:
-    """A second call starts nothing."""
+def test_the_same_engine_is_found_again(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second call starts nothing; the first imports nothing from where the user is, and keeps the keys to itself."""
+    set_traps(tmp_path)
+    monkeypatch.chdir(tmp_path)
     assert launch.status(folder) is None
     first = launch.ensure(folder, FAST)
     assert launch.ensure(folder, FAST) == first
-    assert (folder / "engine.json").stat().st_mode & 0o777 == 0o600
+    for name, mode in (("engine.json", 0o600), ("credentials", 0o600), ("", 0o700)):
+        assert (folder / name).stat().st_mode & 0o777 == mode
+    arguments = Path(f"/proc/{first.pid}/cmdline")
+    assert not arguments.exists() or first.secret_key.encode() not in arguments.read_bytes()
 
 
 def test_an_engine_that_lives_is_known_again_without_being_asked(folder: Path) -> None:
