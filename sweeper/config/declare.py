@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from sweeper.config import checks, doubts, reasons, varying
+from sweeper.config import checks, doubts, exposed, lengths, reasons, varying
 from sweeper.config.axes import CommandLine
 from sweeper.config.check import findings
 from sweeper.config.draft import FREE, Draft
@@ -45,6 +45,9 @@ def declare(draft: Draft) -> Sweep:
     varying.keys_may_vary(draft)
     values = checks.sections(draft)
     checks.unknown_keys(draft)
+    exposed.refuse_swept(draft)
+    if all(draft.holds(section) for section in ("job", "hyperparameters", "environment")):
+        draft.note([*lengths.findings(values)])
     files = ("source_dir", "entry_script", "requirements", "inputs", "launch")
     digests = _digests(draft, values["job"]) if all(draft.holds("job", key) for key in files) else {}
     if not draft.problems:
@@ -124,6 +127,7 @@ def _freeze(
         composed={s: plain(draft.config.sweep) if s == "sweep" else read(draft.config, s)[0] for s in draft.sections},
         project=str(draft.root),
         prev=_prev(draft),
+        secrets=exposed.texts(draft, values),
         warnings=tuple(doubts.doubts(draft, values, space)),
     )
 

@@ -11,6 +11,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
+from sweeper.config import exposed
 from sweeper.config.draft import Draft
 from sweeper.config.instances import unknown_type
 from sweeper.config.problems import COMMAND_LINE, Problem, dotted, shown
@@ -18,8 +19,7 @@ from sweeper.config.reading import Word, document
 from sweeper.config.schema import SECTIONS
 from sweeper.config.sources import composed
 from sweeper.config.values import COSMETIC, hydra_keys, plain
-from sweeper.core.identity import canonical, flatten, path_of, within
-from sweeper.core.secrets import looks_secret
+from sweeper.core.identity import canonical, path_of, within
 from sweeper.core.space import Space
 from sweeper.driver.matches import NUMBER
 
@@ -46,9 +46,7 @@ def doubts(draft: Draft, values: Sections, space: Space) -> Iterator[str]:
     if what := unknown_type(values["locked"]["instance_type"]):
         yield f"locked.instance_type: {what}"
     yield from _new_mappings(draft)
-    for path, value in flatten(draft.sections["hyperparameters"], ("hyperparameters",)):
-        if value is not None and looks_secret(path[-1]):
-            yield f"{dotted(path)} looks like a secret: put it under environment, hyperparameters are shown"
+    yield from map(str, exposed.warnings(draft, values))
     yield from draft.warnings
     yield from map(str, (*_cut_numbers(draft, values), *_every_run_anew(draft), *_words(draft)))
 

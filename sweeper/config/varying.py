@@ -10,6 +10,7 @@ from typing import Any
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 
+from sweeper.config import lengths
 from sweeper.config.axes import ROUND, Axis
 from sweeper.config.check import Finding, findings
 from sweeper.config.draft import FREE, MOST_ROWS, ONE_LOCKED, Draft, apply, there_is, to_add
@@ -78,13 +79,14 @@ def values_fit(draft: Draft, locked: Mapping[str, Any]) -> None:
     follows = any(names_a_key(leaf) for _, leaf in flatten(written))
     broken = {path for section in written for path, _ in read(draft.config, section)[1]}
     for axis in draft.axes:
-        if not follows and not any(key.split(".")[0] in ("job", "environment") for key in axis.block.keys):
-            continue
+        alone = not follows and not any(key.split(".")[0] in ("job", "environment") for key in axis.block.keys)
         for row in itertools.islice(axis.block.rows, MOST_ROWS):
-            found = _row(draft, {k: v for k, v in row.items() if not draft.is_group(k)}, locked, broken)
+            values = {k: v for k, v in row.items() if not draft.is_group(k)}
+            found = [*lengths.of_row(values)] if alone else _row(draft, values, locked, broken)
             key = next(iter(row), "")
+            named = "" if key.startswith("environment.") else f"{show(row.get(key))}: "  # it may be a secret
             for path, what in found:
-                draft.wrong_at(axis, key, f"{show(row[key])}: {dotted(path)} {what}")
+                draft.wrong_at(axis, key, f"{named}{dotted(path)} {what}")
             if found:
                 break
 
@@ -94,6 +96,7 @@ def _row(draft: Draft, row: Mapping[str, Any], locked: Mapping[str, Any], broken
     config = copy.deepcopy(draft.config)
     apply(config, row)
     found: list[Finding] = []
+    values: dict[str, Any] = {}
     for section in (*FREE, "locked"):
         value, wrong = read(config, section) if section in config else ({}, [])
         known = {path for path, _ in wrong} | broken
@@ -104,7 +107,8 @@ def _row(draft: Draft, row: Mapping[str, Any], locked: Mapping[str, Any], broken
             before = dict(flatten(locked, ("locked",)))
             path = next(p for p, v in flatten(value, ("locked",)) if canonical(v) != canonical(before.get(p)))
             draft.wrong(path, f"changes with {', '.join(row)}, which is swept: {ONE_LOCKED}")
-    return found
+        values[section] = value
+    return found or [*lengths.findings(values)]
 
 
 # -- config groups as axes --------------------------------------------------------------------------------------

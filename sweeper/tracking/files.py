@@ -17,6 +17,7 @@ from sweeper.core.chain import Chain
 from sweeper.core.declared import find
 from sweeper.core.model import Objective, Sweep, Trial
 from sweeper.core.results import Results, Row, best, filling, results
+from sweeper.core.text import harmless
 from sweeper.driver.arguments import override_value
 from sweeper.whole import write_atomically
 
@@ -58,12 +59,12 @@ def to_best(sweep: str, row: Row, values: Mapping[str, Any], objective: Objectiv
     """best.yaml: the overrides that run the best trial again."""
     overrides = [f"{key}={override_value(value)}" for key, value in values.items()]
     value = row[f"metric.{objective.metric}"]
-    head = (
-        f"# The best trial of {sweep}: {objective.metric} = {value} ({objective.goal.value}).\n"
-        f"# Run it again: python -m sweeper +experiment={sweep} {' '.join(map(_shell, overrides))}\n"
-    )
+    head = [
+        f"The best trial of {sweep}: {objective.metric} = {value} ({objective.goal.value}).",
+        f"Run it again: python -m sweeper +experiment={sweep} {' '.join(map(_shell, overrides))}",
+    ]
     told = {"trial": row["trial"], "metric": {objective.metric: value}, "overrides": overrides}
-    return head + as_yaml(told)
+    return "".join(f"# {harmless(line)}\n" for line in head) + as_yaml(told)
 
 
 def as_yaml(value: Any) -> str:
@@ -72,6 +73,10 @@ def as_yaml(value: Any) -> str:
 
 
 def _shell(text: str) -> str:
+    """A word as a shell reads it, on one line and without anything that a terminal obeys."""
+    if harmless(text) != text:
+        escaped = (f"\\U{ord(c):08x}" if harmless(c) != c or c in "'\\" else c for c in text)
+        return "$'" + "".join(escaped) + "'"
     return text if re.fullmatch(r"[\w@%+=:,./-]+", text) else "'" + text.replace("'", "'\\''") + "'"
 
 
