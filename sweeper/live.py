@@ -20,6 +20,7 @@ from sweeper.core.events import PoolStatus, TrialStatus
 from sweeper.core.model import BackendKind, Goal, Sweep, Trial
 from sweeper.core.stop import MaxTrials, Until
 from sweeper.core.text import harmless
+from sweeper.core.words import span
 from sweeper.progress import event_line, timestamped
 from sweeper.tracking.table import short_names, shown
 
@@ -414,15 +415,6 @@ class View:
         if any(job.pool is PoolStatus.AVAILABLE for job in chain.debts.values()):
             return "idle"
         return "settling" if chain.debts else "closed" if chain.jobs else ""
-
-
-def span(seconds: float) -> str:
-    """A time span as a person says it."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes}:{whole % 60:02} min"
 
 
 def _widths(rows: Sequence[Sequence[str]]) -> list[int]:

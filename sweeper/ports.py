@@ -78,6 +78,10 @@ class StopRule(Protocol):
     def why(self, sweep: Sweep, chain: Chain, now: float) -> str | None:
         """The reason in words, or None to go on."""
 
+    @property
+    def meaning(self) -> str:
+        """When it ends the chain, in words."""
+
 
 class Backend(Protocol):
     """Where machines come from."""

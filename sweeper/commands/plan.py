@@ -24,7 +24,7 @@ from sweeper.core.keepalive import keep_alive_s
 from sweeper.core.model import BackendKind, EngineKind, Sweep, Trial
 from sweeper.core.request import FINGERPRINT, build, fingerprint, job_name
 from sweeper.core.secrets import MASK
-from sweeper.core.words import counted
+from sweeper.core.words import counted, span
 from sweeper.errors import ApiError
 
 MOST_TRIALS = 20
@@ -63,6 +63,7 @@ class _Plan:
         self.done = len(known) - self.skipped
         self.queued = added(sweep.trials, self.chain)
         self.left = len(sweep.trials) + len(self.queued) - len(known)
+        self.jobs = plan.jobs_left(sweep, self.chain, self.left)
 
     def _declares(self, history: TrialHistory) -> bool:
         index = history.jobs[0].intent.index if history.jobs else 0
@@ -70,6 +71,8 @@ class _Plan:
 
     def show(self, options: argparse.Namespace) -> int:
         """Print it."""
+        for warning in self.sweep.warnings:
+            complain(f"warning: {warning}")
         if options.json:
             tell(json.dumps(self.told(requests=options.requests, every=options.all)))
         elif options.requests:
@@ -154,11 +157,14 @@ class _Plan:
                 {"trial": t.id, "index": t.number, "name": t.name, "status": self.status(t)} for t in self.listed(every)
             ],
             "duplicates": list(getattr(space, "duplicates", ())),
+            "warnings": list(sweep.warnings),
+            "terms": dict(plan.terms(sweep, self.chain, self.rate)),
             "excluded": [{"rule": rule.text, "trials": n} for rule, n in getattr(space, "excluded", ())],
             "quota": self.quota(),
             "assumed": asdict(self.given),
             "price": None if self.rate is None else asdict(self.rate),
-            "estimates": [asdict(found) for found in plan.estimates(sweep, self.left, self.given, self.rate)],
+            "here": asdict(here) if (here := plan.here(sweep, self.jobs, self.given)) else None,
+            "estimates": [asdict(found) for found in plan.estimates(sweep, self.jobs, self.given, self.rate)],
             "worst_idle": asdict(plan.worst_idle(sweep, self.rate)),
         }
         return {**told, "requests": list(self.requests())} if requests else told
@@ -177,19 +183,37 @@ class _Plan:
             yield f"  ... and {more} more (--all lists them)"
         yield from (f"duplicate: {line}" for line in getattr(space, "duplicates", ()))
         yield from (f"excluded: {n} by {rule.text}" for rule, n in getattr(space, "excluded", ()))
+        yield from (f"{heading}: {words}" for heading, words in plan.terms(sweep, self.chain, self.rate))
         yield f"quota: {self.quota()}"
-        if self.left:
+        if self.jobs:
+            yield from self._here()
             yield from self._money()
+
+    def _here(self) -> Iterator[str]:
+        """What is true of the local engine, beside what SageMaker would take."""
+        given, many = self.given, counted(self.jobs, "job")
+        if found := plan.here(self.sweep, self.jobs, given):
+            each = f"{counted(given.measured, 'job')} of {span(given.train_s)} so far"
+            yield f"here: {self._most}{span(found.seconds)} for {many} ({each}); nothing is billed"
+        elif self.sweep.engine is EngineKind.LOCAL:
+            yield f"here: {self._most}{many}; how long one takes is known when the first has run; nothing is billed"
+
+    @property
+    def _most(self) -> str:
+        return "at most " if self.sweep.stop or self.sweep.prune else ""
 
     def _money(self) -> Iterator[str]:
         given = self.given
-        source = f"the mean of {given.measured} finished jobs" if given.measured else "assume.train_s"
-        yield (
-            f"estimate, assuming {given.cold_start_s:g} s for a cold start, {given.warm_start_s:g} s for a warm one "
-            f"and {given.train_s:.0f} s of training a job ({source}):"
+        source = (
+            f"the mean of {counted(given.measured, 'finished job')}" if given.measured else "assume.train_s: a guess"
         )
-        for found in plan.estimates(self.sweep, self.left, given, self.rate):
-            yield f"  {found.way}: {found.seconds / 60:.0f} min, {_dollars(found.usd)}"
+        yield (
+            f"{'estimate' if self.sweep.engine is EngineKind.AWS else 'on SageMaker it would take'}, "
+            f"assuming {given.cold_start_s:g} s for a cold start, {given.warm_start_s:g} s for a warm one "
+            f"and {span(given.train_s)} of training a job ({source}):"
+        )
+        for found in plan.estimates(self.sweep, self.jobs, given, self.rate):
+            yield f"  {found.way}: {self._most}{span(found.seconds)}, {_dollars(found.usd)}"
         instance = self.sweep.locked.get("instance_type")
         if self.rate is None:
             yield f"  the price of {instance} is unknown: set prices.usd_per_hour"

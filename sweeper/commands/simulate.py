@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from sweeper import config
 from sweeper.commands.say import complain, tell
+from sweeper.core.words import span
 from sweeper.errors import UsageError
-from sweeper.live import span
 from sweeper.runner import Runner
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from sweeper.config.sources import ExperimentSource
 from sweeper.config.values import hydra_keys, plain, prev_keys, read
 from sweeper.core.handover import why_not
 from sweeper.core.identity import path_of, within
-from sweeper.core.model import Goal, Launch, Objective
+from sweeper.core.model import EngineKind, Goal, Launch, Objective
 from sweeper.source import OURS, Folder, SourceError
 
 Sections = Mapping[str, Any]
@@ -152,6 +153,20 @@ def arguments_fit(draft: Draft, job: Sections) -> None:
     for name in dict.fromkeys(name for styles in every if isinstance(styles, Mapping) for name in styles):
         if name not in known:
             draft.wrong(("job", "arguments", name), f"is not a hyperparameter{nearest(name, known)}")
+
+
+def images_run(draft: Draft, values: Sections) -> None:
+    """The local engine runs no image: what it is to run instead has to be said, or every such trial would fail."""
+    engine, job = values["engine"], values["job"]
+    rows = [row for axis in draft.axes for row in axis.block.rows[:MOST_ROWS]]
+    launches, images = ({job[k], *(r[f"job.{k}"] for r in rows if f"job.{k}" in r)} for k in ("launch", "image_uri"))
+    if engine["kind"] != EngineKind.LOCAL.value or Launch.IMAGE.value not in launches:
+        return
+    known = engine.get("images") or {}
+    if other := next((image for image in sorted(images) if not any(fnmatchcase(image, p) for p in known)), None):
+        instead = f"engine: {{images: {{{other!r}: [COMMAND]}}}}"
+        what = f"image: the local engine runs no image: write what it is to run instead, {instead}, or take engine=aws"
+        draft.wrong(("job", "launch"), what)
 
 
 def hydra_tells(draft: Draft) -> None:

@@ -61,6 +61,8 @@ def declare(draft: Draft) -> Sweep:
     checks.hydra_tells(draft)
     if draft.holds("job", "arguments") and draft.holds("job", "launch"):
         checks.arguments_fit(draft, values["job"])
+    if not draft.problems:
+        checks.images_run(draft, values)
     refuse(draft.problems)
     return _freeze(draft, values, parts, digests, builder.optuna)
 

@@ -422,6 +422,11 @@ ENGINES: dict[str, Schema] = {
                 "maximum": 1,
                 "description": "Simulated: how much less a second on a spot machine costs.",
             },
+            "images": {
+                "type": "object",
+                "additionalProperties": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+                "description": "What is run in place of an image (launch: image): a pattern of its name and a command.",
+            },
             "hot": _flag("Start a pool's later jobs in forks of an interpreter that has imported their packages."),
             "private_opt_ml": _flag("Give each job its own /opt/ml where the kernel allows it."),
             "seed": {"type": "integer", "description": "Draws what is unknown about the service."},

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sweeper.core.chain import Chain
-from sweeper.core.costs import Rate, keeps, savings_percent
-from sweeper.core.model import BackendKind, Sweep
+from sweeper.core.costs import OVERRUN_S, Rate, keeps, savings_percent, spent
+from sweeper.core.declared import finished
+from sweeper.core.events import TrialStatus
+from sweeper.core.model import BackendKind, EngineKind, Sweep
+from sweeper.core.stop import Budget, MaxTrials
+
+_TO_THE_END = (TrialStatus.COMPLETED.value, TrialStatus.METRIC_MISSING.value)
 
 
 @dataclass(frozen=True)
@@ -33,9 +40,13 @@ class Estimate:
 
 
 def assumed(sweep: Sweep, chain: Chain) -> Assumed:
-    """The assumptions of a sweep: its finished jobs' mean training time, else what its configuration says."""
+    """The assumptions of a sweep: its finished jobs' mean training time, else what its configuration says.
+
+    A job that failed or was stopped says little about how long one trains.
+    """
     told = dict(sweep.composed.get("assume") or {})
-    measured = [j.outcome.train_seconds for j in chain.outcomes if j.outcome and j.outcome.train_seconds is not None]
+    ends = [job.outcome for job in chain.outcomes if job.outcome and job.outcome.trial_status in _TO_THE_END]
+    measured = [end.train_seconds for end in ends if end.train_seconds is not None]
     train_s = sum(measured) / len(measured) if measured else float(told.get("train_s") or 0)
     return Assumed(
         float(told.get("cold_start_s") or 0),
@@ -44,6 +55,53 @@ def assumed(sweep: Sweep, chain: Chain) -> Assumed:
         measured=len(measured),
         savings_percent=_saved(chain) or told.get("spot_savings_percent"),
     )
+
+
+def jobs_left(sweep: Sweep, chain: Chain, left: int) -> int:
+    """How many of the trials that are left will run at most: `stop.max_trials` may end the chain before."""
+    most = [rule.n for rule in sweep.stop if isinstance(rule, MaxTrials)]
+    return min([left, *(max(0, n - len(finished(sweep, chain))) for n in most)])
+
+
+def here(sweep: Sweep, left: int, given: Assumed) -> Estimate | None:
+    """On the local engine: jobs of the time that was measured, with the starts that it simulates; nothing is billed.
+
+    None on AWS, where every other estimate is meant, and while nothing is measured: a script takes what it takes.
+    """
+    if sweep.engine is not EngineKind.LOCAL or not given.measured or not left:
+        return None
+    cold, warm = (float(sweep.engine_options.get(key) or 0) for key in ("cold_start_s", "warm_start_s"))
+    later = warm if sweep.backend is BackendKind.WARM_POOL else cold
+    return Estimate("here", cold + later * (left - 1) + given.train_s * left, 0.0)
+
+
+def terms(sweep: Sweep, chain: Chain, rate: Rate | None) -> Iterator[tuple[str, str]]:
+    """What the sweep is after and what may end it or its jobs early: a heading, and words."""
+    if sweep.objective:
+        yield "objective", f"{sweep.objective.goal.value} {sweep.objective.metric}"
+    if repeat := (sweep.composed.get("sweep") or {}).get("repeat"):
+        times = repeat["times"] if isinstance(repeat, Mapping) else repeat
+        yield "repeat", f"every trial {times} times"
+    if sweep.stop:
+        yield "ends early when", "; or ".join(rule.meaning for rule in sweep.stop)
+    for budget in (rule for rule in sweep.stop if isinstance(rule, Budget)):
+        if rate is not None and sweep.max_runtime_s:
+            worst = (sweep.max_runtime_s + OVERRUN_S + keeps(sweep)) * rate.usd_per_second
+            used = spent(chain, rate)
+            yield "budget", f"{used:.2f} of {budget.usd:g} USD are spent at worst; a job may cost {worst:.2f} at worst"
+    if sweep.prune:
+        yield "prunes by", _words(sweep.prune)
+    if sweep.on_failure:
+        yield "on failure", _words(sweep.on_failure)
+
+
+def _words(section: Mapping[str, Any]) -> str:
+    """A section of the configuration on one line."""
+    return ", ".join(f"{key} {_word(value)}" for key, value in section.items() if value is not None)
+
+
+def _word(value: Any) -> str:
+    return f"({_words(value)})" if isinstance(value, Mapping) else str(value).lower() if value is True else str(value)
 
 
 def _saved(chain: Chain) -> float | None:

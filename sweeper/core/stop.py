@@ -14,7 +14,7 @@ from sweeper.core.chain import Chain, Job, metric_of
 from sweeper.core.declared import ended, finished
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import Goal
-from sweeper.core.words import counted
+from sweeper.core.words import counted, span
 
 if TYPE_CHECKING:
     from sweeper.core.model import Sweep
@@ -49,6 +49,11 @@ class Until:
     op: str
     value: float
     trials: int = 1
+
+    @property
+    def meaning(self) -> str:
+        """When it ends the chain, in words."""
+        return self.words(None)
 
     def why(self, sweep: Sweep, chain: Chain, now: float) -> str | None:
         """The trial that made the row complete, in words."""
@@ -95,6 +100,11 @@ class MaxTrials:
     name: ClassVar[str] = "max_trials"
     n: int
 
+    @property
+    def meaning(self) -> str:
+        """When it ends the chain, in words."""
+        return f"{counted(self.n, 'trial')} finished"
+
     def why(self, sweep: Sweep, chain: Chain, now: float) -> str | None:
         """Says so when the number is reached."""
         done = len(finished(sweep, chain))
@@ -107,6 +117,11 @@ class MaxSeconds:
 
     name: ClassVar[str] = "max_seconds"
     seconds: float
+
+    @property
+    def meaning(self) -> str:
+        """When it ends the chain, in words."""
+        return f"{span(self.seconds)} are over"
 
     def why(self, sweep: Sweep, chain: Chain, now: float) -> str | None:
         """Says so when the time is up."""
@@ -121,6 +136,11 @@ class Deadline:
     at: float
     text: str
 
+    @property
+    def meaning(self) -> str:
+        """When it ends the chain, in words."""
+        return f"it is {self.text}"
+
     def why(self, sweep: Sweep, chain: Chain, now: float) -> str | None:
         """Says so from then on."""
         return f"it is {self.text}" if now >= self.at else None
@@ -132,6 +152,11 @@ class MaxFailures:
 
     name: ClassVar[str] = "max_failures"
     n: float
+
+    @property
+    def meaning(self) -> str:
+        """When it ends the chain, in words."""
+        return f"{counted(int(self.n), 'trial')} failed" if self.n >= 1 else f"{self.n:.0%} of the trials failed"
 
     def why(self, sweep: Sweep, chain: Chain, now: float) -> str | None:
         """Says so when the number is reached."""
@@ -148,6 +173,11 @@ class NoImprovement:
     name: ClassVar[str] = "no_improvement"
     trials: int
     min_delta: float = 0.0
+
+    @property
+    def meaning(self) -> str:
+        """When it ends the chain, in words."""
+        return f"{counted(self.trials, 'trial')} brought nothing better"
 
     def why(self, sweep: Sweep, chain: Chain, now: float) -> str | None:
         """Says so when the last ones brought nothing."""
@@ -171,6 +201,11 @@ class Budget:
 
     name: ClassVar[str] = "budget_usd"
     usd: float
+
+    @property
+    def meaning(self) -> str:
+        """When it ends the chain, in words."""
+        return f"one more job could cost more than is left of {self.usd:g} USD"
 
     def why(self, sweep: Sweep, chain: Chain, now: float) -> str | None:
         """Says so when not even a short job fits, or when one was cut short by what was left."""
@@ -205,6 +240,11 @@ class All:
     def name(self) -> str:
         """Their names."""
         return "+".join(rule.name for rule in self.rules)
+
+    @property
+    def meaning(self) -> str:
+        """When it ends the chain, in words."""
+        return " and ".join(rule.meaning for rule in self.rules)
 
     def why(self, sweep: Sweep, chain: Chain, now: float) -> str | None:
         """Their reasons, one after another."""

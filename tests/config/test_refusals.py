@@ -395,3 +395,21 @@ def test_a_style_of_a_hyperparameter_that_is_only_swept(project: Any) -> None:
     """A hyperparameter that an axis adds has a style as well."""
     project.experiment()
     assert len(project.sweep("job.arguments={new: flags}", "+hyperparameters.new=true,false").trials) == 2
+
+
+IMAGE = ("job.launch=image", "job.source_dir=null", "job.entry_script=null")
+
+
+def test_the_local_engine_runs_no_image(project: Any) -> None:
+    """Before anything starts, with what to do: a command that stands for the image, or the service."""
+    project.experiment()
+    (told,) = project.refused(*IMAGE)
+    assert told == (
+        "command line: job.launch: image: the local engine runs no image: write what it is to run instead, "
+        "engine: {images: {'repository/train:1': [COMMAND]}}, or take engine=aws"
+    )
+    assert len(project.sweep(*IMAGE, "engine=aws").trials) == 1
+    project.experiment("engine: {images: {'*/train:1': [python, own.py]}}\n")
+    assert len(project.sweep(*IMAGE).trials) == 1
+    (told,) = project.refused("job.launch=driver,image", "job.image_uri=a:1,b/train:1")
+    assert "{images: {'a:1': [COMMAND]}}" in told
