@@ -129,14 +129,23 @@ def what_is_owed(debt: Debt, api: TrainingApi, say: Callable[[str], None]) -> Ch
 
     Raises ApiError when the service has to be asked and does not answer.
     """
+    unread: list[str] = []
+    chain = on_record(debt, unread.append)
+    for line in unread:
+        say(line)
+    if unread and debt.owed is None:
+        for found in _at_the_service(debt, api):
+            apply(chain, found.intent)
+    return chain
+
+
+def on_record(debt: Debt, say: Callable[[str], None] = lambda line: None) -> Chain:
+    """What journal and registry know of a sweep's jobs. A journal that cannot be read is told, and nothing else."""
     try:
         chain = debt.chain()
     except (JournalError, KeyError) as error:
         say(f"warning: {error}")
         chain = Chain()
-        if debt.owed is None:
-            for found in _at_the_service(debt, api):
-                apply(chain, found.intent)
     for owed in debt.owed or ():
         if owed.name not in chain.jobs:  # an older copy of the journal, or none
             apply(chain, owed.intent)

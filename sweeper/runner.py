@@ -18,7 +18,7 @@ from sweeper.core.chain import Chain, Job, apply, fold
 from sweeper.core.decide import Decide, Extend, Finish, Release, StopJob, Submit, Wait, decide, time_is_up
 from sweeper.core.declared import count, ended, find, withdrawn
 from sweeper.core.events import Closed, JobStatus, PoolStatus
-from sweeper.core.failures import Failure, is_vague
+from sweeper.core.failures import Failure, is_vague, will_fit
 from sweeper.core.identity import canonical
 from sweeper.core.keepalive import keep_alive_s
 from sweeper.core.model import BackendKind, EngineKind, Scope, Sweep
@@ -456,7 +456,7 @@ class Runner:
                 self._say_once(job.name, f"this machine's clock is wrong; waiting until it is set ({error.message})")
             case ApiErrorKind.PROPAGATION if since < PROPAGATION_S:
                 self._say_once(job.name, f"not visible to SageMaker yet, trying again: {error.message}")
-            case ApiErrorKind.LIMIT if " is 0 Instances" not in error.message:
+            case ApiErrorKind.LIMIT if will_fit(error.message):
                 self._say_once(job.name, f"waiting for quota: {error.message}")
                 self._release(tuple(j.name for j in self.chain.debts_newest_first if j.ended))
                 return max(LIMIT_FIRST_S, waited)

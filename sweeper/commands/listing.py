@@ -11,6 +11,7 @@ from typing import Any
 from sweeper.commands import sweeps
 from sweeper.commands.say import complain, tell
 from sweeper.core.results import utc
+from sweeper.core.words import counted
 from sweeper.errors import JournalError
 from sweeper.stored import StoredSweep, bytes_of, folders
 from sweeper.tracking.table import shown
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     for told in found:
         best = f"  best {told['best']}" if told["best"] else ""
-        pools = f"  {told['open_pools']} pools not seen closed" if told["open_pools"] else ""
+        pools = f"  {counted(told['open_pools'], 'pool')} not seen closed" if told["open_pools"] else ""
         done = f"{told['finished']} of {told['trials']} trials"
         tell(f"{told['sweep']}  {told['state']}  {done}  {told['changed_at']}{best}{pools}")
     if not found:

@@ -102,7 +102,8 @@ def left_open(sweep: Sweep) -> list[Unreleased]:
             if (debt.sweep, Path(debt.folder).parent, debt.account.engine) != (sweep.name, runs, sweep.engine.value):
                 continue
             try:
-                found += settle(debt, clock, complain)
+                poolless = {job.name for job in debt.owed or () if not job.keep_alive_s}
+                found += [pool for pool in settle(debt, clock, complain) if pool.name not in poolless]
             except LockHeldError:
                 continue
             except Exception as error:  # noqa: BLE001 - whatever keeps it from being asked, it may be open

@@ -52,8 +52,7 @@ def _row(failure: Failure, pattern: str) -> Row:
 PLATFORM: tuple[Row, ...] = (
     _row(Failure.CAPACITY, r"\ACapacityError\b"),
     _row(Failure.INTERNAL_ERROR, r"\AInternalServerError\b"),
-    _row(Failure.QUOTA, r"\AResourceLimitExceeded\b[\s\S]* is 0 Instances"),
-    _row(Failure.QUOTA_BUSY, r"\AResourceLimitExceeded\b"),
+    _row(Failure.QUOTA, r"\AResourceLimitExceeded\b"),
     _row(Failure.THROTTLING, r"\AThrottl(?:ing|ed)\w*\b"),
 )
 """By the word before the first colon: what the service itself says of its own trouble."""
@@ -105,7 +104,7 @@ OUT_OF_MEMORY_CODES = (137, -9)
 def classify(reason: str, tail: str = "") -> Failure:
     """The failure that a FailureReason tells of; the end of the log helps where it says too little."""
     if found := _first(PLATFORM, reason):
-        return found
+        return Failure.QUOTA_BUSY if found is Failure.QUOTA and will_fit(reason) else found
     if found := _first(CAUSES, _told(reason) or "\n".join(_lines(reason))):
         return found
     if exit_code(reason) in OUT_OF_MEMORY_CODES:
@@ -113,6 +112,18 @@ def classify(reason: str, tail: str = "") -> Failure:
     if is_vague(reason) and (found := _first(CAUSES, _told_by_log(reason, tail))):
         return found
     return _first(PREFIXES, reason) or Failure.UNKNOWN
+
+
+_LIMIT = re.compile(r"\bis (\d+) \w+, with current utilization of \d+ \w+ and a request delta of (\d+) \w+")
+
+
+def will_fit(message: str) -> bool:
+    """True when a ResourceLimitExceeded is a matter of time: it tells a limit, and the request alone is within it.
+
+    A limit of zero, a request above it, or a type that the region does not have are waited for in vain.
+    """
+    told = _LIMIT.search(message)
+    return told is not None and 0 < int(told[2]) <= int(told[1])
 
 
 def _first(rows: tuple[Row, ...], text: str) -> Failure | None:

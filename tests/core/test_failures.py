@@ -299,6 +299,12 @@ TEXTS = [
     Recorded(LIMIT.format(0, 0), Failure.QUOTA, "ResourceLimitExceeded", "github.com/zenml-io/zenml/issues/847"),
     Recorded(LIMIT.format(2, 3), Failure.QUOTA_BUSY, "ResourceLimitExceeded", EXAMPLES + "1543"),
     Recorded(
+        "ResourceLimitExceeded: The requested resource training-job/ml.t3.medium is not available in this region",
+        Failure.QUOTA,
+        "ResourceLimitExceeded: The requested resource",
+        "CreateTrainingJob by a pipeline, 2024-10-17 (SAGEMAKER_RESOURCE_LIMIT)",
+    ),
+    Recorded(
         driver(
             "botocore.exceptions.ClientError: An error occurred (ThrottlingException) when calling the "
             "CreateTrainingJob operation (reached max retries: 4): Rate exceeded"

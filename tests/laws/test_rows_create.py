@@ -196,6 +196,31 @@ def test_row_40_a_full_quota_closes_own_pools_and_waits(outside: Make) -> None:
     assert here.whole()
 
 
+def limited(limit: int, delta: int) -> str:
+    """What the service says of a quota, and of a request that wants so many instances."""
+    usage = f"is {limit} Instances, with current utilization of 0 Instances and a request delta of {delta} Instances"
+    return f"The account-level service limit 'ml.m5.large for training job usage' {usage}."
+
+
+IN_VAIN = [
+    "The requested resource training-job/ml.t3.medium is not available in this region",
+    "Some wording that nobody knows yet",
+    limited(0, 1),
+    limited(2, 4),
+]
+
+
+@pytest.mark.parametrize("text", IN_VAIN)
+def test_row_40_a_limit_that_time_does_not_change_is_an_end_at_once(outside: Make, text: str) -> None:
+    """A type that the region does not have, no quota, a request above it: told as it is, not waited for."""
+    here = outside(Trouble(CREATE, ServiceError("ResourceLimitExceeded", text), times=1e9))
+    begun = here.clock.now()
+    with pytest.raises(ApiError, match=text[:30]):
+        here.run()
+    assert (len(here.calls(CREATE)), here.failures) == (1, ["quota"])
+    assert here.clock.now() - begun < 30 and here.nothing_is_open()
+
+
 PROPAGATION = [
     "Could not assume role arn:aws:iam::123456789012:role/x. Please ensure that the role exists and allows principal "
     "'sagemaker.amazonaws.com' to assume the role.",

@@ -1,0 +1,214 @@
+"""What is or may be billing: pools as the services show them, and jobs that our records do not know closed."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from sweeper.aws.batch import training_api
+from sweeper.aws.clients import Clients, Endpoint
+from sweeper.clock import SystemClock
+from sweeper.commands.say import complain
+from sweeper.connect import engine_folder
+from sweeper.core.model import EngineKind
+from sweeper.core.outcome import fingerprint_of
+from sweeper.core.results import utc
+from sweeper.debts import on_record
+from sweeper.engine import launch
+from sweeper.errors import ApiError, ApiErrorKind
+from sweeper.ports import Description, TrainingApi
+from sweeper.registry import Account, Debt, Registry
+
+LIVE = ("InUse", "Available")
+ONE_REQUEST_S = 1.0
+"""ListTrainingJobs has a fixed quota of about two requests a second for the whole account."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """One pool that is or may be billing. `project`: the folder it was started from; None when nothing here tells."""
+
+    job: str
+    status: str
+    instance_type: str | None
+    since: str | None
+    owner: str | None
+    ours: bool
+    engine: str
+    sweep: str | None
+    project: str | None
+
+    @property
+    def idle(self) -> bool:
+        """True when no job runs on it."""
+        return self.status == "Available"
+
+
+@dataclass(frozen=True)
+class Unasked:
+    """A service that could not be asked, and the jobs that may bill there."""
+
+    account: Account
+    why: str
+    jobs: tuple[str, ...]
+
+    def __str__(self) -> str:
+        known = f": {', '.join(self.jobs)} may have an open pool" if self.jobs else ""
+        return f"{place(self.account)} could not be asked ({self.why}){known}"
+
+
+def place(account: Account) -> str:
+    """A service in words."""
+    if account.engine == EngineKind.LOCAL.value:
+        return f"the local engine of {project_of(account)}"
+    profile = f" with the profile {account.profile}" if account.profile else ""
+    return f"AWS in {account.region or 'no region'}{profile}"
+
+
+def project_of(account: Account) -> str | None:
+    """The project whose local engine this is."""
+    return str(Path(account.engine_folder).parents[1]) if account.engine_folder else None
+
+
+@dataclass
+class Books:
+    """What this user's registry knows, and the project that asks. `everywhere`: of all projects, not this one alone."""
+
+    registry: Registry
+    project: Path
+    everywhere: bool
+    named: Sequence[Account] = ()
+    """Services to ask whether we know of a debt there or not."""
+    engine: str | None = None
+    """Only services of this kind."""
+    unasked: list[Unasked] = field(default_factory=list)
+    """What could not be asked so far."""
+
+    @cached_property
+    def debts(self) -> list[Debt]:
+        """Every open debt of the user whose service there still is."""
+        return [debt for debt in self.registry if not debt.account.gone and self.engine in (None, debt.account.engine)]
+
+    @cached_property
+    def jobs(self) -> dict[str, Debt]:
+        """Every job that a debt names, and its debt. A journal that cannot be read is told when it is in question."""
+        quiet = {debt.folder for debt in self.elsewhere}
+        return {
+            name: debt
+            for debt in self.debts
+            for name in (on_record(debt) if debt.folder in quiet else on_record(debt, complain)).debts
+        }
+
+    def is_here(self, debt: Debt) -> bool:
+        """Is this a sweep of the project that asks?"""
+        return Path(debt.folder).parent == self.project / "runs"
+
+    @property
+    def in_question(self) -> list[Debt]:
+        """The debts that are asked about."""
+        return [debt for debt in self.debts if self.everywhere or self.is_here(debt)]
+
+    @property
+    def elsewhere(self) -> list[Debt]:
+        """The debts that are not."""
+        return [debt for debt in self.debts if not self.everywhere and not self.is_here(debt)]
+
+    def accounts(self) -> Iterator[Account]:
+        """The services to ask: this project's engine, those of the debts in question, and the named ones; each once."""
+        local = engine_folder(self.project)
+        own = [Account(EngineKind.LOCAL.value, "us-east-1", engine_folder=str(local))] if local.exists() else []
+        seen = set()
+        for account in [*own, *self.named, *(debt.account for debt in self.in_question)]:
+            key = (account.engine, account.region, account.profile, account.engine_folder)
+            if key not in seen and self.engine in (None, account.engine):
+                seen.add(key)
+                yield account
+
+    def live(self) -> Iterator[tuple[Account, TrainingApi, Pool, Description]]:
+        """Every pool that a service shows. One that cannot be asked hides none of the others: it is in `unasked`."""
+        for account in self.accounts():
+            try:
+                api = reach(account)
+                for description in _descriptions(api) if api else ():
+                    assert api is not None
+                    yield account, api, self.pool(account, description), description
+            except Exception as error:  # noqa: BLE001 - a profile that is gone, no credentials, no network
+                owed = tuple(name for name, debt in self.jobs.items() if debt.account == account)
+                self.unasked.append(Unasked(account, str(error), owed))
+
+    def pool(self, account: Account, description: Description) -> Pool:
+        """What a job's description tells of its pool."""
+        name, mark = str(description["TrainingJobName"]), fingerprint_of(description)
+        parts = mark.rsplit("/", 3)
+        owner, sweep = (parts[0], parts[1]) if len(parts) == 4 else (None, None)
+        since = description.get("TrainingEndTime") or description.get("CreationTime")
+        return Pool(
+            job=name,
+            status=str((description.get("WarmPoolStatus") or {}).get("Status", "")),
+            instance_type=description.get("ResourceConfig", {}).get("InstanceType"),
+            since=utc(since.timestamp()) if since else None,
+            owner=owner,
+            ours=owner in self._owners(account),
+            engine=account.engine,
+            sweep=sweep,
+            project=project_of(account) or self._project(name, sweep),
+        )
+
+    def owed(self, debt: Debt, name: str) -> Pool:
+        """What is known of a job whose pool was not seen closed, and that no service shows a pool of."""
+        home = str(Path(debt.folder).parents[1])
+        return Pool(name, "unknown", None, None, None, True, debt.account.engine, debt.sweep, home)
+
+    def strange(self, pool: Pool) -> bool:
+        """Is it of another project, or of one that nothing here tells?"""
+        return not self.everywhere and pool.project != str(self.project)
+
+    def _project(self, name: str, sweep: str | None) -> str | None:
+        """The project of a job on AWS: that of the debt that names it, or this one when it has run such a sweep."""
+        if debt := self.jobs.get(name):
+            return str(Path(debt.folder).parents[1])
+        ran_here = sweep and any((self.project / "runs").glob(f"{sweep}@*"))
+        return str(self.project) if ran_here else None
+
+    def _owners(self, account: Account) -> set[str]:
+        """Who we are, in the words that our jobs' fingerprints use."""
+        named = {debt.owner for debt in self.debts} | {os.environ.get("SWEEPER_OWNER", "")}
+        local = {getpass.getuser()} if account.engine == EngineKind.LOCAL.value else set()
+        return (named | local) - {""}
+
+
+def reach(account: Account) -> TrainingApi | None:
+    """The service; None when it is a local engine that does not run and so holds no pool that costs anything."""
+    if account.engine != EngineKind.LOCAL.value:
+        return account.api()
+    running = launch.find(Path(account.engine_folder))
+    if running is None:
+        return None
+    clients = Clients(Endpoint.local(running))
+    return training_api(lambda: clients, account.queue)
+
+
+def _descriptions(api: TrainingApi) -> Iterator[Description]:
+    """Every job with a live pool."""
+    for status in LIVE:
+        for summary in api.list_training_jobs(WarmPoolStatusEquals=status, MaxResults=100):
+            description = described(api, str(summary["TrainingJobName"]))
+            if description:
+                yield description
+
+
+def described(api: TrainingApi, name: str) -> Description | None:
+    """DescribeTrainingJob, patient with throttling; None when there is no such job. Raises ApiError."""
+    while True:
+        try:
+            return api.describe_training_job(name)
+        except ApiError as error:
+            if error.kind is ApiErrorKind.NOT_FOUND:
+                return None
+            if error.kind is not ApiErrorKind.THROTTLED:
+                raise
+            SystemClock().sleep(ONE_REQUEST_S)
