@@ -49,8 +49,8 @@ _PROPAGATION = (
 )
 # A wrong enum is answered with every value there is: of instance types eight kilobytes.
 _MANY_VALUES = re.compile(r"(enum value set: \[(?:[^,\]]*, ){5})[^\]]*\]")
-# A value that is refused is repeated in full, and of the environment all of them.
-_ECHO = re.compile(r"Value '(?:(?!' at ').)*' at '((?:environment|hyperParameters)\b[^']*)' failed", re.DOTALL)
+# A value that is refused is repeated, of the environment all of them, and cut somewhere.
+_ECHO = re.compile(r"Value '(?:(?!' at ').)*' at '(environment\b[^']*)' failed", re.DOTALL)
 _MISSING = ("Requested resource not found", "could not be found", "does not exist")
 
 

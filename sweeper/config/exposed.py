@@ -37,6 +37,9 @@ def addresses(draft: Draft, values: Sections) -> Iterator[tuple[tuple[str, ...],
     for section in _READABLE:
         for path, value in flatten(values.get(section) or {}, (section,)):
             yield from ((path, found) for found in user_info(value if isinstance(value, str) else canonical(value)))
+    for path, value in draft.written():  # the swept ones among them
+        if path[0] in _READABLE and isinstance(value, str):
+            yield from ((path, found) for found in user_info(value))
     job = values["job"]
     if job.get("source_dir") and job.get("requirements"):
         path = draft.root / job["source_dir"] / job["requirements"]

@@ -159,7 +159,7 @@ HYPERPARAMETERS: Schema = {
 
 ENVIRONMENT: Schema = {
     "type": "object",
-    "description": "Environment variables of the job. Values never enter an identity or a record, only their keys.",
+    "description": "Environment variables of the job. Their values are masked wherever sweeper writes.",
     "propertyNames": {"pattern": "^[a-zA-Z_][a-zA-Z0-9_]{0,511}$"},
     "additionalProperties": {
         "type": ["string", "number", "boolean", "null"],

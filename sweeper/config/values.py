@@ -100,7 +100,7 @@ def _walk(parent: Any, key: Any, path: KeyPath, found: list[Finding]) -> Any:
         if OmegaConf.is_interpolation(parent, key):
             return OmegaConf.to_container(value, resolve=True, throw_on_missing=True) if _is_node(value) else value
     except (OmegaConfBaseException, RecursionError) as error:
-        found.append((path, say(error, parent)))
+        found.append((path, say(error, parent, secret=path[0] == "environment")))
         return None
     if isinstance(value, DictConfig):
         return {name: _walk(value, name, (*path, str(name)), found) for name in value}
@@ -113,8 +113,8 @@ def _is_node(value: Any) -> bool:
     return isinstance(value, (DictConfig, ListConfig))
 
 
-def say(error: BaseException, parent: Any = None) -> str:
-    """What OmegaConf could not do, in words that help."""
+def say(error: BaseException, parent: Any = None, *, secret: bool = False) -> str:
+    """What OmegaConf could not do, in words that help. `secret`: in none that repeat the value."""
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     text = text.split("raised while resolving interpolation: ", 1)[-1].strip('"')
     if isinstance(error, RecursionError) or "RecursionError" in str(error) or "recursi" in text.lower():
@@ -130,7 +130,7 @@ def say(error: BaseException, parent: Any = None) -> str:
         return _not_there(unknown.group(1), parent)
     if unsupported := re.match(r"Unsupported interpolation type (\S+)", text):
         return f"there is no resolver {unsupported.group(1)!r}"
-    return text[:1].lower() + text[1:]
+    return "cannot be resolved" if secret else text[:1].lower() + text[1:]
 
 
 def _not_there(key: str, parent: Any) -> str:

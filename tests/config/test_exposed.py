@@ -85,6 +85,15 @@ def test_what_is_too_long_is_told_and_not_repeated(
     assert "s3cr3ts3cr3t" not in told
 
 
+def test_a_value_of_the_environment_that_cannot_be_resolved_is_not_repeated(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A resolver's complaint holds what it was given."""
+    monkeypatch.setenv("LONG", "s3cr3t: {")
+    project.experiment("  TOKEN: ${oc.decode:${oc.env:LONG}}\n")
+    assert project.refused() == ["experiments/x.yaml:13:3: environment.TOKEN: cannot be resolved"]
+
+
 def test_a_swept_value_that_is_too_long_is_told_with_its_place(project: Any) -> None:
     """The axis is named, and of the value only its beginning."""
     project.experiment(f"sweep: {{grid: {{hyperparameters.rank: [8, {LONG}]}}}}\n")

@@ -88,6 +88,7 @@ def test_planted_secrets_are_in_no_file_no_output_and_no_report(project: Project
     ended = project.run()
     assert ended.code == 1, ended.err
     assert [row["status"] for row in project.rows()] == ["failed", "failed", "completed"]
+    assert project.rows()[0]["message"].endswith("xxx ***")
     verbs = ("status tiny", "report tiny", "logs tiny 2", "list", "status tiny --json", "pools list")
     outputs = [project.verb(*verb.split()) for verb in verbs]
     shown = {verb: output.out + output.err for verb, output in zip(verbs, outputs, strict=True)}

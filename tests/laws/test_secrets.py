@@ -18,7 +18,7 @@ from sweeper.core.secrets import MASK
 from sweeper.core.stop import rules
 from sweeper.testing.drawn import KEY
 from sweeper.testing.twin import Script
-from tests.laws.outside import Outside, make_outside, make_sweep, scripts
+from tests.laws.outside import Outside, Trouble, invalid, make_outside, make_sweep, scripts
 
 WORDS = ("negative", "positive", "12345", "max_trials", "budget_usd", "completed", "InProgress", "planted-secret")
 ENVIRONMENTS = st.dictionaries(st.sampled_from(["TOKEN", "KIND", "MODE"]), st.sampled_from(WORDS), max_size=3)
@@ -68,6 +68,20 @@ def without_secrets(position: int) -> list[Any]:
 def test_secrets_change_nothing_that_a_sweep_does(environment: dict[str, str], position: int) -> None:
     """For every drawn history fold(stored) == live, and it is the history of the same sweep that has no secrets."""
     assert history(environment, TASKS[position], STOPS[position]) == without_secrets(position)
+
+
+def test_a_refusal_that_repeats_the_environment_is_told_without_it(tmp_path: Path) -> None:
+    """The service answers a wrong request with what was in it, cut anywhere; other words of it stay."""
+    secret = "planted-5e3c7e7-value"
+    echo = (
+        f"Value '{{TOKEN={secret}, PEM=two\nlines{secret[:4]}' at 'environment' failed to satisfy constraint: too long"
+    )
+    trouble = Trouble("CreateTrainingJob", invalid(f"2 validation errors detected: Value 'n' at 'x' failed; {echo}"))
+    here = make_outside(tmp_path, trouble, sweep=with_environment(make_sweep(1), {"TOKEN": secret}))
+    here.run()
+    told = next(job.outcome.message for job in here.chain.outcomes if job.outcome)
+    assert told.endswith("Value 'n' at 'x' failed; Value '***' at 'environment' failed to satisfy constraint: too long")
+    assert secret[:4] not in here.said
 
 
 def test_what_a_script_says_of_a_secret_is_masked_before_it_is_durable(tmp_path: Path) -> None:
