@@ -44,6 +44,8 @@ sweeper: sweeps of SageMaker training jobs on one warm pool that is always relea
   sweeper engine serve|status|stop           the local engine as a server for any boto3, SDK or AWS CLI client
   sweeper clean                              remove the engine's state and sweeps whose pools are closed; asks first
   sweeper retry NAME [--failed|--all]        open trials again; the next run takes them
+  sweeper rerun NAME [best|TRIAL]            run that trial again exactly, as its next attempt
+  sweeper pull NAME [best|TRIAL] [--to DIR]  bring the model that a trial has left, unpacked
   sweeper verify NAME                        check a sweep's journal against the service
   sweeper simulate [+experiment=NAME]        a sweep, or drawn ones, under simulated faults and crashes, by seed
   sweeper complete bash|zsh|fish             tab completion: eval "$(sweeper complete bash)"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sweeper.aws.clients import Clients, Endpoint
 from sweeper.aws.errors import mapped
@@ -48,7 +48,25 @@ def connect(sweep: Sweep, *, reading: bool = False) -> Connection:
     """
     if sweep.engine is EngineKind.LOCAL:
         return local(Path(sweep.project), sweep.engine_options, sweep.owner, reading=reading)
-    return aws(sweep)
+    return aws(sweep.engine_options, sweep.owner)
+
+
+def reconnect(folder: Path, config: Mapping[str, Any]) -> Connection:
+    """The connection of a sweep that has run, by its folder and its stored configuration. Raises UsageError.
+
+    The local engine is started when it is asked; an account must be the one that the folder is named after.
+    """
+    options, owner = dict(config.get("engine") or {}), _text(config.get("owner"))
+    _, at, where = folder.name.rpartition("@")
+    if not at:
+        return local(folder.parent.parent, options, owner, reading=True)
+    account, _, region = where.partition(".")
+    found = aws({**options, "region": region}, owner)
+    if found.scope.account != account:
+        raise UsageError(
+            f"{folder.name}: these credentials are of account {found.scope.account}; take those of {account}"
+        )
+    return found
 
 
 def local(project: Path, options: Mapping[str, object], owner: str | None, *, reading: bool = False) -> Connection:
@@ -81,9 +99,8 @@ def _identity(folder: Path) -> str:
     return path.read_text(encoding="ascii")
 
 
-def aws(sweep: Sweep) -> Connection:
+def aws(options: Mapping[str, object], owner: str | None) -> Connection:
     """A real account (or whatever AWS_ENDPOINT_URL points at), by boto3's own configuration."""
-    options = sweep.engine_options
     # boto3 itself reads AWS_DEFAULT_REGION only; the AWS CLI and every other SDK read AWS_REGION first.
     named_region = _text(options.get("region")) or os.environ.get("AWS_REGION")
     clients = Clients(Endpoint(region=named_region, profile=_text(options.get("profile"))))
@@ -93,7 +110,7 @@ def aws(sweep: Sweep) -> Connection:
     with mapped("GetCallerIdentity"):
         identity = clients.client("sts").get_caller_identity()
     caller = str(identity["Arn"])
-    named = sweep.owner or os.environ.get("SWEEPER_OWNER") or _person(caller)
+    named = owner or os.environ.get("SWEEPER_OWNER") or _person(caller)
     return Connection(Scope(EngineKind.AWS, str(identity["Account"]), region), named, lambda: clients)
 
 

@@ -172,9 +172,11 @@ class Runner:
             self._learn_secrets(job)
         self.note(opened)
         self._pass_over_masked()
-        for queued in withdrawn(self.sweep, self.chain):
+        for queued in () if self.sweep.only else withdrawn(self.sweep, self.chain):
             self.note(ev.Withdrawn(queued.trial, queued.label))
         self._take_requests()
+        if self.sweep.only and self.chain.is_finished(self.sweep.only):
+            self.note(ev.Reopened(self.sweep.only))
         self._find_unkept()
         self._tell_resume()
         if not len(self.sweep.trials):

@@ -20,7 +20,7 @@ from sweeper.core.chain import Chain, apply, fold
 from sweeper.core.costs import rate
 from sweeper.core.declared import added, undeclared
 from sweeper.core.model import BackendKind, Goal, MetricDefinition, Objective, Trial, number_of
-from sweeper.core.results import FIRST, LAST, SAVINGS, Results, Row, best, results
+from sweeper.core.results import FIRST, LAST, SAVINGS, Results, Row, best, results, value_at
 from sweeper.journal import pending, read
 from sweeper.locks import Holder, holder
 
@@ -94,15 +94,11 @@ class StoredSweep:
     @cached_property
     def config(self) -> Mapping[str, Any]:
         """The composed configuration of the newest invocation, secrets masked; empty when it cannot be read."""
-        import yaml
+        return _mapping(self.folder / "config.yaml")
 
-        # ten times as fast where PyYAML was built with libyaml
-        loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        try:
-            found = yaml.load((self.folder / "config.yaml").read_text(encoding="utf-8"), loader)
-        except (OSError, yaml.YAMLError):
-            return {}
-        return found if isinstance(found, dict) else {}
+    def config_of(self, trial: str) -> Mapping[str, Any]:
+        """The configuration that the last attempt at this trial ran with, secrets masked; empty when there is none."""
+        return _mapping(self.folder / "trials" / trial / "config.yaml")
 
     @property
     def objective(self) -> Objective | None:
@@ -148,7 +144,7 @@ class StoredSweep:
     def table(self) -> Results:
         """The rows of results.csv as they are now."""
         per = rate(self.config.get("prices"), self.config.get("locked") or {})
-        return results(self.declared, self.chain, rate=per)
+        return results(self.declared, self.chain, lambda trial, history, key: value_at(self.config, key), per)
 
     @property
     def best(self) -> Row | None:
@@ -173,6 +169,18 @@ def folders(project: Path) -> list[Path]:
 def _trial(row: Row, keys: Sequence[str]) -> Trial:
     index = int(row["index"]) - (number_of(0) if NUMBERED in row else 0)
     return Trial(index, str(row["trial"]), str(row["name"]), {k: row.get(k) for k in keys})
+
+
+def _mapping(path: Path) -> Mapping[str, Any]:
+    import yaml
+
+    # ten times as fast where PyYAML was built with libyaml
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        found = yaml.load(path.read_text(encoding="utf-8"), loader)
+    except (OSError, yaml.YAMLError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _rows(path: Path) -> list[Row]:

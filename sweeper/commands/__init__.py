@@ -13,6 +13,8 @@ MODULES = {
     "engine": "engine",
     "clean": "clean",
     "retry": "retry",
+    "rerun": "rerun",
+    "pull": "pull",
     "verify": "verify",
     "simulate": "simulate",
     "complete": "complete",

@@ -18,9 +18,9 @@ from sweeper.stored import folders
 
 COMPOSING = ("plan", "simulate")
 """Verbs that take an experiment and overrides, as a run does."""
-NAMING = ("status", "logs", "report", "stop", "skip", "add", "clean", "retry", "verify")
+NAMING = ("status", "logs", "report", "stop", "skip", "add", "clean", "retry", "rerun", "pull", "verify")
 """Verbs whose first argument is a sweep."""
-TRIALS = ("logs", "skip", "retry")
+TRIALS = ("logs", "skip", "retry", "rerun", "pull")
 """Verbs whose second argument is a trial."""
 
 EXPERIMENT = "+experiment="

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from sweeper.commands import sweeps
 from sweeper.commands.say import relative, tell
-from sweeper.core.secrets import MASK
 from sweeper.stored import StoredSweep
 from sweeper.tracking import files, html, table
 from sweeper.whole import write_atomically
@@ -34,6 +33,8 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     table.print_table(sys.stdout, sweep.table, sweep.declared.trials.keys, sweep.best, sweep.objective)
     tell(table.pool_line(sweep.chain, running=sweep.runner is not None))
+    if model := table.model_line(sweep.best, sweep.name):
+        tell(model)
     tell(f"report: {relative(sweep.folder)}/report.html")
     return 0
 
@@ -41,13 +42,8 @@ def main(arguments: Sequence[str]) -> int:
 def write(sweep: StoredSweep) -> None:
     """Write the files. Raises OSError."""
     chosen = sweep.best
-    begun = sweep.chain.trials[chosen["trial"]].last.intent.values if chosen else {}
     name = str(sweep.config.get("name") or sweep.name.partition("@")[0])
-    if chosen and MASK in str(begun):
-        # What was masked cannot be run again: the file of the run itself stays.
-        write_atomically(sweep.folder / "results.csv", files.to_csv(sweep.table))
-        write_atomically(sweep.folder / "results.jsonl", files.to_jsonl(sweep.table))
-    else:
-        files.write_all(sweep.folder, name, sweep.table, (chosen, begun) if chosen else None, sweep.objective)
+    found = files.Best(chosen, sweep.config_of(chosen["trial"])) if chosen else None
+    files.write_all(sweep.folder, name, sweep.table, found, sweep.objective)
     page = html.to_html(sweep.name, sweep.table, sweep.declared.trials.keys, sweep.chain, chosen, sweep.objective)
     write_atomically(sweep.folder / "report.html", page)

@@ -442,6 +442,8 @@ def report(sweep: Sweep, chain: Chain, folder: Path, redact: Redactor) -> None:
         tell(table.pool_line(chain))
         for line in table.ending_lines(found, chain, simulated=sweep.engine is EngineKind.LOCAL):
             tell(line)
+        if model := table.model_line(chosen, folder.name):
+            tell(model)
         tell(f"results: {relative(folder)}/results.csv")
         if idle := table.idle_line(found, chain):
             tell(idle)
@@ -462,5 +464,7 @@ def exit_code(sweep: Sweep, ending: Ending) -> int:
     if "budget_usd" in decided:
         return OVER_BUDGET
     bad = {TrialStatus.FAILED.value, TrialStatus.METRIC_MISSING.value}
-    failed = any(row["status"] in bad for row in tables.results(sweep, ending.chain).declared)
+    rows = tables.results(sweep, ending.chain).rows
+    meant = [row for row in rows if (row["trial"] == sweep.only if sweep.only else row["declared"])]
+    failed = any(row["status"] in bad for row in meant)
     return 1 if failed or FAILING_RULES.intersection(decided) else 0

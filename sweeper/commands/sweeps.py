@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.config import project
+from sweeper.core.chain import TrialHistory
 from sweeper.core.identity import canonical
 from sweeper.core.model import Trial
 from sweeper.errors import UsageError
@@ -59,6 +60,23 @@ def find_trial(sweep: StoredSweep, word: str) -> Trial:
         told = ", ".join(f"{trial.name} ({_called(trial)})" for trial in near[:NAMED])
         raise UsageError(f"{word}: {len(near)} trials of {sweep.name}: {told}{more}")
     raise UsageError(f"{word}: {sweep.name} has no such trial{_hint(word, [t.name for t in trials])}")
+
+
+BEST = "best"
+
+
+def chosen(sweep: StoredSweep, word: str) -> TrialHistory:
+    """The trial that `best` or a word means, once it has a job. Raises UsageError."""
+    if word == BEST:
+        if sweep.best is None:
+            why = "no trial has completed" if sweep.objective else "it has no objective; name a trial"
+            raise UsageError(f"{sweep.name} has no best trial: {why}")
+        return sweep.chain.trials[sweep.best["trial"]]
+    trial = find_trial(sweep, word)
+    history = sweep.chain.trials.get(trial.id)
+    if history is None or not history.jobs:
+        raise UsageError(f"{trial.name} of {sweep.name}: no job has begun yet")
+    return history
 
 
 def _called(trial: Trial) -> str:

@@ -91,7 +91,6 @@ def _freeze(
 
     space = _space(draft, parts, compositions.groups, leaves)
     trials, search = _optuna(draft, values, settings, leaves({})) if settings else (None, None)
-    engine = values["engine"]
 
     def make(added: Mapping[str, Any], index: int) -> Trial:
         if wrong := next((key for key in added if key.split(".")[0] not in reasons.MAY_CHANGE or "." not in key), ""):
@@ -102,36 +101,46 @@ def _freeze(
         return Trial(index, text_of(base.rest + base.weigh(keys, added)), name, dict(added))
 
     return Sweep(
-        name=values["name"],
-        locked=values["locked"],
-        locked_digest=digest(values["locked"]),
+        **of_values(values),
         digest=digest([plain(draft.config), digests["source",]]),
         source_digest=digests["source",],
         trials=trials or space,
         search=search,
         resolve=Resolve(compositions),
         make=make,
-        engine=EngineKind(engine["kind"]),
-        backend=BackendKind(values["backend"]["kind"]),
-        backend_options={k: v for k, v in values["backend"].items() if k != "kind"},
-        engine_options=engine,
-        engine_settings=EngineSettings(**{f.name: engine[f.name] for f in fields(EngineSettings) if f.name in engine}),
-        owner=values["owner"],
-        metrics=tuple(MetricDefinition(m["name"], m["regex"]) for m in values["job"]["metrics"]),
-        objective=checks.objective_of(values),
-        stop=stop.rules(values["stop"]),
-        on_until=values["stop"]["on_until"],
-        prune={k: v for k, v in values["prune"].items() if v},
-        rate=costs.rate(values["prices"], values["locked"], EngineKind(engine["kind"])),
-        max_runtime_s=values["job"]["max_runtime_s"],
-        pool=PoolSettings(**values["pool"]),
-        on_failure={k: v for k, v in values["on_failure"].items() if v is not None},
         composed={s: plain(draft.config.sweep) if s == "sweep" else read(draft.config, s)[0] for s in draft.sections},
         project=str(draft.root),
         prev=_prev(draft),
         secrets=exposed.texts(draft, values),
         warnings=tuple(doubts.doubts(draft, values, space)),
     )
+
+
+def of_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a Sweep has from its resolved configuration alone, by field; a stored configuration gives the same."""
+    engine = values["engine"]
+    return {
+        "name": values["name"],
+        "locked": values["locked"],
+        "locked_digest": digest(values["locked"]),
+        "engine": EngineKind(engine["kind"]),
+        "backend": BackendKind(values["backend"]["kind"]),
+        "backend_options": {k: v for k, v in values["backend"].items() if k != "kind"},
+        "engine_options": engine,
+        "engine_settings": EngineSettings(
+            **{f.name: engine[f.name] for f in fields(EngineSettings) if f.name in engine}
+        ),
+        "owner": values["owner"],
+        "metrics": tuple(MetricDefinition(m["name"], m["regex"]) for m in values["job"]["metrics"]),
+        "objective": checks.objective_of(values),
+        "stop": stop.rules(values["stop"]),
+        "on_until": values["stop"]["on_until"],
+        "prune": {k: v for k, v in values["prune"].items() if v},
+        "rate": costs.rate(values["prices"], values["locked"], EngineKind(engine["kind"])),
+        "max_runtime_s": values["job"]["max_runtime_s"],
+        "pool": PoolSettings(**values["pool"]),
+        "on_failure": {k: v for k, v in values["on_failure"].items() if v is not None},
+    }
 
 
 def _space(draft: Draft, parts: Sequence[Part], groups: frozenset[str], leaves: Bases) -> Space:

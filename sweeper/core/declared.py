@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 def find(sweep: Sweep, chain: Chain, id: str, index: int) -> Trial | None:  # noqa: A002 - the protocol's word
     """The trial with this identity, declared or added."""
     found = sweep.trials.find(id, index)
-    if found or id not in chain.added:
-        return found
-    return next((trial for trial in added(sweep.trials, chain) if trial.id == id), None)
+    if not found and id in chain.added:
+        return next((trial for trial in added(sweep.trials, chain) if trial.id == id), None)
+    if not found and id and id == sweep.only:  # it is run again as it was, declared or not
+        intent = chain.trials[id].last.intent
+        return Trial(intent.index, id, intent.label, intent.values)
+    return found
 
 
 def added(trials: Trials, chain: Chain) -> list[Trial]:

@@ -187,6 +187,8 @@ class Sweep:
     """Texts outside of `environment` that are secrets all the same: users and passwords in URLs."""
     warnings: tuple[str, ...] = ()
     """What is allowed but worth a word before anything is sent."""
+    only: str = ""
+    """The one trial that is run again; empty: everything that is declared."""
     resolved: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     """What result files have asked `resolve` for so far, by trial."""
     project: str = "."

@@ -60,6 +60,8 @@ def remedy(sweep: Sweep, chain: Chain) -> tuple[Job, Remedy] | None:
     history = chain.trials[job.intent.trial]
     if history.last is not job or history.skipped or job.intent.attempt >= MOST_ATTEMPTS:
         return None
+    if sweep.only not in ("", history.id):
+        return None
     action = action_for(sweep.on_failure, job.outcome.failure)
     if not isinstance(action, Mapping):
         return None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sweeper.core.chain import Chain
-from sweeper.core.declared import added
+from sweeper.core.declared import added, find
 from sweeper.core.model import Trial, Trials
 
 if TYPE_CHECKING:
@@ -72,6 +72,23 @@ class WithAdded:
         return Proposal(queued[0], last=len(queued) == 1)
 
 
+class Only:
+    """One trial, until it has finished."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self._sweep = sweep
+
+    def propose(self, chain: Chain) -> Proposal | None:
+        """The trial, unless it is done or at work."""
+        pending = {job.intent.trial for job in chain.unfinished.values()}
+        trial = find(self._sweep, chain, self._sweep.only, 0)
+        if trial is None or trial.id in pending or chain.is_finished(trial.id):
+            return None
+        return Proposal(trial, last=True)
+
+
 def search_for(sweep: Sweep, chain: Chain | None = None) -> Search:
     """The search that a sweep declares; `chain` is what has happened before."""
+    if sweep.only:
+        return Only(sweep)
     return WithAdded(sweep.search(chain or Chain()) if sweep.search else InOrder(sweep.trials), sweep.trials)

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,11 @@ import yaml
 
 from sweeper.core.chain import Chain
 from sweeper.core.declared import find
-from sweeper.core.model import Objective, Sweep, Trial
+from sweeper.core.identity import flatten
+from sweeper.core.model import Objective, Sweep
+from sweeper.core.remedies import config_of
 from sweeper.core.results import Results, Row, best, filling, results
+from sweeper.core.secrets import MASK, masked
 from sweeper.core.text import harmless
 from sweeper.driver.arguments import override_value
 from sweeper.whole import write_atomically
@@ -55,16 +59,39 @@ def as_json(table: Results, row: Row) -> Row:
     return {k: None if isinstance(v, float) and not isfinite(v) else v for k, v in found.items()}
 
 
-def to_best(sweep: str, row: Row, values: Mapping[str, Any], objective: Objective) -> str:
-    """best.yaml: the overrides that run the best trial again."""
-    overrides = [f"{key}={override_value(value)}" for key, value in values.items()]
-    value = row[f"metric.{objective.metric}"]
+@dataclass(frozen=True)
+class Best:
+    """The best row, and the configuration that its trial ran with."""
+
+    row: Row
+    config: Mapping[str, Any]
+
+    @property
+    def overrides(self) -> list[str]:
+        """What makes its experiment this one trial, whatever it sweeps: locked section, image and hyperparameters."""
+        chosen = {s: self.config.get(s) or {} for s in ("locked", "hyperparameters", "dependencies")}
+        image = (self.config.get("job") or {}).get("image_uri")
+        found = [*flatten(chosen), *([(("job", "image_uri"), image)] if image else [])]
+        told = [(path, value) for path, value in found if value not in (None, {}) and MASK not in str(value)]
+        return ["~sweep", *(f"{_set(path)}={override_value(value)}" for path, value in told)]
+
+
+def _set(path: tuple[str, ...]) -> str:
+    """A key, set whether it is there or not; one whose name has dots itself is never added."""
+    return ("" if any("." in part for part in path) else "++") + ".".join(path)
+
+
+def to_best(sweep: str, folder: str, best: Best, objective: Objective) -> str:
+    """best.yaml: what the best trial is, and what runs it again. `sweep` is the experiment, `folder` below runs/."""
+    row, value, words = best.row, best.row[f"metric.{objective.metric}"], best.overrides
     head = [
         f"The best trial of {sweep}: {objective.metric} = {value} ({objective.goal.value}).",
-        f"Run it again: python -m sweeper +experiment={sweep} {' '.join(map(_shell, overrides))}",
+        f"Run it again exactly: sweeper rerun {folder} best",
+        f"Alone, whatever its experiment sweeps: python -m sweeper +experiment={sweep} {' '.join(map(_shell, words))}",
     ]
-    told = {"trial": row["trial"], "metric": {objective.metric: value}, "overrides": overrides}
-    return "".join(f"# {harmless(line)}\n" for line in head) + as_yaml(told)
+    told = {"trial": row["trial"], "name": row["name"], "metric": {objective.metric: value}, "model": row["model"]}
+    values = {"hyperparameters": best.config.get("hyperparameters") or {}, "overrides": words}
+    return "".join(f"# {harmless(line)}\n" for line in head) + as_yaml({**told, **values})
 
 
 def as_yaml(value: Any) -> str:
@@ -84,29 +111,26 @@ def write_results(sweep: Sweep, chain: Chain, folder: Path, redact: Callable[[st
     """Write the result files of a sweep as it stands; returns the table and its best row. Raises OSError."""
     table = results(sweep, chain, filling(sweep, redact), sweep.rate)
     chosen = best(table, sweep.objective)
-    trial = find(sweep, chain, chosen["trial"], chosen["index"]) if chosen else None
-    found = (chosen, {**trial.values, **_patches(chain, trial)}) if chosen and trial else None
+    found = _best(sweep, chain, chosen, redact) if chosen else None
     write_all(folder, sweep.name, table, found, sweep.objective)
     return table, chosen
 
 
-def _patches(chain: Chain, trial: Trial) -> Mapping[str, Any]:
-    """What remedies had changed about the attempt that counts."""
-    history = chain.trials.get(trial.id)
-    return history.last.intent.patches if history and history.jobs else {}
+def _best(sweep: Sweep, chain: Chain, row: Row, redact: Callable[[str], str]) -> Best | None:
+    intent = chain.trials[row["trial"]].result.intent
+    trial = find(sweep, chain, intent.trial, intent.index)
+    if trial is None:
+        return None
+    decides = {**trial.values, **intent.patches}
+    config = masked(config_of(sweep, trial, intent.patches, intent.taken), redact, decides)
+    return Best(row, config)
 
 
-def write_all(
-    folder: Path,
-    sweep: str,
-    table: Results,
-    found: tuple[Row, Mapping[str, Any]] | None,
-    objective: Objective | None,
-) -> None:
+def write_all(folder: Path, sweep: str, table: Results, found: Best | None, objective: Objective | None) -> None:
     """Write results.csv, results.jsonl and best.yaml (which is removed when there is no best trial)."""
     write_atomically(folder / "results.csv", to_csv(table))
     write_atomically(folder / "results.jsonl", to_jsonl(table))
     if found and objective:
-        write_atomically(folder / "best.yaml", to_best(sweep, *found, objective))
+        write_atomically(folder / "best.yaml", to_best(sweep, folder.name, found, objective))
     else:
         (folder / "best.yaml").unlink(missing_ok=True)

@@ -167,6 +167,13 @@ def ending_lines(table: Results, chain: Chain, *, simulated: bool) -> Iterator[s
         yield f"usd is simulated: {sum(costs):.4f} for these seconds on SageMaker at the prices of `prices`"
 
 
+def model_line(chosen: Row | None, sweep: str) -> str:
+    """Where the model of the best trial is, and how to get it; empty when there is none."""
+    if chosen is None or not chosen.get("model"):
+        return ""
+    return f"model of {chosen['name']}: {chosen['model']} (sweeper pull {sweep} best)"
+
+
 def idle_line(table: Results, chain: Chain) -> str:
     """That a rule ended this invocation before it had trained anything; empty when it was not so."""
     left = sum(row["status"] in _TO_RUN for row in table.declared)

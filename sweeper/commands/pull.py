@@ -1,0 +1,83 @@
+"""`sweeper pull`: brings the model that a trial has left from S3, and unpacks it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from sweeper.aws.artifacts import fetch
+from sweeper.commands import sweeps
+from sweeper.commands.say import relative, tell
+from sweeper.commands.sizes import human
+from sweeper.connect import reconnect
+from sweeper.core.chain import Job
+from sweeper.core.words import counted
+from sweeper.errors import ApiError, ApiErrorKind, UsageError
+from sweeper.stored import StoredSweep, bytes_of
+
+MODELS = "models"
+MARK = ".sweeper-model.json"
+"""Tells which job a folder's content is of."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Bring it, or say that it is there; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="sweeper pull",
+        description="Download the model.tar.gz of a trial and unpack it. What is there already is not brought again.",
+    )
+    parser.add_argument("name", help="a folder of runs/, or its beginning")
+    parser.add_argument("trial", nargs="?", default=sweeps.BEST, help="best (default), or its number, id or name")
+    parser.add_argument("--to", type=Path, metavar="DIR", help=f"default: runs/NAME/{MODELS}/JOB")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    options = parser.parse_args(arguments)
+    sweep = sweeps.find(options.name)
+    job = sweeps.chosen(sweep, options.trial).result
+    model = job.outcome.model if job.outcome else ""
+    if not model:
+        raise UsageError(f"{job.intent.label} of {sweep.name} has left no model")
+    folder = (options.to or sweep.folder / MODELS / job.name).absolute()
+    there = _holds(folder, job)
+    if not there:
+        _bring(sweep, job, model, folder)
+    files = sorted(_files(folder))
+    if options.json:
+        of = {"sweep": sweep.name, "trial": job.intent.trial, "job_name": job.name, "model": model}
+        tell(json.dumps({**of, "folder": str(folder), "files": files, "pulled": not there}))
+        return 0
+    size = f"{counted(len(files), 'file')}, {human(bytes_of(folder) - (folder / MARK).stat().st_size)}"
+    tell(f"model of {job.intent.label} ({job.name}){' is there already' if there else ''}: {relative(folder)}: {size}")
+    return 0
+
+
+def _holds(folder: Path, job: Job) -> bool:
+    """Is this job's model in this folder already? Raises UsageError when something else is."""
+    try:
+        told: Any = json.loads((folder / MARK).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        told = None
+    if isinstance(told, dict) and told.get("job_name") == job.name:
+        return True
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        of = f"holds the model of {told.get('job_name')}" if isinstance(told, dict) else "is not empty"
+        raise UsageError(f"{folder} {of}: nothing was brought; give another folder with --to")
+    return False
+
+
+def _bring(sweep: StoredSweep, job: Job, model: str, folder: Path) -> None:
+    clients = reconnect(sweep.folder.absolute(), sweep.config).clients()
+    try:
+        told = {"sweep": sweep.name, "trial": job.intent.trial, "job_name": job.name, "model": model}
+        fetch(clients, model, folder, MARK, json.dumps(told))
+    except ApiError as error:
+        if error.kind is not ApiErrorKind.NOT_FOUND:
+            raise
+        raise UsageError(f"{model} is not there any more: it was removed, or the engine's state was") from error
+
+
+def _files(folder: Path) -> Iterator[str]:
+    found = (path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir())
+    return (str(path) for path in found if str(path) != MARK)

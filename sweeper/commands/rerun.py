@@ -1,0 +1,114 @@
+"""`sweeper rerun`: runs a trial again exactly as it ran, as its next attempt; every other row of its sweep stays.
+
+Nothing is composed anew. What the trial ran with is in its folder, and what must not be written down (the environment)
+or was uploaded for it (source, data) is asked of the service.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sweeper.aws.batch import training_api
+from sweeper.commands import sweeps
+from sweeper.commands.run import Session, run
+from sweeper.config.declare import of_values
+from sweeper.connect import reconnect
+from sweeper.core.chain import Job
+from sweeper.core.model import Launch, Sweep
+from sweeper.core.request import CHANNEL, FINGERPRINT, Staged
+from sweeper.core.secrets import MASK
+from sweeper.core.stop import Budget
+from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, UsageError
+from sweeper.ports import Description
+from sweeper.runner import World
+from sweeper.stored import StoredSweep
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the trial again; returns its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="sweeper rerun",
+        description="Run a trial again exactly as it ran: the same hyperparameters, locked section, image, source and "
+        "data, also those of an experiment file or a command line that is another one today. It is the trial's next "
+        "attempt; no other trial runs, no stop rule but the budget counts, and every row of the sweep stays.",
+    )
+    parser.add_argument("name", help="a folder of runs/, or its beginning")
+    parser.add_argument("trial", nargs="?", default=sweeps.BEST, help="best (default), or its number, id or name")
+    options = parser.parse_args(arguments)
+    stored = sweeps.find(options.name)
+    job = sweeps.chosen(stored, options.trial).result
+    if stored.runner:
+        instead = f"sweeper retry {stored.name} --trial {job.intent.trial}"
+        raise LockHeldError(f"{stored.name} runs now ({stored.runner}); have it take the trial again: {instead}")
+    if stored.chain.debts or stored.chain.unfinished or not job.ended:
+        raise UsageError(f"{stored.name} was cut short: run it to its end before one trial of it is run again")
+    was = _described(stored, job)
+    return run(as_it_was(stored, job, was), _session(staged(job, was)))
+
+
+def _described(stored: StoredSweep, job: Job) -> Description:
+    """The job as the service has it. Raises UsageError when it is gone."""
+    clients, queue = reconnect(stored.folder.absolute(), stored.config).clients, stored.config["backend"].get("queue")
+    try:
+        return training_api(clients, str(queue) if queue else None).describe_training_job(job.name)
+    except ApiError as error:
+        if error.kind is not ApiErrorKind.NOT_FOUND:
+            raise
+        gone = f"{job.name} is gone from the service, and with it the environment and the source that it ran with"
+        raise UsageError(f"{stored.name}: {gone}; run the experiment again") from error
+
+
+def as_it_was(stored: StoredSweep, job: Job, was: Description) -> Sweep:
+    """The sweep of this one trial: everything as it is stored, the environment as the service has it."""
+    environment = {k: v for k, v in (was.get("Environment") or {}).items() if k != FINGERPRINT}
+    config = _unmasked(stored, job, was, environment)
+    values = {**stored.config, **{section: config[section] for section in ("locked", "job")}}
+    found = of_values(values)
+    opened = stored.chain.opened
+    assert opened is not None  # there is a job
+    return Sweep(
+        **{**found, "stop": tuple(rule for rule in found["stop"] if isinstance(rule, Budget)), "prune": {}},
+        digest=opened.digest,
+        source_digest=opened.source_digest,
+        trials=stored.declared.trials,
+        resolve=lambda trial, taken=None: config if trial.id == job.intent.trial else stored.config_of(trial.id),
+        composed={**stored.config, "environment": environment},
+        project=str(stored.folder.parent.parent),
+        only=job.intent.trial,
+    )
+
+
+def _unmasked(stored: StoredSweep, job: Job, was: Description, environment: Mapping[str, str]) -> Mapping[str, Any]:
+    """The configuration of the trial. A hyperparameter that was masked is as the service has it. Raises UsageError."""
+    config = stored.config_of(job.intent.trial)
+    if not config:
+        raise UsageError(f"{stored.name}: trials/{job.intent.trial}/config.yaml is gone; run the experiment again")
+    given = was.get("HyperParameters") or {}
+    as_json = config["job"]["launch"] == Launch.TOOLKIT.value
+    hyperparameters = {
+        key: (json.loads(given[key]) if as_json else given[key]) if MASK in str(value) and key in given else value
+        for key, value in config["hyperparameters"].items()
+    }
+    of_job = {**config["job"], "image_uri": was["AlgorithmSpecification"]["TrainingImage"]}
+    return {**config, "job": of_job, "hyperparameters": hyperparameters, "environment": environment}
+
+
+def staged(job: Job, was: Description) -> Staged:
+    """Where the code and data of the job lie, and where its model went."""
+    channels = {c["ChannelName"]: c["DataSource"]["S3DataSource"]["S3Uri"] for c in was.get("InputDataConfig") or []}
+    source = channels.pop(CHANNEL, job.intent.source).rstrip("/")
+    return Staged(source, channels, was["OutputDataConfig"]["S3OutputPath"])
+
+
+def _session(where: Staged) -> type[Session]:
+    class Again(Session):
+        """An invocation that stages nothing: what the trial read is where it was."""
+
+        def world(self) -> World:
+            return replace(super().world(), stage=lambda config: where)
+
+    return Again
