@@ -15,7 +15,7 @@ from sweeper.aws.clients import Clients, Endpoint
 from sweeper.aws.errors import mapped
 from sweeper.core.model import EngineKind, EngineSettings, Scope, Sweep
 from sweeper.errors import UsageError
-from sweeper.registry import LocalEngine
+from sweeper.registry import LocalEngine, state_of
 from sweeper.whole import write_atomically
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ class Connection:
     owner: str
     clients: Callable[[], Clients]
     """The clients; the local engine is started by the first call, and again when it was killed."""
-    service: str = ""
-    """Which state of the local engine answers: another one when its folder was removed. Empty for AWS."""
+    service: Callable[[], str] = lambda: ""
+    """Which state of the local engine answers now: another one when its folder was removed. Empty for AWS."""
 
 
 def connect(sweep: Sweep, *, reading: bool = False) -> Connection:
@@ -79,7 +79,12 @@ def local(project: Path, options: Mapping[str, object], owner: str | None, *, re
     named = owner or os.environ.get("SWEEPER_OWNER") or _user()
     scope = Scope(EngineKind.LOCAL, LOCAL_ACCOUNT, LOCAL_REGION)
     engine = LocalEngine(engine_folder(project), theirs)
-    return Connection(scope, named, engine, "" if reading else _identity(engine_folder(project)))
+    if reading:
+        return Connection(scope, named, engine)
+    for made in (engine_folder(project).parent, engine_folder(project)):
+        with suppress(OSError):
+            made.chmod(0o700)  # an earlier version has made them for everybody
+    return Connection(scope, named, engine, lambda: _identity(engine_folder(project)))
 
 
 def _user() -> str:
@@ -90,13 +95,10 @@ def _user() -> str:
 
 def _identity(folder: Path) -> str:
     """The name of an engine folder's state, given to it once."""
-    path = folder / "identity"
-    for made in (folder.parent, folder):
-        with suppress(OSError):
-            made.chmod(0o700)  # an earlier version has made them for everybody
-    if not path.exists():
-        write_atomically(path, uuid.uuid4().hex)
-    return path.read_text(encoding="ascii")
+    if named := state_of(folder):
+        return named
+    write_atomically(folder / "identity", uuid.uuid4().hex)
+    return state_of(folder)
 
 
 def aws(options: Mapping[str, object], owner: str | None) -> Connection:

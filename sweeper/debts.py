@@ -116,7 +116,8 @@ def close_debt(
         chain = what_is_owed(debt, api, say) if api else Chain()
     if api is not None:
         region = debt.account.region if debt.account.engine == EngineKind.AWS.value else ""
-        closer = Closer(api, debt.settings, clock, say, impatient, region, turn)
+        state = chain.opened.service if chain.opened else ""
+        closer = Closer(api, debt.settings, clock, say, impatient, region, turn, lambda: debt.account.lost(state))
         if unreleased := closer.close_all(chain, running=running):
             return unreleased
     with turn():
@@ -182,6 +183,7 @@ class Closer:
     region: str = ""
     turn: Callable[[], AbstractContextManager[None]] = nullcontext
     """What each round happens under."""
+    gone: Callable[[], bool] = lambda: False
 
     def close_all(self, chain: Chain, *, running: Running) -> list[Unreleased]:
         """Close every job that may hold a pool, newest first; returns those that could not be closed."""
@@ -203,6 +205,7 @@ class Closer:
             region=self.region,
             running=running,
             turn=self.turn,
+            gone=self.gone,
         )
         return releaser.close_all(chain.debts_newest_first)
 

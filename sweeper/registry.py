@@ -33,6 +33,13 @@ def state_folder() -> Path:
     return Path(base) / "sweeper"
 
 
+def state_of(engine_folder: Path) -> str:
+    """The name of a local engine's state; empty when there is none, or it has none yet."""
+    with suppress(OSError):
+        return (engine_folder / "identity").read_text(encoding="ascii")
+    return ""
+
+
 @dataclass
 class LocalEngine:
     """The clients of a local engine. Every call makes sure that it is this folder's engine that answers.
@@ -86,6 +93,10 @@ class Account:
     def gone(self) -> bool:
         """True when the local engine's state was removed: with it every job and pool it had."""
         return self.engine == EngineKind.LOCAL.value and not Path(self.engine_folder).exists()
+
+    def lost(self, state: str) -> bool:
+        """True when this state of the local engine was removed; what answers there now is another one."""
+        return self.engine == EngineKind.LOCAL.value and bool(state) and state_of(Path(self.engine_folder)) != state
 
 
 @dataclass(frozen=True)

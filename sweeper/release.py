@@ -86,6 +86,8 @@ class Releaser:
     """Since when a job has not been seen by whoever looked at it before, by the monotonic clock."""
     arriving_s: Callable[[str], float] | None = None
     """For how many more seconds a Create of this name may still reach the service; None: for a request's whole life."""
+    gone: Callable[[], bool] = lambda: False
+    """Whether the state of the local engine was removed, and with it every job and pool that it had."""
     running: Running = Running.STOP
     turn: Callable[[], AbstractContextManager[None]] = nullcontext
     """What each round happens under: the lock, for who is not the runner and gives way to one that comes back."""
@@ -228,7 +230,10 @@ class Closing:
             self._denied_since = None  # two separate troubles are two
         if error.kind is ApiErrorKind.NOT_FOUND:
             self._silent_since = None
-            self._not_found()
+            if self.r.gone():
+                self._closed(Closed.ENGINE_GONE)
+            else:
+                self._not_found()
             return
         self._silent_since = self._now if self._silent_since is None else self._silent_since
         silent = self._now - self._silent_since  # a job may run, or wait in a queue, for long before it falls silent

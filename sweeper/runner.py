@@ -107,8 +107,10 @@ class World:
     kept: Callable[[Job], bool] = lambda job: True
     """Is the log of this ended job stored?"""
     versions: Mapping[str, str] = field(default_factory=dict)
-    service: str = ""
-    """Which engine state answers; empty for AWS, which is never another one."""
+    service: Callable[[], str] = lambda: ""
+    """Which engine state answers now; empty for AWS, which is never another one."""
+    renew: Callable[[], None] = lambda: None
+    """Called when another state answers: what jobs need there is to be put there again."""
     redact: Redactor = field(default_factory=Redactor)
     """Masks the environments of the jobs in what is told; it learns them here, as they are resolved."""
     requests: Callable[[], Sequence[Asked]] = lambda: ()
@@ -135,6 +137,8 @@ class Runner:
         self._buffer: list[ev.Event] = []
         self._since: dict[tuple[str, str], float] = {}
         self._closing = self._gave_up = False
+        self._state = world.service()
+        """Which engine state this invocation works with."""
         self._begun = world.clock.monotonic()
         self._unanswered: dict[str, float] = {}
         """When a Create of this name was last sent that got no answer; of those that this invocation intended."""
@@ -153,7 +157,7 @@ class Runner:
             scope=self.scope.folder(self.sweep.name),
             owner=self.owner,
             versions=self.world.versions,
-            service=self.world.service,
+            service=self._state,
             at=self.world.clock.now(),
         )
         try:
@@ -189,6 +193,7 @@ class Runner:
             self._take_signal()
             self._take_requests()
             self._keep_lease()
+            self._keep_state()
             decision = self.decide(
                 self.sweep, self.search, self.chain, self.world.clock.now(), self.world.backend.capacity
             )
@@ -222,11 +227,30 @@ class Runner:
             for line in found.lines():
                 self.world.progress.say(line)
 
+    def _keep_state(self) -> None:
+        """Somebody may remove the local engine's state under a running sweep: the chain goes on with another one."""
+        if (state := self.world.service()) == self._state:
+            return
+        self._state = state
+        self._service_gone()
+        assert self.chain.opened is not None
+        if not self.chain.stopping:  # which another beginning would forget
+            self.note(replace(self.chain.opened, service=state))
+            self.world.renew()
+
     def _service_gone(self) -> None:
         """The local engine's state was removed, and with it every job and pool it had."""
         for job in self.chain.debts_newest_first:
-            self.world.progress.say(f"{job.name} is gone with the local engine's state")
-            self.note(ev.PoolClosed(job.name, Closed.ENGINE_GONE.value))
+            if not self._is_there(job):
+                self.world.progress.say(f"{job.name} is gone with the local engine's state")
+                self.note(ev.PoolClosed(job.name, Closed.ENGINE_GONE.value))
+
+    def _is_there(self, job: Job) -> bool:
+        """Whether the new state has it: it may have been created there before the old one was missed."""
+        try:
+            return fingerprint_of(self.world.api.describe_training_job(job.name)) == job.intent.fingerprint
+        except ApiError:
+            return False
 
     def _give_up(self) -> str:
         """One pool could not be closed: the others are, and no job is left to run that nobody would look after."""
@@ -716,6 +740,7 @@ class Runner:
             impatient=self._impatient,
             silent_since=lambda name: self._since.get((name, "unseen")),
             arriving_s=self._arriving_s,
+            gone=lambda: self.world.service() != self._state,
         )
         for failed in releaser.close_all([self.chain.jobs[name] for name in names]):
             self.unreleased[failed.name] = failed

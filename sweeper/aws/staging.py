@@ -73,6 +73,11 @@ class Staging:
             self._done[key] = self._stage(job, versions)
         return self._done[key]
 
+    def forget(self) -> None:
+        """Whatever was put there is not there any more."""
+        self._done.clear()
+        self._buckets.clear()
+
     def _stage(self, job: Mapping[str, Any], versions: Mapping[str, str | None]) -> Staged:
         output = (job.get("output_path") or self._default_output()).rstrip("/")
         bucket, prefix = _split(output)

@@ -57,6 +57,7 @@ from sweeper.whole import write_atomically
 if TYPE_CHECKING:
     from sweeper.aws.lease import Lease
     from sweeper.aws.reader import LogReader
+    from sweeper.aws.staging import Staging
     from sweeper.core.watch import Readings
     from sweeper.driver.matches import Metrics
 
@@ -362,7 +363,6 @@ class Session:
     def world(self) -> World:
         """What the runner touches."""
         from sweeper.aws.batch import training_api
-        from sweeper.aws.staging import Staging
 
         connection, sweep = self.connection, self.sweep
         return World(
@@ -371,7 +371,7 @@ class Session:
             clock=self.clock,
             backend=backend_of(sweep),
             progress=self.progress,
-            stage=Staging(connection.clients, connection.scope, sweep.name, Path(sweep.project)),
+            stage=self._staging,
             arm=self.arm,
             lease_held=self._lease.beat if self._lease else lambda: True,
             caught=self.clock.caught,
@@ -385,8 +385,23 @@ class Session:
             requests=self._journal.requests,
             answered=self._journal.answered,
             service=connection.service,
+            renew=self.renew,
             versions={name: package_version(name) for name in ("sweeper", "boto3", "hydra-core")},
         )
+
+    def renew(self) -> None:
+        """The local engine has another state: the source, the data and the queue are made again."""
+        self.display.say("the local engine's state was removed: the sweep goes on with a new one")
+        self._staging.forget()
+        if self.queue:
+            self._check_queue(self.queue)
+
+    @cached_property
+    def _staging(self) -> Staging:
+        from sweeper.aws.staging import Staging
+
+        connection = self.connection
+        return Staging(connection.clients, connection.scope, self.sweep.name, Path(self.sweep.project))
 
     @cached_property
     def _reader(self) -> LogReader:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -191,6 +192,23 @@ def test_stop_now_stops_the_running_job_and_closes_the_pool(project: Project, ho
     assert (stopped.code, project.ended(running).code) == (0, 0)
     assert [row["status"] for row in project.rows()] == ["interrupted", "planned", "planned"]
     assert set(project.pools()) <= {"Terminated", ""}
+
+
+def test_a_sweep_goes_on_when_the_engines_folder_is_removed_under_it(project: Project, holding: None) -> None:
+    """The trial that trained is run again by a new engine, with its source put there again; no trial fails."""
+    running = project.start(TWO)
+    wait_for(project.begun, "the first trial trains")
+    engine = project.root / ".sweeper/engine"
+    while engine.exists():
+        shutil.rmtree(engine, ignore_errors=True)
+    wait_for(lambda: len(project.begun()) > 1, "it trains again")
+    (project.root / "hold").unlink()
+    ended = project.ended(running)
+    (project.root / "hold").touch()
+    assert ended.code == 0, ended.err
+    assert "is gone with the local engine's state" in ended.err
+    assert [(row["status"], row["attempts"]) for row in project.rows()] == [("completed", "2"), ("completed", "1")]
+    assert set(project.pools()) <= {"Reused", "Terminated", ""}
 
 
 def test_a_stop_request_does_not_outlive_its_chain(project: Project) -> None:

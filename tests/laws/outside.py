@@ -156,6 +156,8 @@ class Outside:
     kept: Callable[[Job], bool] = lambda job: True
     log_metrics: Callable[[str], Readings] = lambda name: Readings({})
     lease_held: Callable[[], bool] = lambda: True
+    state: str = ""
+    renew: Callable[[], None] = lambda: None
     backend: Backend = field(default_factory=WarmPool)
     ending: Ending | None = None
 
@@ -192,6 +194,8 @@ class Outside:
             kept=self.kept,
             log_metrics=self.log_metrics,
             lease_held=self.lease_held,
+            service=lambda: self.state,
+            renew=self.renew,
         )
 
     def dies(self, *, before: type[Any] | None = None, after: type[Any] | None = None) -> None:

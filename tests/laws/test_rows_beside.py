@@ -1,8 +1,9 @@
-"""Rows 85 to 92 of the fault matrix: what breaks beside a sweep keeps no pool open and no other sweep from running."""
+"""Rows 85 to 94 of the fault matrix: what breaks beside a sweep keeps no pool open and no other sweep from running."""
 
 from __future__ import annotations
 
 import os
+import random
 import resource
 import signal
 import sqlite3
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +25,7 @@ from sweeper.core.events import TrialStatus
 from sweeper.core.model import EngineSettings
 from sweeper.debts import RegisteredJournal, close_debt
 from sweeper.engine.errors import ServiceError
+from sweeper.engine.service import Service
 from sweeper.errors import JournalError, LockHeldError
 from sweeper.journal import SqliteJournal, read
 from sweeper.locks import held, holder
@@ -363,3 +366,65 @@ def test_row_80_a_second_signal_is_answered_with_a_line(outside: Make) -> None:
     here.after_append = lambda events: here.caught.append(2) if here.calls(CREATE) and len(here.caught) < 3 else None
     here.run()
     assert len([line for line in here.listener.lines if line.startswith("asked again to end")]) == 1
+
+
+def remove_state(here: Outside) -> None:
+    """What `rm -r .sweeper/engine` does: every job and pool is gone, and an engine without a past answers."""
+    here.twin.service = Service(here.twin.service.settings, random.Random(1))
+    here.state = f"state {len(here.twin.calls)}"
+
+
+@pytest.mark.parametrize("when", [CREATE, "Training", "Available"])
+def test_row_94_a_sweep_goes_on_when_the_engines_state_is_removed(outside: Make, when: str) -> None:
+    """Jobs and pools are gone, which fails no trial; what jobs need is put there again, and every pool is closed."""
+    here, removed, renewed = outside(sweep=make_sweep(3)), list[str](), list[str]()
+    here.renew = lambda: renewed.append(here.state)
+
+    def removing(twin: Twin, operation: str, answer: dict[str, Any]) -> dict[str, Any]:
+        shown = (operation, answer.get("SecondaryStatus"), answer.get("WarmPoolStatus", {}).get("Status"))
+        if when in shown and not removed:
+            remove_state(here)
+            removed.append(here.state)
+        return answer
+
+    here.twin.alter = removing
+    here.run()
+    assert here.statuses == [TrialStatus.COMPLETED] * 3
+    assert renewed == removed
+    assert {"engine_gone"} <= set(here.pools) <= {"engine_gone", "reused_by_own", "terminated"}
+    assert here.chain.opened and here.chain.opened.service == here.state
+    assert here.nothing_is_open()
+    assert set(here.failures) == {""}
+
+
+def test_row_94_the_end_waits_for_nothing_that_went_with_the_engines_state(outside: Make) -> None:
+    """Removed while the pool is released: it is gone, which is soon seen, and the end is the one that was asked for."""
+    here = outside(sweep=make_sweep(2))
+
+    def removing(twin: Twin, operation: str, answer: dict[str, Any]) -> dict[str, Any]:
+        if answer.get("SecondaryStatus") == "Training" and not here.caught:
+            here.caught.append(signal.SIGTERM)
+        if answer.get("SecondaryStatus") == "Stopping" and not here.state:
+            remove_state(here)
+        return answer
+
+    here.twin.alter = removing
+    began = here.clock.now()
+    ending = here.run()
+    assert (ending.signal, ending.unreleased, here.pools) == (signal.SIGTERM, [], ["engine_gone"])
+    assert here.clock.now() - began < 300
+    assert here.statuses == [TrialStatus.INTERRUPTED, TrialStatus.PLANNED]
+    here.caught.clear()
+    here.twin.alter = lambda twin, operation, answer: answer
+    here.run()
+    assert here.statuses == [TrialStatus.COMPLETED] * 2 and here.nothing_is_open()
+
+
+def test_row_94_what_went_with_the_engines_state_is_no_debt_of_the_watchdogs(tmp_path: Path) -> None:
+    """Another state answers in the folder of the one that the journal names: there is nothing to wait for."""
+    account = Account("local", "us-east-1", engine_folder=str(tmp_path))
+    assert account.lost("one")
+    assert not account.lost("")  # of a journal that named none
+    (tmp_path / "identity").write_text("one")
+    assert (account.lost("one"), account.lost("other")) == (False, True)
+    assert not Account("aws", "us-east-1").lost("one")
