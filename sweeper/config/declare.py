@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sweeper.config import checks, doubts, exposed, lengths, reasons, varying
 from sweeper.config.axes import CommandLine
 from sweeper.config.check import findings
-from sweeper.config.draft import FREE, Draft
+from sweeper.config.draft import FREE, MOST_ROWS, Draft
 from sweeper.config.forms import Builder
 from sweeper.config.problems import refuse
 from sweeper.config.resolve import Resolve
@@ -24,7 +25,8 @@ from sweeper.core.search_optuna import OptunaSearch, OptunaTrials, Settings, stu
 from sweeper.core.space import Space
 from sweeper.core.space_blocks import Part
 from sweeper.core.space_names import shorten, show
-from sweeper.core.space_product import Bases, RuleFailedError
+from sweeper.core.space_product import Bases, RuleFailedError, leaves_out
+from sweeper.core.space_rules import Rule
 from sweeper.errors import UsageError
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ def declare(draft: Draft) -> Sweep:
     if not draft.problems:
         checks.images_run(draft, values)
     refuse(draft.problems)
-    return _freeze(draft, values, parts, digests, builder.optuna)
+    return _freeze(draft, values, parts, digests, builder)
 
 
 def _digests(draft: Draft, job: Mapping[str, Any]) -> dict[tuple[str, ...], str]:
@@ -79,7 +81,7 @@ def _freeze(
     values: Mapping[str, Any],
     parts: Sequence[Part],
     digests: Mapping[tuple[str, ...], str],
-    settings: Settings | None,
+    builder: Builder,
 ) -> Sweep:
     compositions = Compositions(draft)
     varying.groups_keep_the_rest(draft, compositions)
@@ -90,7 +92,9 @@ def _freeze(
         return identity_leaves(compositions.of(chosen), values["locked"], digests, swept)
 
     space = _space(draft, parts, compositions.groups, leaves)
-    trials, search = _optuna(draft, values, settings, leaves({})) if settings else (None, None)
+    trials, search = (
+        _optuna(draft, values, builder.optuna, builder.rules, leaves({})) if builder.optuna else (None, None)
+    )
 
     def make(added: Mapping[str, Any], index: int) -> Trial:
         if wrong := next((key for key in added if key.split(".")[0] not in reasons.MAY_CHANGE or "." not in key), ""):
@@ -153,7 +157,7 @@ def _space(draft: Draft, parts: Sequence[Part], groups: frozenset[str], leaves: 
 
 
 def _optuna(
-    draft: Draft, values: Mapping[str, Any], settings: Settings, leaves: Leaves
+    draft: Draft, values: Mapping[str, Any], settings: Settings, rules: Sequence[Rule], leaves: Leaves
 ) -> tuple[OptunaTrials, Callable[[Chain], Search]]:
     """The trials and the search of `sweep.optuna`."""
     objective = checks.objective_of(values)
@@ -168,7 +172,12 @@ def _optuna(
         install = "sweeper[optuna]" if needed == "optuna" else needed
         draft.wrong(("sweep", "optuna"), f"needs {needed}, which is not installed: pip install {install!r}")
         refuse(draft.problems)
-    trials = OptunaTrials(settings.count, tuple(settings.of), Base(leaves, tuple(settings.of)))
+
+    def left_out(values: Mapping[str, Any]) -> bool:
+        return any(leaves_out(rule, values, lambda: leaves) for rule in rules)
+
+    _try_rules(draft, left_out)
+    trials = OptunaTrials(settings.count, tuple(settings.of), Base(leaves, tuple(settings.of)), left_out)
 
     def search(chain: Chain) -> Search:
         trials.known.clear()  # what the chain does not know was never sent
@@ -177,6 +186,16 @@ def _optuna(
         return made
 
     return trials, search
+
+
+def _try_rules(draft: Draft, left_out: Callable[[Mapping[str, Any]], bool]) -> None:
+    """Values of every kind that may be proposed: a rule that cannot be worked out is told now, not in a chain."""
+    for rows in itertools.islice(itertools.product(*(axis.block.rows for axis in draft.axes)), MOST_ROWS):
+        try:
+            left_out({key: value for row in rows for key, value in row.items()})
+        except RuleFailedError as error:
+            draft.wrong(error.rule.place, str(error))
+            refuse(draft.problems)
 
 
 def _prev(draft: Draft) -> tuple[str, ...]:

@@ -26,6 +26,8 @@ class Builder:
         self.problems: list[Problem] = list(line.problems)
         self.axes: list[Axis] = []
         self.optuna: Settings | None = None
+        self.rules: list[Rule] = []
+        """What leaves out proposals of optuna."""
         self._used: set[str] = set()
 
     def build(self, section: Values) -> list[Part]:
@@ -130,7 +132,7 @@ class Builder:
         place: KeyPath = ("sweep", "optuna")
         wanted = section["optuna"]
         for form in section:
-            if form != "optuna" and _says_something(section[form]):
+            if form not in ("optuna", "exclude", "when") and _says_something(section[form]):
                 self._wrong(("sweep", form), "cannot stand beside optuna, which proposes one trial after another")
         for key in self._line.swept:
             what = "cannot be swept beside sweep.optuna, which proposes one trial after another"
@@ -141,6 +143,7 @@ class Builder:
             some = arguments if domain == "choice" else [arguments[0], arguments[1]]
             block = Block([{key: value} for value in some])
             self.axes.append(self._owned(block, {key: places[key]}, [self._key(key)], place))
+        self.rules = [*self._rules(section, ("sweep",), list(domains))]
         if domains:
             settings = {name: wanted.get(name) for name in ("sampler", "seed", "startup")}
             self.optuna = Settings(

@@ -34,7 +34,7 @@ SAMPLERS = {
 """The names in an experiment file, and Optuna's."""
 DIGITS = 6
 MOST_REPEATS = 100
-"""So many proposals in a row that are known already mean that there is nothing new to propose."""
+"""So many proposals in a row that are known already or left out mean that there is nothing new to propose."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,12 @@ class Settings:
 class OptunaTrials:
     """The trials that have been proposed so far. Those to come have a place, but no values yet."""
 
-    def __init__(self, count: int, keys: Sequence[str], base: Base) -> None:
+    def __init__(
+        self, count: int, keys: Sequence[str], base: Base, left_out: Callable[[Mapping[str, Any]], bool] | None = None
+    ) -> None:
         self.keys = tuple(keys)
+        self.left_out = left_out or (lambda values: False)
+        """Whether a rule of the experiment leaves out a trial with these values."""
         self.known: list[Trial] = []
         self._count, self._base, self._short = count, base, shorten(list(keys))
 
@@ -116,10 +120,16 @@ class OptunaSearch:
     # -- ask and tell -----------------------------------------------------------------------------------------
 
     def _ask(self, chain: Chain) -> Trial | None:
-        """The next new proposal. One that is known already is told again, so that the sampler moves on."""
+        """The next new proposal. One that is known already, or left out, is told, so that the sampler moves on."""
+        import optuna
+
         for _ in range(MOST_REPEATS):
             asked = self._study.ask(dict(self._distributions))
             trial = self._trials.make({key: self._value(key, asked.params[key]) for key in self._distributions})
+            if self._trials.left_out(trial.values):
+                # not as failed: of those a sampler learns nothing, and proposes the same again and again
+                self._study.tell(asked, state=optuna.trial.TrialState.PRUNED)
+                continue
             if trial.id not in self._asked:
                 self._asked[trial.id] = asked
                 self._trials.known.append(trial)

@@ -178,12 +178,16 @@ class Product:
         return test
 
     def _drops(self, rule: Rule, rows: Rows) -> bool:
-        values = self.values(rows)
-        leaves = self._leaves(self._chosen(rows)) if any(key not in values for key in rule.keys) else {}
-        try:
-            return rule.drops({key: values[key] if key in values else _under(leaves, key) for key in rule.keys})
-        except RuleError as error:
-            raise RuleFailedError(rule, str(error)) from None
+        return leaves_out(rule, self.values(rows), lambda: self._leaves(self._chosen(rows)))
+
+
+def leaves_out(rule: Rule, values: Mapping[str, Any], base: Callable[[], Leaves]) -> bool:
+    """Whether a rule leaves the trial with these values out; `base` has the rest. Raises RuleFailedError."""
+    leaves = base() if any(key not in values for key in rule.keys) else {}
+    try:
+        return rule.drops({key: values[key] if key in values else _under(leaves, key) for key in rule.keys})
+    except RuleError as error:
+        raise RuleFailedError(rule, str(error)) from None
 
 
 def _under(leaves: Leaves, key: str) -> Any:

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from sweeper.core.chain import Chain
+from sweeper.core import events as ev
+from sweeper.core.chain import Chain, fold
 
 pytest.importorskip("optuna")
 
 SWEEP = "sweep: {optuna: {count: 5, of: {hyperparameters.lr: {loguniform: [1e-4, 1]}, hyperparameters.rank: [4, 8]}}}\n"
+RANK, LR = "hyperparameters.rank", "hyperparameters.lr"
 GOAL = "objective: {metric: accuracy, goal: maximize}\n"
 
 
@@ -29,6 +31,36 @@ def test_a_search_is_declared(project: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    "rule", ["when: rank == 8 or lr > 0.1", "exclude: ['rank == 4 and lr <= 0.1', MODE == 'slow']"]
+)
+def test_rules_leave_proposals_out(project: Any, rule: str) -> None:
+    """Only what the rules keep is proposed, and a restart proposes the same."""
+    text = SWEEP.replace("count: 5", "count: 15").replace("sweep: {", f"sweep: {{{rule}, ")
+    project.experiment(text + GOAL)
+
+    def proposed() -> list[tuple[int, float]]:
+        events: list[Any] = []
+        search = project.sweep().search(Chain())
+        while proposal := search.propose(fold(events)):
+            trial = proposal.trial
+            intent = ev.Intent(trial.id, trial.id, trial.index, trial.name, trial.values, 1, "m", 0, 1, "")
+            events += [intent, ev.Outcome(trial.id, "Completed", "completed", {"accuracy": len(events)})]
+        return [(e.values[RANK], e.values[LR]) for e in events if isinstance(e, ev.Intent)]
+
+    found = proposed()
+    assert len(found) == 15
+    assert {rank for rank, _ in found} == {4, 8}
+    assert all(rank == 8 or lr > 0.1 for rank, lr in found)
+    assert proposed() == found
+
+
+def test_a_rule_that_leaves_everything_out_ends_the_search(project: Any) -> None:
+    """There is nothing to propose: no endless search for it."""
+    project.experiment(SWEEP.replace("sweep: {", "sweep: {when: rank > 8, ") + GOAL)
+    assert project.sweep().search(Chain()).propose(Chain()) is None
+
+
+@pytest.mark.parametrize(
     ("text", "words", "line"),
     [
         (SWEEP, [], "experiments/x.yaml:13:9: sweep.optuna: needs an objective, which says what is better"),
@@ -36,6 +68,12 @@ def test_a_search_is_declared(project: Any) -> None:
             SWEEP.replace("sweep: {", "sweep: {grid: {environment.MODE: [a]}, ") + GOAL,
             [],
             "experiments/x.yaml:13:9: sweep.grid: cannot stand beside optuna, which proposes one trial after another",
+        ),
+        (
+            SWEEP.replace("sweep: {", "sweep: {when: rank > 'a', ") + GOAL,
+            [],
+            "experiments/x.yaml:13:9: sweep.when: cannot be worked out for hyperparameters.rank=4: "
+            "'>' not supported between instances of 'int' and 'str'",
         ),
         (
             SWEEP + GOAL,
