@@ -17,7 +17,7 @@ from sweeper.core.events import TrialStatus
 from sweeper.core.identity import canonical
 from sweeper.core.model import BackendKind, Goal, MetricDefinition, Objective, Sweep, Trial, Trials
 from sweeper.core.remedies import config_of
-from sweeper.core.secrets import masked
+from sweeper.core.secrets import Redactor, masked
 from sweeper.errors import SweeperError
 
 PLANNED_ROWS_UP_TO = 10_000
@@ -213,7 +213,7 @@ def equals(table: Results, chosen: Row | None, objective: Objective | None) -> i
     return sum(r is not chosen and r["status"] == done and r.get(column) == chosen[column] for r in table.declared)
 
 
-def filling(sweep: Sweep, redact: Callable[[str], str]) -> Fill:
+def filling(sweep: Sweep, redact: Redactor) -> Fill:
     """What fills the rows of a sweep: the values that its trials run with, as they are resolved, secrets masked."""
 
     @cache

@@ -55,23 +55,11 @@ _KEY = re.compile(r"(?i)(^|_)key\d*$")
 _USER_INFO = re.compile(r"\b[\w+.-]*https?://([^/\s@$'\"]+)@")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DECIMAL = re.compile(r"[-+]?(\d+\.\d*|\.?\d+)([eE][-+]?\d+)?")
-_OPEN_SECTIONS = frozenset(
-    [
-        "name",
-        "owner",
-        "locked",
-        "sweep",
-        "objective",
-        "stop",
-        "prune",
-        "on_failure",
-        "prices",
-        "pool",
-        "backend",
-        "engine",
-    ]
-)
+_READ_AGAIN = {"name", "owner", "locked", "sweep", "objective", "stop", "prune", "on_failure"} | {
+    *("prices", "pool", "backend", "engine")
+}
 """What sweeper reads again from a stored configuration: it decides, and nobody's secret stands there."""
+_GIVEN = {"job", "hyperparameters", "dependencies"}
 
 
 def looks_secret(key: str) -> bool:
@@ -88,47 +76,84 @@ class Redactor:
     """Replaces the secrets that it has learnt in any text, in the forms in which programs print them."""
 
     def __init__(self, environment: Mapping[str, Any] | None = None) -> None:
-        self._texts: set[str] = set()
-        self._forms: list[str] = []
-        self._alone: list[tuple[str, re.Pattern[str]]] = []
+        self._all, self._certain = _Masks(), _Masks()
         self.learn(environment or {})
 
     def learn(self, environment: Mapping[str, Any]) -> None:
         """The values of a job's environment are secrets, as far as a text can be told from an ordinary word."""
         for key, value in environment.items():
-            if value is None or isinstance(value, bool):
-                continue
             text = value if isinstance(value, str) else json.dumps(value)
-            sure = looks_secret(key) or _KEY.search(key) is not None
-            if text in self._texts or text.lower() in ORDINARY:
+            if not text.strip() or text.lower() in ORDINARY:
                 continue
-            if (text.isdigit() and not sure) or len(text) < SHORTEST:
-                self._learn_alone(text, sure=sure)
+            sure = looks_secret(key) or _KEY.search(key) is not None
+            if len(text) < SHORTEST or (text.isdigit() and not sure):
+                self._learn(text, sure=sure, alone=sure or len(text) >= SHORTEST)
             elif sure or not _DECIMAL.fullmatch(text):
-                self.learn_texts([text])
+                self._learn(text, sure=sure)
 
     def learn_texts(self, texts: Iterable[str | None]) -> None:
         """These are secrets, whatever they look like."""
-        new = {text for text in texts if text and len(text) >= SHORTEST} - self._texts
-        if new:
-            self._texts |= new
-            found = {form for text in new for form in _forms(text)}
-            # The longest first, so that a secret that contains another is replaced as a whole.
-            self._forms = sorted({*self._forms, *found}, key=len, reverse=True)
+        for text in texts:
+            if text and len(text.strip()) >= SHORTEST:
+                self._learn(text, sure=True)
 
     def learn_credentials(self, texts: Iterable[str | None]) -> None:
         """These sign requests. A word like `local` or `test` in their place hides nothing."""
         self.learn_texts(text for text in texts if text and len(text) >= SHORTEST_CREDENTIAL)
 
-    def _learn_alone(self, text: str, *, sure: bool) -> None:
-        """A short text or a number is masked where it is no part of something longer."""
-        if text and (sure or len(text) >= SHORTEST):
-            self._texts.add(text)
-            self._alone.append((text, re.compile(rf"(?<![\w.]){re.escape(text)}(?!\w)")))
-            self._forms = sorted({*self._forms, *_encoded(text)}, key=len, reverse=True)
+    def _learn(self, text: str, *, sure: bool, alone: bool | None = None) -> None:
+        for masks in (self._all, self._certain) if sure else (self._all,):
+            if alone is None:
+                masks.learn(text)
+            elif alone:
+                masks.learn_alone(text)
 
     def __call__(self, text: str) -> str:
         """The text with every secret masked."""
+        return self._all(text)
+
+    def certain(self, text: str) -> str:
+        """The text without those that are surely secrets: credentials, and what stands under a key that says so."""
+        return self._certain(text)
+
+    def log(self, text: str) -> str:
+        """As a call, for lines of a log, of which a long one may be a piece of a longer one."""
+        lines = text.split("\n")
+        if all(len(line) < PIECE for line in lines):
+            return self(text)
+        return "\n".join(self.cut(line) if len(line) >= PIECE else self(line) for line in lines)
+
+    def cut(self, text: str) -> str:
+        """As a call, for a text that somebody may have cut: a part of a secret at the end of a line counts as well."""
+        return "\n".join(self._all.ends(line) for line in self(text).split("\n"))
+
+
+class _Masks:
+    """Texts to be masked, and how."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+        self._forms: list[str] = []
+        self._alone: list[tuple[str, re.Pattern[str]]] = []
+
+    def learn(self, text: str) -> None:
+        """Masked wherever it stands."""
+        if text not in self._known:
+            self._known.add(text)
+            self._add(_forms(text))
+
+    def learn_alone(self, text: str) -> None:
+        """A short text or a number: masked where it is no part of something longer."""
+        if text not in self._known:
+            self._known.add(text)
+            self._alone.append((text, re.compile(rf"(?<![\w.]){re.escape(text)}(?!\w)")))
+            self._add(_encoded(text))
+
+    def _add(self, forms: Iterable[str]) -> None:
+        # The longest first, so that a secret that contains another is replaced as a whole.
+        self._forms = sorted({*self._forms, *forms}, key=len, reverse=True)
+
+    def __call__(self, text: str) -> str:
         for form in self._forms:
             if form in text:
                 text = text.replace(form, MASK)
@@ -137,18 +162,8 @@ class Redactor:
                 text = alone.sub(MASK, text)
         return text
 
-    def log(self, text: str) -> str:
-        """The same for lines of a log, of which a long one may be a piece of a longer one."""
-        lines = text.split("\n")
-        if all(len(line) < PIECE for line in lines):
-            return self(text)
-        return "\n".join(self.cut(line) if len(line) >= PIECE else self(line) for line in lines)
-
-    def cut(self, text: str) -> str:
-        """The same for a text that somebody may have cut: a part of a secret at the end of a line counts as well."""
-        return "\n".join(self._ends(line) for line in self(text).split("\n"))
-
-    def _ends(self, line: str) -> str:
+    def ends(self, line: str) -> str:
+        """The line without the parts of secrets that stand at its ends."""
         for form in self._forms:
             line = _without_end(line, form)
             line = _without_end(line[::-1], form[::-1])[::-1]
@@ -172,12 +187,10 @@ def _forms(text: str) -> Iterator[str]:
 
     lines = [line.strip() for line in text.splitlines()] if "\n" in text.strip() else []
     passwords = [info.partition(":")[2] or info for info in user_info(text)]
-    for part in (text, text.strip(), *lines, *passwords):
+    for part in dict.fromkeys(p for p in (text, text.strip(), *lines, *passwords) if len(p.strip()) >= SHORTEST):
         written = (json.dumps(part)[1:-1], json.dumps(part, ensure_ascii=False)[1:-1], repr(part)[1:-1])
         as_logged = _CONTROL.sub(lambda m: f"#{ord(m.group()):03o}", part)  # how the service's log shows a tab
-        for form in (part, *written, repr(part.encode())[2:-1], as_logged, quote(part), quote(part, safe="")):
-            if len(form) >= SHORTEST:
-                yield form
+        yield from (part, *written, repr(part.encode())[2:-1], as_logged, quote(part), quote(part, safe=""))
         yield from _encoded(part)
 
 
@@ -193,39 +206,30 @@ def _encoded(text: str) -> Iterator[str]:
                 yield encode(b"\0" * before + data).decode()[first:end]
 
 
-def redacted(value: Any, redact: Callable[[str], str]) -> Any:
-    """The value with every text inside it redacted; a number that is a secret as a whole is masked."""
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return MASK if redact(str(value)) == MASK else value
-    if isinstance(value, Mapping):
-        return {key: redacted(item, redact) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [redacted(item, redact) for item in value]
-    return value
-
-
-def masked(config: Mapping[str, Any], redact: Callable[[str], str], decide: Collection[str] = ()) -> dict[str, Any]:
+def masked(config: Mapping[str, Any], redact: Redactor, decide: Collection[str] = ()) -> dict[str, Any]:
     """A configuration as it may be written: the environment masked by key, other free text where it holds a secret.
 
-    `decide`: dotted keys whose values tell the trials apart; they stay as they are.
+    In what a job is given only what is surely one: it decides. `decide`: dotted keys that stay as they are.
     """
     found: dict[str, Any] = {}
     for section, value in config.items():
         if section == "environment":
             found[section] = {key: None if item is None else MASK for key, item in (value or {}).items()}
-        elif section in _OPEN_SECTIONS:
+        elif section in _READ_AGAIN:
             found[section] = value
         else:
-            found[section] = _free(value, redact, (section,), frozenset(decide))
+            hide = redact.certain if section in _GIVEN else redact
+            found[section] = _free(value, hide, (section,), frozenset(decide))
     return found
 
 
 def _free(value: Any, redact: Callable[[str], str], path: tuple[str, ...], decide: frozenset[str]) -> Any:
-    dotted = ".".join(path)
-    if dotted in decide or dotted == "job.metrics":
+    if ".".join(path) in decide or path == ("job", "metrics"):
         return value
     if isinstance(value, Mapping):
         return {key: _free(item, redact, (*path, str(key)), decide) for key, item in value.items()}
-    return redacted(value, redact)
+    if isinstance(value, (list, tuple)):
+        return [_free(item, redact, path, decide) for item in value]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return MASK if redact(str(value)) == MASK else value
+    return redact(value) if isinstance(value, str) else value

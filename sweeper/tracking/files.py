@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -20,7 +20,7 @@ from sweeper.core.identity import flatten
 from sweeper.core.model import Objective, Sweep
 from sweeper.core.remedies import config_of
 from sweeper.core.results import Results, Row, best, filling, results
-from sweeper.core.secrets import MASK, masked
+from sweeper.core.secrets import MASK, Redactor, masked
 from sweeper.core.text import harmless
 from sweeper.driver.arguments import override_value
 from sweeper.whole import write_atomically
@@ -107,7 +107,7 @@ def _shell(text: str) -> str:
     return text if re.fullmatch(r"[\w@%+=:,./-]+", text) else "'" + text.replace("'", "'\\''") + "'"
 
 
-def write_results(sweep: Sweep, chain: Chain, folder: Path, redact: Callable[[str], str]) -> tuple[Results, Row | None]:
+def write_results(sweep: Sweep, chain: Chain, folder: Path, redact: Redactor) -> tuple[Results, Row | None]:
     """Write the result files of a sweep as it stands; returns the table and its best row. Raises OSError."""
     table = results(sweep, chain, filling(sweep, redact), sweep.rate)
     chosen = best(table, sweep.objective)
@@ -116,7 +116,7 @@ def write_results(sweep: Sweep, chain: Chain, folder: Path, redact: Callable[[st
     return table, chosen
 
 
-def _best(sweep: Sweep, chain: Chain, row: Row, redact: Callable[[str], str]) -> Best | None:
+def _best(sweep: Sweep, chain: Chain, row: Row, redact: Redactor) -> Best | None:
     intent = chain.trials[row["trial"]].result.intent
     trial = find(sweep, chain, intent.trial, intent.index)
     if trial is None:

@@ -7,7 +7,7 @@ import json
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sweeper.core.secrets import LEAST_PART, MASK, Redactor, looks_secret, masked, user_info
@@ -88,24 +88,37 @@ def test_an_ordinary_word_or_number_is_left_in_texts() -> None:
 
 
 def test_a_configuration_is_masked_by_key_and_keeps_what_decides() -> None:
-    """Every value under environment; elsewhere free text that holds one; never what is swept or read again."""
+    """Every value under environment; elsewhere what is surely a secret, under `vars` any; never what decides."""
     config = {
         "name": "negative",
         "objective": {"metric": "negative"},
-        "job": {"image_uri": "x/negative:1", "metrics": [{"name": "negative"}]},
-        "hyperparameters": {"task": "negative", "seed": 12345, "rank": 8},
-        "environment": {"KIND": "negative", "N": 12345, "FLAG": True, "A": "b", "NONE": None},
-        "vars": {"copied": ["negative", {"deep": "a negative one"}]},
+        "job": {"image_uri": "x/negative:1", "metrics": [{"name": "negative"}], "inputs": {"a": "s3://hunter2/x"}},
+        "hyperparameters": {"task": "negative", "seed": 12345, "rank": 8, "url": "?t=hunter2", "swept": "hunter2"},
+        "environment": {"KIND": "negative", "N": 12345, "FLAG": True, "A": "b", "NONE": None, "TOKEN": "hunter2"},
+        "vars": {"copied": ["negative", {"deep": "a negative one"}], "n": 12345},
     }
-    found = masked(config, Redactor(config["environment"]), {"hyperparameters.task": "negative"})
+    found = masked(config, Redactor(config["environment"]), {"hyperparameters.swept": "hunter2"})
     assert found == {
         "name": "negative",
         "objective": {"metric": "negative"},
-        "job": {"image_uri": f"x/{MASK}:1", "metrics": [{"name": "negative"}]},
-        "hyperparameters": {"task": "negative", "seed": MASK, "rank": 8},
-        "environment": {"KIND": MASK, "N": MASK, "FLAG": MASK, "A": MASK, "NONE": None},
-        "vars": {"copied": [MASK, {"deep": f"a {MASK} one"}]},
+        "job": {"image_uri": "x/negative:1", "metrics": [{"name": "negative"}], "inputs": {"a": f"s3://{MASK}/x"}},
+        "hyperparameters": {"task": "negative", "seed": 12345, "rank": 8, "url": f"?t={MASK}", "swept": "hunter2"},
+        "environment": {"KIND": MASK, "N": MASK, "FLAG": MASK, "A": MASK, "NONE": None, "TOKEN": MASK},
+        "vars": {"copied": [MASK, {"deep": f"a {MASK} one"}], "n": MASK},
     }
+
+
+@given(st.dictionaries(st.sampled_from(["A", "TOKEN", "KEY"]), st.text(max_size=12)), st.text(max_size=30))
+@example({"A": "one line\n\n\nand another"}, "nothing of it")
+@example({"TOKEN": "     "}, "a     b")
+@example({"TOKEN": ""}, "a")
+def test_a_text_that_holds_no_secret_stays_as_it_is(environment: dict[str, str], text: str) -> None:
+    """Blank values and blank lines of one hide nothing; masking again changes nothing."""
+    redact = Redactor(environment)
+    lines = [line for value in environment.values() for line in (value, *value.splitlines()) if line.strip()]
+    if not any(line.strip()[:1] in text for line in lines):
+        assert redact(text) == redact.cut(text) == redact.log(text) == text
+    assert redact(redact(text)) == redact(text)
 
 
 @pytest.mark.parametrize("key", ["TOKEN", "HF_TOKEN", "db.password", "AWS_SECRET_ACCESS_KEY", "apikey", "private-key"])
