@@ -25,6 +25,7 @@ import moto.core.utils
 from sweeper import cli, config
 from sweeper.aws.clients import Clients, Endpoint
 from sweeper.engine import launch, rules, server
+from sweeper.whole import private_folder
 
 MOST_DESCRIPTORS = 4096
 USED_BY_CHILDREN = (
@@ -132,7 +133,7 @@ def command(arguments: list[str]) -> int:
 
 def start_engine(state: Path, settings: Mapping[str, Any] = {}) -> launch.EngineInfo:
     """Start the engine of this folder, as `launch.ensure` would, and wait until it answers."""
-    state.mkdir(parents=True, exist_ok=True)
+    private_folder(state)
     reader, writer = os.pipe()
     log = os.open(state / "engine.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     parent = os.fork()

@@ -11,11 +11,11 @@ from typing import Any
 
 from werkzeug.formparser import parse_form_data
 
-from sweeper.engine.signatures import Flaw, Scope, SecretOf, SignatureError, Signed, compare, policy_signature
+from sweeper.engine.signatures import Flaw, Known, Scope, SignatureError, Signed, compare, policy_signature
 from sweeper.engine.wire import Environ
 
 
-def verified(environ: Environ, bucket: str, secret_of: SecretOf, now: float) -> Signed:
+def verified(environ: Environ, bucket: str, known: Known) -> Signed:
     """What this form is signed for; its body can be read again. Raises SignatureError."""
     body = environ["wsgi.input"]
     try:
@@ -31,14 +31,14 @@ def verified(environ: Environ, bucket: str, secret_of: SecretOf, now: float) -> 
         scope, signed, signature = None, Signed(told["awsaccesskeyid"], "", "s3"), told["signature"]
     else:
         raise SignatureError(Flaw.MISSING, "s3")
-    secret = secret_of(signed.access_key)
+    secret = known.secret_of(signed.access_key)
     if secret is None:
         raise SignatureError(Flaw.UNKNOWN_KEY, "s3")
     compare(policy_signature(policy, secret, scope), signature, "s3")
     file = files.get("file")
     size = _size(file.stream) if file is not None else len(told.get("file", "").encode())
     named = told.get("key", "").replace("${filename}", (file.filename if file is not None else None) or "")
-    _check(policy, {**told, "key": named, "bucket": bucket}, size, now)
+    _check(policy, {**told, "key": named, "bucket": bucket}, size, known.now)
     return signed
 
 

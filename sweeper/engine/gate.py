@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hmac
+import math
 import sys
 import time
 from datetime import datetime, timezone
 
 from sweeper.engine import forms, signatures
 from sweeper.engine.credentials import KeyPair
-from sweeper.engine.signatures import Flaw, Received, SignatureError, Signed
+from sweeper.engine.signatures import Flaw, Known, Received, SignatureError, Signed
 from sweeper.engine.wire import HEADERS, Environ
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -20,10 +21,12 @@ class BrowserError(Exception):
 
 
 class Gate:
-    """Lets a request in, or raises."""
+    """Lets a request in, or raises. It is made before the first one can come."""
 
     def __init__(self, pair: KeyPair) -> None:
         self._pair = pair
+        # a request's time is in whole seconds, and it may have been under way for one
+        self._since = math.floor(time.time()) - 1.0
 
     def admitted(self, environ: Environ) -> Signed:
         """What this request is signed for. Raises BrowserError or SignatureError."""
@@ -36,13 +39,14 @@ class Gate:
             body=environ["wsgi.input"],
             bucket_in_host=bucket_in_host(environ),
         )
+        known = Known(self._secret_of, time.time(), self._since)
         try:
-            return signatures.verified(request, self._secret_of, time.time())
+            return signatures.verified(request, known)
         except SignatureError as error:
             if error.flaw is not Flaw.MISSING or not _is_form_of_s3(environ):
                 raise
         bucket = request.bucket_in_host or request.path.strip("/")
-        return forms.verified(environ, bucket, self._secret_of, time.time())
+        return forms.verified(environ, bucket, known)
 
     def _secret_of(self, access_key: str) -> str | None:
         if hmac.compare_digest(access_key.encode("utf-8", "replace"), self._pair.access_key.encode()):

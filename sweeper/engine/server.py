@@ -42,10 +42,11 @@ class EngineProcess:
         self._state, self._settings = state, settings
         self._objects = ObjectStore(private_folder(state / "s3"), settings.service.account)
         self._ended = threading.Event()
+        pair = credentials.kept(state)
+        gate = Gate(pair)
         self.server: BaseWSGIServer = listen(self._dispatch, settings.port or _port_of_last_time(state))
         (state / "port").write_text(str(self.server.server_port), encoding="ascii")
         self.url = f"http://127.0.0.1:{self.server.server_port}"
-        pair = credentials.kept(state)
         reached = client_environment(self.url, settings.service.region, pair)
         self._control = Control(state, settings, self._objects, reached)
         self.identity = {
@@ -64,7 +65,7 @@ class EngineProcess:
             quotas.TARGET: Quotas(settings.service),
         }
         admin = Admin(pair, self._status, self._stop)
-        self._app = Application(Gate(pair), self._control, self._objects, parts, admin, settings.service.account)
+        self._app = Application(gate, self._control, self._objects, parts, admin, settings.service.account)
 
     @property
     def info(self) -> EngineInfo:

@@ -10,6 +10,7 @@ import calendar
 import hashlib
 import hmac
 import re
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -28,17 +29,13 @@ SKEW_S = 15 * 60.0
 EXPIRES_MAX_S = 7 * 86400
 _V4 = re.compile(r"AWS4-HMAC-SHA256\s+(.+)", re.DOTALL)
 _V2 = re.compile(r"AWS ([^:\s]+):(\S+)")
-_HASH = re.compile(r"[0-9a-f]{64}")
-_UNHASHED = frozenset(
-    {
-        "UNSIGNED-PAYLOAD",
-        "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
-        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
-        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
-    }
-)
-"""What S3's clients say in place of a body's hash: then the signature is of everything else."""
+_SIZE = re.compile(rb"[0-9a-fA-F]{1,15}")
+_UNHASHED = frozenset({"UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"})
+"""What S3's clients may say in place of a body's hash: then the signature is of everything else."""
+_IN_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+_NOTHING = hashlib.sha256().hexdigest()
 _BLOCK = 1 << 20
+_LINE_MAX = 1 << 16
 SecretOf = Callable[[str], str | None]
 
 
@@ -83,6 +80,24 @@ class Received:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What a signature is held against.
+
+    `since`: a request that was signed earlier is refused. Whoever listened in our place before us may have kept it.
+    A presigned URL is made to be kept.
+    """
+
+    secret_of: SecretOf
+    now: float
+    since: float = 0.0
+
+    def check_time(self, signed_at: float, service: str) -> None:
+        """Of a request that was to be answered at once. Raises SignatureError."""
+        if abs(signed_at - self.now) > SKEW_S or signed_at < self.since:
+            raise SignatureError(Flaw.SKEWED, service)
+
+
+@dataclass(frozen=True)
 class Signed:
     """What a request is signed for, and with which key."""
 
@@ -91,18 +106,18 @@ class Signed:
     service: str
 
 
-def verified(request: Received, secret_of: SecretOf, now: float) -> Signed:
+def verified(request: Received, known: Known) -> Signed:
     """What this request is signed for. Raises SignatureError."""
     authorization = request.headers.get("Authorization", "")
     if found := _V4.fullmatch(authorization):
-        return _header_v4(request, dict(_pairs(found[1])), secret_of, now)
+        return _header_v4(request, dict(_pairs(found[1])), known)
     if found := _V2.fullmatch(authorization):
-        return _header_v2(request, found[1], found[2], secret_of, now)
+        return _header_v2(request, found[1], found[2], known)
     asked = dict(parse_qsl(request.query, keep_blank_values=True))
     if not authorization and "X-Amz-Signature" in asked:
-        return _url_v4(request, asked, secret_of, now)
+        return _url_v4(request, asked, known)
     if not authorization and "Signature" in asked and "AWSAccessKeyId" in asked:
-        return _url_v2(request, asked, secret_of, now)
+        return _url_v2(request, asked, known)
     raise SignatureError(Flaw.MISSING)
 
 
@@ -131,9 +146,14 @@ class Scope:
         """What it is signed for, if the signature holds."""
         return Signed(self.access_key, self.region, self.service.lower())
 
-    def key(self, secret_of: SecretOf) -> bytes:
+    @property
+    def credential(self) -> str:
+        """Without the key."""
+        return f"{self.date}/{self.region}/{self.service}/aws4_request"
+
+    def key(self, known: Known) -> bytes:
         """What such a request is signed with. Raises SignatureError."""
-        secret = secret_of(self.access_key)
+        secret = known.secret_of(self.access_key)
         if secret is None:
             raise SignatureError(Flaw.UNKNOWN_KEY, self.service)
         return _signing_key(secret, self.date, self.region, self.service)
@@ -183,29 +203,28 @@ class _S3UrlSigner(_AsItCame, S3SigV4QueryAuth):  # type: ignore[misc]
     pass
 
 
-def _header_v4(request: Received, told: Mapping[str, str], secret_of: SecretOf, now: float) -> Signed:
+def _header_v4(request: Received, told: Mapping[str, str], known: Known) -> Signed:
     scope = Scope.parse(told.get("Credential", ""))
     stamp, at = _time(request.headers)
-    if abs(at - now) > SKEW_S:
-        raise SignatureError(Flaw.SKEWED, scope.service)
+    known.check_time(at, scope.service)
     signer = _S3Signer if scope.service == "s3" else _Signer
     names = told.get("SignedHeaders", "").split(";")
-    return _compare_v4(request, signer, scope, stamp, names, told.get("Signature", ""), secret_of)
+    return _compare_v4(request, signer, scope, stamp, names, told.get("Signature", ""), known)
 
 
-def _url_v4(request: Received, told: Mapping[str, str], secret_of: SecretOf, now: float) -> Signed:
+def _url_v4(request: Received, told: Mapping[str, str], known: Known) -> Signed:
     scope = Scope.parse(told.get("X-Amz-Credential", ""))
     stamp = told.get("X-Amz-Date", "")
     at, expires = _seconds(stamp), told.get("X-Amz-Expires", "")
     if not expires.isdecimal() or not 0 < int(expires) <= EXPIRES_MAX_S:
         raise SignatureError(Flaw.EXPIRED, scope.service)
-    if at - now > SKEW_S:
+    if at - known.now > SKEW_S:
         raise SignatureError(Flaw.SKEWED, scope.service)
-    if now > at + int(expires):
+    if known.now > at + int(expires):
         raise SignatureError(Flaw.EXPIRED, scope.service)
     signer = _S3UrlSigner if scope.service == "s3" else _Signer
     names = told.get("X-Amz-SignedHeaders", "").split(";")
-    return _compare_v4(request, signer, scope, stamp, names, told["X-Amz-Signature"], secret_of)
+    return _compare_v4(request, signer, scope, stamp, names, told["X-Amz-Signature"], known)
 
 
 def _compare_v4(
@@ -215,9 +234,9 @@ def _compare_v4(
     stamp: str,
     names: Iterable[str],
     signature: str,
-    secret_of: SecretOf,
+    known: Known,
 ) -> Signed:
-    key = scope.key(secret_of)
+    key = scope.key(known)
     if scope.date != stamp[:8]:
         raise SignatureError(Flaw.MISMATCH, scope.service)
     signer = kind(Credentials(scope.access_key, ""), scope.service, scope.region)
@@ -226,8 +245,12 @@ def _compare_v4(
     asked.context["timestamp"] = stamp
     told = signer.string_to_sign(asked, signer.canonical_request(asked))
     request.body.seek(0)
-    compare(hmac.new(key, told.encode(), hashlib.sha256).hexdigest(), signature, scope.service)
-    _check_body(request, headers.get("x-amz-content-sha256"), scope.service)
+    compare(_hmac(key, told), signature, scope.service)
+    said = headers.get("x-amz-content-sha256")
+    if scope.service == "s3" and said in (_IN_CHUNKS, f"{_IN_CHUNKS}-TRAILER"):
+        _check_chunks(request.body, key, f"{stamp}\n{scope.credential}", signature)
+    else:
+        _check_body(request, said, scope.service)
     return scope.signed
 
 
@@ -235,15 +258,51 @@ def _check_body(request: Received, told: str | None, service: str) -> None:
     """What was signed in place of the body must be true of it."""
     if told is None or (service == "s3" and told in _UNHASHED):
         return
-    if not _HASH.fullmatch(told) or not hmac.compare_digest(told, _sha256(request.body)):
+    found = _sha256(request.body, sys.maxsize)
+    request.body.seek(0)
+    if told != found:
         raise SignatureError(Flaw.BODY, service)
 
 
-def _sha256(body: IO[bytes]) -> str:
-    found = hashlib.sha256()
-    while block := body.read(_BLOCK):
-        found.update(block)
+def _check_chunks(body: IO[bytes], key: bytes, scope: str, signature: str) -> None:
+    """Each chunk's signature is over its bytes and the signature before it, as that of the trailer is."""
+    size = -1
+    while size:
+        length, _, said = body.readline(_LINE_MAX).strip().partition(b";chunk-signature=")
+        if not _SIZE.fullmatch(length):
+            raise SignatureError(Flaw.BODY, "s3")
+        size = int(length, 16)
+        hashed = _sha256(body, size)
+        told = f"AWS4-HMAC-SHA256-PAYLOAD\n{scope}\n{signature}\n{_NOTHING}\n{hashed}"
+        signature = _hmac(key, told)
+        compare(signature, said.decode("latin-1"), "s3")
+        if size:
+            body.readline(_LINE_MAX)
+    _check_trailer(body.readlines(_LINE_MAX), key, scope, signature)
     body.seek(0)
+
+
+def _check_trailer(lines: Iterable[bytes], key: bytes, scope: str, signature: str) -> None:
+    trailer = [line.strip().decode("latin-1") for line in lines if line.strip()]
+    said = [line.partition(":")[2] for line in trailer if line.startswith("x-amz-trailer-signature:")]
+    if not trailer:
+        return
+    text = "".join(f"{line}\n" for line in trailer if not line.startswith("x-amz-trailer-signature:"))
+    hashed = hashlib.sha256(text.encode("latin-1")).hexdigest()
+    told = f"AWS4-HMAC-SHA256-TRAILER\n{scope}\n{signature}\n{hashed}"
+    compare(_hmac(key, told), "".join(said), "s3")
+
+
+def _hmac(key: bytes, text: str) -> str:
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+
+
+def _sha256(body: IO[bytes], size: int) -> str:
+    """Of the next so many bytes, or of as many as there are."""
+    found = hashlib.sha256()
+    while block := body.read(min(size, _BLOCK)):
+        found.update(block)
+        size -= len(block)
     return found.hexdigest()
 
 
@@ -289,16 +348,15 @@ class _SignerV2(HmacV1Auth):
         return self._date
 
 
-def _header_v2(request: Received, access_key: str, signature: str, secret_of: SecretOf, now: float) -> Signed:
-    if abs(_time(request.headers)[1] - now) > SKEW_S:
-        raise SignatureError(Flaw.SKEWED, "s3")
+def _header_v2(request: Received, access_key: str, signature: str, known: Known) -> Signed:
+    known.check_time(_time(request.headers)[1], "s3")
     date = "" if "x-amz-date" in request.headers else request.headers.get("Date", "")
-    return _compare_v2(request, request.headers, access_key, date, signature, secret_of)
+    return _compare_v2(request, request.headers, access_key, date, signature, known)
 
 
-def _url_v2(request: Received, told: Mapping[str, str], secret_of: SecretOf, now: float) -> Signed:
+def _url_v2(request: Received, told: Mapping[str, str], known: Known) -> Signed:
     expires = told.get("Expires", "")
-    if not expires.isdecimal() or now > int(expires):
+    if not expires.isdecimal() or known.now > int(expires):
         raise SignatureError(Flaw.EXPIRED, "s3")
     headers = HTTPMessage()
     for name, value in request.headers.items():
@@ -306,13 +364,13 @@ def _url_v2(request: Received, told: Mapping[str, str], secret_of: SecretOf, now
     for name, value in told.items():  # boto3 names in the URL what it has presigned as a header
         if name not in headers and (name in ("content-md5", "content-type") or name.startswith("x-amz-")):
             headers[name] = value
-    return _compare_v2(request, headers, told["AWSAccessKeyId"], expires, told["Signature"], secret_of)
+    return _compare_v2(request, headers, told["AWSAccessKeyId"], expires, told["Signature"], known)
 
 
 def _compare_v2(
-    request: Received, headers: HTTPMessage, access_key: str, date: str, signature: str, secret_of: SecretOf
+    request: Received, headers: HTTPMessage, access_key: str, date: str, signature: str, known: Known
 ) -> Signed:
-    secret = secret_of(access_key)
+    secret = known.secret_of(access_key)
     if secret is None:
         raise SignatureError(Flaw.UNKNOWN_KEY, "s3")
     own: Any = HTTPMessage()
@@ -331,7 +389,7 @@ def policy_signature(policy: str, secret: str, scope: Scope | None) -> str:
     if scope is None:
         return str(_SignerV2("", secret, "").sign_string(policy))
     key = _signing_key(secret, scope.date, scope.region, scope.service)
-    return hmac.new(key, policy.encode(), hashlib.sha256).hexdigest()
+    return _hmac(key, policy)
 
 
 # ---------------------------------------------------------------------- both
@@ -353,6 +411,7 @@ def _time(headers: HTTPMessage) -> tuple[str, float]:
     return stamp, _seconds(stamp)
 
 
+@lru_cache(maxsize=64)
 def _seconds(stamp: str) -> float:
     try:
         return float(calendar.timegm(time.strptime(stamp, "%Y%m%dT%H%M%SZ")))

@@ -277,6 +277,19 @@ def test_a_stop_that_the_engine_does_not_take_is_told_at_once(folder: Path) -> N
     (folder / "engine.json").write_text(known)
 
 
+def test_an_engine_of_an_earlier_version_is_named_and_not_asked(tmp_path: Path) -> None:
+    """It has no keys: whoever wants it is told which process to end."""
+    (tmp_path / "engine.json").write_text(
+        json.dumps({"id": "1", "pid": 42, "url": "http://127.0.0.1:1", "secret": "x"})
+    )
+    with (tmp_path / "engine.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for ask in (launch.ensure, launch.find, launch.status, launch.stop):
+            with pytest.raises(EngineError, match=r"earlier version .* `kill 42`"):
+                ask(tmp_path)
+        assert launch.lives(tmp_path)
+
+
 def test_an_engine_that_cannot_start_says_why(tmp_path: Path) -> None:
     """One line with the end of its log."""
     with pytest.raises(EngineError, match=r"did not start .*unknown engine setting: nonsense"):

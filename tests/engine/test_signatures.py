@@ -25,7 +25,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.engine import signatures
-from sweeper.engine.signatures import Flaw, Received, SignatureError
+from sweeper.engine.signatures import Flaw, Known, Received, SignatureError
 
 KEY, SECRET = "LOCALKEY", "the secret"
 CREDENTIALS = Credentials(KEY, SECRET)
@@ -57,15 +57,15 @@ def signed(
     return Received(method, request.url.removeprefix("http://127.0.0.1:5000"), came, io.BytesIO(body))
 
 
-def verified(request: Received, now: float | None = None, secret: str = SECRET) -> signatures.Signed:
+def verified(request: Received, now: float | None = None, secret: str = SECRET, since: float = 0) -> signatures.Signed:
     """Who it is, for one who knows one key."""
-    return signatures.verified(request, {KEY: secret}.get, time.time() if now is None else now)
+    return signatures.verified(request, Known({KEY: secret}.get, time.time() if now is None else now, since))
 
 
-def flaw(request: Received, now: float | None = None, secret: str = SECRET) -> Flaw:
+def flaw(request: Received, now: float | None = None, secret: str = SECRET, since: float = 0) -> Flaw:
     """Why it is nobody's."""
     with pytest.raises(SignatureError) as refused:
-        verified(request, now, secret)
+        verified(request, now, secret, since)
     return refused.value.flaw
 
 
@@ -109,7 +109,7 @@ def test_one_difference_is_another_request(kind: str) -> None:
     assert flaw(with_header(request, "x-amz-meta-a", "2")) is Flaw.MISMATCH
     assert flaw(request, secret="another") is Flaw.MISMATCH
     with pytest.raises(SignatureError) as unknown:
-        signatures.verified(request, lambda _: None, time.time())
+        signatures.verified(request, Known(lambda _: None, time.time()))
     assert unknown.value.flaw is Flaw.UNKNOWN_KEY
 
 
@@ -141,6 +141,9 @@ def test_a_signature_is_good_for_a_time(kind: str) -> None:
     until = 3600 if "url" in kind else signatures.SKEW_S
     assert verified(request, now + until - 60)
     assert flaw(request, now + until + 60) is (Flaw.EXPIRED if "url" in kind else Flaw.SKEWED)
+    later = time.time() + 60
+    assert verified(request, later, since=0 if "url" not in kind else later)
+    assert "url" in kind or flaw(request, later, since=later) is Flaw.SKEWED  # it was meant for who was there before
     if kind != "url, version 2":  # which says only when it ends
         assert flaw(request, now - signatures.SKEW_S - 60) is Flaw.SKEWED
 
@@ -173,3 +176,59 @@ def test_nonsense_is_nobodys(headers: Mapping[str, str], value: str, query: str)
     target = f"/?X-Amz-Signature={quote(value)}&X-Amz-Credential={quote(query)}&{quote(query, safe='&=')}"
     with pytest.raises(SignatureError):
         verified(Received("GET", target, came, io.BytesIO()))
+
+
+# The examples that AWS publishes for S3 ("Signature Calculations ... Transferring Payload in Multiple Chunks", "Using
+# Query Parameters"): what they sign was computed by nobody here.
+EXAMPLE = Known({"AKIAIOSFODNN7EXAMPLE": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"}.get, 1369353600.0)
+SCOPE = "AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request"
+CHUNKED = {
+    "Host": "s3.amazonaws.com",
+    "x-amz-date": "20130524T000000Z",
+    "x-amz-storage-class": "REDUCED_REDUNDANCY",
+    "x-amz-content-sha256": "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+    "Content-Encoding": "aws-chunked",
+    "x-amz-decoded-content-length": "66560",
+    "Content-Length": "66824",
+    "Authorization": f"AWS4-HMAC-SHA256 Credential={SCOPE},"
+    "SignedHeaders=content-encoding;content-length;host;x-amz-content-sha256;x-amz-date;x-amz-decoded-content-length;"
+    "x-amz-storage-class,Signature=4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9",
+}
+CHUNKS = [
+    (b"a" * 65536, b"ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648"),
+    (b"a" * 1024, b"0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497"),
+    (b"", b"b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9"),
+]
+
+
+def chunked(*chunks: tuple[bytes, bytes]) -> Received:
+    """The published upload with these chunks."""
+    headers = HTTPMessage()
+    for name, value in CHUNKED.items():
+        headers[name] = value
+    body = b"".join(b"%x;chunk-signature=%s\r\n%s\r\n" % (len(data), said, data) for data, said in chunks)
+    return Received("PUT", "/examplebucket/chunkObject.txt", headers, io.BytesIO(body))
+
+
+def test_an_upload_in_chunks_is_verified_chunk_by_chunk() -> None:
+    """The published example passes; other bytes, another order, a chunk too few or none are another body."""
+    request = chunked(*CHUNKS)
+    assert signatures.verified(request, EXAMPLE) == signatures.Signed("AKIAIOSFODNN7EXAMPLE", "us-east-1", "s3")
+    assert request.body.tell() == 0
+    first, second, last = CHUNKS
+    other = (b"b" + first[0][1:], first[1])
+    for wrong in ([other, second, last], [second, first, last], [first, last], [first, second], []):
+        with pytest.raises(SignatureError):
+            signatures.verified(chunked(*wrong), EXAMPLE)
+
+
+def test_a_published_url_is_verified() -> None:
+    """As presigned by AWS's own example for a day."""
+    headers = HTTPMessage()
+    headers["Host"] = "examplebucket.s3.amazonaws.com"
+    target = (
+        f"/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={quote(SCOPE, safe='')}"
+        "&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host"
+        "&X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
+    )
+    assert signatures.verified(Received("GET", target, headers, io.BytesIO()), EXAMPLE).service == "s3"
