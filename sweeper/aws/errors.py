@@ -51,6 +51,8 @@ _PROPAGATION = (
 _MANY_VALUES = re.compile(r"(enum value set: \[(?:[^,\]]*, ){5})[^\]]*\]")
 # A value that is refused is repeated, of the environment all of them, and cut somewhere.
 _ECHO = re.compile(r"Value '(?:(?!' at ').)*' at '(environment\b[^']*)' failed", re.DOTALL)
+# Of a refused signature all that should have been signed is repeated, the session's token with it.
+_TOKEN = re.compile(r"(x-amz-security-token[:=]\s*)[^\s'&]+", re.IGNORECASE)
 _MISSING = ("Requested resource not found", "could not be found", "does not exist")
 
 
@@ -89,13 +91,19 @@ def _failure(error: Exception) -> tuple[ApiErrorKind, str, str] | None:
     if isinstance(error, boto.ClientError):
         answer = error.response.get("Error", {})
         code, message = str(answer.get("Code", "Unknown")), str(answer.get("Message", ""))
-        message = _ECHO.sub(r"Value '***' at '\1' failed", _MANY_VALUES.sub(r"\1...]", message))
+        message = _readable(message)
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         return kind_of(code, message, status), code, message
     if isinstance(error, boto.ParamValidationError):
         return ApiErrorKind.INVALID, "ParamValidation", str(error)
     kind = next((kind for classes, kind in _meanings() if isinstance(error, classes)), None)
     return kind and (kind, type(error).__name__, str(error))
+
+
+def _readable(message: str) -> str:
+    """A message of the service without lists that nobody reads and without what was sent in confidence."""
+    message = _ECHO.sub(r"Value '***' at '\1' failed", _MANY_VALUES.sub(r"\1...]", message))
+    return _TOKEN.sub(r"\1***", message)
 
 
 @cache

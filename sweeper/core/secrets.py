@@ -54,7 +54,7 @@ _NAMES = re.compile(
 _KEY = re.compile(r"(?i)(^|_)key\d*$")
 _USER_INFO = re.compile(r"\b[\w+.-]*https?://([^/\s@$'\"]+)@")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_DECIMAL = re.compile(r"[-+]?(\d+\.\d*|\.?\d+)([eE][-+]?\d+)?")
+_NUMBER = re.compile(r"[-+]?(\d+\.\d*|\.?\d+)([eE][-+]?\d+)?")
 _READ_AGAIN = {"name", "owner", "locked", "sweep", "objective", "stop", "prune", "on_failure"} | {
     *("prices", "pool", "backend", "engine")
 }
@@ -86,27 +86,23 @@ class Redactor:
             if not text.strip() or text.lower() in ORDINARY:
                 continue
             sure = looks_secret(key) or _KEY.search(key) is not None
-            if len(text) < SHORTEST or (text.isdigit() and not sure):
-                self._learn(text, sure=sure, alone=sure or len(text) >= SHORTEST)
-            elif sure or not _DECIMAL.fullmatch(text):
-                self._learn(text, sure=sure)
+            long = len(text) >= SHORTEST
+            for masks in (self._all, self._certain) if sure else (self._all,):
+                if long and (sure or not _NUMBER.fullmatch(text)):
+                    masks.learn(text)
+                elif sure or (long and text.isdigit()):
+                    masks.learn_alone(text)
 
     def learn_texts(self, texts: Iterable[str | None]) -> None:
         """These are secrets, whatever they look like."""
         for text in texts:
             if text and len(text.strip()) >= SHORTEST:
-                self._learn(text, sure=True)
+                self._all.learn(text)
+                self._certain.learn(text)
 
     def learn_credentials(self, texts: Iterable[str | None]) -> None:
         """These sign requests. A word like `local` or `test` in their place hides nothing."""
         self.learn_texts(text for text in texts if text and len(text) >= SHORTEST_CREDENTIAL)
-
-    def _learn(self, text: str, *, sure: bool, alone: bool | None = None) -> None:
-        for masks in (self._all, self._certain) if sure else (self._all,):
-            if alone is None:
-                masks.learn(text)
-            elif alone:
-                masks.learn_alone(text)
 
     def __call__(self, text: str) -> str:
         """The text with every secret masked."""

@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import Iterator
 
-from tests.end_to_end.conftest import Project
+from tests.end_to_end.conftest import Project, wait_for
 
 
 def test_a_value_that_is_also_in_the_environment_is_trained_with_after_a_restart(project: Project) -> None:
@@ -100,3 +100,22 @@ def test_planted_secrets_are_in_no_file_no_output_and_no_report(project: Project
     assert all("raw ***" in text and "basic" in text for text in logs)
     assert {name: found for name, text in {**shown, **texts}.items() if (found := left(text))} == {}
     assert [name for name, text in shown.items() if any(character in text for character in OBEYED)] == []
+
+
+def test_the_log_of_a_running_job_is_shown_without_its_secrets(project: Project) -> None:
+    """`sweeper logs` asks the service for the log, and for what the job was given."""
+    path = project.root / "experiments/tiny.yaml"
+    path.write_text(path.read_text().replace("environment: {", "environment: {TOKEN: hunter2, "))
+    script = project.root / "experiments/scripts/tiny/train.py"
+    hold = project.root / "hold"
+    hold.touch()
+    told = 'print("TOKEN is", os.environ["TOKEN"], "\\x9b31m", flush=True)\n'
+    script.write_text(
+        script.read_text().replace("time.sleep(a.wait)", f"{told}while os.path.exists({str(hold)!r}): time.sleep(0.02)")
+    )
+    running = project.start("hyperparameters.x=1")
+    wait_for(lambda: "TOKEN is" in project.verb("logs", "tiny").out, "the log is there")
+    shown = project.verb("logs", "tiny")
+    hold.unlink()
+    assert project.ended(running).code == 0
+    assert shown.out == "TOKEN is ***  31m\n"
