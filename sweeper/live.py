@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, Job, metric_of
-from sweeper.core.declared import added, find
+from sweeper.core.declared import added, best_job, ended, find
 from sweeper.core.events import PoolStatus, TrialStatus
-from sweeper.core.model import BackendKind, Goal, Sweep, Trial
+from sweeper.core.model import BackendKind, Sweep, Trial
 from sweeper.core.stop import MaxTrials, Until
 from sweeper.core.text import harmless
 from sweeper.core.words import span
@@ -244,14 +244,14 @@ class View:
         self._pool = ""
         self._best: Job | None = None
         self._done: set[str] = set()
+        self._left_out: set[str] = set()
 
     def event(self, event: ev.Event, chain: Chain) -> None:
         """Take what was journaled."""
         if self._chain is None:
             self._chain = chain
             self._added = added(self.trials, chain)
-            for job in chain.outcomes:
-                self._consider(job)
+            self._best = self._best_of(chain)
             for trial in chain.trials:
                 self._count(trial, chain)
         if isinstance(event, (ev.Added, ev.Withdrawn)):
@@ -266,7 +266,7 @@ class View:
             self.looked(event.name, "Starting")
         elif isinstance(event, ev.Outcome):
             self._ended_here += 1
-            self._consider(chain.jobs[event.name])
+            self._best = self._best_of(chain)
             self._count(chain.jobs[event.name].intent.trial, chain)
             self._phases.pop(event.name, None)
             for key in [key for key in self.metrics if key[0] == event.name]:
@@ -275,14 +275,18 @@ class View:
         if pool != self._pool:
             self._pool, self._pool_since = pool, self._monotonic()
 
+    def _best_of(self, chain: Chain) -> Job | None:
+        return best_job(ended(self._sweep, chain), self._sweep.objective)
+
     def _count(self, trial: str, chain: Chain) -> None:
         """Keep which declared trials are done."""
         history = chain.trials[trial]
         index = history.jobs[0].intent.index if history.jobs else 0
-        if history.finished and find(self._sweep, chain, trial, index):
-            self._done.add(trial)
-        else:
-            self._done.discard(trial)
+        for known, belongs in ((self._done, not history.left_out), (self._left_out, history.left_out)):
+            if history.finished and belongs and find(self._sweep, chain, trial, index):
+                known.add(trial)
+            else:
+                known.discard(trial)
 
     def looked(self, name: str, word: str) -> None:
         """A job was seen in this phase."""
@@ -332,10 +336,12 @@ class View:
             metrics = [self._sweep.objective.metric, *(m for m in metrics if m != self._sweep.objective.metric)]
         metrics = metrics[:MOST_METRICS]
         names = short_names(keys)
-        wide = [[str(t.number), *(_text(t.values.get(k)) for k in keys)] for t in trials]
+        named = any(trial.id and "=" not in trial.name for trial in trials)  # a point: its values do not say its name
+        begins = ([str(t.number), *([_text(t.name)] if named else [])] for t in trials)
+        wide = [[*begin, *(_text(t.values.get(k)) for k in keys)] for begin, t in zip(begins, trials, strict=True)]
         narrow = [[str(t.number), _text(t.name)] for t in trials]
         ends = [self._end(trial, chain, metrics) for trial in trials]
-        heads, tail = ["#", *(names[k] for k in keys)], ["", "s", *metrics, "pool"]
+        heads, tail = ["#", *(["trial"] if named else []), *(names[k] for k in keys)], ["", "s", *metrics, "pool"]
         rows = [begin + end for begin, end in zip(wide, ends, strict=True)]
         if not keys or sum(_widths([heads + tail, *rows])) + 2 * len(heads + tail) > columns:
             heads, metrics = ["#", "trial"], metrics[:1]
@@ -367,7 +373,9 @@ class View:
     def _footer(self, chain: Chain) -> str:
         finished = len(self._done)
         parts = [f"{finished} of {self.total} done"]
-        left = self._left(chain, finished)
+        if self._left_out:
+            parts.append(f"{len(self._left_out)} skipped")
+        left = self._left(chain, finished + len(self._left_out))
         if chain.stopping or chain.decided:
             parts.append("ending")
         elif left is not None:
@@ -392,18 +400,6 @@ class View:
         used = self._monotonic() - min(running) if running else 0.0
         each = max(0.0, elapsed - used) / self._ended_here
         return max(0.0, each * (most - finished) - min(used, each))
-
-    def _consider(self, job: Job) -> None:
-        """Keep the best completed job so far; NaN is never best, the first of equals stays."""
-        objective = self._sweep.objective
-        if objective is None or not job.outcome or job.outcome.trial_status != TrialStatus.COMPLETED.value:
-            return
-        sign = 1 if objective.goal is Goal.MAXIMIZE else -1
-        value = metric_of(job, objective.metric)
-        best = metric_of(self._best, objective.metric) if self._best else None
-        declared = self._chain and find(self._sweep, self._chain, job.intent.trial, job.intent.index)
-        if declared and value is not None and value == value and (best is None or sign * value > sign * best):
-            self._best = job
 
     def _pool_word(self, chain: Chain) -> str:
         if self._sweep.backend is not BackendKind.WARM_POOL:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from sweeper.aws import logs
 from sweeper.core import events as ev
 from sweeper.core.asked import foreseen, unmade
-from sweeper.core.chain import Chain, apply, fold
+from sweeper.core.chain import Chain, Job, apply, fold
 from sweeper.core.costs import rate
 from sweeper.core.declared import added, undeclared
 from sweeper.core.model import BackendKind, Goal, MetricDefinition, Objective, Trial, number_of
@@ -25,6 +27,8 @@ from sweeper.journal import pending, read
 from sweeper.locks import Holder, holder
 
 METRIC = "metric."
+ENOUGH = 1 << 16
+"""Bytes of a log's end in which the last values of its metrics are looked for."""
 NUMBERED = "model"
 """A column of the rows whose numbers begin at 1; those of before it was there began at 0."""
 
@@ -75,6 +79,11 @@ class StoredSweep:
     def name(self) -> str:
         """The folder's name: NAME, or NAME@ACCOUNT.REGION."""
         return self.folder.name
+
+    @property
+    def on_aws(self) -> bool:
+        """True when its jobs run in an account: what they cost is paid."""
+        return "@" in self.name
 
     @property
     def journal(self) -> Path:
@@ -145,6 +154,46 @@ class StoredSweep:
         """The rows of results.csv as they are now."""
         per = rate(self.config.get("prices"), self.config.get("locked") or {})
         return results(self.declared, self.chain, lambda trial, history, key: value_at(self.config, key), per)
+
+    def shown_by(self, job: Job) -> dict[str, float]:
+        """The last value of each metric that a running job has printed, as far as its runner has read its log."""
+        begun = max(at for at, event in self.events if isinstance(event, ev.Intent) and event.name == job.name)
+        path = self.folder / "trials" / job.intent.trial / logs.LOG
+        try:
+            if path.stat().st_mtime < begun:
+                return {}  # of an earlier attempt
+            with path.open("rb") as file:
+                file.seek(max(0, path.stat().st_size - ENOUGH))
+                lines = file.read().decode("utf-8", "replace").splitlines()
+        except OSError:
+            return {}
+        return logs.last_values(logs.points(enumerate(lines), logs.reading(self._definitions)))
+
+    @property
+    def _definitions(self) -> list[MetricDefinition]:
+        told = (self.config.get("job") or {}).get("metrics") or []
+        return [MetricDefinition(str(metric["name"]), str(metric["regex"])) for metric in told]
+
+    def left_s(self, now: float) -> float | None:
+        """Seconds that the rest takes if it goes on as it has in this run; None while that is not known."""
+        opened = max((n for n, (_, event) in enumerate(self.events) if isinstance(event, ev.Opened)), default=0)
+        ended = [at for at, event in self.events[opened:] if isinstance(event, ev.Outcome)]
+        if not self.runner or not ended or self.chain.stopping or self.chain.decided:
+            return None
+        each = (ended[-1] - self.events[opened][0]) / len(ended)
+        rows = self.table.declared
+        left = min(len(rows), self._most_trials) - sum(self.chain.is_finished(row["trial"]) for row in rows)
+        return max(0.0, each * left - min(now - ended[-1], each))
+
+    @property
+    def _most_trials(self) -> float:
+        return (self.config.get("stop") or {}).get("max_trials") or math.inf
+
+    @property
+    def cost_usd(self) -> float | None:
+        """USD of every job that has ended, declared still or not; None where no price is known."""
+        known = [row["cost_usd"] for row in self.table.rows if row["cost_usd"] is not None]
+        return sum(known) if known else None
 
     @property
     def best(self) -> Row | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from sweeper.core.words import counted
 from sweeper.errors import JournalError
 from sweeper.stored import StoredSweep, bytes_of, folders
 from sweeper.tracking.table import shown
+
+HEAD = ("sweep", "state", "done", "changed", "", "")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -32,14 +35,23 @@ def main(arguments: Sequence[str]) -> int:
             told["bytes"] = bytes_of(sweeps.here() / "runs" / told["sweep"])
         tell(json.dumps({"sweeps": found}))
         return 0
-    for told in found:
-        best = f"  best {told['best']}" if told["best"] else ""
-        pools = f"  {counted(told['open_pools'], 'pool')} not seen closed" if told["open_pools"] else ""
-        done = f"{told['finished']} of {told['trials']} trials"
-        tell(f"{told['sweep']}  {told['state']}  {done}  {told['changed_at']}{best}{pools}")
+    rows = [_cells(told) for told in found]
+    if sys.stdout.isatty() and rows:  # people get columns with a head; a pipe gets the sweeps alone
+        rows.insert(0, HEAD)
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        rows = [tuple(map(str.ljust, row, widths)) for row in rows]
+    for row in rows:
+        tell("  ".join(filter(None, row)).rstrip())
     if not found:
         tell(f"there is no sweep below {sweeps.here() / 'runs'}")
     return 0
+
+
+def _cells(told: Mapping[str, Any]) -> tuple[str, ...]:
+    best = f"best {told['best']}" if told["best"] else ""
+    pools = f"{counted(told['open_pools'], 'pool')} not seen closed" if told["open_pools"] else ""
+    done = f"{told['finished']} of {told['trials']} trials"
+    return told["sweep"], told["state"], done, str(told["changed_at"]), best, pools
 
 
 def _told(folder: Path) -> dict[str, Any] | None:

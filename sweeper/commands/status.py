@@ -12,8 +12,10 @@ from sweeper.commands import sweeps
 from sweeper.commands.say import tell
 from sweeper.core.chain import Job
 from sweeper.core.events import JobStatus
+from sweeper.core.words import span
 from sweeper.stored import StoredSweep
 from sweeper.tracking import files, table
+from sweeper.tracking.table import shown
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -39,20 +41,37 @@ def as_json(sweep: StoredSweep) -> dict[str, object]:
     """What `--json` prints."""
     rows = [files.as_json(sweep.table, row) for row in sweep.table.rows]
     open_pools = [job.name for job in sweep.chain.debts_newest_first]
-    return {"sweep": sweep.name, "state": sweep.state, "open_pools": open_pools, "rows": rows}
+    running = [
+        {"trial": job.intent.trial, "job_name": job.name, "phase": doing(job), "metrics": sweep.shown_by(job)}
+        for job in sweep.chain.unfinished.values()
+    ]
+    left, usd = sweep.left_s(SystemClock().now()), sweep.cost_usd
+    told = {"running": running, "left_seconds": left, "cost_usd": usd, "cost_simulated": not sweep.on_aws}
+    return {"sweep": sweep.name, "state": sweep.state, "open_pools": open_pools, **told, "rows": rows}
 
 
 def line(sweep: StoredSweep, now: float) -> str:
     """How the sweep stands, in one line."""
     done, total = sweeps.progress_of(sweep)
+    also = f", {left_out} skipped" if (left_out := sweeps.skipped(sweep)) else ""
     ago = f"last event {now - sweep.changed_at:.0f} s ago"
-    told = f"{sweep.name}: {sweep.state}, {done} of {total} trials done, {ago}"
-    jobs = list(sweep.chain.unfinished.values())
-    doing = "".join(f"; {job.intent.label}: {_doing(job)}" for job in jobs)
-    return f"{told}{doing}" + (f" ({sweep.runner})" if sweep.runner else "")
+    told = f"{sweep.name}: {sweep.state}, {done} of {total} trials done{also}, {ago}"
+    for job in sweep.chain.unfinished.values():
+        values = ", ".join(f"{name}={shown(value)}" for name, value in sweep.shown_by(job).items())
+        told += f"; {job.intent.label}: {doing(job)}" + (f" ({values})" if values else "")
+    return f"{told}{_rest(sweep, now)}" + (f" ({sweep.runner})" if sweep.runner else "")
 
 
-def _doing(job: Job) -> str:
+def _rest(sweep: StoredSweep, now: float) -> str:
+    """How long it takes still and what has ended has cost, as far as that is known."""
+    left, usd = sweep.left_s(now), sweep.cost_usd
+    told = "" if left is None else f"; about {span(left)} left"
+    if usd is None:
+        return told
+    return f"{told}; {usd:.4f} USD so far" + ("" if sweep.on_aws else " (simulated)")
+
+
+def doing(job: Job) -> str:
     """What is known of an unfinished job; its phase is journaled with the next event that matters."""
     if not job.acknowledged:
         return "being submitted"

@@ -119,9 +119,15 @@ def running_trial(sweep: StoredSweep) -> Trial | None:
 
 
 def progress_of(sweep: StoredSweep) -> tuple[int, int]:
-    """(finished, declared) trials of the newest invocation."""
+    """(finished, declared) trials of the newest invocation; one that was left out has not finished."""
     rows = sweep.table.declared
-    return sum(sweep.chain.is_finished(row["trial"]) for row in rows), len(rows)
+    return sum(sweep.chain.is_finished(row["trial"]) for row in rows) - skipped(sweep), len(rows)
+
+
+def skipped(sweep: StoredSweep) -> int:
+    """How many trials of the newest invocation were left out by `sweeper skip`."""
+    known = (sweep.chain.trials.get(row["trial"]) for row in sweep.table.declared)
+    return sum(history is not None and history.left_out for history in known)
 
 
 def _hint(word: str, known: list[str]) -> str:

@@ -119,6 +119,11 @@ class TrialHistory:
         return TrialStatus.RUNNING if self.last.in_debt else TrialStatus.INTERRUPTED
 
     @property
+    def left_out(self) -> bool:
+        """True when it is finished because someone skipped it, and for no other reason."""
+        return self.skipped and self.finished and self.status is TrialStatus.STOPPED
+
+    @property
     def result(self) -> Job:
         """The attempt that its result is of: the last one, or the last completed one where that came to nothing."""
         if self.status in (TrialStatus.INTERRUPTED, TrialStatus.STOPPED, TrialStatus.RUNNING):
@@ -158,7 +163,7 @@ class Chain:
     """Names of the jobs that took over a pool of ours."""
 
     def __str__(self) -> str:
-        done = sum(1 for t in self.trials.values() if t.finished and t.jobs)
+        done = sum(1 for t in self.trials.values() if t.finished and not t.left_out)
         return f"{done} finished, {len(self.unfinished)} running, {len(self.debts)} open pools"
 
     def is_finished(self, trial: str) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from html import escape
 from math import isfinite
 from typing import Any
 
 from sweeper.core.chain import Chain
 from sweeper.core.model import Objective
-from sweeper.core.results import SAVINGS, Results, Row
+from sweeper.core.results import SAVINGS, Results, Row, equals
 from sweeper.core.words import counted
 from sweeper.tracking.files import cell
 from sweeper.tracking.table import is_numeric, pool_line, short_names, shown
@@ -45,7 +46,9 @@ circle { fill: light-dark(#27c, #7ab6ff) } circle.best { fill: light-dark(#d60, 
 def to_html(
     sweep: str, table: Results, keys: Sequence[str], chain: Chain, chosen: Row | None, objective: Objective | None
 ) -> str:
-    """The page. `chosen` is the best row."""
+    """The page of what is declared. `chosen` is the best row."""
+    gone, ties = len(table.rows) - len(table.declared), equals(table, chosen, objective)
+    table = replace(table, rows=tuple(table.declared))
     parts = [
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(sweep)}</title><style>{_STYLE}</style>",
         f"<h1>{escape(sweep)}</h1><p>{escape(_summary(table))}. {escape(pool_line(chain))}.</p>",
@@ -55,9 +58,12 @@ def to_html(
     if chosen and objective:
         value = shown(chosen[f"metric.{objective.metric}"])
         told = f"<b>{escape(str(chosen['name']))}</b> with {escape(objective.metric)} = {escape(value)}"
-        parts.append(f"<p>Best: {told} ({objective.goal.value}).</p>")
+        also = f", as good as {counted(ties, 'other')}" if ties else ""
+        parts.append(f"<p>Best: {told} ({objective.goal.value}{also}).</p>")
         parts.append(_chart(table, f"metric.{objective.metric}", chosen))
     parts += [*_table(table, keys, chosen), *_causes(table)]
+    if gone:
+        parts.append(f"<p>{counted(gone, 'more row')} in results.csv: no longer declared, their results are kept.</p>")
     return "\n".join(parts) + "\n"
 
 

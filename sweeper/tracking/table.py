@@ -171,7 +171,7 @@ def model_line(chosen: Row | None, sweep: str) -> str:
     """Where the model of the best trial is, and how to get it; empty when there is none."""
     if chosen is None or not chosen.get("model"):
         return ""
-    return f"model of {chosen['name']}: {chosen['model']} (sweeper pull {sweep} best)"
+    return f"model of {chosen['name']}: sweeper pull {sweep} best ({chosen['model']})"
 
 
 def idle_line(table: Results, chain: Chain) -> str:

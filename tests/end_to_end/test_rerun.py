@@ -120,7 +120,7 @@ def test_a_model_is_pulled_once_and_only_whole(project: Project, tmp_path: Path)
     declare(project, {"grid": {X: [1, 2]}})
     ended = project.run()
     model = rows(project)[1]["model"]
-    assert f"model of x=2: {model} (sweeper pull tiny best)" in ended.out
+    assert f"model of x=2: sweeper pull tiny best ({model})" in ended.out
     told = json.loads(project.verb("pull", "tiny", "--json").out)
     assert (told["model"], told["files"], told["pulled"]) == (model, ["weights.txt"], True)
     assert Path(told["folder"], "weights.txt").read_text() == "2"
