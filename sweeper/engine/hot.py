@@ -12,9 +12,12 @@ import hashlib
 import json
 import logging
 import os
+import signal
 import socket
 import subprocess
+import tarfile
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +32,7 @@ from sweeper.engine.namespaces import OPT_ML, Isolation
 _LOG = logging.getLogger(__name__)
 _HOOK = str(Path(__file__).with_name("hook"))
 _NOTES = "imports"
-READY_S = 10.0  # the longest that a job waits for imports that have begun before it
+READY_S = 30.0  # the longest that jobs wait for imports that have begun before them
 _ANSWER_S = 5.0
 _AT_ONCE_S = 0.001
 _SURPRISES_MAX = 2  # after so many a pool's jobs start cold
@@ -40,22 +43,29 @@ class ColdError(Exception):
 
 
 class LateError(ColdError):
-    """It cannot yet: the imports go on."""
+    """It cannot yet: the imports have not come to their end."""
+
+
+class HopelessError(ColdError):
+    """No job with these imports can."""
 
 
 class Zygote:
     """The process that has imported a job's packages; it ends when this end of its socket is closed."""
 
-    def __init__(self, key: str, entry: str, notes: Path) -> None:
+    def __init__(self, key: str, entry: str, notes: Path, patience_s: float = READY_S) -> None:
         self.key = key
+        self.left_out = ""
+        """The packages that it does not import ahead, and why."""
         self._notes = notes
         self.ready = False
-        self._patience_s = READY_S
+        self.patience_s = patience_s
+        """How long jobs will still wait for it, in seconds."""
         known = ast.literal_eval(notes.read_text(encoding="utf-8"))
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         environ = lasting(known["start"])
         environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_HOOK, environ.get("PYTHONPATH")]))
-        environ["SWEEPER_ENGINE_ZYGOTE"] = f"{theirs.fileno()}:{notes}"
+        environ["SWEEPER_ENGINE_ZYGOTE"] = json.dumps([theirs.fileno(), str(notes), {}])
         with theirs:
             self._process = subprocess.Popen(
                 # Python notes the script's full name as it starts, so it is told the one that it has in a job
@@ -74,20 +84,37 @@ class Zygote:
         """Its process."""
         return self._process.pid
 
-    def wait(self, timeout_s: float = READY_S) -> None:
+    def wait(self) -> None:
         """Until it has imported everything; raises ColdError when it cannot, LateError when it has not yet.
 
-        Only the first caller waits: where imports take so long, nobody is to wait for them again and again.
+        Who waits loses nothing, for what goes on since a while is over sooner than what begins now; but imports that
+        hang must not hold every job up, so that all jobs together have so much patience only.
         """
-        if self._process.poll() is not None:
-            raise ColdError(f"its interpreter has ended{self._last_words()}")
-        if not self.ready:
-            timeout_s, self._patience_s = min(timeout_s, self._patience_s), _AT_ONCE_S
-            answer = self._answer(timeout_s)
-            self._notes.unlink(missing_ok=True)
-            if not answer.startswith("+"):
-                raise ColdError(f"{answer[1:]}{self._last_words()}")
-            self.ready = True
+        if self.ready:
+            if self._process.poll() is not None:
+                raise ColdError(f"its interpreter has ended{self._last_words()}")
+            return
+        self._signal(signal.SIGCONT)
+        begun = time.monotonic()
+        try:
+            answer = self._answer(max(self.patience_s, _AT_ONCE_S))
+        except LateError:
+            self._signal(signal.SIGSTOP)  # a job that starts cold now has the machine for itself
+            raise
+        finally:
+            self.patience_s -= time.monotonic() - begun
+        self._notes.unlink(missing_ok=True)
+        if not answer.startswith("+"):
+            raise HopelessError(f"{answer[1:]}{self._last_words()}")
+        self.ready, self.left_out = True, answer[1:]
+
+    def go_on(self) -> None:
+        """No job that started cold runs any more: import on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(number)
 
     def fork(self, folder: Path, *descriptors: int) -> int:
         """The process id of a new supervisor of this job; raises ColdError when there is none."""
@@ -136,6 +163,7 @@ class Zygote:
 class _Pool:
     zygote: Zygote | None = None
     surprises: int = 0
+    hopeless: str = ""  # the key of jobs that are not tried again
 
 
 class HotStarts:
@@ -161,15 +189,21 @@ class HotStarts:
         if pool.zygote is not None and pool.zygote.key != key:
             self._surprised(view, "its source or its environment is not what the pool's interpreter was made for")
         if pool.zygote is not None:
+            known = pool.zygote.ready
             try:
                 pool.zygote.wait()
+                if pool.zygote.left_out and not known:
+                    _LOG.info("the interpreter for jobs like %s leaves out %s", view.name, pool.zygote.left_out)
                 return pool.zygote
             except LateError as error:
                 _LOG.info("job %s starts cold: %s", view.name, error)
                 return None
+            except HopelessError as error:
+                pool.hopeless = key
+                self._surprised(view, f"{error}; so do the later ones like it")
             except ColdError as error:
                 self._surprised(view, str(error))
-        if pool.surprises <= _SURPRISES_MAX:
+        if pool.surprises <= _SURPRISES_MAX and key != pool.hopeless:
             spec["imports_key"] = key
             path = [_HOOK, spec["env"].get("PYTHONPATH")]
             told = {
@@ -191,14 +225,17 @@ class HotStarts:
         """A job's container has ended: make the pool's interpreter of what it told."""
         with contextlib.suppress(OSError):
             self._surprised(view, (folder.path / COLD).read_text(encoding="utf-8"))
+        pool = self._pool(view.pool_id)
+        if pool.zygote is not None:
+            pool.zygote.go_on()
         key = (folder.read_json("spec.json") or {}).get("imports_key")
         notes = folder.path / _NOTES
         if key is None or not notes.exists():
             return
-        pool = self._pool(view.pool_id)
         try:
             launch = json.loads((folder.ml / "input/data" / CHANNEL / "launch.json").read_text(encoding="utf-8"))
-            pool.zygote = Zygote(key, launch["entry_script"], notes)
+            ran = folder.read_json("exit.json") or {}
+            pool.zygote = Zygote(key, launch["entry_script"], notes, _patience_s(ran["ended_at"] - ran["started_at"]))
         except (OSError, SyntaxError, ValueError, KeyError) as error:
             self._surprised(view, f"{type(error).__name__}: {error}")
 
@@ -223,6 +260,11 @@ class HotStarts:
             pool.zygote = None
 
 
+def _patience_s(learnt_s: float) -> float:
+    """How long jobs wait for imports, by how long the job took in which they were learnt."""
+    return min(READY_S, 2.0 + 3.0 * learnt_s)
+
+
 def _key(staged: Path, spec: Mapping[str, Any]) -> str:
     """The same for two jobs when one's imports serve the other; raises ColdError where they never may."""
     if spec["isolation"] == Isolation.NONE.value:
@@ -237,7 +279,19 @@ def _key(staged: Path, spec: Mapping[str, Any]) -> str:
         raise ColdError("its driver is of another version")
     if requirements:
         raise ColdError("it has requirements")
-    if not entry.endswith(".py") or entry.startswith(("-", "/")):
+    if entry.startswith(("-", "/")) or not is_python(entry, staged / "source.tar.gz"):
         raise ColdError(f"{entry} is not a Python script")
     told = json.dumps([spec["argv"], spec["cwd"], spec["isolation"], sorted(lasting(spec["env"]).items())])
     return hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in [*files, told.encode()])).hexdigest()
+
+
+def is_python(entry: str, source: Path) -> bool:
+    """Does the driver start this script with its own interpreter? What has a first line `#!...` it runs by that."""
+    if entry.endswith((".py", ".sh")):
+        return entry.endswith(".py")
+    try:
+        with tarfile.open(source) as tar:
+            script = tar.extractfile(entry)
+            return script is not None and script.read(2) != b"#!"
+    except (OSError, KeyError, tarfile.TarError):
+        return False

@@ -18,16 +18,19 @@ import sys
 import termios
 import threading
 import warnings
+from collections.abc import Collection, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from sweeper.engine import imports
+    from sweeper.engine import generators, imports, watched
     from sweeper.engine.namespaces import OPT_ML
 else:  # by their files: hook/sitecustomize.py
+    import generators
     import imports
+    import watched
     from namespaces import OPT_ML
 
 # packages that hold threads, devices or connections which no fork survives
@@ -39,25 +42,61 @@ class RefusedError(Exception):
     """No job may be forked from here; the message says why."""
 
 
-class _Watched(os._Environ):  # type: ignore[type-arg]
-    """The environment, noting who looks at what only a job can tell."""
+class UnfitError(Exception):
+    """A package cannot be imported ahead, and has left its traces: (its name, why)."""
 
-    asked: set[str]
 
-    def __getitem__(self, key: str) -> str:
-        if imports.per_job(key):
-            self.asked.add(key)
-        return str(super().__getitem__(key))
+class _Guard:
+    """Finds the packages that are left out: whatever imports one cannot be imported ahead either."""
 
-    def __iter__(self) -> Any:
-        self.asked.add("every variable")
-        return super().__iter__()
+    def __init__(self, left_out: Collection[str]) -> None:
+        self._left_out = left_out
+        self.wanted = ""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        package = name.partition(".")[0]
+        if package in self._left_out and PathFinder.find_spec(package) is not None:
+            self.wanted = name
+            raise ImportError(f"{name} is not imported ahead")
+
+
+class _Surroundings:
+    """What importing a package is not to change."""
+
+    def __init__(self) -> None:
+        self._filters, self._handlers, self._streams = list(warnings.filters), _handlers(), (sys.stdout, sys.stderr)
+        self._path, self._where, self._environ = list(sys.path), Path.cwd(), list(os.environb)
+        self._printed = _waiting(1)
+        self.files = _descriptors()
+
+    @property
+    def added(self) -> list[Any]:
+        """The filters of warnings that have come."""
+        return list(warnings.filters[: len(warnings.filters) - len(self._filters)])
+
+    def changed(self) -> str:
+        """What has changed, in words; empty when nothing has."""
+        wrong = {
+            "print": _waiting(1) != self._printed,
+            "start threads": threading.active_count() > 1,
+            "handle signals": _handlers() != self._handlers,
+            "replace the output": (sys.stdout, sys.stderr) != self._streams,
+            "leave files open": _descriptors() != self.files,
+            "change the folder": Path.cwd() != self._where,
+            "change the search path": sys.path != self._path,
+            "unset variables": any(name not in os.environb for name in self._environ),
+            "change the warnings": list(warnings.filters) != [*self.added, *self._filters],
+        }
+        return next((f"its imports {what}" for what, found in wrong.items() if found), "")
 
 
 class Preloaded:
-    """The packages, imported and put out of sight, and what importing them has changed."""
+    """The packages, imported and put out of sight, and what importing them has changed.
 
-    def __init__(self, notes: dict[str, Any]) -> None:
+    Raises UnfitError for a package that has to be left out, in another process; RefusedError where that does not help.
+    """
+
+    def __init__(self, notes: dict[str, Any], left_out: Collection[str]) -> None:
         if sys.path != notes["path"]:
             raise RefusedError("it looks for modules elsewhere than the job did")
         self.start = dict(os.environ)
@@ -67,29 +106,25 @@ class Preloaded:
         lasting = [entry for entry in sys.path if not _is_jobs(entry)]
         sys.path[:] = lasting
         own = set(sys.modules)
-        filters, handlers, streams = list(warnings.filters), _handlers(), (sys.stdout, sys.stderr)
-        files, where = _descriptors(), Path.cwd()
-        asked = self._import(notes["modules"])
+        unsafe = FORK_UNSAFE | set(left_out)
+        names = [name for name in notes["modules"] if name.partition(".")[0] not in unsafe]
+        of_job = {name: value for name, value in notes["environ"].items() if imports.per_job(name)}
+        twin, seeds = generators.Twin(lambda: _import(names, unsafe, of_job, None)), generators.Seeds()
+        try:
+            around = _Surroundings()
+            _import(names, unsafe, of_job, around)
+            self.generators = generators.by_system(seeds, twin)
+        except ValueError as error:
+            raise RefusedError("its imports hold random generators that cannot be compared") from error
+        finally:
+            seeds.end()
+            twin.end()
+        if _threads_after_fork() > 1:
+            raise RefusedError("its imports start threads")
+        if _has_children():
+            raise RefusedError("its imports start processes")
         self.changed = {k: v for k, v in os.environ.items() if self.before.get(k) != v}
-        added = warnings.filters[: len(warnings.filters) - len(filters)]
-        wrong = {
-            f"its imports read {', '.join(sorted(asked))}": asked,
-            "its imports print": _waiting(1),
-            "its imports start threads": threading.active_count() > 1 or _threads_after_fork() > 1,
-            "its imports start processes": _has_children(),
-            "its imports handle signals": _handlers() != handlers,
-            "its imports replace the output": (sys.stdout, sys.stderr) != streams,
-            "its imports leave files open": _descriptors() != files,
-            "its imports change the folder": Path.cwd() != where,
-            "its imports change the search path": sys.path != lasting,
-            "its imports unset variables": not self.before.keys() <= os.environ.keys(),
-            "its imports change the warnings": list(warnings.filters) != [*added, *filters],
-            "its imports hold random generators": _generators(),
-        }
-        for why, found in wrong.items():
-            if found:
-                raise RefusedError(why)
-        self.added, self.filters = added, filters
+        self.added, self.filters = around.added, warnings.filters[len(around.added) :]
         self.hidden = {n: sys.modules.pop(n) for n in list(sys.modules) if n not in own and not _is_standard(n)}
         self.places = {name: _place(name) for name in self.hidden if "." not in name}
         self.stats = _stats([sys.executable, *lasting, *_files(self.hidden)])
@@ -99,25 +134,6 @@ class Preloaded:
     def _set(self, environ: dict[str, str]) -> None:
         os.environ.clear()
         os.environ.update(environ)
-
-    def _import(self, names: list[str]) -> set[str]:
-        """Import these; returns the variables of single jobs that were looked at."""
-        if unsafe := sorted(FORK_UNSAFE & {name.partition(".")[0] for name in names}):
-            raise RefusedError(f"no fork may use {', '.join(unsafe)}")
-        plain = type(os.environ)
-        os.environ.__class__ = _Watched
-        os.environ.asked = set()  # type: ignore[attr-defined]
-        try:
-            for name in names:
-                if name not in sys.modules:
-                    importlib.import_module(name)
-        except Exception as error:
-            raise RefusedError(f"{name} cannot be imported ahead: {type(error).__name__}: {error}") from error
-        finally:
-            os.environ.__class__ = plain
-        asked: set[str] = os.environ.asked  # type: ignore[attr-defined]
-        del os.environ.asked  # type: ignore[attr-defined]
-        return asked
 
     # ------------------------------------------------------------------ in the script's process
 
@@ -142,6 +158,7 @@ class Preloaded:
             self.cold(why)
         sys.meta_path.insert(0, self)
         _reseed(self.hidden)
+        generators.renew(self.generators)
 
     def _unlike_start(self) -> str:
         """What differs from the job that these imports were learnt from; empty when nothing does."""
@@ -200,6 +217,35 @@ class Preloaded:
         os.execve(self.argv[0], self.argv, self.environ)
 
 
+def _import(
+    names: Sequence[str], left_out: Collection[str], of_job: dict[str, str], around: _Surroundings | None
+) -> None:
+    """Import these one by one; raises UnfitError for one that may not be, which only shows in `around`."""
+    watch, guard = watched.Watch(of_job), _Guard(left_out)
+    sys.meta_path.insert(0, guard)
+    try:
+        for name in names:
+            if name in sys.modules:
+                continue
+            watch.importing = package = name.partition(".")[0]
+            why = ""
+            try:
+                importlib.import_module(name)
+            except Exception as error:  # noqa: BLE001 - whatever it is, a job would meet it too
+                why = f"{name} cannot be imported ahead: {type(error).__name__}: {error}"
+            if guard.wanted:
+                why = f"its imports need {guard.wanted}"
+            elif used := watch.used():
+                why = f"its imports read {', '.join(used)}"
+            if around and (why := why or around.changed()):
+                raise UnfitError(package, why)
+        for package, variable in watch.kept().items():
+            raise UnfitError(package, f"its imports keep {variable}")
+    finally:
+        sys.meta_path.remove(guard)
+        watch.end()
+
+
 def _is_jobs(entry: str) -> bool:
     return entry == OPT_ML or entry.startswith(OPT_ML + "/")
 
@@ -253,24 +299,6 @@ def _has_children() -> bool:
     except ChildProcessError:
         return False
     return True
-
-
-def _generators() -> bool:
-    """Random generators that packages have made for themselves: every job would draw the same from them."""
-    known, every = sys.modules, gc.get_objects()
-    kinds: list[type] = []
-    fresh: list[object] = []  # those that are seeded anew after a fork, by themselves or by us
-    if "random" in known:
-        kinds.append(known["random"].Random)
-        fresh.append(known["random"]._inst)
-    if "tempfile" in known:
-        namers = [o for o in every if isinstance(o, known["tempfile"]._RandomNameSequence)]
-        fresh += [getattr(namer, "_rng", None) for namer in namers]
-    if "numpy.random" in known:
-        kinds += [known["numpy.random"].Generator, known["numpy.random"].RandomState]
-        fresh.append(known["numpy.random"].mtrand._rand)
-    found = [o for o in every if isinstance(o, tuple(kinds)) and type(o).__name__ != "SystemRandom"]
-    return any(all(o is not one for one in fresh) for o in found)
 
 
 def _renew_main() -> None:

@@ -9,6 +9,7 @@ tracebacks, exit and clean-up are Python's own. Standard library only, one threa
 from __future__ import annotations
 
 import ast
+import json
 import os
 import signal
 import socket
@@ -22,13 +23,15 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from sweeper.driver import driver
     from sweeper.engine import container, namespaces
-    from sweeper.engine.preload import Preloaded, RefusedError
+    from sweeper.engine.preload import Preloaded, RefusedError, UnfitError
 else:  # by their files: hook/sitecustomize.py
     import container
     import driver
     import namespaces
-    from preload import Preloaded, RefusedError
+    from preload import Preloaded, RefusedError, UnfitError
 
+LEFT_OUT_MOST = 12
+"""Packages that an interpreter does without; with more it is not worth its memory."""
 DRIVER = "input/data/sweeper/driver.py"
 _AS_PYTHON_STARTS = {
     signal.SIGTERM: signal.SIG_DFL,
@@ -153,17 +156,24 @@ def _supervise(folder: str, lock: int, told: int, errors: int, go: int) -> NoRet
     os._exit(0)
 
 
-def wait(descriptor: int, notes: str) -> None:
-    """Import, then fork jobs until the engine lets go of the other end. Returns in a process that is to be a script."""
-    channel = socket.socket(fileno=descriptor)
+def wait(told: str) -> None:
+    """Import, then fork jobs until the engine lets go of the other end. Returns in a process that is to be a script.
+
+    `told`: the socket to the engine, the file of notes, and the packages that are left out and why, as JSON.
+    """
+    descriptor, notes, known = json.loads(told)
+    channel, start = socket.socket(fileno=descriptor), dict(os.environ)
     try:
-        Hot.ready = ready = Preloaded(ast.literal_eval(Path(notes).read_text(encoding="utf-8")))
+        Hot.ready = ready = Preloaded(ast.literal_eval(Path(notes).read_text(encoding="utf-8")), known)
+    except UnfitError as error:
+        package, why = error.args
+        if len(known) < LEFT_OUT_MOST:
+            _again(descriptor, notes, start, {**known, package: why})
+        _refuse(channel, f"{package}: {why}")
     except Exception as error:  # noqa: BLE001 - it must not run a script outside of a job
-        why = str(error) if isinstance(error, RefusedError) else f"{type(error).__name__}: {error}"
-        channel.send(f"-{why}".encode())
-        os._exit(0)
+        _refuse(channel, str(error) if isinstance(error, RefusedError) else f"{type(error).__name__}: {error}")
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for supervisors
-    channel.send(b"+")
+    channel.send(b"+" + "; ".join(f"{package} ({why})" for package, why in known.items()).encode())
     try:
         while True:
             _fork_job(channel)
@@ -173,3 +183,21 @@ def wait(descriptor: int, notes: str) -> None:
         ready.begin(*script)
     except Exception as error:  # noqa: BLE001 - a fresh interpreter can do no worse
         ready.cold(f"{type(error).__name__}: {error}")
+
+
+def _refuse(channel: socket.socket, why: str) -> NoReturn:
+    channel.send(f"-{why}".encode())
+    os._exit(0)
+
+
+def _again(descriptor: int, notes: str, start: dict[str, str], left_out: dict[str, str]) -> NoReturn:
+    """Be a fresh interpreter that imports less: what a package has done as it was imported cannot be undone."""
+    hook = str(Path(__file__).with_name("hook"))
+    environ = {
+        **start,
+        "PYTHONPATH": os.pathsep.join(filter(None, [hook, start.get("PYTHONPATH")])),
+        "SWEEPER_ENGINE_ZYGOTE": json.dumps([descriptor, notes, left_out]),
+    }
+    os.set_inheritable(descriptor, True)
+    os.chdir("/")
+    os.execve(sys.orig_argv[0], sys.orig_argv, environ)

@@ -22,7 +22,7 @@ from sweeper.aws import staging
 from sweeper.core.request import CHANNEL, START_DRIVER
 from sweeper.engine import launch
 from sweeper.engine.folders import JobFolder, JobView
-from sweeper.engine.hot import ColdError, HotStarts, LateError, Zygote
+from sweeper.engine.hot import HopelessError, HotStarts, LateError, Zygote, is_python
 from sweeper.source import Folder
 from tests.forked import start_engine
 
@@ -337,63 +337,144 @@ def test_a_running_job_outlives_engine_and_interpreter(jobs: Jobs) -> None:
     assert [jobs.hot(job) for job in ("o1", "o2", "o3", "o4")] == [False, True, False, True]
 
 
-SURPRISES = {
+REFUSED = {
+    "its imports start processes": "import subprocess; child = subprocess.Popen(['sleep', '60'])",
+}
+LEFT_OUT = {
     "its imports start threads": "import threading; threading.Timer(9, print).start()",
-    "its imports print: hello": "print('hello')",
+    "its imports print": "print('hello')",
     "its imports read SM_HP_LR": "import os; os.environ.get('SM_HP_LR')",
-    "its imports hold random generators": "import random; mine = random.Random()",
+    "its imports keep SM_HP_LR": "import os; mine = dict(os.environ)",
+    "its imports read SM_HP_LR, as a value": "import os; low = [v.lower() for v in os.environ.values()]",
+    "its imports read SM_HP_LR, by its name": "import os; low = [k for k in os.environ if k.startswith('SM_')]",
     "its imports handle signals": "import signal; signal.signal(signal.SIGTERM, print)",
     "its imports leave files open": "import socket; line = socket.socketpair()",
-    "its imports start processes": "import subprocess; child = subprocess.Popen(['sleep', '0'])",
     "surprise cannot be imported ahead: ZeroDivisionError: division by zero": "1 / 0",
 }
+LAZY = """
+import os, random
+class Lazy:
+    @property
+    def __class__(self):
+        raise RuntimeError('this object is not to be looked at')
+lazy = [Lazy()]
+own = {k[5:].lower(): v for k, v in os.environ.items() if k.startswith('LAZY_')}
+mine, fixed = random.Random(), random.Random(7)
+"""
 
 
-def interpreter_of(package: str, folder: Path) -> Zygote:
-    """The hot interpreter of a job that has imported a package of this text."""
+def interpreter_of(package: str, folder: Path, **others: str) -> Zygote:
+    """The hot interpreter of a job that has imported packages of these texts."""
     packages = folder / "site-packages"
     packages.mkdir()
-    (packages / "surprise.py").write_text(package, encoding="utf-8")
+    texts = {"surprise": package, **others}
+    for name, text in texts.items():
+        (packages / f"{name}.py").write_text(text, encoding="utf-8")
     start = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", "PYTHONPATH": f"/opt/ml/code:{packages}"}
     tell = [sys.executable, "-c", "import json, sys; print(json.dumps(sys.path[1:]))"]
     path = json.loads(subprocess.run(tell, env=start, capture_output=True, check=True).stdout)
-    notes = {"executable": sys.executable, "path": path, "start": start, "environ": start, "modules": ["surprise"]}
+    environ = {**start, "SM_HP_LR": "0.1"}
+    notes = {"executable": sys.executable, "path": path, "start": start, "environ": environ, "modules": [*texts]}
     (folder / "notes").write_text(repr(notes), encoding="utf-8")
     return Zygote("key", "train.py", folder / "notes")
 
 
-@pytest.mark.parametrize("why", SURPRISES)
-def test_packages_that_no_fork_may_share_are_not_imported_ahead(why: str, tmp_path: Path) -> None:
-    """What a package does as it is imported must happen in each job, and then its jobs start cold."""
-    interpreter = interpreter_of(SURPRISES[why], tmp_path)
+@contextlib.contextmanager
+def waited(interpreter: Zygote) -> Iterator[Zygote]:
+    """The interpreter when it is ready, and its end."""
     try:
-        with pytest.raises(ColdError, match=re.escape(why)):
-            interpreter.wait()
+        interpreter.wait()
+        yield interpreter
     finally:
         interpreter.end()
+
+
+@pytest.mark.parametrize("why", LEFT_OUT)
+def test_a_package_that_no_fork_may_share_is_left_out_with_what_needs_it(why: str, tmp_path: Path) -> None:
+    """What a package does as it is imported must happen in each job; the others are imported ahead all the same."""
+    texts = {"harmless": "", "needs": "import surprise", "hides": "try: import surprise\nexcept ImportError: pass"}
+    with waited(interpreter_of(LEFT_OUT[why], tmp_path, **texts)) as interpreter:
+        told = interpreter.left_out
+    assert f"surprise ({why.partition(', ')[0]}" in told
+    assert "needs (its imports need surprise)" in told
+    assert "hides (its imports need surprise)" in told
+    assert "harmless" not in told
     assert not (tmp_path / "notes").exists()  # it holds the job's environment
 
 
-def test_slow_imports_go_on_for_the_job_after_next(tmp_path: Path) -> None:
-    """A job waits for them once and not for long; when they are done, they serve."""
+@pytest.mark.parametrize("why", REFUSED)
+def test_what_is_not_undone_by_leaving_it_out_is_refused(why: str, tmp_path: Path) -> None:
+    """The reason is told however fast the interpreter was, and no job of this kind is tried again."""
+    interpreter = interpreter_of(REFUSED[why], tmp_path)
+    with pytest.raises(HopelessError, match=re.escape(why)):
+        wait_for(lambda: gone(interpreter.pid))
+        with waited(interpreter):
+            pass
+
+
+def test_a_package_that_looks_through_all_variables_for_its_own_is_imported_ahead(tmp_path: Path) -> None:
+    """It keeps nothing of a job; nor do objects that raise when their class is asked for stand in the way."""
+    with waited(interpreter_of(LAZY, tmp_path)) as interpreter:
+        assert not interpreter.left_out
+
+
+def test_generators_that_the_system_seeds_are_each_jobs_own(jobs: Jobs) -> None:
+    """A package's own generator differs in each job, as in a cold start; one with a seed of its own does not."""
+    packages = jobs.folder / "own/site-packages"
+    packages.mkdir(parents=True)
+    text = "import numpy\nmine, given = numpy.random.RandomState(), numpy.random.RandomState(5)\n"
+    (packages / "lazily.py").write_text(LAZY + text + "other = numpy.random.default_rng()\n")
+    script = (
+        "import lazily\nprint('fixed', lazily.fixed.random(), lazily.given.rand())\n"
+        "print('own', lazily.mine.random(), lazily.other.random())\n"
+    )
+    jobs.stage("drawn", script)
+    names = ["d1", "d2", "d3"]
+    for name in names:
+        jobs.run("drawn", name, {"PYTHONHASHSEED": "7", "PYTHONPATH": str(packages)})
+    assert [jobs.hot(name) for name in names] == [False, True, True], jobs.engine_log()
+    assert len({*seen_by(jobs, names, "fixed")}) == 1
+    assert len({*seen_by(jobs, names, "own")}) == len(names)
+
+
+def seen_by(jobs: Jobs, names: list[str], word: str) -> list[str]:
+    """The line of each job that begins with this word."""
+    return [line for name in names for line in seen(jobs, name, word)]
+
+
+def test_jobs_wait_for_imports_together_and_then_have_the_machine_for_themselves(tmp_path: Path) -> None:
+    """When their patience is over they start cold, and meanwhile nothing is imported beside them."""
     done = tmp_path / "done"
     interpreter = interpreter_of(f"import os, time\nwhile not os.path.exists({str(done)!r}): time.sleep(.01)", tmp_path)
+    interpreter.patience_s = 0.01
     try:
-        with pytest.raises(LateError):
-            interpreter.wait(0.01)
-        assert not interpreter.ready
+        for _ in range(2):
+            with pytest.raises(LateError):
+                interpreter.wait()
+            wait_for(lambda: stopped(interpreter.pid))
         done.touch()
-        wait_for(lambda: patient(interpreter))
+        interpreter.go_on()  # the job that started cold has ended
+        interpreter.patience_s = 30.0
+        interpreter.wait()
         assert interpreter.ready
     finally:
         interpreter.end()
 
 
-def patient(interpreter: Zygote) -> bool:
-    """Look again, as the next job does."""
-    with contextlib.suppress(LateError):
-        interpreter.wait()
-    return interpreter.ready
+def stopped(pid: int) -> bool:
+    """Is this process held up?"""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+def test_a_script_without_an_ending_is_hot_unless_its_first_line_names_a_program(tmp_path: Path) -> None:
+    """The driver starts it with its own interpreter then."""
+    for name, text, python in (("plain", "print(1)", True), ("named", "#!/bin/sh\n", False), ("run.sh", "", False)):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / name).write_text(text)
+        source = tmp_path / f"{name}.tar.gz"
+        source.write_bytes(staging.tarball(Folder(folder)))
+        assert is_python(name, source) is python
 
 
 @pytest.mark.parametrize(

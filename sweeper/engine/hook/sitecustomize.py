@@ -54,10 +54,10 @@ def _hidden() -> None:
 def _wait() -> None:
     """Be a pool's interpreter; whatever goes wrong, it must not run a script outside of a job."""
     try:
-        descriptor, _, notes = os.environ.pop("SWEEPER_ENGINE_ZYGOTE").partition(":")
+        told = os.environ.pop("SWEEPER_ENGINE_ZYGOTE")
         _withdraw()
         _hidden()
-        _engine("zygote").wait(int(descriptor), notes)  # type: ignore[attr-defined]
+        _engine("zygote").wait(told)  # type: ignore[attr-defined]
     except BaseException:  # noqa: BLE001
         sys.excepthook(*sys.exc_info())
         os._exit(1)
