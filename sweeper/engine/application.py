@@ -43,11 +43,15 @@ class Part(Protocol):
         """Answer one request, or raise ServiceError."""
 
 
+Parts = Mapping[tuple[str, str], Part]
+"""By the service that a request is signed for and the target that it names."""
+
+
 class Application:
     """Dispatches one request; knows nothing of processes and of time but when it was last asked."""
 
     def __init__(
-        self, gate: Gate, control: Control, objects: ObjectStore, parts: Mapping[str, Part], admin: Admin, account: str
+        self, gate: Gate, control: Control, objects: ObjectStore, parts: Parts, admin: Admin, account: str
     ) -> None:
         self._gate, self._control, self._objects, self._parts, self._admin = gate, control, objects, parts, admin
         self._moto = Moto()
@@ -76,8 +80,8 @@ class Application:
             return self._batch(environ, start)
         if service == "iam":
             return self._iam(environ, start)
-        if service in ("logs", "servicequotas") and target + dot in self._parts:
-            return self._part_or_moto(self._parts[target + dot], service, operation, environ, start)
+        if part := self._parts.get((service, target + dot)):
+            return self._part_or_moto(part, service, operation, environ, start)
         if service == "monitoring":
             self._control.publish_metrics()
         if service == "s3":
@@ -179,7 +183,7 @@ class Admin:
         elif (method, path) != ("GET", "/_engine/health"):
             status, body = 404, {"message": "no such page"}
         text = json.dumps(body)
-        proof = launch.proof(self._pair, environ["HTTP_AUTHORIZATION"], text.encode())
+        proof = launch.proof(self._pair, environ.get("HTTP_AUTHORIZATION", ""), text.encode())
         return _reply(start, text, status=status, headers=[(launch.PROOF, proof)])
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from werkzeug.serving import BaseWSGIServer
 
 from sweeper.engine import credentials, disk, logs, quotas
-from sweeper.engine.application import Admin, Application, Part
+from sweeper.engine.application import Admin, Application, Parts
 from sweeper.engine.control import Control
 from sweeper.engine.credentials import client_environment
 from sweeper.engine.gate import Gate
@@ -60,9 +60,9 @@ class EngineProcess:
             "region": settings.service.region,
             "settings": settings.to_mapping(),
         }
-        parts: dict[str, Part] = {
-            logs.TARGET: TrainingLogs(self._control, self._log_of, settings.service.arn_prefix),
-            quotas.TARGET: Quotas(settings.service),
+        parts: Parts = {
+            ("logs", logs.TARGET): TrainingLogs(self._control, self._log_of, settings.service.arn_prefix),
+            ("servicequotas", quotas.TARGET): Quotas(settings.service),
         }
         admin = Admin(pair, self._status, self._stop)
         self._app = Application(gate, self._control, self._objects, parts, admin, settings.service.account)
