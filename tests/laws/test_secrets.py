@@ -16,6 +16,7 @@ from sweeper.core import events as ev
 from sweeper.core.model import Sweep
 from sweeper.core.secrets import MASK
 from sweeper.core.stop import rules
+from sweeper.journal import SqliteJournal
 from sweeper.testing.drawn import KEY
 from sweeper.testing.twin import Script
 from tests.laws.outside import Outside, Trouble, invalid, make_outside, make_sweep, scripts
@@ -96,3 +97,15 @@ def test_what_a_script_says_of_a_secret_is_masked_before_it_is_durable(tmp_path:
     assert told == [MASK, f"{MASK} is wrong"]
     assert secret[:5] not in here.said
     assert secret[:5].encode() not in here.path.read_bytes()
+
+
+def test_an_added_trial_that_an_earlier_version_has_masked_is_not_run(tmp_path: Path) -> None:
+    """Nobody knows its value any more: it is said, left out for good, and the others run."""
+    here = make_outside(tmp_path, sweep=make_sweep(1))
+    journal = SqliteJournal(here.path, here.clock.now)
+    journal.append(ev.Added("f" * 16, 1, f"x={MASK}", {KEY: MASK}))
+    journal.close()
+    here.run()
+    assert f"trial x={MASK}: a value was masked by an earlier version; add it again" in here.said
+    assert [job.request["HyperParameters"]["x"] for job in here.ledger.jobs] == ["0"]
+    assert here.run().chain.trials["f" * 16].skipped
