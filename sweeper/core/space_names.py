@@ -7,6 +7,7 @@ from typing import Any
 
 from sweeper.core.identity import canonical
 from sweeper.core.space_blocks import Block
+from sweeper.core.text import harmless
 
 LABEL_WIDTH = 32
 MANY = 10_000
@@ -19,8 +20,8 @@ def written(row: Mapping[str, Any]) -> str:
 
 
 def show(value: Any) -> str:
-    """A value as it stands in a label: text verbatim, everything else as JSON, cut when it is long."""
-    text = value if isinstance(value, str) else canonical(value)
+    """A value as it stands in a label: text on one line, everything else as JSON, cut when it is long."""
+    text = harmless(value) if isinstance(value, str) else canonical(value)
     return text if len(text) <= LABEL_WIDTH else text[: LABEL_WIDTH - 1] + "…"
 
 

@@ -13,7 +13,7 @@ from sweeper.core.identity import canonical, flatten, overlay
 from sweeper.core.model import Trial
 from sweeper.core.space import Space
 from sweeper.core.space_blocks import Block, Part
-from sweeper.core.space_names import shorten
+from sweeper.core.space_names import shorten, show
 from sweeper.core.space_values import expand
 
 scalars = (
@@ -182,3 +182,9 @@ def test_functions_that_make_no_sense(function: str, arguments: list[Any], why: 
     """A function that gives no values is refused with the reason."""
     with pytest.raises(ValueError, match=why):
         expand(function, arguments)
+
+
+def test_a_label_is_one_line_that_a_terminal_only_shows() -> None:
+    """A value with line ends or escapes forges no line of a list of trials; the value itself is as it was."""
+    assert show("a\nfailed: b\x1b[2J\u202e") == "a failed: b [2J "
+    assert show(["a\n"]) == '["a\\n"]'
