@@ -104,7 +104,7 @@ def _tried(call: Call, lines: list[str], within: ExitStack) -> Draft:
         except yaml.YAMLError as error:
             said = " ".join(str(error).split())
             complaint = complaints.Complaint(Problem("a configuration file", "", f"not valid YAML: {said}"))
-        call.problems += [complaint.problem] if complaint.problem else []
+        call.problems += [*([complaint.problem] if complaint.problem else []), *complaint.more]
         call.unknown += [complaint.unknown] if complaint.unknown else []
         if complaint.culprit is None:
             refuse(call.everything)

@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.config import project
 from sweeper.config.check import findings
-from sweeper.config.draft import MOST_ROWS, ONE_LOCKED, Draft, apply, there_is
+from sweeper.config.draft import MOST_ROWS, ONE_LOCKED, Draft, apply, section_of, there_is
 from sweeper.config.locate import GROUP
 from sweeper.config.problems import COMMAND_LINE, Problem, dotted, nearest, refuse, shown
 from sweeper.config.reading import load
@@ -84,7 +84,7 @@ def sections(draft: Draft) -> dict[str, Any]:
 
 def _other_section(draft: Draft, section: str) -> None:
     """A section that is none of ours must come from a config group of the user's."""
-    groups = {choice.split("/")[0].split("@")[0] for choice in draft.choices}
+    groups = set(map(section_of, draft.choices))
     if section == GROUP:
         draft.wrong((section,), "is not a section; to start from an experiment list it under defaults")
     elif section not in groups:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +15,14 @@ from sweeper.config import project
 from sweeper.config.draft import UnknownKey
 from sweeper.config.locate import GROUP
 from sweeper.config.problems import COMMAND_LINE, Problem, brief, nearest, shown
-from sweeper.config.reading import marks, text
+from sweeper.config.reading import load, marks, text
 from sweeper.config.sources import CHAIN, PARAMS, SUFFIX, hydras
 from sweeper.config.values import UNREAD, say
 from sweeper.core.identity import path_of
 
 _NOT_THERE = ("Could not override", "Could not delete from config. '")
+_WITHIN = re.compile(r"In '?(?P<name>[^':]+)'?: (?P<what>.+)")
+"""A complaint about the defaults list of a file."""
 _KEY = re.compile(r"(\+\+?|~)?[\w$./@:-]+")
 
 
@@ -31,6 +33,7 @@ class Complaint:
     problem: Problem | None = None
     unknown: UnknownKey | None = None
     culprit: str | None = None
+    more: Sequence[Problem] = ()
 
 
 def before(overrides: Sequence[str]) -> tuple[list[str], list[UnknownKey], list[Problem]]:
@@ -100,6 +103,9 @@ def explain(error: HydraException, overrides: Sequence[str], root: Path) -> Comp
     text = str(error) or str(error.__cause__ or error.__context__ or "")
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _missing(error, overrides, root)
+    if (within := _WITHIN.match(text)) and (file := _file(within["name"], root)):
+        first, *more = _overrides_of_nothing(file) or [_in_defaults(file, within["what"])]
+        return Complaint(first, more=more)
     parsed = {line: OverridesParser.create().parse_override(line) for line in overrides}
     culprit = _culprit(text, parsed)
     if culprit is None:
@@ -108,6 +114,32 @@ def explain(error: HydraException, overrides: Sequence[str], root: Path) -> Comp
     if text.startswith(_NOT_THERE) and "No match in the defaults list" not in text:
         return Complaint(unknown=UnknownKey(key, culprit), culprit=culprit)
     return Complaint(Problem(COMMAND_LINE, culprit, _say(error)), culprit=culprit)
+
+
+def _in_defaults(file: Path, what: str) -> Problem:
+    line, column = marks(file).get(("defaults",), (1, 1))
+    return Problem(f"{shown(file)}:{line}:{column}", "defaults", what[:1].lower() + what[1:])
+
+
+def _overrides_of_nothing(file: Path) -> list[Problem]:
+    """The entries of a file's defaults list that override a group of which no option was chosen before."""
+    entries = [entry for path in (project.packaged_conf() / f"config{SUFFIX}", file) for entry in _defaults(path)]
+    chosen = {group for _, group, overrides in entries if not overrides}
+    found = []
+    for position, group, overrides in _defaults(file):
+        if overrides and group not in chosen:
+            line, column = marks(file).get(("defaults", position), (1, 1))
+            what = f"override /{group}: no option of {group!r} was chosen before: leave out the word override"
+            found.append(Problem(f"{shown(file)}:{line}:{column}", "defaults", what))
+    return found
+
+
+def _defaults(file: Path) -> Iterator[tuple[int, str, bool]]:
+    """The groups of a defaults list: the position of each, its name, and whether its entry overrides."""
+    for position, entry in enumerate(load(file).get("defaults") or []):
+        for key in entry if isinstance(entry, Mapping) else ():
+            words = str(key).split()
+            yield position, words[-1].lstrip("/").partition("@")[0], "override" in words[:-1]
 
 
 def _culprit(text: str, parsed: dict[str, Override]) -> str | None:
@@ -161,13 +193,9 @@ def _file_named(said: str, root: Path, word: str = "") -> str:
     named = re.search(r"In '([^']+)'", said)
     if not named:
         return COMMAND_LINE
-    path = named.group(1)
-    candidates = [root / "conf" / (path + SUFFIX), project.packaged_conf() / (path + SUFFIX)]
-    if path.startswith(GROUP + "/"):
-        candidates = [root / project.EXPERIMENTS / (path.removeprefix(GROUP + "/") + SUFFIX)]
-    file = next((candidate for candidate in candidates if project.is_file(candidate)), None)
+    file = _file(named.group(1), root)
     if file is None:
-        return path
+        return named.group(1)
     found = marks(file)
     lines = text(file).splitlines() if found else []
     for place, (line, column) in found.items():
@@ -175,6 +203,14 @@ def _file_named(said: str, root: Path, word: str = "") -> str:
             return f"{shown(file)}:{line}:{column}"
     line, column = found.get(("defaults",), (1, 1))
     return f"{shown(file)}:{line}:{column}"
+
+
+def _file(path: str, root: Path) -> Path | None:
+    """The file that Hydra calls so."""
+    candidates = [root / "conf" / (path + SUFFIX), project.packaged_conf() / (path + SUFFIX)]
+    if path.startswith(GROUP + "/"):
+        candidates = [root / project.EXPERIMENTS / (path.removeprefix(GROUP + "/") + SUFFIX)]
+    return next((candidate for candidate in candidates if project.is_file(candidate)), None)
 
 
 def _say(error: HydraException) -> str:

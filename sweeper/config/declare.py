@@ -91,7 +91,7 @@ def _freeze(
     def leaves(chosen: Mapping[str, Any]) -> Leaves:
         return identity_leaves(compositions.of(chosen), values["locked"], digests, swept)
 
-    space = _space(draft, parts, compositions.groups, leaves)
+    space, resolve = _space(draft, parts, compositions.groups, leaves), Resolve(compositions)
     trials, search = (
         _optuna(draft, values, builder.optuna, builder.rules, leaves({})) if builder.optuna else (None, None)
     )
@@ -110,13 +110,13 @@ def _freeze(
         source_digest=digests["source",],
         trials=trials or space,
         search=search,
-        resolve=Resolve(compositions),
+        resolve=resolve,
         make=make,
         composed={s: plain(draft.config.sweep) if s == "sweep" else read(draft.config, s)[0] for s in draft.sections},
         project=str(draft.root),
         prev=_prev(draft),
         secrets=exposed.texts(draft, values),
-        warnings=tuple(doubts.doubts(draft, values, space)),
+        warnings=tuple(doubts.doubts(draft, values, space, resolve)),
     )
 
 

@@ -16,12 +16,15 @@ from sweeper.config.draft import Draft
 from sweeper.config.instances import unknown_type
 from sweeper.config.problems import COMMAND_LINE, Problem, dotted, shown
 from sweeper.config.reading import Word, document
+from sweeper.config.resolve import Resolve
 from sweeper.config.schema import SECTIONS
 from sweeper.config.sources import composed
 from sweeper.config.values import COSMETIC, hydra_keys, plain
 from sweeper.core.identity import canonical, path_of, within
+from sweeper.core.model import Trial
 from sweeper.core.space import Space
 from sweeper.driver.matches import NUMBER
+from sweeper.errors import UsageError
 
 Sections = Mapping[str, Any]
 
@@ -31,12 +34,14 @@ _WORD = re.compile(r"[-+.\w:]+")
 _OCTAL = re.compile(r"[-+]?0[0-7_]+")
 _PARTS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?P<\w+>|\(\?|\(|\)")
 """What matters of a regular expression for finding its groups: escapes and classes are stepped over."""
+MOST_TRIED = 20
+"""Values of an axis that are compared; a choice that makes no difference makes none at once."""
 _NOW = re.compile(r"\$\{\s*now\s*:")
 SAMPLES = ("1.2e-05", "-0.5", "nan")
 """Numbers as Python prints them, which a metric's group should take whole."""
 
 
-def doubts(draft: Draft, values: Sections, space: Space) -> Iterator[str]:
+def doubts(draft: Draft, values: Sections, space: Space, resolve: Resolve) -> Iterator[str]:
     """Every warning of a declaration, one line each."""
     yield from (f"{line}: only the first counts" for line in space.duplicates)
     yield from (f"{dotted(rule.place)}: {rule.text} matches nothing" for rule, count in space.excluded if count == 0)
@@ -48,7 +53,7 @@ def doubts(draft: Draft, values: Sections, space: Space) -> Iterator[str]:
     yield from _new_mappings(draft)
     yield from map(str, exposed.warnings(draft, values))
     yield from draft.warnings
-    yield from map(str, (*_cut_numbers(draft, values), *_every_run_anew(draft), *_words(draft)))
+    yield from map(str, (*_cut_numbers(draft, values), *_every_run_anew(draft), *_words(draft), *_idle(draft, resolve)))
 
 
 def _new_mappings(draft: Draft) -> Iterator[str]:
@@ -118,6 +123,20 @@ def _tells_time(draft: Draft, value: Any) -> bool:
     for key in hydra_keys(value):
         texts.append(str(reduce(lambda node, part: node.get(part, {}), key.split("."), plain(draft.composed["hydra"]))))
     return any(_NOW.search(text) for text in texts)
+
+
+def _idle(draft: Draft, resolve: Resolve) -> Iterator[Problem]:
+    """Swept options and values of one's own that nothing follows: trials that are equal for every job."""
+    for axis in draft.axes:
+        for key in (key for key in axis.block.keys if key.startswith("vars.") or draft.is_group(key)):
+            values = {canonical(row[key]): row[key] for row in axis.block.rows[:MOST_TRIED] if key in row}
+            try:
+                jobs = {canonical(resolve(Trial(0, "", str(value), {key: value}))) for value in values.values()}
+            except UsageError:
+                continue  # it needs what another axis sets; told when its trial comes
+            if len(values) > 1 and len(jobs) == 1:
+                what = "is swept, and no job differs by it: let a hyperparameter follow it (${...}), or take it out"
+                yield Problem(axis.where(draft.origin, key), key, what)
 
 
 # -- words of YAML -------------------------------------------------------------------------------------------------

@@ -124,9 +124,14 @@ class Draft:
         return [".".join(path) for path, _ in flatten({k: v for k, v in self.sections.items() if k != "sweep"})]
 
     def options(self, key: str) -> list[str]:
-        """The options of a config group; none when the key is no group. A dotted key never is; asking Hydra is slow."""
+        """The options of a config group; none when the key is no group. A dotted key never is; asking Hydra is slow.
+
+        A group may be put elsewhere than its name says: `data@hyperparameters.data`.
+        """
+        group, _, package = key.partition("@")
         if key not in self._options:
-            self._options[key] = [] if "." in key else list(self.loader.get_group_options(key))
+            none = "." in group or package.split(".")[0] == "hydra"
+            self._options[key] = [] if none else list(self.loader.get_group_options(group))
         return self._options[key]
 
     def is_group(self, key: str) -> bool:
@@ -208,6 +213,12 @@ def _override(config: DictConfig, override: Override) -> None:
         del OmegaConf.select(config, _addressed(tuple(above)))[last]
     else:
         apply(config, {override.key_or_group: override.value()})
+
+
+def section_of(group: str) -> str:
+    """The section that a config group's options are put into."""
+    name, _, package = group.partition("@")
+    return package.split(".")[0] or name.split("/")[0]
 
 
 def to_add(key: str, line: str = "") -> str:

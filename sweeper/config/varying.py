@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from sweeper.config import lengths
 from sweeper.config.axes import ROUND, Axis
 from sweeper.config.check import Finding, findings
-from sweeper.config.draft import FREE, MOST_ROWS, ONE_LOCKED, Draft, apply, there_is, to_add
+from sweeper.config.draft import FREE, MOST_ROWS, ONE_LOCKED, Draft, apply, section_of, there_is, to_add
 from sweeper.config.problems import KeyPath, dotted, nearest, refuse
 from sweeper.config.schema import SECTIONS
 from sweeper.config.values import COSMETIC, PINNED, names_a_key, read
@@ -133,8 +133,9 @@ class Compositions:
 
     def _compose(self, chosen: Mapping[str, Any]) -> DictConfig:
         draft = self._draft
-        kept = [o for o in draft.overrides if not o.is_sweep_override() and o.key_or_group not in chosen]
-        known = draft.choices.keys() - {o.key_or_group for o in draft.overrides if o.is_add()}
+        named = [(o, o.get_key_element().lstrip("+~")) for o in draft.overrides]
+        kept = [o for o, key in named if not o.is_sweep_override() and key not in chosen]
+        known = draft.choices.keys() - {key for o, key in named if o.is_add()}
         options = [f"{'' if group in known else '+'}{group}={option}" for group, option in chosen.items()]
         try:
             composed = draft.loader.load_sweep_config(draft.composed, [*(str(o.input_line) for o in kept), *options])
@@ -149,7 +150,8 @@ class Compositions:
 
 def groups_keep_the_rest(draft: Draft, compositions: Compositions) -> None:
     """An option of a swept config group may change only what may vary: above all not the locked section."""
-    rest = [s for s in draft.sections if s not in (*FREE, "sweep", "name", *compositions.groups)]
+    own = set(map(section_of, compositions.groups)) - SECTIONS.keys() - {"engine"}
+    rest = [s for s in draft.sections if s not in (*FREE, "sweep", "name", *own)]
     for axis in draft.axes:
         for key in compositions.groups.intersection(axis.block.keys):
             for option in dict.fromkeys(row[key] for row in axis.block.rows if key in row):

@@ -203,6 +203,33 @@ def test_groups_of_the_user(project: Any) -> None:
     assert [trial.id for trial in pinned.trials] == [trial.id for trial in sweep.trials][:2]
 
 
+def test_a_group_put_elsewhere_is_an_axis(project: Any) -> None:
+    """`data@hyperparameters.data` is swept in the file and on the command line, as it is chosen."""
+    for name in ("mnist", "cifar"):
+        project.write(f"conf/data/{name}.yaml", f"name: {name}\n")
+    grid = "sweep: {grid: {data@hyperparameters.data: [mnist, cifar]}}\n"
+    for more, words in ((grid, ()), ("", ("data@hyperparameters.data=mnist,cifar",))):
+        project.experiment(more)
+        text = (project.root / "experiments/x.yaml").read_text(encoding="utf-8")
+        project.write("experiments/x.yaml", "defaults: [/data@hyperparameters.data: mnist]\n" + text)
+        sweep = project.sweep(*words)
+        assert [sweep.resolve(trial)["hyperparameters"]["data"]["name"] for trial in sweep.trials] == ["mnist", "cifar"]
+        assert len(set(sweep.trials.ids())) == 2
+        assert [trial.name for trial in sweep.trials] == ["data=mnist", "data=cifar"]
+        (pinned,) = project.sweep("data@hyperparameters.data=cifar", *(["sweep.grid=null"] if more else [])).trials
+        assert pinned.id == sweep.trials[1].id
+
+
+def test_a_group_put_into_the_locked_section_is_no_axis(project: Any) -> None:
+    """What it changes there is one for the whole sweep, wherever its options lie."""
+    project.write("conf/machine/small.yaml", "volume_size_in_gb: 30\n")
+    project.write("conf/machine/large.yaml", "volume_size_in_gb: 300\n")
+    project.experiment()
+    (told,) = project.refused("+machine@locked=small,large")
+    assert told.startswith("command line: machine@locked: ")
+    assert "volume_size_in_gb" in told
+
+
 def test_another_applications_primary_config_is_left_alone(project: Any) -> None:
     """A `conf/config.yaml` of the project belongs to the user's own Hydra application: it is not read."""
     project.write("conf/config.yaml", "model: transformer\npool: {keep_alive_s: 77}\n")

@@ -132,3 +132,18 @@ def test_hydra_tells_nothing_of_a_job(project: Any, key: str) -> None:
         "+hyperparameters.n=1,${hydra:%s}",
     ):
         assert project.refused(word % key) == [f"command line: hyperparameters.n: {told}"]
+
+
+def test_a_swept_choice_that_makes_no_difference_is_told(project: Any) -> None:
+    """Two options of a group, or two values under `vars`, that no job gets anything of are two equal trials."""
+    for name in ("mnist", "cifar"):
+        project.write(f"conf/data/{name}.yaml", f"name: {name}\n")
+    project.experiment("sweep: {grid: {data: [mnist, cifar], vars.x: [1, 2]}}\nvars: {x: 1, y: 1}\n")
+    text = (project.root / "experiments/x.yaml").read_text(encoding="utf-8")
+    project.write("experiments/x.yaml", "defaults: [/data: mnist]\n" + text)
+    idle = "is swept, and no job differs by it: let a hyperparameter follow it (${...}), or take it out"
+    assert project.sweep("data=mnist").warnings == (f"experiments/x.yaml:14:38: vars.x: {idle}",)
+    told = project.sweep("hyperparameters.lr=${vars.x}").warnings
+    assert told == (f"experiments/x.yaml:14:16: data: {idle}",)
+    assert project.sweep("hyperparameters.lr=${vars.x}", "+hyperparameters.data=${data.name}").warnings == ()
+    assert project.sweep("data=mnist", "vars.x=1").warnings == ()

@@ -413,3 +413,23 @@ def test_the_local_engine_runs_no_image(project: Any) -> None:
     assert len(project.sweep(*IMAGE).trials) == 1
     (told,) = project.refused("job.launch=driver,image", "job.image_uri=a:1,b/train:1")
     assert "{images: {'a:1': [COMMAND]}}" in told
+
+
+def test_every_override_of_nothing_is_told_where_it_stands(project: Any) -> None:
+    """A file that was made for another application's defaults overrides groups that this one has not: all at once."""
+    project.write("conf/data/mnist.yaml", "name: mnist\n")
+    project.experiment()
+    text = (project.root / "experiments/x.yaml").read_text(encoding="utf-8")
+    entries = "[/data: mnist, override /model: net, override /data: mnist, override /engine: aws]"
+    project.write("experiments/x.yaml", f"# @package _global_\ndefaults: {entries}\n" + text)
+    what = "was chosen before: leave out the word override"
+    told = f"defaults: override /model: no option of 'model' {what}"
+    assert project.refused() == [f"experiments/x.yaml:2:26: {told}"]
+    project.write("experiments/x.yaml", "defaults: [override /data: mnist, override /model: net]\n" + text)
+    assert project.refused() == [
+        f"experiments/x.yaml:1:12: defaults: override /data: no option of 'data' {what}",
+        f"experiments/x.yaml:1:35: {told}",
+    ]
+    project.write("experiments/x.yaml", "defaults: [override /engine: aws, /data: mnist]\n" + text)
+    (told,) = project.refused()
+    assert told.startswith("experiments/x.yaml:1:1: defaults: override 'engine : aws' is defined before 'data: mnist'")
