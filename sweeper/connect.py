@@ -81,10 +81,12 @@ def local(project: Path, options: Mapping[str, object], owner: str | None, *, re
     engine = LocalEngine(engine_folder(project), theirs)
     if reading:
         return Connection(scope, named, engine)
-    for made in (engine_folder(project).parent, engine_folder(project)):
+    folder = engine_folder(project)
+    for made in (folder.parent, folder):
         with suppress(OSError):
             made.chmod(0o700)  # an earlier version has made them for everybody
-    return Connection(scope, named, engine, lambda: _identity(engine_folder(project)))
+    _identity(folder)
+    return Connection(scope, named, engine, lambda: _identity(folder))
 
 
 def _user() -> str:
@@ -98,6 +100,8 @@ def _identity(folder: Path) -> str:
     if named := state_of(folder):
         return named
     write_atomically(folder / "identity", uuid.uuid4().hex)
+    with suppress(OSError):
+        folder.chmod(0o700)  # an engine may have been there first
     return state_of(folder)
 
 

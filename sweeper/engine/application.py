@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from moto.backends import SERVICE_NAMES
 from moto.moto_server.werkzeug_app import create_backend_app
 
-from sweeper.engine import launch, refusals, rules
+from sweeper.engine import launch, refusals, rules, uploads
 from sweeper.engine.batch import wire as batch
 from sweeper.engine.control import Control
 from sweeper.engine.credentials import KeyPair
@@ -126,12 +126,14 @@ class Application:
 
     def _s3(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
         """moto has no lock and forgets everything: one request at a time, and what it changed goes to disk first."""
+        bucket, key = _object_of(environ)
+        moto = self._moto.app("s3")
+        if uploads.is_plain_put(environ, key):
+            return uploads.put(moto, self._objects, bucket, key, environ, start)
         with self._objects.lock:
-            chunks = list(self._moto.app("s3")(environ, start))
-            if environ["REQUEST_METHOD"] in ("PUT", "POST", "DELETE"):
-                bucket, key = _object_of(environ)
-                if bucket:
-                    self._objects.sync(bucket, key)
+            chunks = list(moto(uploads.as_bytes(environ), start))
+            if bucket and environ["REQUEST_METHOD"] in ("PUT", "POST", "DELETE"):
+                self._objects.sync(bucket, key)
         return chunks
 
 

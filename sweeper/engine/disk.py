@@ -13,16 +13,22 @@ from sweeper.engine.s3 import ObjectStore, parse_uri
 _LOG = logging.getLogger(__name__)
 
 
+_BLOCK = 512  # what st_blocks counts
+
+
 def used(folder: Path) -> int:
-    """Bytes of every file below."""
-    total = 0
-    for path, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(path, name)).st_size  # noqa: PTH118 - a large tree, walked often
-            except FileNotFoundError:
-                continue
+    """Bytes that everything below takes on the disk, as `du` tells them: whole blocks, those of folders too."""
+    total = _taken(str(folder))
+    for path, folders, names in os.walk(folder):
+        total += sum(_taken(f"{path}/{name}") for name in (*folders, *names))  # a large tree, walked often
     return total
+
+
+def _taken(path: str) -> int:
+    try:
+        return os.lstat(path).st_blocks * _BLOCK
+    except FileNotFoundError:
+        return 0
 
 
 def trim(state: Path, objects: ObjectStore, ended: Iterable[tuple[str, str]], cap: int) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 import shutil
 import sqlite3
@@ -10,11 +11,13 @@ import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from moto.s3.models import FakeKey, s3_backends
 
+_BLOCK = 1 << 20
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS buckets (name TEXT PRIMARY KEY, region TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS objects (
@@ -45,6 +48,15 @@ class StoredKey(FakeKey):
     def dispose(self, garbage: bool = False) -> None:
         """Nothing is held open."""
         self.disposed = True
+
+
+@dataclass(frozen=True)
+class Received:
+    """Bytes on disk that are no object yet."""
+
+    path: Path
+    size: int
+    etag: str
 
 
 class ObjectStore:
@@ -115,8 +127,34 @@ class ObjectStore:
         """Store a file as an object."""
         with self.lock:
             self._held(bucket)
-            self._backend.put_object(bucket, key, source.read_bytes(), disable_notification=True)
-            self._sync_object(bucket, key)
+        with source.open("rb") as file:
+            received = self.receive(file)
+        with self.lock:
+            self._backend.put_object(bucket, key, b"", disable_notification=True)
+            self.keep(bucket, key, received)
+
+    def receive(self, source: IO[bytes]) -> Received:
+        """Put bytes on disk as they come, beside the objects."""
+        path, md5, size = self._folder / uuid.uuid4().hex, hashlib.md5(usedforsecurity=False), 0
+        with path.open("wb") as file:
+            while block := source.read(_BLOCK):
+                file.write(block)
+                md5.update(block)
+                size += len(block)
+        return Received(path, size, md5.hexdigest())
+
+    def keep(self, bucket: str, key: str, received: Received, content_type: str | None = None) -> None:
+        """Let an object that moto has just made without bytes be these; another type than moto was told."""
+        with self.lock:
+            self._sync_bucket(bucket)
+            made = self._backend.buckets[bucket].keys[key]
+            made._etag = received.etag
+            if content_type is not None:
+                made.set_metadata({"Content-Type": content_type})
+            before = self._file_of(bucket, key)
+            self._record(bucket, key, made, received)
+            if before is not None:
+                self._remove(before)
 
     def remove(self, bucket: str, prefix: str) -> None:
         """Remove every object under a prefix; a bucket that is not there has none."""
@@ -154,23 +192,27 @@ class ObjectStore:
 
     def _sync_object(self, bucket: str, key: str) -> None:
         found = self._backend.buckets[bucket].keys.get(key)
-        before = self._db.execute("SELECT file FROM objects WHERE bucket=? AND key=?", (bucket, key)).fetchone()
+        before = self._file_of(bucket, key)
         if not isinstance(found, FakeKey):  # gone, or only a delete marker
             self._db.execute("DELETE FROM objects WHERE bucket=? AND key=?", (bucket, key))
         elif isinstance(found, StoredKey):
             return  # untouched: every new version is a new key
         else:
-            self._store(bucket, key, found)
+            found._value_buffer.seek(0)
+            self._record(bucket, key, found, self.receive(found._value_buffer))
         if before is not None:
-            self._remove(before[0])
+            self._remove(before)
 
-    def _store(self, bucket: str, key: str, found: Any) -> None:
-        file = uuid.uuid4().hex
-        (self._folder / file).write_bytes(found.value)
-        metadata = json.dumps({k: v for k, v in found.metadata.items() if isinstance(v, str)})
-        row = (bucket, key, file, found.size, found.etag.strip('"'), found.last_modified.isoformat(), metadata)
+    def _file_of(self, bucket: str, key: str) -> str | None:
+        found = self._db.execute("SELECT file FROM objects WHERE bucket=? AND key=?", (bucket, key)).fetchone()
+        return None if found is None else str(found[0])
+
+    def _record(self, bucket: str, key: str, made: Any, received: Received) -> None:
+        metadata = json.dumps({k: v for k, v in made.metadata.items() if isinstance(v, str)})
+        file, etag, modified = received.path.name, made.etag.strip('"'), made.last_modified.isoformat()
+        row = (bucket, key, file, received.size, etag, modified, metadata)
         self._db.execute("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-        self._become_stored(found, self._folder / file, found.size)
+        self._become_stored(made, received.path, received.size)
 
     @staticmethod
     def _become_stored(key: Any, path: Path, size: int) -> None:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 from sweeper.engine import disk, launch
 from tests.forked import start_engine
 
 from .conftest import FAST, Clients, wait_for
+
+
+def test_what_is_told_of_the_disk_is_what_du_tells(tmp_path: Path) -> None:
+    """Small files take whole blocks, and folders take some: that is what a person has to find room for."""
+    for number in range(20):
+        (tmp_path / f"job-{number}/deep").mkdir(parents=True)
+        (tmp_path / f"job-{number}/deep/log").write_text("a line\n")
+    (tmp_path / "large").write_bytes(b"x" * 300_000)
+    (tmp_path / "link").symlink_to(tmp_path / "large")
+    told = subprocess.run(["du", "-sk", tmp_path], capture_output=True, text=True, check=True).stdout
+    assert disk.used(tmp_path) // 1024 == int(told.split()[0])
 
 
 def test_above_the_cap_the_oldest_ended_jobs_lose_what_they_left(tmp_path: Path) -> None:

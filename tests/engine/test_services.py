@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import sqlite3
+import tempfile
+import urllib.request
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -248,3 +253,61 @@ def test_buckets_may_be_named_in_the_host(clients: Clients) -> None:
     with sqlite3.connect(clients.state_dir / "s3/index.db") as index:
         assert index.execute("SELECT size FROM objects WHERE key='by/host'").fetchone() == (1,)
     index.close()
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/x"])
+def test_an_object_is_stored_as_it_came_whatever_type_it_says(clients: Clients, kind: str) -> None:
+    """The type that curl and urllib send by themselves is no reason to read an object as a form; it is kept."""
+    body = b"key=value&file=\x00\xff" * 1000
+    clients.s3.put_object(Bucket="bucket", Key="form", Body=body, ContentType=kind)
+    found = clients.s3.get_object(Bucket="bucket", Key="form")
+    assert (found["Body"].read(), found["ContentType"]) == (body, kind)
+    asked = {"Bucket": "bucket", "Key": "presigned", "ContentType": kind}
+    url = clients.s3.generate_presigned_url("put_object", Params=asked)
+    with urllib.request.urlopen(urllib.request.Request(url, body, {"Content-Type": kind}, method="PUT")) as answer:
+        assert answer.status == 200
+    head = clients.s3.head_object(Bucket="bucket", Key="presigned")
+    assert (head["ContentLength"], head["ETag"]) == (len(body), f'"{hashlib.md5(body).hexdigest()}"')
+    with contextlib.closing(sqlite3.connect(clients.state_dir / "s3/index.db")) as index:
+        sizes = index.execute("SELECT size FROM objects WHERE key IN ('form', 'presigned')").fetchall()
+    assert sizes == [(len(body),)] * 2
+
+
+def test_what_is_put_is_put_under_its_conditions_and_properties(clients: Clients) -> None:
+    """A refused one leaves the object as it was and nothing on disk; metadata, tags and checksums are kept."""
+    s3, there = clients.s3, {"Bucket": "bucket", "Key": "conditional"}
+    first = s3.put_object(**there, Body=b"first", Metadata={"m": "1"}, Tagging="t=1", ChecksumAlgorithm="SHA256")
+    files = sorted((clients.state_dir / "s3/objects").iterdir())
+    for refused in ({"IfNoneMatch": "*"}, {"IfMatch": '"other"'}):
+        with pytest.raises(ClientError, match="PreconditionFailed"):
+            s3.put_object(**there, Body=b"second", **refused)
+    with pytest.raises(ClientError, match="NoSuchBucket"):
+        s3.put_object(Bucket="no-such-bucket", Key="x", Body=b"x")
+    assert sorted((clients.state_dir / "s3/objects").iterdir()) == files
+    found = s3.get_object(**there, ChecksumMode="ENABLED")
+    assert (found["Body"].read(), found["Metadata"], found["TagCount"]) == (b"first", {"m": "1"}, 1)
+    assert found["ChecksumSHA256"] == first["ChecksumSHA256"]
+    s3.put_object_tagging(**there, Tagging={"TagSet": [{"Key": "t", "Value": "2"}]})  # a PUT that is no object
+    assert s3.get_object(**there)["Body"].read() == b"first"
+    second = s3.put_object(**there, Body=b"second", IfMatch=first["ETag"])
+    assert s3.head_object(**there)["ETag"] == second["ETag"] == f'"{hashlib.md5(b"second").hexdigest()}"'
+    assert len(list((clients.state_dir / "s3/objects").iterdir())) == len(files)
+
+
+def test_a_large_object_is_never_whole_in_memory(clients: Clients) -> None:
+    """Put to S3 or left by a job: it goes to disk block by block."""
+    size, pid = 96 << 20, clients.engine.pid
+    before = resident(pid)
+    with tempfile.TemporaryFile() as file:
+        file.truncate(size)
+        Path(f"/proc/{pid}/clear_refs").write_text("5")  # the highest so far is forgotten
+        clients.s3.put_object(Bucket="bucket", Key="large", Body=file)
+    assert clients.s3.head_object(Bucket="bucket", Key="large")["ContentLength"] == size
+    assert resident(pid) < before + (size >> 11)
+    clients.s3.delete_object(Bucket="bucket", Key="large")
+
+
+def resident(pid: int) -> int:
+    """The most memory that a process has held, in KiB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
