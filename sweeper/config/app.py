@@ -29,6 +29,7 @@ from omegaconf.errors import OmegaConfBaseException
 from sweeper.config import complaints, project, sources
 from sweeper.config.declare import declare
 from sweeper.config.draft import Draft, UnknownKey
+from sweeper.config.overrides import before
 from sweeper.config.problems import COMMAND_LINE, Problem, refuse
 from sweeper.config.sources import PRIMARY, ExperimentSource, ProjectSearchPath, ProjectSource
 from sweeper.config.values import plain, register_resolvers, say
@@ -77,7 +78,7 @@ def run(argv: Sequence[str], then: Then, *, prog: str = "sweeper") -> int:
 
 def _compose(call: Call, shows: Sequence[str], overrides: Sequence[str]) -> int:
     """Declare what was composed and hand it on, or have Hydra show it."""
-    lines, call.unknown, call.problems = complaints.before(overrides)
+    lines, call.unknown, call.problems = before(overrides, call.root)
     if shows:  # Hydra shows one configuration: the base, in which nothing is swept
         lines = [line for line in lines if not OverridesParser.create().parse_override(line).is_sweep_override()]
     with ExitStack() as within:
@@ -99,6 +100,8 @@ def _tried(call: Call, lines: list[str], within: ExitStack) -> Draft:
             return within.enter_context(_composed(lines, call))
         except HydraException as error:
             complaint = complaints.explain(error, lines, call.root)
+        except RecursionError:
+            complaint = complaints.circle(lines, call.root)
         except OmegaConfBaseException as error:
             complaint = complaints.Complaint(Problem(COMMAND_LINE, "", say(error)))
         except yaml.YAMLError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,7 @@ from hydra.errors import HydraException
 from sweeper.config.locate import Origin
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem
 from sweeper.core.space_blocks import Block
-from sweeper.core.space_values import bounded, expand
+from sweeper.core.space_values import bounded, expand, held
 
 SEED = "hyperparameters.seed"
 """The key that `repeat` varies when it names no other."""
@@ -75,6 +76,7 @@ def values_of(override: Override) -> Sequence[Any]:
         whole = declared.range()
         if isinstance(whole, range) and whole:
             return bounded(whole)  # a million numbers that nobody has to keep
+    _held(declared)
     try:
         found = list(override.sweep_iterator(transformer=Transformer.identity))
     except (HydraException, TypeError, ValueError) as error:
@@ -82,6 +84,17 @@ def values_of(override: Override) -> Sequence[Any]:
     if not found:
         raise ValueError("has no values")
     return [override._convert_value(value) for value in found]
+
+
+def _held(declared: Any) -> None:
+    """Raises ValueError for a range of too many fractions, which would be counted through first."""
+    if isinstance(declared, RangeSweep):
+        start, stop, step = (float(number or 0) for number in (declared.start, declared.stop, declared.step))
+        if not step:
+            raise ValueError("the step is 0")
+        if not all(map(math.isfinite, (start, stop, step))):
+            raise ValueError("has no finite number of values")
+        held(max(0, math.ceil((stop - start) / step)))
 
 
 def axis_values(key: str, spec: Any) -> Sequence[Any]:

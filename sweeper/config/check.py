@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sweeper.config.fits import fits
-from sweeper.config.problems import KeyPath, dotted, nearest
+from sweeper.config.meant import meant
+from sweeper.config.problems import KeyPath, brief, dotted, nearest
 from sweeper.config.schema import SECTIONS, Schema
 
 Finding = tuple[KeyPath, str]
+MOST_KEYS = 20
+"""Unknown keys of one mapping that are told: who has more has written something else there."""
 
 _NOUNS = {
     "string": "text",
@@ -34,17 +37,20 @@ def findings(value: Any, schema: Schema, path: KeyPath = ()) -> list[Finding]:
 
 def _of(error: Any, path: KeyPath) -> Iterator[Finding]:
     value, rule = error.instance, error.validator_value
-    if error.validator == "additionalProperties" and rule is False:
+    if "propertyNames" in error.absolute_schema_path:
+        yield (
+            (*path, value),
+            f"is not a possible name: {error.schema.get('errorMessage', f'at most {rule} characters')}",
+        )
+    elif error.validator == "additionalProperties" and rule is False:
         known = error.schema.get("properties", {})
-        for key in sorted(set(value) - set(known), key=str):
+        for key in sorted(set(value) - set(known), key=str)[:MOST_KEYS]:
             hint = nearest(key, known) or _elsewhere(key, path) or f"; there is {', '.join(known)}"
             yield (*path, key), "is not a field" + (f" of {dotted(path)}" if path else "") + hint
     elif error.validator == "required":
         for key in rule:
             if key not in value and repr(key) in error.message:
                 yield (*path, key), "is missing"
-    elif error.validator == "propertyNames":
-        yield (*path, value), "is not a possible name"
     elif error.validator == "anyOf" and (closer := _meant(error)):
         for inner in closer:
             yield from _of(inner, (*path, *inner.relative_path))
@@ -67,22 +73,41 @@ def _meant(error: Any) -> list[Any]:
 
 
 def _says(error: Any, path: KeyPath, value: Any, rule: Any) -> str:
-    seen = "this" if path[:1] == ("environment",) else repr(value)  # never a value that may be a secret
+    secret = path[:1] == ("environment",)
+    seen = "this" if secret else brief(value)  # never a value that may be a secret
+    other_kind = isinstance(value, dict) and error.validator != "type"
+    hint = "" if secret or other_kind else meant(value, lambda other: fits(other, error.schema))
+    if error.validator in ("maxLength", "maxItems", "maxProperties"):
+        what = {"maxLength": "characters", "maxItems": "items", "maxProperties": "keys"}[error.validator]
+        return f"is too long: {len(value)} {what}; at most {rule}"
     if "errorMessage" in error.schema:
-        return f"{error.schema['errorMessage']}, not {seen}"
-    kind = error.validator
+        return f"{error.schema['errorMessage']}, not {seen}{hint}"
+    decode = " (${oc.decode:...} turns text into a value)" if hint.strip("; ?").endswith(f" {value}") else ""
+    return _rule(error.validator, value, rule, seen) + hint + decode
+
+
+def _rule(kind: str, value: Any, rule: Any, seen: str) -> str:
+    """What a rule of the schema asks for that is not so."""
     if kind == "enum":
         return f"{seen} is not one of {', '.join(map(str, rule))}{nearest(value, rule)}"
     if kind == "type":
-        wanted = " or ".join(_NOUNS[name] for name in ([rule] if isinstance(rule, str) else rule))
-        hint = " (${oc.decode:...} turns text into a value)" if isinstance(value, str) and "string" not in rule else ""
-        return f"{seen} is not {wanted}{hint}"
+        names = [rule] if isinstance(rule, str) else rule
+        return f"{seen} is not {_nouns(names)}"
+    if kind == "anyOf":
+        return f"{seen} is not {_nouns([name for option in rule for name in _kinds(option)])}"
     if kind in ("minimum", "exclusiveMinimum"):
         return f"{seen} is too small: {'more than' if kind != 'minimum' else 'at least'} {rule}"
-    if kind == "maximum":
-        return f"{seen} is too large: at most {rule}"
-    if kind in ("minLength", "minItems"):
+    if kind in ("maximum", "exclusiveMaximum"):
+        return f"{seen} is too large: {'less than' if kind != 'maximum' else 'at most'} {rule}"
+    if kind in ("minLength", "minItems", "minProperties"):
         return "is empty"
-    if kind in ("maxLength", "maxItems", "maxProperties"):
-        return f"is too long: at most {rule}"
-    return str(error.message)
+    return f"{seen} does not look like {rule}"
+
+
+def _kinds(option: Schema) -> list[str]:
+    kind = option.get("type", "string" if "enum" in option else [])
+    return [kind] if isinstance(kind, str) else list(kind)
+
+
+def _nouns(names: Sequence[str]) -> str:
+    return " or ".join(dict.fromkeys(_NOUNS[name] for name in names))

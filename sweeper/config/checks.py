@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import json
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -17,11 +18,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.config import project
 from sweeper.config.check import findings
-from sweeper.config.draft import MOST_ROWS, ONE_LOCKED, Draft, apply, section_of, there_is
+from sweeper.config.draft import GROUPS, MOST_ROWS, ONE_LOCKED, Draft, apply, section_of, there_is
 from sweeper.config.locate import GROUP
-from sweeper.config.problems import COMMAND_LINE, Problem, dotted, nearest, refuse, shown
+from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, brief, dotted, nearest, refuse, shown
 from sweeper.config.reading import load
-from sweeper.config.schema import SECTIONS, engine_schema
+from sweeper.config.schema import SECTIONS, Schema, engine_schema
 from sweeper.config.sources import ExperimentSource
 from sweeper.config.values import hydra_keys, plain, prev_keys, read
 from sweeper.core.handover import why_not
@@ -72,14 +73,49 @@ def sections(draft: Draft) -> dict[str, Any]:
             continue
         values[section], unresolved = read(first, section)
         draft.note(unresolved)
-        shape = engine_schema((values[section] or {}).get("kind")) if section == "engine" else SECTIONS.get(section)
+        shape = _shape(section, values[section])
         if shape is None:
             _other_section(draft, section)
+            continue
+        if section in GROUPS and isinstance(values[section], str):
+            draft.wrong((section,), _chosen(section, values[section]))
             continue
         broken = {path for path, _ in unresolved}
         found = findings(values[section], shape, (section,))
         draft.note([(path, what) for path, what in found if path not in broken])
     return values
+
+
+def _shape(section: str, value: Any) -> Schema | None:
+    if section != "engine":
+        return SECTIONS.get(section)
+    return engine_schema(value.get("kind") if isinstance(value, Mapping) else None)
+
+
+def _chosen(group: str, option: str) -> str:
+    ways = f"{group}={option} on the command line, or `defaults: [{{override /{group}: {option}}}, _self_]`"
+    return f"is chosen by its name, not set: write {ways}"
+
+
+def keys_are_text(draft: Draft) -> None:
+    """Every key is text, in swept values too: those of files were looked at when they were read. Raises UsageError."""
+    swept = [(key, row[key]) for axis in draft.axes for row in axis.block.rows[:MOST_ROWS] for key in row]
+    odd = [*_odd_keys(draft.sections, ()), *(one for key, value in swept for one in _odd_keys(value, (key,)))]
+    for path, key in odd:
+        what = f"{json.dumps(key)} is a key that is no text: only a file can say it, in quotes"
+        draft.problems.append(draft.origin.problem(path, what))
+    if odd:
+        refuse(draft.problems)
+
+
+def _odd_keys(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
+    if isinstance(value, Mapping):
+        yield from ((path, key) for key in value if not isinstance(key, str))
+        for key, below in value.items():
+            yield from _odd_keys(below, (*path, str(key)))
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            yield from _odd_keys(item, (*path, position))
 
 
 def _other_section(draft: Draft, section: str) -> None:
@@ -196,9 +232,11 @@ def source_folder(draft: Draft, job: Sections) -> Folder | None:
         if job[key] is None:
             if key == "entry_script" and starts_script:
                 draft.wrong(("job", key), "is missing: name the script to start", missing=True)
-        elif not (folder.path / job[key]).is_file():
+        elif Path(job[key]).is_absolute() or ".." in Path(job[key]).parts:
+            draft.wrong(("job", key), f"{brief(job[key])} leads out of source_dir: name a file in {job['source_dir']}")
+        elif not project.is_file(folder.path / job[key]):
             near = nearest(job[key], names)
-            draft.wrong(("job", key), f"there is no file {job[key]!r} in {job['source_dir']}{near}")
+            draft.wrong(("job", key), f"there is no file {brief(job[key])} in {job['source_dir']}{near}")
         elif posixpath.normpath(job[key]) not in names:
             what = f"{job[key]!r} is not sent: an ignore file or its name leaves it out; write !{job[key]} into {OURS}"
             draft.wrong(("job", key), what)
@@ -218,16 +256,16 @@ def input_folders(draft: Draft, job: Sections) -> dict[tuple[str, ...], Folder]:
 
 def _folder(draft: Draft, path: tuple[str, ...], where: str, job: Sections) -> Folder | None:
     folder = draft.root / where
-    if folder.is_dir():
+    if project.is_dir(folder):
         found = Folder(folder, draft.root)
         if not found.outside or job["allow_outside_project"]:
             return found
         what = f"{where!r} lies outside of the project {draft.root}: all of it would be sent; "
         draft.wrong(path, what + "move it in, or set job.allow_outside_project=true")
         return None
-    beside = folder.parent.iterdir() if folder.parent.is_dir() else iter(())
+    beside = folder.parent.iterdir() if project.is_dir(folder.parent) else iter(())
     near = [p.relative_to(draft.root).as_posix() for p in beside if p.is_dir() and p.is_relative_to(draft.root)]
-    draft.wrong(path, f"there is no folder {where!r}{nearest(where, near)}")
+    draft.wrong(path, f"there is no folder {brief(where)}{nearest(where, near)}")
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,18 +13,20 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, MissingConfigException
 
 from sweeper.config import project
+from sweeper.config.check import findings
 from sweeper.config.draft import UnknownKey
-from sweeper.config.locate import GROUP
-from sweeper.config.problems import COMMAND_LINE, Problem, brief, nearest, shown
+from sweeper.config.locate import GROUP, written
+from sweeper.config.problems import COMMAND_LINE, Problem, dotted, nearest, shown
 from sweeper.config.reading import load, marks, text
-from sweeper.config.sources import CHAIN, PARAMS, SUFFIX, hydras
-from sweeper.config.values import UNREAD, say
-from sweeper.core.identity import path_of
+from sweeper.config.schema import experiment
+from sweeper.config.sources import SUFFIX
+from sweeper.config.values import plain, say
 
+MERGING = "while composing config"
+UNLIKE = "a list stands where a mapping belongs, or the other way round"
 _NOT_THERE = ("Could not override", "Could not delete from config. '")
 _WITHIN = re.compile(r"In '?(?P<name>[^':]+)'?: (?P<what>.+)")
-"""A complaint about the defaults list of a file."""
-_KEY = re.compile(r"(\+\+?|~)?[\w$./@:-]+")
+"""A complaint about a file: its defaults list, or what it was merged into."""
 
 
 @dataclass(frozen=True)
@@ -36,89 +39,37 @@ class Complaint:
     more: Sequence[Problem] = ()
 
 
-def before(overrides: Sequence[str]) -> tuple[list[str], list[UnknownKey], list[Problem]]:
-    """The overrides that Hydra may see, those that it would take for something else, what is wrong with the others."""
-    parser = OverridesParser.create()
-    kept: list[str] = []
-    kept_back: list[UnknownKey] = []
-    problems: list[Problem] = []
-    for line in overrides:
-        try:
-            override = parser.parse_override(line)
-        except HydraException as error:
-            problems.append(Problem(COMMAND_LINE, line, unread(line, _first(error))))
-            continue
-        what = _refused(override)
-        if what:
-            problems.append(Problem(COMMAND_LINE, line, what))
-        elif not override.is_sweep_override() and _is_distribution(override.key_or_group):
-            kept_back.append(UnknownKey(override.key_or_group, line))
-        else:
-            kept.append(line)
-    return kept, kept_back, problems
-
-
-def _is_distribution(key: str) -> bool:
-    """True for a distribution's name that has dots, which Hydra would take apart."""
-    return len(path_of(key, lambda _: False)) < len(key.split("."))
-
-
-def unread(line: str, said: str) -> str:
-    """Why a word is not `KEY=VALUE` in Hydra's grammar, whose parser has words of its own for it (`said`)."""
-    key, equals, value = line.partition("=")
-    if not equals and not key.startswith("~"):
-        return "is not KEY=VALUE"
-    if not _KEY.fullmatch(key):
-        return f"{brief(key)} is no key: a key is words with dots between them"
-    plain = re.sub(r"\\.", "", value)
-    if any(plain.count(sign) % 2 for sign in "'\""):
-        return "a quote is opened and not closed"
-    if any(plain.count(opened) != plain.count(closed) for opened, closed in ("()", "[]", "{}")):
-        return "a bracket is opened and not closed, or closed and not opened"
-    if "${" in plain:
-        return UNREAD
-    if not key or not plain:
-        return f"cannot be read: {said}"
-    return f"{brief(value)} cannot be read: write it in quotes, inside those of the shell: '{key}=\"...\"'"
-
-
-def _refused(override: Override) -> str:
-    key = override.key_or_group
-    parts = re.split(r"[./]", key)
-    if (parts[0] == "hydra" and tuple(key.split(".")[:3]) != PARAMS) or hydras(override.package or ""):
-        if parts[1:2] and parts[1] in CHAIN:
-            return "cannot be set: an experiment is always run as a chain, so that its pool is always released"
-        return "cannot be set: of hydra only sweeper.params is read"
-    if key != GROUP:
-        return ""
-    if override.is_sweep_override():
-        return "one sweep is one experiment: run them one after another"
-    if not override.is_add():
-        return f"write +{GROUP}={override.value()}"
-    return ""
-
-
 def explain(error: HydraException, overrides: Sequence[str], root: Path) -> Complaint:
     """Hydra's exception as a complaint."""
     text = str(error) or str(error.__cause__ or error.__context__ or "")
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _missing(error, overrides, root)
     if (within := _WITHIN.match(text)) and (file := _file(within["name"], root)):
-        first, *more = _overrides_of_nothing(file) or [_in_defaults(file, within["what"])]
-        return Complaint(first, more=more)
+        return _in_file(file, within["what"])
     parsed = {line: OverridesParser.create().parse_override(line) for line in overrides}
+    if twice := re.match(r"Multiple values for ([^\s.]+)\. To override", text):
+        place = _entry(twice.group(1), overrides, root) or COMMAND_LINE
+        what = f"{twice.group(1)} has an option already: write {{override /{twice.group(1)}: OPTION}}"
+        return Complaint(Problem(place, "defaults", what))
     culprit = _culprit(text, parsed)
     if culprit is None:
-        return Complaint(Problem(_file_named(text, root), "", _say(error)))
+        return Complaint(Problem(COMMAND_LINE, "", _say(error)))
     key = parsed[culprit].key_or_group
     if text.startswith(_NOT_THERE) and "No match in the defaults list" not in text:
         return Complaint(unknown=UnknownKey(key, culprit), culprit=culprit)
     return Complaint(Problem(COMMAND_LINE, culprit, _say(error)), culprit=culprit)
 
 
-def _in_defaults(file: Path, what: str) -> Problem:
-    line, column = marks(file).get(("defaults",), (1, 1))
-    return Problem(f"{shown(file)}:{line}:{column}", "defaults", what[:1].lower() + what[1:])
+def _in_file(file: Path, said: str) -> Complaint:
+    """What is wrong with a file as a whole: its defaults list, or a list where a mapping belongs."""
+    found = marks(file)
+    if MERGING in said:
+        wrong = [(path, what) for path, what in findings(plain(load(file)), experiment()) if path in found]
+        path, what = wrong[0] if wrong else ((), UNLIKE)
+        return Complaint(Problem(written((file, *found.get(path, (1, 1)))), dotted(path), what))
+    what = said[:1].lower() + said[1:]
+    first, *more = _overrides_of_nothing(file) or [Problem(_entry_of(file), "defaults", what)]
+    return Complaint(first, more=more)
 
 
 def _overrides_of_nothing(file: Path) -> list[Problem]:
@@ -164,6 +115,8 @@ def _missing(error: MissingConfigException, overrides: Sequence[str], root: Path
             what = f"there is no folder {shown(folder)}: run sweeper inside your project or set {project.VARIABLE}"
         elif project.is_file(other := folder / f"{wanted.removeprefix(GROUP + '/')}.yml"):
             what = f"{shown(other)} must be named {SUFFIX[1:]}: rename it to {other.stem}{SUFFIX}"
+        elif kind := _no_file(folder / f"{wanted.removeprefix(GROUP + '/')}{SUFFIX}"):
+            what = f"{wanted.removeprefix(GROUP + '/')}{SUFFIX} in {shown(folder)} is {kind}"
     else:
         what = f"there is no option {option!r} of {group or 'the root'}{near}"
     for line in overrides:
@@ -171,8 +124,21 @@ def _missing(error: MissingConfigException, overrides: Sequence[str], root: Path
         if f"{override.key_or_group}/{override.value()}" == wanted:
             culprit = None if override.key_or_group == GROUP else line
             return Complaint(Problem(COMMAND_LINE, line, what), culprit=culprit)
-    place = _entry(option, overrides, root) or _file_named(str(error), root, option)
+    within = _WITHIN.match(str(error))
+    file = _file(within["name"], root) if within else None
+    place = _entry(option, overrides, root) or (_entry_of(file, option) if file else COMMAND_LINE)
     return Complaint(Problem(place, "defaults", what))
+
+
+def _no_file(path: Path) -> str:
+    """What stands in the place of a file; nothing when nothing does."""
+    try:
+        found = path.lstat().st_mode
+    except (OSError, ValueError):
+        return ""
+    if stat.S_ISLNK(found):
+        return "a link that leads to no file"
+    return "a folder" if stat.S_ISDIR(found) else "no regular file"
 
 
 def _entry(option: str, overrides: Sequence[str], root: Path) -> str:
@@ -188,21 +154,36 @@ def _entry(option: str, overrides: Sequence[str], root: Path) -> str:
     return ""
 
 
-def _file_named(said: str, root: Path, word: str = "") -> str:
-    """The place of a defaults list entry that Hydra complains about: `In 'experiment/x': ...`."""
-    named = re.search(r"In '([^']+)'", said)
-    if not named:
-        return COMMAND_LINE
-    file = _file(named.group(1), root)
-    if file is None:
-        return named.group(1)
+def _entry_of(file: Path, word: str = "") -> str:
+    """Where the defaults list of a file says this word, else where the list stands."""
     found = marks(file)
     lines = text(file).splitlines() if found else []
-    for place, (line, column) in found.items():
-        if place[:1] == ("defaults",) and len(place) == 2 and word and word in lines[line - 1]:
-            return f"{shown(file)}:{line}:{column}"
-    line, column = found.get(("defaults",), (1, 1))
-    return f"{shown(file)}:{line}:{column}"
+    entries = [at for path, at in found.items() if path[0] == "defaults" and len(path) > 1]
+    named = [at for at in entries if word and re.search(rf"\b{re.escape(word)}\b", lines[at[0] - 1])]
+    return written((file, *(named or [found.get(("defaults",), (1, 1))])[0]))
+
+
+def circle(overrides: Sequence[str], root: Path) -> Complaint:
+    """A defaults list that leads back to where it came from: Python has given up following it."""
+    folder = root / project.EXPERIMENTS
+    chosen = (OverridesParser.create().parse_override(line) for line in overrides)
+    start = next((str(o.value()) for o in chosen if o.key_or_group == GROUP), "")
+    way = [folder / f"{start}{SUFFIX}"]
+    while way[-1] not in way[:-1]:
+        following = [folder / f"{Path(str(entry).lstrip('/'))}{SUFFIX}" for entry in _experiments(way[-1])]
+        known = [file for file in following if project.is_file(file)]
+        if not known:
+            return Complaint(Problem(COMMAND_LINE, f"+{GROUP}={start}", "its defaults lists lead back to themselves"))
+        way.append(next((file for file in known if file in way), known[0]))
+    told = " -> ".join(file.stem for file in way[way.index(way[-1]) :])
+    return Complaint(Problem(_entry_of(way[-2], way[-1].stem), "defaults", f"leads back to itself: {told}"))
+
+
+def _experiments(file: Path) -> list[str]:
+    """The experiments that a file starts from."""
+    entries = plain(load(file)).get("defaults") or [] if marks(file) else []
+    named = [next(iter(e.items())) if isinstance(e, dict) and e else (GROUP, e) for e in entries]
+    return [str(option).removeprefix(f"/{GROUP}/") for group, option in named if group.split()[-1].strip("/") == GROUP]
 
 
 def _file(path: str, root: Path) -> Path | None:
@@ -216,8 +197,12 @@ def _file(path: str, root: Path) -> Path | None:
 def _say(error: HydraException) -> str:
     cause = error.__cause__
     text = _first(error)
+    if cause is not None and "Cannot merge" in str(cause):
+        return UNLIKE
     if cause is not None and (not text or text.startswith("Error merging override")):
         return say(cause)
+    if already := re.match(r"Could not append to config. An item is already at '(.+)'", text):
+        return f"is there already: write {already.group(1)}=..."
     return text[:1].lower() + text[1:]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -34,16 +35,23 @@ if TYPE_CHECKING:
     from sweeper.ports import Search
 
 
+MOST_TRIALS = 10**12
+MOST_TRIED = 2_000_000
+"""How often a rule is worked out before anything is told: some seconds."""
+
+
 def declare(draft: Draft) -> Sweep:
     """The Sweep that this configuration declares. Raises UsageError with every problem, one line each."""
     checks.experiment_given(draft)
     draft.config.name = checks.name_of(draft)
+    checks.keys_are_text(draft)
     section = plain(draft.config.get("sweep")) or {}
     draft.note(findings(section, SECTIONS["sweep"], ("sweep",)))
     builder = Builder(CommandLine.of(draft.line), lambda: draft.origin, dict(flatten(draft.sections)))
     parts = builder.build(section) if draft.holds("sweep") else []
     draft.axes = builder.axes
     draft.problems += builder.problems
+    checks.keys_are_text(draft)
     varying.keys_may_vary(draft)
     values = checks.sections(draft)
     checks.unknown_keys(draft)
@@ -148,6 +156,14 @@ def of_values(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _space(draft: Draft, parts: Sequence[Part], groups: frozenset[str], leaves: Bases) -> Space:
+    declared = [math.prod(len(block.rows) for block in part.blocks) for part in parts]
+    tried = sum(number * len(part.rules) for number, part in zip(declared, parts, strict=True))
+    if sum(declared) > MOST_TRIALS:
+        draft.wrong(("sweep",), f"declares {sum(declared):.3g} trials: at most {MOST_TRIALS:.3g}")
+    elif tried > MOST_TRIED:
+        what = f"exclude and when are tried on every combination, {tried} times here; at most {MOST_TRIED}"
+        draft.wrong(("sweep",), f"{what}: leave values out of its axes")
+    refuse(draft.problems)
     try:
         return Space(parts, leaves, groups)
     except RuleFailedError as error:

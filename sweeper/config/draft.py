@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 FREE = ("job", "hyperparameters", "environment", "vars", "dependencies")
 """The sections whose keys may be swept."""
+GROUPS = ("backend", "engine", "prices")
+"""The config groups of our own."""
 MOST_ROWS = 1000
 """How many values of an axis are looked at one by one; the rest are met when their trial comes."""
 ONE_LOCKED = "it is one for the whole sweep; give it one value"

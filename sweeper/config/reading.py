@@ -26,7 +26,7 @@ from sweeper.errors import UsageError
 Mark = tuple[int, int]
 
 MOST_BYTES = 1_000_000
-MOST_VALUES = 50_000
+MOST_VALUES = 20_000
 """Keys and values of a file, what an alias stands for counted each time."""
 MOST_DEPTH = 40
 MOST_DIGITS = 300
@@ -163,6 +163,7 @@ def _parsed(written: str) -> Document:
         found = _Walk(loader)
         if root is not None:
             found.size(root, ())
+            found.defaults(root)
         if found.problems:
             raise _WrongError(found.problems)
         content = loader.construct_document(root) if root is not None else {}
@@ -205,6 +206,19 @@ class _Walk:
             self._stop(node, path, f"is too much: a file has at most {MOST_VALUES} values, aliases followed")
         self._sizes[id(node)] = found
         return found
+
+    def defaults(self, root: yaml.Node) -> None:
+        """The list of what a file starts from, which Hydra reads before anybody else can say what is wrong with it."""
+        pairs = root.value if isinstance(root, yaml.MappingNode) else []
+        for key, value in pairs:
+            if key.value != "defaults":
+                continue
+            if not isinstance(value, yaml.SequenceNode):
+                self._wrong(key, ("defaults",), f"must be a list, such as {_DEFAULTS}")
+                continue
+            for entry in value.value:
+                if not _may_be_entry(entry):
+                    self._wrong(entry, ("defaults",), f"holds what is no entry of it: write {_DEFAULTS}")
 
     def _parts(self, node: yaml.Node, path: KeyPath) -> Iterator[tuple[yaml.Node, KeyPath]]:
         if isinstance(node, yaml.MappingNode):
@@ -252,7 +266,7 @@ class _Walk:
             return
         try:
             value = self.loader.construct_object(node)
-        except (ValueError, KeyError, OverflowError, yaml.YAMLError):
+        except (ValueError, LookupError, OverflowError, yaml.YAMLError):
             self._wrong(node, path, f"{brief(node.value)} is not {_KINDS.get(node.tag, 'a value')}")
             return
         if isinstance(value, int) and abs(value) >= 10**MOST_DIGITS:
@@ -270,6 +284,22 @@ class _Walk:
     def _stop(self, node: yaml.Node, path: KeyPath, what: str) -> None:
         self._wrong(node, path[:4], what)
         raise _WrongError(self.problems)
+
+
+_DEFAULTS = "[base, {override /backend: spot}, _self_]"
+
+
+def _may_be_entry(node: yaml.Node) -> bool:
+    """True for a name, and for a config group with the name of an option, several of them, or none."""
+    if isinstance(node, yaml.ScalarNode):
+        return node.tag == _TAG + "str" and bool(node.value.strip())
+    if not isinstance(node, yaml.MappingNode) or len(node.value) != 1:
+        return False
+    ((key, value),) = node.value
+    options = value.value if isinstance(value, yaml.SequenceNode) else [value]
+    named = all(isinstance(one, yaml.ScalarNode) and one.tag == _TAG + "str" and one.value for one in options)
+    none = isinstance(value, yaml.ScalarNode) and value.tag == _TAG + "null"
+    return bool(isinstance(key, yaml.ScalarNode) and key.value.strip() and (named or none))
 
 
 def _mark(node: yaml.Node) -> Mark:

@@ -109,7 +109,13 @@ S3_OR_NULL = {
 JOB = _object(
     "What one job runs. Not part of the pool key: it may differ from trial to trial.",
     {
-        "image_uri": _text("The training image.", minLength=1, maxLength=255, pattern=r"^\S+$"),
+        "image_uri": _text(
+            "The training image.",
+            minLength=1,
+            maxLength=255,
+            pattern=r"^\S+$",
+            errorMessage="must be an image's URI, without blanks",
+        ),
         "source_dir": {"type": ["string", "null"], "description": "The folder with the code, relative to the project."},
         "entry_script": {"type": ["string", "null"], "description": "The script to start, a file in source_dir."},
         "requirements": {"type": ["string", "null"], "description": "A requirements file in source_dir."},
@@ -130,7 +136,10 @@ JOB = _object(
         "inputs": {
             "type": "object",
             "description": "Channels: a name, and an s3:// prefix or a local folder.",
-            "propertyNames": {"pattern": r"^[A-Za-z0-9._-]{1,64}$"},
+            "propertyNames": {
+                "pattern": r"^[A-Za-z0-9._-]{1,64}$",
+                "errorMessage": "letters, digits, '.', '_' or '-', at most 64 of them",
+            },
             "additionalProperties": {"type": ["string", "null"], "minLength": 1},
             "maxProperties": 19,
         },
@@ -153,14 +162,21 @@ JOB = _object(
 HYPERPARAMETERS: Schema = {
     "type": "object",
     "description": "What the script is called with: --name value. Text as it is, everything else as JSON.",
-    "propertyNames": {"maxLength": 256},
+    "propertyNames": {
+        "pattern": r"^[^\s=-][^\s=]*$",
+        "maxLength": 256,
+        "errorMessage": "text without blanks and =, that does not begin with -, at most 256 characters",
+    },
     "maxProperties": 100,
 }
 
 ENVIRONMENT: Schema = {
     "type": "object",
     "description": "Environment variables of the job. Their values are masked wherever sweeper writes.",
-    "propertyNames": {"pattern": "^[a-zA-Z_][a-zA-Z0-9_]{0,511}$"},
+    "propertyNames": {
+        "pattern": "^[a-zA-Z_][a-zA-Z0-9_]{0,511}$",
+        "errorMessage": "letters, digits and _, the first one no digit",
+    },
     "additionalProperties": {
         "type": ["string", "number", "boolean", "null"],
         "errorMessage": "must be text, a number or true/false",
@@ -438,7 +454,12 @@ ENGINES: dict[str, Schema] = {
         {
             "kind": {"enum": ["aws"]},
             **WAITS,
-            "region": {"type": ["string", "null"], "description": "Default: boto3's own."},
+            "region": {
+                "type": ["string", "null"],
+                "pattern": r"^[a-z]{2,}(-[a-z]+)+-\d+$",
+                "errorMessage": "must be a region, such as us-east-1",
+                "description": "Default: boto3's own.",
+            },
             "profile": {"type": ["string", "null"], "description": "Default: boto3's own."},
         },
         required=("kind", "poll_s"),
@@ -497,10 +518,14 @@ AXIS: Schema = {
     "errorMessage": "must be a list with at least one value, {range: [start, stop, step]}, {linspace: [low, high, n]}, "
     "{logspace: [low, high, n]} or a sweep expression such as 'range(1,5)'",
 }
+MOST_AXES = 100
+"""Keys that vary in one sweep, and rules that leave trials out."""
+MOST_POINTS = 10_000
 VALUES: Schema = {"type": "object", "minProperties": 1, "description": "Dotted keys and their values."}
 AXES: Schema = {
     "type": "object",
     "minProperties": 1,
+    "maxProperties": MOST_AXES,
     "additionalProperties": AXIS,
     "description": "Dotted keys and lists of one length: the first values together, then the second ones, ...",
 }
@@ -518,17 +543,19 @@ DOMAIN: Schema = {
 FORMS: dict[str, Schema] = {
     "grid": {
         "type": ["object", "null"],
+        "maxProperties": MOST_AXES,
         "description": "Every combination: dotted keys and their values, the last one turning fastest. "
         "null takes an inherited axis away.",
         "additionalProperties": {**AXIS, "anyOf": [*AXIS["anyOf"], {"type": "null"}]},
     },
     "zip": {
-        "anyOf": [{"type": "array", "items": AXES}, AXES, {"type": "null"}],
+        "anyOf": [{"type": "array", "items": AXES, "maxItems": MOST_AXES}, AXES, {"type": "null"}],
         "description": "Values that go together, not in every combination.",
         "errorMessage": "must be a mapping of lists, or a list of such mappings",
     },
     "points": {
         "type": ["object", "null"],
+        "maxProperties": MOST_POINTS,
         "description": "Named points: what each of them changes.",
         "additionalProperties": {"type": ["object", "null"]},
     },
@@ -538,7 +565,7 @@ FORMS: dict[str, Schema] = {
             _object(
                 "Random search, the same draws on every machine.",
                 {
-                    "count": _whole("How many draws.", 1, 1_000_000),
+                    "count": _whole("How many draws.", 1, 200_000),
                     "seed": {"type": ["integer", "null"], "description": "Other draws for another seed; default 0."},
                     "of": {"type": "object", "minProperties": 1, "additionalProperties": DOMAIN},
                 },
@@ -549,7 +576,11 @@ FORMS: dict[str, Schema] = {
     },
     "exclude": {
         "anyOf": [
-            {"type": "array", "items": {"anyOf": [VALUES, {"type": "string", "minLength": 1}]}},
+            {
+                "type": "array",
+                "items": {"anyOf": [VALUES, {"type": "string", "minLength": 1}]},
+                "maxItems": MOST_AXES,
+            },
             {"type": "null"},
         ],
         "description": "Left out: trials with all of these values, or for which the expression is true.",
@@ -557,7 +588,7 @@ FORMS: dict[str, Schema] = {
     },
     "when": {
         "anyOf": [
-            {"type": "array", "items": {"type": "string", "minLength": 1}},
+            {"type": "array", "items": {"type": "string", "minLength": 1}, "maxItems": MOST_AXES},
             {"type": "string", "minLength": 1},
             {"type": "null"},
         ],
@@ -571,7 +602,12 @@ SWEEP = _object(
         **FORMS,
         "concat": {
             "anyOf": [
-                {"type": "array", "minItems": 1, "items": _object("One of several sweeps.", FORMS)},
+                {
+                    "type": "array",
+                    "minItems": 1,
+                    "maxItems": MOST_AXES,
+                    "items": _object("One of several sweeps.", FORMS),
+                },
                 {"type": "null"},
             ],
             "description": "Several sweeps, one after another.",
@@ -598,7 +634,7 @@ SWEEP = _object(
             ],
         },
         "first": {
-            "anyOf": [{"type": "array", "items": VALUES}, {"type": "null"}],
+            "anyOf": [{"type": "array", "items": VALUES, "maxItems": MOST_POINTS}, {"type": "null"}],
             "description": "Known-good points that run before everything else.",
             "errorMessage": "must be a list of mappings of dotted keys to values",
         },

@@ -150,7 +150,10 @@ class ProjectSource(FileConfigSource):
         if file is None:
             raise ConfigLoadError(f"no configuration {config_path}")
         config = _load(file)
-        header = self._get_header_dict(text(file)[:512])
+        try:
+            header = self._get_header_dict(text(file)[:512])
+        except ValueError:
+            raise UsageError(f"{shown(file)}:1:1: # @package: is not read: write # @package _global_") from None
         refuse_foreign(file, config, header.get("package"))
         return ConfigResult(config=config, path=self.full_path(), provider=self.provider, header=header)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from sweeper.config import lengths
 from sweeper.config.axes import ROUND, Axis
@@ -22,6 +22,8 @@ from sweeper.core.request import digest
 from sweeper.core.space_names import show
 from sweeper.errors import UsageError
 
+MOST_COPIED = 50_000
+"""How many values are copied for that: in a large configuration fewer rows are tried."""
 ALONE = "cannot be swept: it is one for the whole sweep"
 LOCKED = (
     "is locked and cannot be swept: every job of a sweep shares one locked section; "
@@ -78,11 +80,13 @@ def values_fit(draft: Draft, locked: Mapping[str, Any]) -> None:
     written = {s: v for s, v in draft.sections.items() if s in (*FREE, "locked")}
     follows = any(names_a_key(leaf) for _, leaf in flatten(written))
     broken = {path for section in written for path, _ in read(draft.config, section)[1]}
+    config = OmegaConf.masked_copy(draft.config, [str(key) for key in draft.config if key != "sweep"])
+    most = min(MOST_ROWS, MOST_COPIED // len(draft.names) + 1)
     for axis in draft.axes:
         alone = not follows and not any(key.split(".")[0] in ("job", "environment") for key in axis.block.keys)
-        for row in itertools.islice(axis.block.rows, MOST_ROWS):
+        for row in itertools.islice(axis.block.rows, MOST_ROWS if alone else most):
             values = {k: v for k, v in row.items() if not draft.is_group(k)}
-            found = [*lengths.of_row(values)] if alone else _row(draft, values, locked, broken)
+            found = [*lengths.of_row(values)] if alone else _row(draft, config, values, locked, broken)
             key = next(iter(row), "")
             named = "" if key.startswith("environment.") else f"{show(row.get(key))}: "  # it may be a secret
             for path, what in found:
@@ -91,9 +95,11 @@ def values_fit(draft: Draft, locked: Mapping[str, Any]) -> None:
                 break
 
 
-def _row(draft: Draft, row: Mapping[str, Any], locked: Mapping[str, Any], broken: set[KeyPath]) -> list[Finding]:
+def _row(
+    draft: Draft, base: DictConfig, row: Mapping[str, Any], locked: Mapping[str, Any], broken: set[KeyPath]
+) -> list[Finding]:
     """What is wrong with one row, beyond what is missing in the base and may be set by another block."""
-    config = copy.deepcopy(draft.config)
+    config = copy.deepcopy(base)
     apply(config, row)
     found: list[Finding] = []
     values: dict[str, Any] = {}

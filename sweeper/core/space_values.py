@@ -8,6 +8,7 @@ from typing import Any
 
 Number = int | float
 MOST = 10_000_000
+MOST_HELD = 200_000
 
 
 def _range(start: Number, stop: Number, step: Number = 1) -> Sequence[Number]:
@@ -15,8 +16,8 @@ def _range(start: Number, stop: Number, step: Number = 1) -> Sequence[Number]:
         raise ValueError("the step is 0")
     if all(isinstance(number, int) for number in (start, stop, step)):
         return bounded(range(int(start), int(stop), int(step)))
-    count = max(0, math.ceil((stop - start) / step - 1e-9))
-    return [_clean(start + step * position) for position in range(_bounded(count))]
+    count = held(max(0, math.ceil((stop - start) / step - 1e-9)))
+    return [_clean(start + step * position) for position in range(count)]
 
 
 def _linspace(low: Number, high: Number, n: Number) -> Sequence[Number]:
@@ -42,7 +43,7 @@ def _alike(values: list[Number]) -> list[Number]:
 def _count(n: Number) -> int:
     if n != int(n) or n < 2:
         raise ValueError(f"n is {n}: it must be a whole number, 2 or more")
-    return _bounded(int(n))
+    return held(int(n))
 
 
 def bounded(whole: range) -> range:
@@ -54,6 +55,13 @@ def bounded(whole: range) -> range:
 def _bounded(count: int) -> int:
     if count > MOST:
         raise ValueError(f"{count} values: an axis has at most {MOST}")
+    return count
+
+
+def held(count: int) -> int:
+    """So many values that are kept one by one, as fractions are. Raises ValueError when they are too many."""
+    if count > MOST_HELD:
+        raise ValueError(f"{count} values: an axis of fractions has at most {MOST_HELD}")
     return count
 
 

@@ -107,7 +107,7 @@ def test_points_bump_dependencies(project: Any) -> None:
     assert [sweep.resolve(trial)["dependencies"] for trial in sweep.trials] == [{"tool": "1.0"}, {"tool": "2.0"}]
     project.experiment("sweep: {points: {old: {dependencies.tool: 1.0}}}\n")
     assert project.refused() == [
-        "experiments/x.yaml:13:24: dependencies.tool: must be text: quote the version, not 1.0"
+        "experiments/x.yaml:13:24: dependencies.tool: must be text: quote the version, not 1.0; did you mean '1.0'?"
     ]
 
 

@@ -115,8 +115,8 @@ def test_flags_that_there_are_not(project: Any, word: str, line: str) -> None:
         (
             "stop: {until: {metric: acc, op: '==', value: x}}",
             [
-                "13:29: stop.until.op: '==' is not one of >, >=, <, <=",
-                "13:39: stop.until.value: 'x' is not a number (${oc.decode:...} turns text into a value)",
+                "13:29: stop.until.op: '==' is not one of >, >=, <, <=; did you mean '>='?",
+                "13:39: stop.until.value: 'x' is not a number",
             ],
         ),
         (
@@ -141,7 +141,8 @@ def test_flags_that_there_are_not(project: Any, word: str, line: str) -> None:
             [
                 "13:8: pool.keep_alive_s: must be 0 to 3600 seconds, or auto, not False",
                 "14:8: stop.max_trials: 0 is too small: at least 1",
-                "15:1: name: must be letters, digits, '.', '_' or '-', and begin with a letter or digit, not 'a b'",
+                "15:1: name: must be letters, digits, '.', '_' or '-', and begin with a letter or digit, not 'a b'; "
+                "did you mean 'a-b'?",
             ],
         ),
     ],
