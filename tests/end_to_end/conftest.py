@@ -28,7 +28,7 @@ job:
   source_dir: experiments/scripts/tiny
   entry_script: train.py
   max_runtime_s: 600
-  metrics: [{name: score, regex: "score=([-+0-9.naif]+)"}]
+  metrics: [{name: score, regex: "score=([-+0-9.enaif]+)"}]
 hyperparameters: {x: 1, wait: 0, fail: 0}
 sweep: {grid: {hyperparameters.x: [1, 2, 3]}}
 objective: {metric: score, goal: maximize}
