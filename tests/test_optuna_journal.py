@@ -12,7 +12,8 @@ optuna = pytest.importorskip("optuna")
 
 from sweeper.core import events as ev  # noqa: E402
 from sweeper.core.chain import fold  # noqa: E402
-from sweeper.core.model import Goal, Objective  # noqa: E402
+from sweeper.core.model import Goal, Objective, Trial  # noqa: E402
+from sweeper.stored import StoredTrials  # noqa: E402
 from sweeper.tracking.optuna_journal import NAME, write  # noqa: E402
 
 OF = {"hyperparameters.lr": {"loguniform": [1e-4, 1]}, "hyperparameters.kind": ["a", "b"]}
@@ -26,14 +27,17 @@ def job(name: str, lr: float, value: float | None, status: str = "completed") ->
 
 
 def sweep(**more: Any) -> Any:
-    """As much of a sweep as matters here."""
+    """As much of a sweep as matters here: the trials a to d are declared."""
     declared = {"sweep": {"optuna": {"count": 3, "of": OF}}}
-    return SimpleNamespace(**{"name": "x", "composed": declared, "objective": Objective("loss", Goal.MINIMIZE), **more})
+    trials = StoredTrials((), [Trial(at, name * 16, name, {}) for at, name in enumerate("abcd")])
+    plain = {"name": "x", "only": "", "trials": trials, "objective": Objective("loss", Goal.MINIMIZE)}
+    return SimpleNamespace(**{**plain, "composed": declared, **more})
 
 
 def test_the_study_can_be_opened(tmp_path: Path) -> None:
-    """Every finished trial is in the study, with its values and its result; a failed one without."""
+    """Every declared trial that has finished is in the study, with its values and its result; a failed one without."""
     events = [*job("a", 0.1, 2.0), *job("b", 0.01, 1.0), *job("c", 0.5, None, "failed"), job("d", 0.2, 0.0)[0]]
+    events += job("e", 0.3, 0.5)  # of another script: it is not declared any more
     for _ in range(2):  # writing again replaces the file
         write(tmp_path, sweep(), fold(events))
     storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(tmp_path / NAME)))

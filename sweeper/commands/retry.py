@@ -11,6 +11,7 @@ from sweeper.commands import sweeps
 from sweeper.commands.say import tell
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import Trial
+from sweeper.errors import UsageError
 from sweeper.journal import ask
 from sweeper.stored import StoredSweep
 
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     sweep = sweeps.find(options.name)
     if options.trial:
-        wanted = [sweeps.find_trial(sweep, options.trial)]
+        wanted = [_declared(sweep, sweeps.find_trial(sweep, options.trial))]
     else:
         wanted = [trial for trial in sweep.trials if trial.index >= 0 and _meant(sweep, trial, options)]
     chosen = [trial for trial in wanted if sweep.chain.is_finished(trial.id)]
@@ -49,6 +50,13 @@ def main(arguments: Sequence[str]) -> int:
     else:
         tell(f"{sweep.name}: nothing to reopen")
     return 0
+
+
+def _declared(sweep: StoredSweep, trial: Trial) -> Trial:
+    if trial.index < 0:
+        instead = f"sweeper rerun {sweep.name} {trial.id}"
+        raise UsageError(f"{trial.name} of {sweep.name} is not declared any more: no run takes it; {instead} does")
+    return trial
 
 
 def _meant(sweep: StoredSweep, trial: Trial, options: argparse.Namespace) -> bool:

@@ -58,6 +58,7 @@ class OptunaTrials:
         self.left_out = left_out or (lambda values: False)
         """Whether a rule of the experiment leaves out a trial with these values."""
         self.known: list[Trial] = []
+        self._places: dict[str, int] = {}  # where in it a trial was last seen
         self._count, self._base, self._short = count, base, shorten(list(keys))
 
     def __len__(self) -> int:
@@ -74,7 +75,13 @@ class OptunaTrials:
 
     def find(self, id: str, index: int) -> Trial | None:  # noqa: A002 - the protocol's word
         """The proposed trial with this identity."""
-        return next((trial for trial in self.known if trial.id == id), None)
+        at = self._places.get(id, len(self.known))
+        if at >= len(self.known) or self.known[at].id != id:
+            at = next((place for place, trial in enumerate(self.known) if trial.id == id), -1)
+            if at < 0:
+                return None
+            self._places[id] = at
+        return self.known[at]
 
     def make(self, values: Mapping[str, Any]) -> Trial:
         """These values as the next trial; it is not known yet."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.core.chain import Chain
+from sweeper.core.declared import find
 from sweeper.core.model import Goal, Sweep
 from sweeper.core.search_optuna import Domains, as_optuna
 
@@ -33,7 +34,9 @@ def write(folder: Path, sweep: Sweep, chain: Chain) -> None:
     )
     domains = _domains(declared["of"])
     for history in chain.trials.values():
-        found = as_optuna(history, domains, sweep.objective) if history.jobs and history.finished else None
+        ended = history.jobs and history.finished
+        declared = ended and find(sweep, chain, history.id, history.last.intent.index)
+        found = as_optuna(history, domains, sweep.objective) if declared else None
         if found is not None:
             study.add_trial(found)
     unfinished.chmod(0o600)
