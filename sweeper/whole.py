@@ -24,6 +24,14 @@ def private_folder(path: Path) -> Path:
     return path
 
 
+def unversioned(path: Path) -> Path:
+    """A private folder that no repository keeps: it tells git so, unless it has words of its own. Raises OSError."""
+    ignored = private_folder(path) / ".gitignore"
+    if not ignored.exists():
+        write_atomically(ignored, "*\n")
+    return path
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[TextIO]:
     """A file to write, which takes the place of the one at this path once it is whole. Raises OSError.

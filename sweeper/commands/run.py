@@ -27,6 +27,7 @@ from sweeper.commands.say import (
     tell,
     warn_unreleased,
 )
+from sweeper.config.project import packaged_conf
 from sweeper.connect import Connection, connect, engine_folder
 from sweeper.core import results as tables
 from sweeper.core.chain import Chain, Job, fold
@@ -52,7 +53,7 @@ from sweeper.tracking import files, optuna_journal, table
 from sweeper.tracking.refresh import ResultFiles
 from sweeper.trial_log import store
 from sweeper.watchdog import Watchdog
-from sweeper.whole import write_atomically
+from sweeper.whole import unversioned, write_atomically
 
 if TYPE_CHECKING:
     from sweeper.aws.lease import Lease
@@ -61,6 +62,8 @@ if TYPE_CHECKING:
     from sweeper.core.watch import Readings
     from sweeper.driver.matches import Metrics
 
+SCHEMA = "experiment.json"
+"""What checks and completes experiments in an editor; in a project it lies in `.sweeper/`."""
 OVER_BUDGET = 5
 FAILING_RULES = frozenset({"max_failures", "same_error_limit"})
 
@@ -118,6 +121,8 @@ def _drive(sweep: Sweep, stack: ExitStack, made: type[Session]) -> tuple[Ending,
     clock = SystemClock()
     stack.enter_context(clock.listening())
     session = made(sweep, connect(sweep), clock, begun=clock.now())
+    with suppress(OSError):  # they are a convenience: what has to be written says so itself
+        own_folders(Path(sweep.project))
     hide(session.redact)
     stack.callback(session.close_display)
     runs = f"the sweep {sweep.name} in {session.folder}"
@@ -134,6 +139,15 @@ def _drive(sweep: Sweep, stack: ExitStack, made: type[Session]) -> tuple[Ending,
     if not ending.chain.debts:
         session.settle()
     return ending, session
+
+
+def own_folders(project: Path) -> None:
+    """The folders that runs write, which git leaves alone, and the schema where an editor finds it. Raises OSError."""
+    unversioned(project / "runs")
+    schema = (packaged_conf() / "schema" / SCHEMA).read_text(encoding="utf-8")
+    copy = unversioned(project / ".sweeper") / SCHEMA
+    if not copy.exists() or copy.read_text(encoding="utf-8") != schema:
+        write_atomically(copy, schema)
 
 
 @dataclass
