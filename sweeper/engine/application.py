@@ -29,7 +29,8 @@ from sweeper.engine.wire import Environ, StartResponse
 _LOG = logging.getLogger(__name__)
 SAGEMAKER = "SageMaker."
 _JSON = "application/x-amz-json-1.1"
-_REQUEST_MAX = 16 << 20
+_REGIONAL = frozenset({"sagemaker", "batch", "logs", "monitoring", "servicequotas"})
+"""The services whose jobs, metrics, logs and quotas are those of the engine's own Region."""
 Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
@@ -68,6 +69,9 @@ class Application:
         except SignatureError as error:
             return refusals.unsigned(environ, start, error.flaw, error.service)
         self.asked_at = time.monotonic()
+        region = self._control.permissions.settings.region
+        if signed.service in _REGIONAL and signed.region != region:
+            return refusals.of_another_region(environ, start, signed, region)
         return self._answer(signed.service, environ, start)
 
     def _answer(self, service: str, environ: Environ, start: StartResponse) -> Iterable[bytes]:
@@ -116,7 +120,7 @@ class Application:
             self._control.publish_log_group()
         body = environ["wsgi.input"]
         try:
-            params = json.loads(body.read(_REQUEST_MAX))
+            params = json.loads(body.read())
         except (ValueError, RecursionError):
             params = None
         if isinstance(params, dict) and part.knows(operation, params):
@@ -194,11 +198,8 @@ class Admin:
 
 def _json_call(environ: Environ, start: StartResponse, call: Callable[[object], dict[str, Any]]) -> Iterable[bytes]:
     def parsed() -> dict[str, Any]:
-        raw = environ["wsgi.input"].read(_REQUEST_MAX + 1)
-        if len(raw) > _REQUEST_MAX:
-            raise ServiceError("RequestEntityTooLarge", "The request is too large.", 413)
         try:
-            params = json.loads(raw or b"{}")
+            params = json.loads(environ["wsgi.input"].read() or b"{}")
         except (ValueError, RecursionError) as error:
             raise ServiceError("SerializationException", "The request body is not JSON.") from error
         return call(params)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from enum import Enum
 from xml.sax.saxutils import escape
 
-from sweeper.engine.signatures import Flaw
+from sweeper.engine.signatures import Flaw, Signed
 from sweeper.engine.wire import Environ, StartResponse
 
 _XML_SERVICES = frozenset({"s3", "s3express", "cloudfront", "route53"})
@@ -66,6 +66,15 @@ def unsigned(environ: Environ, start: StartResponse, flaw: Flaw, service: str) -
     of_s3, of_query, of_json = _CODES[flaw]
     code = {Form.XML: of_s3, Form.QUERY: of_query, Form.EC2: of_query}.get(form, of_json)
     return refusal(start, form, 403, code, _SAID[flaw])
+
+
+def of_another_region(environ: Environ, start: StartResponse, signed: Signed, region: str) -> Iterable[bytes]:
+    """403 for a client of another Region than the engine's: only a part of what it asks for would be there."""
+    form = form_of(environ, signed.service)
+    _, of_query, of_json = _CODES[Flaw.MISMATCH]
+    code = of_query if form in (Form.QUERY, Form.EC2) else of_json
+    said = f"Credential should be scoped to a valid Region, not '{signed.region}': this engine is of {region}."
+    return refusal(start, form, 403, code, said)
 
 
 def not_emulated(environ: Environ, start: StartResponse, what: str, service: str) -> Iterable[bytes]:

@@ -15,9 +15,18 @@ _IN_MEMORY = 1 << 20
 _BLOCK = 1 << 20
 HEADERS = "sweeper.headers"
 """In the environment of a request: its headers as they came, which WSGI's own names cannot tell."""
+_CALL_MAX = 16 << 20
+_OBJECT_MAX = 5 << 30
+"""As S3: the longest that is put at once."""
+_DRAINED = 64 << 20
+_SIGNED_IN_THE_URL = ("x-amz-signature=", "&signature=")
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+
+class TooLongError(Exception):
+    """The body is longer than what it says that it is may be."""
 
 
 class Handler(MotoRequestHandler):
@@ -28,27 +37,49 @@ class Handler(MotoRequestHandler):
     disable_nagle_algorithm = True
     timeout = 120
 
+    def handle_expect_100(self) -> bool:
+        """Go on: whether the body is wanted is known a little later."""
+        return True
+
     def run_wsgi(self) -> None:
         """Answer one request."""
-        if self.headers.get("Expect", "").lower().strip() == "100-continue":
-            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self.wfile.flush()
         environ = self.make_environ()
         environ[HEADERS] = self.headers
+        waits = self.headers.get("Expect", "").lower().strip() == "100-continue"
         with tempfile.SpooledTemporaryFile(_IN_MEMORY) as body:
             try:
-                self._read_body(environ, body)
+                most = _longest(environ)
+                if int(environ.get("CONTENT_LENGTH") or 0) > most:
+                    raise TooLongError
+                if waits:
+                    self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                    self.wfile.flush()
+                self._read_body(environ, body, most)
+            except TooLongError:
+                self._refuse(environ["wsgi.input"], drained=0 if waits else _DRAINED)
+                return
             except ValueError:
                 self.close_connection = True
                 self.send_error(400)
                 return
             self._answer(environ)
 
-    def _read_body(self, environ: Environ, body: Any) -> None:
+    def _refuse(self, stream: Any, drained: int) -> None:
+        """None of it is kept; some is read, so that a client that sends before it listens comes to hear of it."""
+        self.close_connection = True
+        left = min(drained, int(self.headers.get("Content-Length") or drained))
+        while left > 0 and (block := stream.read(min(_BLOCK, left))):
+            left -= len(block)
+        said = b'{"__type": "RequestEntityTooLarge", "message": "The request is too large."}'
+        self._send("413 Request Entity Too Large", [("x-amzn-ErrorType", "RequestEntityTooLarge")], said)
+
+    def _read_body(self, environ: Environ, body: Any, most: int) -> None:
         """Nothing is left unread, so the next request begins where this one ends."""
         stream = environ["wsgi.input"]
         if environ.get("wsgi.input_terminated"):
             while block := stream.read(_BLOCK):
+                if body.tell() + len(block) > most:
+                    raise TooLongError
                 body.write(block)
         else:
             left = int(environ.get("CONTENT_LENGTH") or 0)
@@ -108,6 +139,18 @@ class Handler(MotoRequestHandler):
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
         """Requests go to the debug log."""
         _LOG.debug(message, *args)
+
+
+def _longest(environ: Environ) -> int:
+    """The most bytes that a request may have, by whom it says that it is for: an object, or the call of a service.
+
+    Asked before anything of it is read, hence before anybody knows whether it is signed.
+    """
+    signed = str(environ.get("HTTP_AUTHORIZATION", ""))
+    in_the_url = any(word in f"&{environ.get('QUERY_STRING', '')}".lower() for word in _SIGNED_IN_THE_URL)
+    posted = environ["REQUEST_METHOD"] == "POST" and str(environ.get("CONTENT_TYPE", "")).startswith("multipart/form-")
+    of_s3 = "/s3/aws4_request" in signed or signed.startswith("AWS ") or (not signed and (in_the_url or posted))
+    return _OBJECT_MAX if of_s3 else _CALL_MAX
 
 
 def listen(app: Application, port: int) -> BaseWSGIServer:

@@ -240,6 +240,36 @@ def test_huge_headers_and_bodies_are_refused(clients: Clients) -> None:
 
 
 @pytest.mark.parametrize(
+    ("head", "too_long"),
+    [
+        ("POST / HTTP/1.1\r\nX-Amz-Target: SageMaker.ListTrainingJobs\r\n", 16 << 20),
+        ("PUT /bucket/unsigned HTTP/1.1\r\n", 16 << 20),
+        ("PUT /bucket/key HTTP/1.1\r\nAuthorization: AWS4-HMAC-SHA256 Credential=k/d/r/s3/aws4_request\r\n", 5 << 30),
+    ],
+)
+def test_a_body_that_is_too_long_is_refused_before_it_is_read(clients: Clients, head: str, too_long: int) -> None:
+    """Who asks first is told at once; not a byte of it is waited for, or kept."""
+    host, _, port = clients.url.rpartition("/")[2].partition(":")
+    for length, answer in ((too_long + 1, b"413"), (too_long, b"100")):
+        with socket.create_connection((host, int(port)), timeout=10) as sock:
+            more = f"Host: {host}\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
+            sock.sendall((head + more).encode())
+            assert sock.recv(65536).split()[1] == answer
+
+
+def test_a_body_that_grows_too_long_is_not_read_to_its_end(clients: Clients) -> None:
+    """Without a length it is counted as it comes."""
+    host, _, port = clients.url.rpartition("/")[2].partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as sock:
+        sock.sendall(f"POST / HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        block = b"100000\r\n" + b" " * (1 << 20) + b"\r\n"
+        for _ in range(17):
+            sock.sendall(block)
+        sock.sendall(b"0\r\n\r\n")
+        assert sock.recv(65536).split()[1] == b"413"
+
+
+@pytest.mark.parametrize(
     "raw",
     [
         b"nonsense\r\n\r\n",

@@ -255,6 +255,24 @@ def test_buckets_may_be_named_in_the_host(clients: Clients) -> None:
     index.close()
 
 
+def test_a_client_of_another_region_is_told_so(clients: Clients) -> None:
+    """Jobs, logs, metrics, quotas and queues are those of one Region; it gets none of them rather than a part."""
+    asked = {
+        "sagemaker": lambda it: it.list_training_jobs(),
+        "logs": lambda it: it.describe_log_groups(),
+        "cloudwatch": lambda it: it.list_metrics(),
+        "batch": lambda it: it.list_scheduling_policies(),
+        "service-quotas": lambda it: it.list_service_quotas(ServiceCode="sagemaker"),
+    }
+    for service, call in asked.items():
+        with pytest.raises(ClientError, match="valid Region, not 'eu-west-1': this engine is of us-east-1") as caught:
+            call(clients.client(service, region_name="eu-west-1"))
+        assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+    abroad = clients.client("s3", region_name="eu-west-1")
+    assert "bucket" in [bucket["Name"] for bucket in abroad.list_buckets()["Buckets"]]
+    assert clients.client("sts", region_name="eu-west-1").get_caller_identity()["Account"] == "123456789012"
+
+
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/x"])
 def test_an_object_is_stored_as_it_came_whatever_type_it_says(clients: Clients, kind: str) -> None:
     """The type that curl and urllib send by themselves is no reason to read an object as a form; it is kept."""
