@@ -360,7 +360,8 @@ KINDS: Mapping[str, type[Any]] = {
 FREE_TEXT = ("message", "reason", "why", "remedy")
 """The fields that say something to a person: scripts and services wrote it, so a secret may stand in it.
 
-Nothing is decided by them, and nothing else is ever masked: a resumed chain must be the one that was live.
+Nothing else is ever masked, because it decides: a resumed chain must be the one that was live. Of these only the
+messages of failures are compared, as they are told.
 """
 
 

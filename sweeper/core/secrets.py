@@ -52,7 +52,7 @@ _NAMES = re.compile(
     r"|(api|access|account|auth|private|secret|signing|ssh)[_-]?key)($|[_.-])"
 )
 _KEY = re.compile(r"(?i)(^|_)key\d*$")
-_USER_INFO = re.compile(r"\b[\w+.-]*https?://([^/\s@$'\"]+)@")
+_USER_INFO = re.compile(r"\b([\w+.-]*https?://)([^/\s@$'\"]+)@")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NUMBER = re.compile(r"[-+]?(\d+\.\d*|\.?\d+)([eE][-+]?\d+)?")
 _READ_AGAIN = {"name", "owner", "locked", "sweep", "objective", "stop", "prune", "on_failure"} | {
@@ -69,7 +69,7 @@ def looks_secret(key: str) -> bool:
 
 def user_info(text: str) -> list[str]:
     """What stands before the @ of the URLs in a text: a user, a password, a token."""
-    return [found[1] for found in _USER_INFO.finditer(text)]
+    return [found[2] for found in _USER_INFO.finditer(text)]
 
 
 class Redactor:
@@ -228,4 +228,4 @@ def _free(value: Any, redact: Callable[[str], str], path: tuple[str, ...], decid
         return [_free(item, redact, path, decide) for item in value]
     if isinstance(value, int) and not isinstance(value, bool):
         return MASK if redact(str(value)) == MASK else value
-    return redact(value) if isinstance(value, str) else value
+    return redact(_USER_INFO.sub(rf"\1{MASK}@", value)) if isinstance(value, str) else value
