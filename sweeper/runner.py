@@ -60,6 +60,8 @@ LIMIT_FIRST_S, LIMIT_MOST_S = 30.0, 600.0
 BACKOFF_MOST_S = 60.0
 UNKEPT_MOST = 3
 """Jobs at the end of a chain whose logs a killed invocation may have left."""
+LONG_S = 3.0
+"""Seconds after which the storing of logs at the end is told of."""
 _DONE = object()
 ATTENTION_S = 30.0
 """Seconds after which a longer wait looks up: half a heartbeat of the lease."""
@@ -529,12 +531,14 @@ class Runner:
 
     def _keep_logs(self, until: float = math.inf) -> None:
         """Store the logs of ended jobs, step by step, until a moment (monotonic) or a new signal."""
-        caught = len(self.world.caught)
+        caught, begun = len(self.world.caught), self.world.clock.monotonic()
         while self.world.clock.monotonic() < until and len(self.world.caught) == caught:
             if next(self._keeping, _DONE) is _DONE:
                 if not self._unkept:
                     return
                 self._keeping = self.world.keep(self._unkept.popleft())
+            elif until == math.inf and self.world.clock.monotonic() - begun > LONG_S:
+                self._say_once("", "storing the rest of the logs; Ctrl-C ends that, and the next run goes on with it")
 
     def _find_unkept(self) -> None:
         """What a killed invocation did not come to store: its last logs."""
