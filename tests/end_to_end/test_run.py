@@ -36,7 +36,8 @@ def test_more_values_on_the_command_line_keep_what_is_finished(project: Project)
     """A swept key is added to the grid; trials that are the same as before are not run again; -m changes nothing."""
     project.run()
     assert project.run("hyperparameters.x=1,2", "hyperparameters.fail=0,9").code == 0
-    assert [row["name"] for row in project.rows()] == ["x=1,fail=0", "x=1,fail=9", "x=2,fail=0", "x=2,fail=9"]
+    declared = ["x=1,fail=0", "x=1,fail=9", "x=2,fail=0", "x=2,fail=9"]
+    assert [row["name"] for row in project.rows()] == [*declared, "x=3"]  # which is not declared any more, and stays
     assert len(project.begun()) == 5
     assert project.run("-m", "hyperparameters.x=1,2", "hyperparameters.fail=0,9").code == 0
     assert len(project.begun()) == 5
