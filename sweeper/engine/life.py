@@ -232,8 +232,8 @@ class Life(Ledger):
         job.ended = now
         job.pause(now)
         if job.failure is not None:
-            job.status, message = JobStatus.FAILED, job.failure
-            job.enter(Secondary.FAILED, message, now)
+            job.status = JobStatus.FAILED
+            job.enter(Secondary.FAILED, states.FAILED, now)
         elif job.stop_why is not None:
             job.status = JobStatus.STOPPED
             job.enter(job.stop_why, _STOP_MESSAGES.get(job.stop_why, states.STOPPED), now)
@@ -374,7 +374,7 @@ class Life(Ledger):
 
     @staticmethod
     def _say_of_pool(job: Job, message: str, now: float) -> None:
-        """The fate of the pool is told in the last message of a completed job; a failed one keeps its reason."""
+        """The fate of the pool is told in the last message of a completed job; one of another end keeps its own."""
         if job.status is JobStatus.COMPLETED:
             job.say(message, now)
 

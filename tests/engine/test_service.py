@@ -294,6 +294,16 @@ def test_a_job_that_is_being_stopped_ends_as_stopped_whatever_becomes_of_it(reas
     assert "FailureReason" not in answer
 
 
+def test_the_reason_of_a_failure_stands_in_its_own_member_alone() -> None:
+    """The last transition says no more than that the job has failed."""
+    world = World()
+    world.create("a")
+    world.wait(0)
+    world.finish("a", exit_code=1, failure="ValueError: no")
+    assert told(world, "a")[-1] == ("Failed", "Training job failed")
+    assert world.describe("a")["FailureReason"] == "AlgorithmError: ValueError: no, exit code: 1"
+
+
 def test_failure_reason_has_the_services_form() -> None:
     """AlgorithmError, the text of the failure file, the exit code, and never more than 1024 characters."""
     world = World()
