@@ -20,30 +20,10 @@ LEAST_PART = 4
 PIECE = 4096
 """Characters of a log's line from which on it may have been cut: logs keep long lines in pieces."""
 ORDINARY = frozenset(
-    [
-        "true",
-        "false",
-        "none",
-        "null",
-        "yes",
-        "no",
-        "on",
-        "off",
-        "auto",
-        "default",
-        "enabled",
-        "disabled",
-        "online",
-        "offline",
-        "debug",
-        "info",
-        "warn",
-        "warning",
-        "error",
-        "critical",
-        "fatal",
-        "trace",
-    ]
+    (
+        *("true", "false", "none", "null", "yes", "no", "on", "off", "auto", "default", "enabled", "disabled"),
+        *("online", "offline", "debug", "info", "warn", "warning", "error", "critical", "fatal", "trace"),
+    )
 )
 """Words that are no secret whatever their key: masked in configurations, never in texts."""
 
@@ -52,14 +32,18 @@ _NAMES = re.compile(
     r"|(api|access|account|auth|private|secret|signing|ssh)[_-]?key)($|[_.-])"
 )
 _KEY = re.compile(r"(?i)(^|_)key\d*$")
-_USER_INFO = re.compile(r"\b([\w+.-]*https?://)([^/\s@$'\"]+)@")
+_USER_INFO = re.compile(r"\b((?:\w{1,9}\+)?https?://)([^/\s@$'\"]{1,2000})@")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NUMBER = re.compile(r"[-+]?(\d+\.\d*|\.?\d+)([eE][-+]?\d+)?")
-_READ_AGAIN = {"name", "owner", "locked", "sweep", "objective", "stop", "prune", "on_failure"} | {
-    *("prices", "pool", "backend", "engine")
-}
+_BYTES = "surrogatepass"
+"""A variable of the outside may hold bytes that are no text."""
+_READ_AGAIN = (
+    *("name", "owner", "locked", "sweep", "objective", "stop", "prune", "on_failure"),
+    *("prices", "pool", "backend", "engine"),
+)
 """What sweeper reads again from a stored configuration: it decides, and nobody's secret stands there."""
-_GIVEN = {"job", "hyperparameters", "dependencies"}
+_GIVEN = ("job", "hyperparameters", "dependencies")
+"""What a job is given decides, too."""
 
 
 def looks_secret(key: str) -> bool:
@@ -186,13 +170,14 @@ def _forms(text: str) -> Iterator[str]:
     for part in dict.fromkeys(p for p in (text, text.strip(), *lines, *passwords) if len(p.strip()) >= SHORTEST):
         written = (json.dumps(part)[1:-1], json.dumps(part, ensure_ascii=False)[1:-1], repr(part)[1:-1])
         as_logged = _CONTROL.sub(lambda m: f"#{ord(m.group()):03o}", part)  # how the service's log shows a tab
-        yield from (part, *written, repr(part.encode())[2:-1], as_logged, quote(part), quote(part, safe=""))
+        urls = (quote(part, safe=safe, errors=_BYTES) for safe in ("/", ""))
+        yield from (part, *written, repr(part.encode(errors=_BYTES))[2:-1], as_logged, *urls)
         yield from _encoded(part)
 
 
 def _encoded(text: str) -> Iterator[str]:
     """A text as base64: alone, and what it adds to a longer text wherever it begins in it."""
-    data = text.encode()
+    data = text.encode(errors=_BYTES)
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         whole = encode(data).decode()
         yield whole

@@ -113,6 +113,7 @@ def test_a_configuration_is_masked_by_key_and_keeps_what_decides() -> None:
 @given(st.dictionaries(st.sampled_from(["A", "TOKEN", "KEY"]), st.text(max_size=12)), st.text(max_size=30))
 @example({"A": "one line\n\n\nand another"}, "nothing of it")
 @example({"TOKEN": "     "}, "a     b")
+@example({"A": "no text: \udcff\ud800"}, "b")
 @example({"TOKEN": ""}, "a")
 def test_a_text_that_holds_no_secret_stays_as_it_is(environment: dict[str, str], text: str) -> None:
     """Blank values and blank lines of one hide nothing; masking again changes nothing."""
