@@ -160,6 +160,7 @@ class Runner:
             owner=self.owner,
             versions=self.world.versions,
             service=self._state,
+            only=self.sweep.only,
             at=self.world.clock.now(),
         )
         try:

@@ -133,12 +133,17 @@ class StoredSweep:
         )
 
     def _begun(self) -> Iterator[Trial]:
-        """The trials that the newest invocation has begun: it declared them, whatever the files say."""
+        """The trials that the newest invocation has begun: it declared them, whatever the files say.
+
+        One that runs a single trial again declares nothing.
+        """
         begun: dict[str, Trial] = {}
+        only = ""
         for _, event in self.events:
             if isinstance(event, ev.Opened):
-                begun.clear()
-            elif isinstance(event, ev.Intent):
+                only = event.only
+                begun = begun if only else {}
+            elif isinstance(event, ev.Intent) and event.trial != only:
                 begun[event.trial] = Trial(event.index, event.trial, event.label, event.values)
         yield from begun.values()
 

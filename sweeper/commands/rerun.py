@@ -18,7 +18,7 @@ from sweeper.commands.run import Session, run
 from sweeper.config.declare import of_values
 from sweeper.connect import reconnect
 from sweeper.core.chain import Job
-from sweeper.core.model import Launch, Sweep
+from sweeper.core.model import Launch, Sweep, Trial
 from sweeper.core.request import CHANNEL, FINGERPRINT, Staged
 from sweeper.core.secrets import MASK
 from sweeper.core.stop import Budget
@@ -46,13 +46,18 @@ def main(arguments: Sequence[str]) -> int:
         raise LockHeldError(f"{stored.name} runs now ({stored.runner}); have it take the trial again: {instead}")
     if stored.chain.debts or stored.chain.unfinished or not job.ended:
         raise UsageError(f"{stored.name} was cut short: run it to its end before one trial of it is run again")
+    if not stored.config:
+        raise UsageError(f"{stored.name}: config.yaml is gone or torn; run the experiment again")
     was = _described(stored, job)
     return run(as_it_was(stored, job, was), _session(staged(job, was)))
 
 
 def _described(stored: StoredSweep, job: Job) -> Description:
     """The job as the service has it. Raises UsageError when it is gone."""
-    clients, queue = reconnect(stored.folder.absolute(), stored.config).clients, stored.config["backend"].get("queue")
+    clients, queue = (
+        reconnect(stored.folder.absolute(), stored.config).clients,
+        (stored.config.get("backend") or {}).get("queue"),
+    )
     try:
         return training_api(clients, str(queue) if queue else None).describe_training_job(job.name)
     except ApiError as error:
@@ -66,16 +71,25 @@ def as_it_was(stored: StoredSweep, job: Job, was: Description) -> Sweep:
     """The sweep of this one trial: everything as it is stored, the environment as the service has it."""
     environment = {k: v for k, v in (was.get("Environment") or {}).items() if k != FINGERPRINT}
     config = _unmasked(stored, job, was, environment)
-    values = {**stored.config, **{section: config[section] for section in ("locked", "job")}}
-    found = of_values(values)
+    try:
+        found = of_values({**stored.config, **{section: config[section] for section in ("locked", "job")}})
+    except (KeyError, TypeError, ValueError) as error:
+        why = f"its config.yaml was written by another version of sweeper, or changed ({error})"
+        raise UsageError(f"{stored.name}: {why}; run the experiment again") from error
     opened = stored.chain.opened
     assert opened is not None  # there is a job
+
+    def resolve(trial: Trial, taken: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+        if trial.id == job.intent.trial:
+            return config
+        return _config(stored, trial.id)  # for best.yaml alone
+
     return Sweep(
         **{**found, "stop": tuple(rule for rule in found["stop"] if isinstance(rule, Budget)), "prune": {}},
         digest=opened.digest,
         source_digest=opened.source_digest,
         trials=stored.declared.trials,
-        resolve=lambda trial, taken=None: config if trial.id == job.intent.trial else stored.config_of(trial.id),
+        resolve=resolve,
         composed={**stored.config, "environment": environment},
         project=str(stored.folder.parent.parent),
         only=job.intent.trial,
@@ -84,9 +98,7 @@ def as_it_was(stored: StoredSweep, job: Job, was: Description) -> Sweep:
 
 def _unmasked(stored: StoredSweep, job: Job, was: Description, environment: Mapping[str, str]) -> Mapping[str, Any]:
     """The configuration of the trial. A hyperparameter that was masked is as the service has it. Raises UsageError."""
-    config = stored.config_of(job.intent.trial)
-    if not config:
-        raise UsageError(f"{stored.name}: trials/{job.intent.trial}/config.yaml is gone; run the experiment again")
+    config = _config(stored, job.intent.trial)
     given = was.get("HyperParameters") or {}
     as_json = config["job"]["launch"] == Launch.TOOLKIT.value
     hyperparameters = {
@@ -95,6 +107,13 @@ def _unmasked(stored: StoredSweep, job: Job, was: Description, environment: Mapp
     }
     of_job = {**config["job"], "image_uri": was["AlgorithmSpecification"]["TrainingImage"]}
     return {**config, "job": of_job, "hyperparameters": hyperparameters, "environment": environment}
+
+
+def _config(stored: StoredSweep, trial: str) -> Mapping[str, Any]:
+    config = stored.config_of(trial)
+    if not {"locked", "job", "hyperparameters", "environment"} <= config.keys():
+        raise UsageError(f"{stored.name}: trials/{trial}/config.yaml is gone or torn; run the experiment again")
+    return config
 
 
 def staged(job: Job, was: Description) -> Staged:

@@ -284,7 +284,7 @@ class Session:
         """What a person should know before anything is sent. Raises UsageError for what must not be sent."""
         chain, first = fold(self._journal.events()), next(iter(self.sweep.trials), None)
         local = self.connection.scope.engine is EngineKind.LOCAL
-        if first is None or resume(self.sweep, chain).nothing_to_do:
+        if first is None or (resume(self.sweep, chain).nothing_to_do and not self.sweep.only):
             return
         if local:
             self._tell_start()

@@ -100,6 +100,8 @@ class Opened:
     """Which engine state answers: a local engine whose folder was removed is another one."""
     at: float | None = None
     """When the invocation began: UTC seconds since the epoch."""
+    only: str = ""
+    """The one trial that it runs again; empty for an invocation that declares them all."""
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ class Space:
             self._numbers = array("Q", (number & MASK for number in weights))
         try:
             return self[self._numbers.index(int(id, 16))]
-        except ValueError:  # no such number, or no number at all
+        except (ValueError, OverflowError):  # no such number, or no number at all
             return None
 
     def _trial(self, index: int, at: int, rows: Rows, number: int) -> Trial:

@@ -23,6 +23,7 @@ from sweeper.core.results import Results, Row, best, filling, results
 from sweeper.core.secrets import MASK, Redactor, masked
 from sweeper.core.text import harmless
 from sweeper.driver.arguments import override_value
+from sweeper.errors import SweeperError
 from sweeper.whole import write_atomically
 
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # ten times as fast where PyYAML was built with libyaml
@@ -73,7 +74,7 @@ class Best:
         image = (self.config.get("job") or {}).get("image_uri")
         found = [*flatten(chosen), *([(("job", "image_uri"), image)] if image else [])]
         told = [(path, value) for path, value in found if value not in (None, {}) and MASK not in str(value)]
-        return ["~sweep", *(f"{_set(path)}={override_value(value)}" for path, value in told)]
+        return ["sweep=null", *(f"{_set(path)}={override_value(value)}" for path, value in told)] if told else []
 
 
 def _set(path: tuple[str, ...]) -> str:
@@ -122,8 +123,10 @@ def _best(sweep: Sweep, chain: Chain, row: Row, redact: Redactor) -> Best | None
     if trial is None:
         return None
     decides = {**trial.values, **intent.patches}
-    config = masked(config_of(sweep, trial, intent.patches, intent.taken), redact, decides)
-    return Best(row, config)
+    try:
+        return Best(row, masked(config_of(sweep, trial, intent.patches, intent.taken), redact, decides))
+    except SweeperError:
+        return Best(row, {})  # what it ran with is not known any more
 
 
 def write_all(folder: Path, sweep: str, table: Results, found: Best | None, objective: Objective | None) -> None:

@@ -113,6 +113,8 @@ def test_an_added_trial_runs_again_after_everything_has_changed(project: Project
     assert told == [("x=1", 1, 1000.0), ("x=1", 1, 10.0), ("x=6", 2, 60.0)]
     ran = [job for job in project.jobs() if job["HyperParameters"]["x"] == "6"]
     same(*ran)
+    told = json.loads(project.verb("status", "tiny", "--json").out)["rows"]
+    assert [row["declared"] for row in told] == [True, False, False]
 
 
 def test_a_model_is_pulled_once_and_only_whole(project: Project, tmp_path: Path) -> None:
@@ -145,4 +147,7 @@ def test_what_cannot_be_run_again_is_said(project: Project) -> None:
         for verb in ("rerun", "pull"):
             refused = project.verb(verb, *words)
             assert (refused.code, why in refused.err) == (2, True), refused
+    (project.root / "runs/tiny/config.yaml").write_text("name: [")
+    torn = project.verb("rerun", "tiny", "1")
+    assert (torn.code, "config.yaml is gone or torn" in torn.err) == (2, True)
     assert len(project.begun()) == 1

@@ -30,7 +30,7 @@ def test_best_yaml_holds_what_was_best_and_nothing_else(value: str, metric: str)
     row = {"trial": "t", "name": value, "model": None, f"metric.{metric}": 1.0}
     text = to_best("s", "s", Best(row, {"hyperparameters": {"x": value}}), Objective(metric, Goal.MAXIMIZE))
     told = {"trial": "t", "name": value, "metric": {metric: 1.0}, "model": None, "hyperparameters": {"x": value}}
-    overrides = ["~sweep", f"++hyperparameters.x={override_value(value)}"]
+    overrides = ["sweep=null", f"++hyperparameters.x={override_value(value)}"]
     assert yaml.safe_load(text) == {**told, "overrides": overrides if MASK not in value else overrides[:1]}
     assert [line.split(" ")[1] for line in text.split("\n") if line.startswith("# ")] == ["The", "Run", "Alone,"]
 
@@ -43,5 +43,5 @@ def test_the_line_of_best_yaml_gives_a_shell_the_very_overrides() -> None:
     words = text.split("\n")[2].partition("+experiment=s ")[2]
     command = ["bash", "-c", f"printf '%s\\0' {words}"]
     told = subprocess.run(command, capture_output=True, check=True, env={"LC_ALL": "C.UTF-8"})
-    wanted = ["~sweep", *(f"++hyperparameters.{key}={override_value(value)}" for key, value in values.items())]
+    wanted = ["sweep=null", *(f"++hyperparameters.{key}={override_value(value)}" for key, value in values.items())]
     assert told.stdout.decode().split("\0")[:-1] == wanted
