@@ -444,6 +444,18 @@ class Session:
     def _kept(self, job: Job) -> bool:
         return (self.folder / "trials" / job.intent.trial / logs.POINTS).exists()
 
+    def _store(self, name: str, folder: Path) -> Iterator[None]:
+        """Store a log; when it breaks off, once more from its beginning. Raises OSError, SweeperError."""
+        for again in (False, True):
+            try:
+                pages = self._log_of(name).pages()
+                yield from store(folder, pages, self._metrics, self.redact.log, self._cut_numbers)
+            except (SweeperError, OSError):
+                if again:
+                    raise
+            else:
+                return
+
     def _keep(self, job: Job) -> Iterator[None]:
         """Store a job's configuration, log and metric points below trials/ID; a log that cannot be had is said."""
         folder = self.folder / "trials" / job.intent.trial
@@ -456,8 +468,7 @@ class Session:
             self._learn_credentials(self.redact)
             swept = {**trial.values, **intent.patches}
             write_atomically(folder / "config.yaml", files.as_yaml(masked(config, self.redact, swept)))
-            pages = self._log_of(job.name).pages()
-            yield from store(folder, pages, self._metrics, self.redact.log, self._cut_numbers)
+            yield from self._store(job.name, folder)
         except (SweeperError, OSError) as error:
             self.progress.say(f"warning: the log of {job.intent.label} was not stored: {error}")
 

@@ -102,6 +102,16 @@ def test_row_67_binary_colours_and_half_characters_are_stored_and_break_nothing(
     assert values[-2:] == ["3.0", "nan"]
 
 
+def test_row_68_a_log_that_is_gone_leaves_what_was_stored(tmp_path: Path) -> None:
+    """What was followed of a job that its service has forgotten is all there is; else there is an empty file."""
+    for pages in ([], [[]]):
+        whole(tmp_path / "new", pages)
+        assert (tmp_path / "new/log.txt").read_text() == ""
+        (tmp_path / "log.txt").write_text("followed\n")
+        whole(tmp_path, pages)
+        assert (tmp_path / "log.txt").read_text() == "followed\n"
+
+
 def test_row_68_a_log_that_breaks_off_leaves_what_was_stored(tmp_path: Path) -> None:
     """When the second reading fails in the middle, the files of the first one stay, and nothing half lies beside."""
     whole(tmp_path, [[(0, "first")]])
