@@ -118,7 +118,7 @@ def test_a_silent_job_is_stopped_as_no_output(project: Project) -> None:
 
 def test_a_budget_ends_the_chain_with_5_and_is_not_exceeded(project: Project) -> None:
     """No job goes out whose worst case does not fit; the sum of what was billed stays below; the pool is closed."""
-    price = "+prices.usd_per_hour.ml.m5.large=36"  # a cent a second
+    price = "prices.usd_per_hour.ml.m5.large=36"  # a cent a second
     ended = project.run(
         price, "pool.keep_alive_s=60", "stop.budget_usd=4.3", "sweep.grid={hyperparameters.x: [1, 2, 3]}"
     )
