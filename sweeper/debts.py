@@ -28,11 +28,13 @@ from sweeper.release import Releaser, Running, Unreleased
 class RegisteredJournal:
     """A journal whose newest hash and open jobs also stand in the registry, from before the first job can exist."""
 
-    def __init__(self, journal: SqliteJournal, registry: Registry, debt: Debt) -> None:
+    def __init__(self, journal: SqliteJournal, registry: Registry, debt: Debt, also: Sequence[Owed] = ()) -> None:
+        """`also`: what the registry knows of, and a new journal does not."""
         self._journal, self._registry, self._debt = journal, registry, debt
         debts = fold(journal.events()).debts
-        self._owed = {job.name: _owed(job.intent, job.keep_alive_s) for job in debts.values()}
-        self._owes = bool(debts)
+        self._owed = {owed.name: owed for owed in also}
+        self._owed |= {job.name: _owed(job.intent, job.keep_alive_s) for job in debts.values()}
+        self._owes = bool(self._owed)
 
     def append(self, *events: ev.Event) -> None:
         """Make these events durable. Raises JournalError."""

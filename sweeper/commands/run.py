@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,17 +37,17 @@ from sweeper.core.remedies import config_of
 from sweeper.core.request import is_queued_name, job_name, locked_key
 from sweeper.core.resume import resume
 from sweeper.core.secrets import Redactor, masked
-from sweeper.debts import RegisteredJournal
+from sweeper.debts import Closer, RegisteredJournal
 from sweeper.engine.credentials import kept
 from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, SweeperError, UsageError
 from sweeper.follow import LogFollower
 from sweeper.journal import SqliteJournal
 from sweeper.live import LiveTable, Terminal
 from sweeper.locks import held
-from sweeper.ports import Progress
+from sweeper.ports import Progress, TrainingApi
 from sweeper.progress import PlainProgress, Several
-from sweeper.registry import Account, Debt, Registry, state_folder, verify_head
-from sweeper.release import Unreleased
+from sweeper.registry import Account, Debt, Owed, Registry, state_folder, verify_head
+from sweeper.release import Running, Unreleased
 from sweeper.runner import Ending, Runner, World
 from sweeper.tracking import files, optuna_journal, table
 from sweeper.tracking.refresh import ResultFiles
@@ -136,7 +136,8 @@ def _drive(sweep: Sweep, stack: ExitStack, made: type[Session]) -> tuple[Ending,
     if sweep.pool.settle_debts:
         settle_others(clock, session.display.say, but=str(session.folder))
     ending = Runner(sweep, session.connection.scope, session.connection.owner, session.world()).run()
-    if not ending.chain.debts:
+    ending.unreleased += session.close_forgotten(ending.chain)
+    if not ending.chain.debts and not ending.unreleased:
         session.settle()
     return ending, session
 
@@ -255,11 +256,15 @@ class Session:
     def open(self, stack: ExitStack) -> None:
         """Open the journal under the lock, proved against what the registry remembers of it."""
         path = self.folder / "journal.db"
+        self._forgotten: Sequence[Owed] = ()
         if not path.exists():
+            known = self.registry.find(str(self.folder))
+            self._forgotten = known.owed or () if known and known.open else ()
             self.registry.begin_anew(str(self.folder))
         verify_head(self.registry.find(str(self.folder)), path)
         write_atomically(self.folder / "config.yaml", files.as_yaml(masked(self.sweep.composed, self.redact)))
-        self._journal = RegisteredJournal(SqliteJournal(path, self.clock.now), self.registry, self.debt)
+        journal = SqliteJournal(path, self.clock.now)
+        self._journal = RegisteredJournal(journal, self.registry, self.debt, self._forgotten)
         stack.callback(self._journal.close)
         self._same_queue()
         for asked in self._journal.requests():
@@ -365,6 +370,14 @@ class Session:
                 self.debt.to_json(), self.sweep.pool.watchdog_grace_s, str(log), str(state_folder())
             )
 
+    def close_forgotten(self, chain: Chain) -> list[Unreleased]:
+        """What a journal that was removed had left open and this sweep does not declare any more: closed, or named."""
+        jobs = [owed.intent for owed in self._forgotten if owed.name not in chain.jobs]
+        scope = self.connection.scope
+        region = scope.region if scope.engine is EngineKind.AWS else ""
+        closer = Closer(self._api, self.sweep.engine_settings, self.clock, self.display.say, region=region)
+        return closer.close_all(fold(jobs), running=Running.LEAVE) if jobs else []
+
     def settle(self) -> None:
         """Every pool was observed closed: nothing is owed any more."""
         try:
@@ -376,11 +389,9 @@ class Session:
 
     def world(self) -> World:
         """What the runner touches."""
-        from sweeper.aws.batch import training_api
-
         connection, sweep = self.connection, self.sweep
         return World(
-            api=training_api(connection.clients, self.queue),
+            api=self._api,
             journal=self._journal,
             clock=self.clock,
             backend=backend_of(sweep),
@@ -409,6 +420,12 @@ class Session:
         self._staging.forget()
         if self.queue:
             self._check_queue(self.queue)
+
+    @cached_property
+    def _api(self) -> TrainingApi:
+        from sweeper.aws.batch import training_api
+
+        return training_api(self.connection.clients, self.queue)
 
     @cached_property
     def _staging(self) -> Staging:

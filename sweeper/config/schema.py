@@ -384,7 +384,10 @@ POOL = _object(
             "errorMessage": "must be 0 to 3600 seconds, or auto",
             "description": "Seconds the pool is kept after a job. Under 60 a successor may come too late.",
         },
-        "last_job_releases": _flag("Send the last job without keep-alive, so that it releases the pool itself."),
+        "last_job_releases": _flag(
+            "Send the last job without keep-alive, so that it releases the pool itself. "
+            "Not where `on_failure` may run it again."
+        ),
         "on_no_quota": {"enum": ["cold", "fail"], "description": "Without a warm pool quota: go on cold, or refuse."},
         "watchdog_grace_s": _seconds("How long the watchdog waits for a restart before it releases."),
         "lease": {

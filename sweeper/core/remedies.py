@@ -47,9 +47,9 @@ def action_for(on_failure: Mapping[str, Any], failure: str) -> Any:
     return on_failure.get(failure, on_failure.get("default", "continue"))
 
 
-def may_follow(on_failure: Mapping[str, Any]) -> bool:
-    """True when a trial that fails may be attempted again: then no job is known to be the last."""
-    return any(isinstance(action, Mapping) for action in on_failure.values())
+def may_follow(on_failure: Mapping[str, Any]) -> list[str]:
+    """The failures after which a trial may be attempted again: with one of them no job is known to be the last."""
+    return [failure for failure, action in on_failure.items() if isinstance(action, Mapping)]
 
 
 def remedy(sweep: Sweep, chain: Chain) -> tuple[Job, Remedy] | None:

@@ -147,3 +147,21 @@ def test_a_swept_choice_that_makes_no_difference_is_told(project: Any) -> None:
     assert told == (f"experiments/x.yaml:14:16: data: {idle}",)
     assert project.sweep("hyperparameters.lr=${vars.x}", "+hyperparameters.data=${data.name}").warnings == ()
     assert project.sweep("data=mnist", "vars.x=1").warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("on_failure", "pool", "told"),
+    [
+        ("{internal_error: {retry: 3}}", "", True),
+        ("{internal_error: {retry: 3}}", "pool: {last_job_releases: false}\n", False),
+        ("{internal_error: {retry: 3}}", "pool: {keep_alive_s: 0}\n", False),
+        ("{algorithm_error: continue, same_error_limit: 2}", "", False),
+    ],
+)
+def test_a_last_job_that_may_run_again_keeps_its_pool_and_that_is_told(
+    project: Any, on_failure: str, pool: str, told: bool
+) -> None:
+    """A remedy in `on_failure` leaves no job known to be the last: `last_job_releases` does nothing, not in silence."""
+    project.experiment(f"on_failure: {on_failure}\n{pool}")
+    found = [line for line in project.sweep().warnings if line.startswith("pool.last_job_releases: does nothing")]
+    assert (len(found), "internal_error" in "".join(found)) == (told, told)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -185,3 +186,16 @@ def test_who_finds_the_pool_taken_is_told_by_which_sweep(project: Project, holdi
     assert taken + str(running.pid) in refused.err
     holding()
     assert project.ended(running).code == 0
+
+
+def test_what_a_removed_journal_had_left_open_is_not_forgotten(project: Project, holding: Callable[[], None]) -> None:
+    """Its trial is not declared any more: the run of what is names the job that trains with 3, and closes it later."""
+    killed(project, NEVER)
+    shutil.rmtree(project.root / "runs/tiny")
+    name = project.jobs()[0]["TrainingJobName"]
+    nothing = ["sweep.grid={hyperparameters.x: [5]}", "+sweep.exclude=[{hyperparameters.x: 5}]"]
+    ended = project.run(*nothing)
+    assert (ended.code, f"THE POOL OF {name} MAY STILL BILL" in ended.err) == (3, True), ended.err
+    holding()
+    wait_for(lambda: idles(project), "the pool idles")
+    assert project.verb("pools", "release").out == f"{name}: closed\n"
