@@ -48,6 +48,11 @@ class Gate:
         bucket = request.bucket_in_host or request.path.strip("/")
         return forms.verified(environ, bucket, known)
 
+    def may_know(self, environ: Environ) -> bool:
+        """Does a request name a key of ours, as far as its head tells? Nobody else's body need be kept."""
+        named = signatures.named_key(environ.get("HTTP_AUTHORIZATION", ""), environ.get("QUERY_STRING", ""))
+        return self._secret_of(named) is not None or (not named and _is_form_of_s3(environ))
+
     def _secret_of(self, access_key: str) -> str | None:
         if hmac.compare_digest(access_key.encode("utf-8", "replace"), self._pair.access_key.encode()):
             return self._pair.secret_key

@@ -44,7 +44,8 @@ class EngineProcess:
         self._ended = threading.Event()
         pair = credentials.kept(state)
         gate = Gate(pair)
-        self.server: BaseWSGIServer = listen(self._dispatch, settings.port or _port_of_last_time(state))
+        port = settings.port or _port_of_last_time(state)
+        self.server: BaseWSGIServer = listen(self._dispatch, port, gate.may_know)
         (state / "port").write_text(str(self.server.server_port), encoding="ascii")
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         reached = client_environment(self.url, settings.service.region, pair)

@@ -121,6 +121,15 @@ def verified(request: Received, known: Known) -> Signed:
     raise SignatureError(Flaw.MISSING)
 
 
+def named_key(authorization: str, query: str) -> str:
+    """The access key that a request names, before anything of it is verified; empty when it names none."""
+    if found := _V2.fullmatch(authorization):
+        return found[1]
+    asked = dict(parse_qsl(query))
+    scope = dict(_pairs(authorization.partition(" ")[2])).get("Credential") or asked.get("X-Amz-Credential", "")
+    return scope.partition("/")[0] or asked.get("AWSAccessKeyId", "")
+
+
 # ---------------------------------------------------------------------- version 4
 
 

@@ -48,7 +48,8 @@ class Handler(MotoRequestHandler):
         waits = self.headers.get("Expect", "").lower().strip() == "100-continue"
         with tempfile.SpooledTemporaryFile(_IN_MEMORY) as body:
             try:
-                most = _longest(environ)
+                known = self.server.may_know(environ)  # type: ignore[attr-defined]
+                most = _longest(environ) if known else _CALL_MAX
                 if int(environ.get("CONTENT_LENGTH") or 0) > most:
                     raise TooLongError
                 if waits:
@@ -153,8 +154,9 @@ def _longest(environ: Environ) -> int:
     return _OBJECT_MAX if of_s3 else _CALL_MAX
 
 
-def listen(app: Application, port: int) -> BaseWSGIServer:
-    """A threaded server on loopback."""
+def listen(app: Application, port: int, may_know: Callable[[Environ], bool]) -> BaseWSGIServer:
+    """A threaded server on loopback. `may_know`: may this request be one that is answered, by its head?"""
     server = make_server("127.0.0.1", port, app, threaded=True, request_handler=Handler)
     server.daemon_threads = True  # type: ignore[attr-defined]
+    server.may_know = may_know  # type: ignore[attr-defined]
     return server
