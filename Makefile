@@ -16,7 +16,7 @@ CLIENT_sdk3 := "sagemaker-train>=1.27,<2"
 # Where a machine tells Python not to keep what it compiles, each of some thousand processes would compile it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup run test test-matrix test-clients check docs bench clean test-crash
+.PHONY: setup run test test-matrix test-clients check docs bench clean test-crash fuzz
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -54,6 +54,9 @@ test-clients: $(READY) $(CLIENTS)/awscli/.ready $(CLIENTS)/sdk2/.ready $(CLIENTS
 
 test-crash: $(READY)  ## kill the runner at 200 random moments, and stop a sweep at 50 of its steps
 	SWEEPER_TEST_KILLS=200 SWEEPER_TEST_STOPS=50 $(BIN)/python -m pytest -q tests/end_to_end/test_crashes.py -k any_moment
+
+fuzz: $(READY)  ## 2,000 bad files and 2,000 command lines, some minutes each: no traceback, none that does not end
+	SWEEPER_TEST_FUZZ=2000 $(BIN)/python -m pytest -q tests/fuzz
 
 check: $(READY)  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .

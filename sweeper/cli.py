@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import re
 import sys
@@ -67,6 +68,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     open_standard_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if odd := next((word for word in arguments if _undecodable(word)), None):
+        complain(f"command line: {odd!r} is not UTF-8")
+        return UsageError.exit_code
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(HELP, end="")
         return 0
@@ -82,6 +86,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return guarded(lambda: verb(arguments[1:]) if verb else _run(arguments))
 
 
+def _undecodable(word: str) -> bool:
+    """True for bytes that Python could not read, and that nothing could write again."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 def _run(arguments: Sequence[str]) -> int:
     """Run the experiment that the arguments declare."""
     from sweeper import config
@@ -93,7 +106,7 @@ def _run(arguments: Sequence[str]) -> int:
 def unknown_verb(arguments: Sequence[str]) -> str:
     """One line for a word that is no verb: the nearest one, or the experiment of that name."""
     here = project.find(os.environ, Path.cwd()) / project.EXPERIMENTS
-    meant = next((word for word in arguments[:2] if (here / f"{word}.yaml").is_file()), None)
+    meant = next((word for word in arguments[:2] if project.is_file(here / f"{word}.yaml")), None)
     hint = f"; to run an experiment write +experiment={meant}" if meant else nearest(arguments[0], VERBS)
     return f"command line: there is no verb {arguments[0]!r}{hint or '; sweeper --help lists them'}"
 
@@ -152,6 +165,8 @@ def open_standard_streams() -> None:
         if getattr(sys, name) is None:
             mode = "r" if name == "stdin" else "w"
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - as long as we live
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: a name that a terminal cannot show is no error
 
 
 def script() -> NoReturn:

@@ -95,6 +95,8 @@ class EngineSettings:
         for name, value in values.items():
             if not _fits(declared[name], value):
                 raise ValueError(f"{name}: {value!r} is no {declared[name]}")
+            if what := _least(name, value):
+                raise ValueError(f"{name}: {what}")
         if values.get("deny"):
             from sweeper.engine import permissions  # it reads botocore's models
 
@@ -111,6 +113,7 @@ class EngineSettings:
         return {**flat.pop("service"), **flat}
 
 
+MOST_PORT = 65535
 _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "bool": bool,
     "int": (int, float),
@@ -127,4 +130,22 @@ def _fits(declared: str, value: object) -> bool:
     kind, *others = (word.partition("[")[0] for word in declared.split(" | "))
     if value is None:
         return "None" in others
-    return isinstance(value, _KINDS[kind]) and isinstance(value, bool) is (kind == "bool")
+    if not isinstance(value, _KINDS[kind]) or isinstance(value, bool) is not (kind == "bool"):
+        return False
+    inside = declared.partition("[")[2].removesuffix("]")
+    if isinstance(value, Mapping):
+        return all(_fits("str", key) and _fits(inside.partition(", ")[2], below) for key, below in value.items())
+    if isinstance(value, (list, tuple)):
+        return all(_fits(inside, item) for item in value)
+    return kind != "int" or not isinstance(value, float) or value.is_integer()
+
+
+def _least(name: str, value: object) -> str:
+    """Why a number is none of this setting: it is less than 0, or no port."""
+    numbers = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else [value]
+    for number in numbers:
+        if isinstance(number, (int, float)) and name != "seed" and not number >= 0:
+            return f"{number!r} is less than 0"
+    if name == "port" and isinstance(value, (int, float)) and value > MOST_PORT:
+        return f"{value!r} is no port: 0 to {MOST_PORT}"
+    return ""

@@ -18,6 +18,15 @@ from sweeper.engine.settings import EngineSettings, ServiceSettings
         ({"images": ["x"]}, "images: "),
         ({"hot": 1}, "hot: 1 is no bool"),
         ({"training_quota": None}, "training_quota: None"),
+        ({"port": -1}, "port: -1 is less than 0"),
+        ({"port": 65536}, "port: 65536 is no port: 0 to 65535"),
+        ({"port": 1.5}, "port: 1.5 is no int"),
+        ({"cold_start_s": float("nan")}, "cold_start_s: nan is less than 0"),
+        ({"warm_pool_quota": {"ml.x": -1}}, "warm_pool_quota: -1 is less than 0"),
+        ({"training_quota": {"ml.x": "y"}}, "training_quota: "),
+        ({"spot_interruptions": [1, "x"]}, "spot_interruptions: "),
+        ({"images": {"x": "train"}}, "images: "),
+        ({"images": {"x": [1]}}, "images: "),
     ],
 )
 def test_a_setting_of_the_wrong_kind_is_named(setting: dict[str, Any], told: str) -> None:
