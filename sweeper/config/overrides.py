@@ -31,6 +31,7 @@ OPEN = (
 )
 """Where the keys are the user's own: one of them may be taken out."""
 MOST_LETTERS = 100_000
+MOST_REPEATED = 200
 _KEY = re.compile(r"(\+\+?|~)?[\w$./@:-]+")
 
 
@@ -42,21 +43,25 @@ def before(overrides: Sequence[str], root: Path) -> tuple[list[str], list[Unknow
     problems: list[Problem] = []
     for line in overrides:
         if len(line) > MOST_LETTERS:
-            problems.append(Problem(COMMAND_LINE, line[:40] + "...", f"is too long: at most {MOST_LETTERS} characters"))
+            problems.append(Problem(COMMAND_LINE, _cut(line), f"is too long: at most {MOST_LETTERS} characters"))
             continue
         try:
             override = parser.parse_override(line)
         except (HydraException, RecursionError) as error:
-            problems.append(Problem(COMMAND_LINE, line, unread(line, str(error))))
+            problems.append(Problem(COMMAND_LINE, _cut(line), unread(line, str(error))))
             continue
         what = _refused(override, root)
         if what:
-            problems.append(Problem(COMMAND_LINE, line, what))
+            problems.append(Problem(COMMAND_LINE, _cut(line), what))
         elif not override.is_sweep_override() and _is_distribution(override.key_or_group):
             kept_back.append(UnknownKey(override.key_or_group, line))
         else:
             kept.append(line)
     return kept, kept_back, problems
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= MOST_REPEATED else f"{line[:MOST_REPEATED]}..."
 
 
 def _is_distribution(key: str) -> bool:

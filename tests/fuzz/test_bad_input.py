@@ -50,14 +50,14 @@ def ask(words: Sequence[str], root: Path) -> Answer:
     return Answer(os.waitstatus_to_exitcode(status), told.read_text(encoding="utf-8", errors="replace"))
 
 
-def wrong(answer: Answer) -> str:
-    """Why this is no answer; nothing when it is one."""
+def wrong(answer: Answer, words: Sequence[str]) -> str:
+    """Why this is no answer to these words; nothing when it is one. A word is repeated once, other things are cut."""
     if answer.code < 0:
         return f"ended by signal {-answer.code}: it takes too long"
     if answer.code not in (0, 1, 2, 4) or "Traceback" in answer.told:
         return f"exit code {answer.code}: {answer.told[-300:]}"
     longest = max(answer.told.splitlines(), key=len, default="")
-    if answer.code == 2 and len(longest) > MOST_LETTERS:
+    if answer.code == 2 and len(longest) > MOST_LETTERS + sum(map(len, words)):
         return f"a line of {len(longest)} characters: {longest[:100]}"
     return ""
 
@@ -69,7 +69,7 @@ def test_no_file_is_too_bad(tmp_path: Path) -> None:
         root = tmp_path / str(number)
         words = inputs.project(number, root)
         answer = ask(["plan", *words], root)
-        what = wrong(answer)
+        what = wrong(answer, words)
         if not what and answer.code == 2:
             what = next((line for line in answer.told.splitlines() if not LINE.match(line)), "")
         if not what and (answer.code not in (0, 2) or (root / "runs").exists()):
@@ -86,7 +86,9 @@ def test_no_command_line_is_too_bad(tmp_path: Path) -> None:
     found: dict[int, str] = {}
     for number in range(FIRST, FIRST + TIMES):
         words = inputs.command_line(number, tmp_path)
-        what = wrong(ask(words, tmp_path)) or ("something is left in runs/" if (tmp_path / "runs").exists() else "")
+        what = wrong(ask(words, tmp_path), words) or (
+            "something is left in runs/" if (tmp_path / "runs").exists() else ""
+        )
         if what:
             found[number] = f"{words}: {what}"
     assert not found
