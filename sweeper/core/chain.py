@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -161,6 +161,10 @@ class Chain:
     """How often a finished trial was asked to be run again."""
     reusers: set[str] = field(default_factory=set)
     """Names of the jobs that took over a pool of ours."""
+    length: int = 0
+    """How many events it has taken in."""
+    counted: tuple[object, Sequence[Job]] = field(default=(None, ()), repr=False, compare=False)
+    """What sweeper.core.declared has worked out last, and for what."""
 
     def __str__(self) -> str:
         done = sum(1 for t in self.trials.values() if t.finished and not t.left_out)
@@ -202,6 +206,7 @@ def fold(events: Iterable[Event]) -> Chain:
 
 def apply(chain: Chain, event: Event) -> Chain:
     """Take one event into the chain (changed in place and returned); an event of an unknown job raises KeyError."""
+    chain.length += 1
     match event:
         case ev.Opened():
             _open(chain, event)

@@ -7,7 +7,7 @@ another base value is not declared any more, and says nothing about the trials t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from sweeper.core import events as ev
@@ -63,13 +63,15 @@ def _same(sweep: Sweep, queued: ev.Added) -> bool:
         return False
 
 
-def ended(sweep: Sweep, chain: Chain, since: int = 0) -> list[Job]:
+def ended(sweep: Sweep, chain: Chain) -> Sequence[Job]:
     """The jobs that the declared trials have ended with, in the order in which they ended.
 
-    Not the attempts that another one followed, and none of a trial that was opened again. `since`: how many of the
-    chain's outcomes are passed over.
+    Not the attempts that another one followed, and none of a trial that was opened again.
     """
-    return [job for job in chain.outcomes[since:] if _counts(sweep, chain, job)]
+    asked = (chain.length, sweep.trials, sweep.only)
+    if chain.counted[0] != asked:  # every rule asks at every decision, and nothing has happened between them
+        chain.counted = (asked, [job for job in chain.outcomes if _counts(sweep, chain, job)])
+    return chain.counted[1]
 
 
 def finished(sweep: Sweep, chain: Chain) -> list[TrialHistory]:
