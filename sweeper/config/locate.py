@@ -34,7 +34,7 @@ class Origin:
     def of(self, path: KeyPath, *, missing: bool = False) -> str:
         """`command line`, or the file, line and column that set this key last, or the nearest parent of it.
 
-        What is `missing` is placed in the user's own files, not in our defaults, which only say that it is needed.
+        Nothing is placed in our defaults, which say what is needed and are right; what is `missing` there neither.
         """
         key = dotted(path)
         for override in reversed(self._overrides):
@@ -43,8 +43,10 @@ class Origin:
                 continue
             if key == name or key.startswith(name + "."):
                 return COMMAND_LINE
-        if not missing and path in self._places:
+        if not missing and path in self._places and self._own not in self._places[path][-1][0].parents:
             return written(self._places[path][-1])
+        if any(override.key_or_group.startswith(key + ".") for override in self._overrides):
+            return COMMAND_LINE
         for length in range(len(path), 0, -1):
             places = [place for place in self._places.get(path[:length], []) if self._own not in place[0].parents]
             if places:
