@@ -19,8 +19,8 @@ from sweeper.config.declare import of_values
 from sweeper.connect import reconnect
 from sweeper.core.chain import Job
 from sweeper.core.model import Launch, Sweep, Trial
-from sweeper.core.request import CHANNEL, FINGERPRINT, Staged
-from sweeper.core.secrets import MASK
+from sweeper.core.request import CHANNEL, FINGERPRINT, Staged, canonical
+from sweeper.core.secrets import MASK, user_info
 from sweeper.core.stop import Budget
 from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, UsageError
 from sweeper.ports import Description
@@ -92,6 +92,7 @@ def as_it_was(stored: StoredSweep, job: Job, was: Description) -> Sweep:
         resolve=resolve,
         composed={**stored.config, "environment": environment},
         project=str(stored.folder.parent.parent),
+        secrets=tuple(user_info(canonical(config))),
         only=job.intent.trial,
     )
 

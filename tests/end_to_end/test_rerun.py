@@ -151,3 +151,17 @@ def test_what_cannot_be_run_again_is_said(project: Project) -> None:
     torn = project.verb("rerun", "tiny", "1")
     assert (torn.code, "config.yaml is gone or torn" in torn.err) == (2, True)
     assert len(project.begun()) == 1
+
+
+def test_what_a_rerun_was_given_stays_secret(project: Project) -> None:
+    """Its environment comes from the service, and is written as little as it was the first time."""
+    declare(project, {"grid": {X: [1]}})
+    script = project.root / "experiments/scripts/tiny/train.py"
+    script.write_text(script.read_text() + "print('token', os.environ['TOKEN'])\n")
+    assert project.run("+environment.TOKEN=planted-token-1").code == 0
+    again = project.verb("rerun", "tiny")
+    assert (again.code, "planted-token-1" in again.out + again.err) == (0, False), again.err
+    assert project.jobs()[1]["Environment"]["TOKEN"] == "planted-token-1"
+    for path in (project.root / "runs").rglob("*"):
+        assert path.is_dir() or b"planted-token-1" not in path.read_bytes(), path
+    assert "token ***" in project.verb("logs", "tiny", "1").out
