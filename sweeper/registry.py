@@ -60,7 +60,7 @@ class LocalEngine:
         known = self._info
         lives = known is not None and launch.still_runs(self.folder, known)
         info = known if known and lives else launch.ensure(self.folder, dict(self.options))
-        if self._made is None or known is None or info.client_options != known.client_options:
+        if self._made is None or info != known:
             from sweeper.aws.clients import Clients, Endpoint
 
             self._made = Clients(Endpoint.local(info))

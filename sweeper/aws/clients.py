@@ -28,11 +28,19 @@ class Endpoint:
     profile: str | None = None
     access_key: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
+    lives: Callable[[], bool] | None = field(default=None, repr=False, compare=False)
+    """Asked before anything is sent, also once more: whoever answers there later may be another one."""
 
     @classmethod
     def local(cls, engine: EngineInfo) -> Endpoint:
         """The local engine: its own credentials, explicitly, so that the user's AWS configuration is never touched."""
-        return cls(engine.url, engine.region, access_key=engine.access_key, secret_key=engine.secret_key)
+        return cls(
+            engine.url,
+            engine.region,
+            access_key=engine.access_key,
+            secret_key=engine.secret_key,
+            lives=engine.lives,
+        )
 
 
 class Clients:
@@ -51,11 +59,20 @@ class Clients:
         with mapped("Session"):
             inner = botocore.session.Session(profile=self._endpoint.profile)
             inner.register_component("data_loader", _models(inner.get_config_variable("data_path")))
+            inner.register("before-send", self._check_life)
             return boto3.Session(
                 botocore_session=inner,
                 region_name=self._endpoint.region,
                 aws_access_key_id=self._endpoint.access_key,
                 aws_secret_access_key=self._endpoint.secret_key,
+            )
+
+    def _check_life(self, **event: Any) -> None:
+        """Before each attempt, botocore's own retries too. Raises ApiError, which it does not try again."""
+        if self._endpoint.lives is not None and not self._endpoint.lives():
+            operation = str(event["event_name"]).rpartition(".")[2]
+            raise ApiError(
+                ApiErrorKind.UNAVAILABLE, operation, "EngineEnded", f"no engine answers at {self._endpoint.url}"
             )
 
     def secrets(self) -> list[str]:

@@ -28,6 +28,7 @@ _CODES = {
     "403": ApiErrorKind.DENIED,
     "UnrecognizedClientException": ApiErrorKind.DENIED,
     "InvalidClientTokenId": ApiErrorKind.DENIED,
+    "InvalidAccessKeyId": ApiErrorKind.DENIED,
     "ExpiredToken": ApiErrorKind.EXPIRED,
     "ExpiredTokenException": ApiErrorKind.EXPIRED,
     "RequestExpired": ApiErrorKind.EXPIRED,

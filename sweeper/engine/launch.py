@@ -40,11 +40,16 @@ class EngineInfo:
     pid: int
     access_key: str
     secret_key: str = field(repr=False)
+    state: Path
 
     @classmethod
-    def of(cls, identity: Mapping[str, Any]) -> EngineInfo:
-        """The engine of this engine.json."""
-        return cls(**{known.name: identity[known.name] for known in fields(cls)})
+    def of(cls, identity: Mapping[str, Any], state: Path) -> EngineInfo:
+        """The engine of the engine.json of this folder."""
+        return cls(**{known.name: identity[known.name] for known in fields(cls) if known.name != "state"}, state=state)
+
+    def lives(self) -> bool:
+        """Does it hold its folder still? Who listens where it was, once it does not, is another one."""
+        return still_runs(self.state, self)
 
     @property
     def client_options(self) -> dict[str, str]:
@@ -66,7 +71,7 @@ def ensure(state_dir: Path, settings: EngineSettings | Mapping[str, Any] = {}, t
     """The engine of this folder, started if it does not run. Settings count for an engine that is started now."""
     state = state_dir.absolute()
     if (found := _running(state)) is not None:
-        return EngineInfo.of(found)
+        return EngineInfo.of(found, state)
     private_folder(state)
     with _one_at_a_time(state, timeout_s):
         found = _running(state)
@@ -75,7 +80,7 @@ def ensure(state_dir: Path, settings: EngineSettings | Mapping[str, Any] = {}, t
             found = _running(state)
     if found is None:
         raise EngineError(f"the local engine ended as soon as it had started{_tail(state)}")
-    return EngineInfo.of(found)
+    return EngineInfo.of(found, state)
 
 
 def still_runs(state_dir: Path, info: EngineInfo) -> bool:
@@ -98,8 +103,9 @@ def lives(state_dir: Path) -> bool:
 
 def find(state_dir: Path) -> EngineInfo | None:
     """The engine of this folder; None when none runs."""
-    found = _running(state_dir.absolute())
-    return None if found is None else EngineInfo.of(found)
+    state = state_dir.absolute()
+    found = _running(state)
+    return None if found is None else EngineInfo.of(found, state)
 
 
 def status(state_dir: Path) -> dict[str, Any] | None:

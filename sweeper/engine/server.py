@@ -71,7 +71,7 @@ class EngineProcess:
     @property
     def info(self) -> EngineInfo:
         """What who has started it needs to know."""
-        return EngineInfo.of(self.identity)
+        return EngineInfo.of(self.identity, self._state)
 
     def _log_of(self, name: str) -> Path:
         return self._control.machine.folder(name).log

@@ -25,8 +25,11 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from sweeper import connect
+from sweeper.aws.clients import Clients as AwsClients
+from sweeper.aws.clients import Endpoint, SageMakerApi
 from sweeper.connect import engine_folder
 from sweeper.engine import launch
+from sweeper.errors import ApiError, ApiErrorKind
 from tests.forked import Forked, start_engine
 
 from .conftest import FAST, Clients, request, wait_for
@@ -351,6 +354,31 @@ def test_who_takes_the_port_of_a_killed_engine_is_neither_asked_nor_believed(tmp
         assert not impostor.heard
     finally:
         impostor.close()
+        launch.stop(tmp_path)
+
+
+def test_a_call_that_was_under_way_is_not_tried_again_on_an_impostor(tmp_path: Path) -> None:
+    """botocore tries a question five times: when the engine dies meanwhile, the next one in its place is not asked."""
+    info = start_engine(tmp_path, {**FAST, "faults": {"lost_before": 1.0}})
+    clients, taken = AwsClients(Endpoint.local(info)), list[Impostor]()
+
+    def swap(**_: Any) -> None:
+        """Between the first attempt, which was lost, and the second."""
+        if taken:
+            return
+        os.kill(info.pid, signal.SIGKILL)
+        wait_for(lambda: not info.lives())
+        taken.append(Impostor(urlsplit(info.url).port or 0, {"TrainingJobStatus": "Completed"}))
+
+    clients.asking.meta.events.register("response-received.sagemaker", swap)
+    try:
+        with pytest.raises(ApiError, match="EngineEnded") as ended:
+            SageMakerApi(lambda: clients).describe_training_job("x")
+        assert ended.value.kind is ApiErrorKind.UNAVAILABLE
+        assert not taken[0].heard
+    finally:
+        for impostor in taken:
+            impostor.close()
         launch.stop(tmp_path)
 
 
