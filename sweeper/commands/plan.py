@@ -177,7 +177,9 @@ class _Plan:
         also = f", {self.skipped} left out" if self.skipped else ""
         yield f"{counted(len(space) + len(self.queued), 'trial')}: {self.done} done{also}, {self.left} to run"
         for trial in self.listed(every):
-            yield f"  {trial.number:>4}  {trial.name}  {self.status(trial)}"
+            history = self.chain.trials.get(trial.id)
+            again = ", to run again" if history and history.jobs and history.reopened else ""
+            yield f"  {trial.number:>4}  {trial.name}  {self.status(trial)}{again}"
         more = len(space) + len(self.queued) - MOST_TRIALS
         if not every and more > 0:
             yield f"  ... and {more} more (--all lists them)"

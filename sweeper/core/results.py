@@ -149,7 +149,8 @@ def _words(history: TrialHistory) -> Iterator[str]:
             yield f"patched: {changed}"
     if history.jobs and history.result is not history.last and history.status is not TrialStatus.RUNNING:
         why = history.last.outcome.message if history.last.outcome else ""
-        yield f"attempt {history.last.intent.attempt} was interrupted" + (f" ({why})" if why else "")
+        then = "" if history.finished else ": the next run takes it again"
+        yield f"attempt {history.last.intent.attempt} was interrupted{f' ({why})' if why else ''}{then}"
     if history.skipped and not (history.jobs and history.last.stop_reason == SKIPPED):
         yield SKIPPED
     if history.reopened and history.jobs:

@@ -30,6 +30,7 @@ def test_what_is_asked_of_an_idle_sweep_is_known_at_once_and_can_be_undone(proje
     assert "reopened 1 of tiny (x=1.0)" in project.verb("retry", "tiny", "--trial", "1").out
     told = project.verb("plan", "+experiment=tiny", TWO[0]).out
     assert "3 trials: 0 done, 3 to run" in told and "   3  x=7  planned" in told
+    assert "   1  x=1.0  completed, to run again" in told
     assert [(row["index"], row["name"], row["status"]) for row in rows_of(project)] == [
         (1, "x=1.0", "completed"),
         (2, "x=10.0", "planned"),
