@@ -14,7 +14,7 @@ from sweeper.core.costs import Rate, cost, savings_percent
 from sweeper.core.decide import SKIPPED
 from sweeper.core.declared import added, undeclared
 from sweeper.core.events import TrialStatus
-from sweeper.core.identity import canonical
+from sweeper.core.identity import canonical, path_of, within
 from sweeper.core.model import BackendKind, Goal, MetricDefinition, Objective, Sweep, Trial, Trials
 from sweeper.core.remedies import config_of
 from sweeper.core.secrets import Redactor, masked
@@ -240,11 +240,10 @@ def filling(sweep: Sweep, redact: Redactor) -> Fill:
 
 def value_at(node: Mapping[str, Any], key: str) -> Any:
     """What stands at a dotted key, whose names may have dots themselves; None when nothing does."""
-    if key in node:
-        return node[key]
-    below = ((key[len(name) + 1 :], item) for name, item in node.items() if key.startswith(f"{name}."))
-    found = (value_at(item, rest) for rest, item in below if isinstance(item, Mapping))
-    return next((value for value in found if value is not None), None)
+    found: Any = node
+    for part in path_of(key, within(node)):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
 
 
 def reuse(jobs: Mapping[str, Job]) -> tuple[int, int]:
