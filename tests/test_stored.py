@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sweeper.commands import sweeps
+from sweeper.commands import status, sweeps
 from sweeper.core import events as ev
 from sweeper.core.model import Trial
 from sweeper.errors import UsageError
@@ -92,3 +93,19 @@ def test_a_word_that_names_several_or_none_is_refused() -> None:
         sweeps.find_trial(sweep, "a=1")
     with pytest.raises(UsageError, match="no such trial"):
         sweeps.find_trial(sweep, "8")
+
+
+def test_what_a_running_trial_has_shown_is_told(tmp_path: Path) -> None:
+    """The last value of each metric in the log of this attempt, NaN as null; an earlier attempt's log says nothing."""
+    path = folder(tmp_path, first=1, model=None, declared=True)
+    (path / "config.yaml").write_text("job: {metrics: [{name: m, regex: 'm=(\\S+)'}, {name: n, regex: 'n=(\\S+)'}]}\n")
+    journal = SqliteJournal(path / "journal.db", lambda: 1000.0)
+    journal.append(OPENED, intent(1), ev.Created(intent(1).name, "arn"))
+    journal.close()
+    log = path / "trials" / intent(1).trial / "log.txt"
+    log.parent.mkdir(parents=True)
+    log.write_text("m=0.1 n=nan\nm=0.5\n")
+    (running,) = status.as_json(StoredSweep(path))["running"]
+    assert (running["job_name"], running["metrics"]) == (intent(1).name, {"m": 0.5, "n": None})
+    os.utime(log, (999.0, 999.0))
+    assert StoredSweep(path).shown_by(StoredSweep(path).chain.jobs[intent(1).name]) == {}

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from sweeper.clock import SystemClock
 from sweeper.commands import sweeps
@@ -37,17 +38,19 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def as_json(sweep: StoredSweep) -> dict[str, object]:
+def as_json(sweep: StoredSweep) -> dict[str, Any]:
     """What `--json` prints."""
     rows = [files.as_json(sweep.table, row) for row in sweep.table.rows]
     open_pools = [job.name for job in sweep.chain.debts_newest_first]
-    running = [
-        {"trial": job.intent.trial, "job_name": job.name, "phase": doing(job), "metrics": sweep.shown_by(job)}
-        for job in sweep.chain.unfinished.values()
-    ]
+    running = [_running(sweep, job) for job in sweep.chain.unfinished.values()]
     left, usd = sweep.left_s(SystemClock().now()), sweep.cost_usd
     told = {"running": running, "left_seconds": left, "cost_usd": usd, "cost_simulated": not sweep.on_aws}
     return {"sweep": sweep.name, "state": sweep.state, "open_pools": open_pools, **told, "rows": rows}
+
+
+def _running(sweep: StoredSweep, job: Job) -> dict[str, Any]:
+    metrics = files.strict(sweep.shown_by(job))
+    return {"trial": job.intent.trial, "job_name": job.name, "phase": doing(job), "metrics": metrics}
 
 
 def line(sweep: StoredSweep, now: float) -> str:

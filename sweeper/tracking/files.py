@@ -57,6 +57,11 @@ def to_jsonl(table: Results) -> str:
 def as_json(table: Results, row: Row) -> Row:
     """A row as strict JSON can hold it."""
     found = {column: row.get(column) for column in table.columns}
+    return strict(found)
+
+
+def strict(found: Mapping[str, Any]) -> Row:
+    """A mapping as strict JSON can hold it: NaN and the infinities are null."""
     return {k: None if isinstance(v, float) and not isfinite(v) else v for k, v in found.items()}
 
 
