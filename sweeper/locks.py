@@ -11,10 +11,11 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from sweeper.core.results import utc
 from sweeper.errors import LockHeldError
@@ -31,6 +32,32 @@ def boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return ""
+
+
+def this_process() -> dict[str, Any]:
+    """What tells this process from every other: its number, in which numbering, since which start of the machine."""
+    try:
+        numbering = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        numbering = ""
+    return {"pid": os.getpid(), "numbering": numbering, "boot": boot_id()}
+
+
+def has_ended(process: Mapping[str, Any]) -> bool:
+    """True when a process, as it told of itself, provably ended: it was one of those that we see, and is not there."""
+    ours = this_process()
+    seen = all(ours[key] and process.get(key) == ours[key] for key in ("numbering", "boot"))
+    return seen and isinstance(pid := process.get("pid"), int) and not _exists(pid)
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 @contextmanager
@@ -151,13 +178,7 @@ class Holder:
             return True
         if self.boot != boot_id():
             return False
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            pass
-        return True
+        return _exists(self.pid)
 
 
 def holder(path: Path) -> Holder | None:

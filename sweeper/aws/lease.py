@@ -1,12 +1,13 @@
 """A lease on a pool in S3, for teams: one runner at a time across hosts, by conditional writes (R13).
 
-Terraform's S3 lock file works the same way. A holder that is silent for three heartbeats has lost it.
+Terraform's S3 lock file works the same way. A holder that is silent for three heartbeats has lost it; one that is seen
+to have ended, on this machine, at once.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -31,14 +32,19 @@ class Lease:
     key: str
     holder: str
     clock: Clock
+    process: Mapping[str, Any] = field(default_factory=dict)
+    """What tells this process from every other (sweeper.locks)."""
+    has_ended: Callable[[Mapping[str, Any]], bool] = lambda process: False
+    """True for a process that is seen to have ended."""
     _etag: str = field(default="", init=False)
     _beat_at: float = field(default=0.0, init=False)
 
     def acquire(self) -> None:
         """Take it, or take it over from a silent holder. Raises LockHeldError that names the holder, ApiError."""
         if not self._put(IfNoneMatch="*"):
-            etag, age_s, holder = self._look()
-            if age_s < HEARTBEAT_S * SILENT_BEATS:
+            etag, age_s, told = self._look()
+            holder = told.get("holder")
+            if age_s < HEARTBEAT_S * SILENT_BEATS and not self.has_ended(told.get("process") or {}):
                 raise LockHeldError(f"another runner holds the lease {self.where}: {holder}, {age_s:.0f} s ago")
             if not self._put(IfMatch=etag):
                 raise LockHeldError(f"another runner has just taken the lease {self.where} over")
@@ -68,13 +74,13 @@ class Lease:
 
     def _still_ours(self) -> bool:
         """A heartbeat whose answer was lost has changed the object all the same: then the holder in it is us."""
-        etag, _, holder = self._look()
-        return holder == self.holder and self._put(IfMatch=etag)
+        etag, _, told = self._look()
+        return told.get("holder") == self.holder and self._put(IfMatch=etag)
 
     def _put(self, **condition: str) -> bool:
         """Write the object under a condition; False when the condition does not hold."""
         bucket, name = self._place
-        body = json.dumps({"holder": self.holder}).encode()
+        body = json.dumps({"holder": self.holder, "process": self.process}).encode()
         try:
             with mapped("PutObject"):
                 answer = self._s3.put_object(Bucket=bucket, Key=name, Body=body, **condition)
@@ -85,14 +91,14 @@ class Lease:
         self._etag, self._beat_at = str(answer["ETag"]), self.clock.monotonic()
         return True
 
-    def _look(self) -> tuple[str, float, str]:
-        """(ETag, seconds since its last heartbeat by the service's own clock, holder)."""
+    def _look(self) -> tuple[str, float, Mapping[str, Any]]:
+        """(ETag, seconds since its last heartbeat by the service's own clock, what it tells of its holder)."""
         with mapped("GetObject"):
             found = self._s3.get_object(Bucket=self._place[0], Key=self._place[1])
             told = json.loads(found["Body"].read())
         now = parsedate_to_datetime(found["ResponseMetadata"]["HTTPHeaders"]["date"])
         written: datetime = found["LastModified"]
-        return str(found["ETag"]), (now - written).total_seconds(), str(told.get("holder"))
+        return str(found["ETag"]), (now - written).total_seconds(), told
 
     @property
     def _place(self) -> tuple[str, str]:

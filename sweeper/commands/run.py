@@ -43,7 +43,7 @@ from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, SweeperError, 
 from sweeper.follow import LogFollower
 from sweeper.journal import SqliteJournal
 from sweeper.live import LiveTable, Terminal
-from sweeper.locks import held
+from sweeper.locks import has_ended, held, this_process
 from sweeper.ports import Progress, TrainingApi
 from sweeper.progress import PlainProgress, Several
 from sweeper.registry import Account, Debt, Owed, Registry, state_folder, verify_head
@@ -281,7 +281,9 @@ class Session:
             scope = self.connection.scope
             key = f"{scope.account}.{scope.region}.{locked_key(self.sweep.locked).short}"
             holder = f"{self.connection.owner}, process {os.getpid()} on {socket.gethostname()}"
-            self._lease = Lease(self.connection.clients, self.sweep.pool.lease, key, holder, self.clock)
+            self._lease = Lease(
+                self.connection.clients, self.sweep.pool.lease, key, holder, self.clock, this_process(), has_ended
+            )
             self._lease.acquire()
             stack.callback(self._lease.release)
 

@@ -15,6 +15,8 @@ from sweeper.testing.twin import Call, Twin
 
 MOST_TOUCHES = 20_000
 """Touches of the outside in which a sweep of a few trials must have ended; a long one takes about three thousand."""
+MOST_LOOKS = 5_000
+"""Looks at the clock or for requests between two touches; a loop that only looks goes on for ever."""
 TIRED = 0.3
 """How likely somebody who waits in vain gives up."""
 
@@ -42,6 +44,7 @@ class Danger:
     caught: list[int] = field(default_factory=list)
     deaths: int = 0
     touches: int = 0
+    looks: int = 0
     most_touches: int = MOST_TOUCHES
     die_at: int | None = None
     dead: bool = False
@@ -50,7 +53,7 @@ class Danger:
         """The runner may die here; a dead one touches nothing any more, whatever its handlers try."""
         if self.dead:
             raise Crash
-        self.touches += 1
+        self.touches, self.looks = self.touches + 1, 0
         if self.touches > self.most_touches:
             raise NoProgress
         due = self.die_at is not None and self.touches == self.die_at
@@ -59,6 +62,12 @@ class Danger:
             self.deaths += 1
             self.dead = True
             raise Crash
+
+    def look(self) -> None:
+        """The runner looked, and nothing more: harmless, unless it does nothing else."""
+        self.looks += 1
+        if self.looks > MOST_LOOKS:
+            raise NoProgress
 
     def tempt(self) -> None:
         """A person may press Ctrl-C here, or type a command elsewhere."""
@@ -147,10 +156,12 @@ class DyingClock:
 
     def now(self) -> float:
         """Seconds since the epoch."""
+        self._danger.look()
         return self._world.now()
 
     def monotonic(self) -> float:
         """The same."""
+        self._danger.look()
         return self._world.monotonic()
 
     def sleep(self, seconds: float) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from sweeper.aws.clients import Clients, Endpoint
 from sweeper.aws.lease import HEARTBEAT_S, SILENT_BEATS, Lease
 from sweeper.engine import launch
 from sweeper.errors import LockHeldError
+from sweeper.locks import has_ended, this_process
 from sweeper.testing.bucket import Bucket
 from sweeper.testing.twin import VirtualClock
 from tests.forked import start_engine
@@ -93,3 +96,27 @@ def test_an_unreachable_bucket_costs_the_lease_only_after_three_heartbeats(clien
     assert lease.beat()
     lease.clock.sleep(HEARTBEAT_S * SILENT_BEATS)
     assert not lease.beat()
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_holder_that_is_seen_to_have_ended_has_lost_its_lease_at_once(same: bool) -> None:
+    """A runner that was killed on this machine keeps nobody out for three heartbeats; elsewhere nobody can see it."""
+    clock = VirtualClock()
+    bucket = Bucket(clock)
+    clients = bucket.reached(lambda: "")
+    Lease(lambda: clients, "s3://leases/team", "key", "ann", clock, this_process()).acquire()
+    pid = os.fork()
+    if not pid:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    ((key, (body, etag, written)),) = bucket.objects.items()
+    told = json.loads(body)
+    told["process"] |= {"pid": pid} if same else {"pid": pid, "boot": "of another machine"}
+    bucket.objects[key] = (json.dumps(told).encode(), etag, written)
+    second = Lease(lambda: clients, "s3://leases/team", "key", "bob", clock, this_process(), has_ended)
+    if same:
+        second.acquire()
+        assert bucket.held_by_another("ann")
+    else:
+        with pytest.raises(LockHeldError, match="ann"):
+            second.acquire()

@@ -4,6 +4,7 @@ from itertools import count
 
 import pytest
 
+from sweeper.runner import Runner
 from sweeper.testing.hook import Wire
 from sweeper.testing.simulation import Rivals, Simulation
 from tests.laws.mutants import MUTANTS
@@ -67,3 +68,17 @@ def test_a_runner_that_dies_at_every_touch_of_the_outside_loses_nothing(seed: in
 def test_the_same_seed_tells_the_same_story() -> None:
     """A seed is an exact replay, call by call."""
     assert Simulation(7).run() == Simulation(7).run()
+
+
+class _Looks(Runner):
+    """Waits by looking at the clock."""
+
+    def _wait(self, names: tuple[str, ...]) -> None:
+        while True:
+            self.world.clock.now()
+
+
+def test_a_runner_that_touches_nothing_any_more_is_noticed() -> None:
+    """A loop that only looks at the clock ends as one that goes round in circles."""
+    found = Simulation(0, runner=_Looks, rivals=Rivals.NOBODY, chaos=False).run().violations
+    assert found == ["liveness: the sweep goes round in circles"]
