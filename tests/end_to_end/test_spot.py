@@ -25,7 +25,7 @@ sys.exit(1 if asked else 0)
 def test_a_trial_whose_machine_is_taken_three_times_is_completed(fresh_project: Project) -> None:
     """One job, four attempts, each from the checkpoint of the one before; the savings follow SageMaker's formula."""
     (fresh_project.root / "experiments/scripts/tiny/train.py").write_text(TRAINS)
-    taken = "+engine.spot_interruptions=[0.3,0.3,0.3]"
+    taken = "+engine.spot_interruptions=[0.6,0.2,0.2]"
     done = fresh_project.run(
         "hyperparameters.x=1", "backend=spot", "job.checkpoint_s3_uri=s3://mine/ck", "pool.keep_alive_s=0", taken
     )
@@ -40,4 +40,5 @@ def test_a_trial_whose_machine_is_taken_three_times_is_completed(fresh_project: 
     assert (shown.count("Interrupted"), shown.count("Training"), shown[-1]) == (3, 4, "Completed")
     log = (fresh_project.root / f"runs/tiny/trials/{row['trial']}/log.txt").read_text()
     begins = [int(line.split()[-1]) for line in log.splitlines() if "begins with" in line]
-    assert len(begins) == 4 and begins[0] == 0 < begins[-1] and begins == sorted(begins)
+    # a machine may be taken before its script has come to say anything
+    assert len(begins) <= 4 and begins[0] == 0 < begins[-1] and begins == sorted(begins)
