@@ -29,9 +29,10 @@ from omegaconf.errors import OmegaConfBaseException
 from sweeper.config import complaints, project, sources
 from sweeper.config.declare import declare
 from sweeper.config.draft import Draft, UnknownKey
+from sweeper.config.locate import Origin
 from sweeper.config.overrides import before
 from sweeper.config.problems import COMMAND_LINE, Problem, refuse
-from sweeper.config.sources import PRIMARY, ExperimentSource, ProjectSearchPath, ProjectSource
+from sweeper.config.sources import PARAMS, PRIMARY, ExperimentSource, ProjectSearchPath, ProjectSource
 from sweeper.config.values import plain, register_resolvers, say
 from sweeper.core.model import Sweep
 from sweeper.errors import UsageError
@@ -132,13 +133,25 @@ def _composed(lines: Sequence[str], call: Call) -> Iterator[Draft]:
 
 def _draft(config: DictConfig, loader: ConfigLoader, call: Call) -> Draft:
     """The composed configuration with its overrides; `hydra.sweeper.params` of a file come before those of the user."""
-    params = [f"{key}={value}" for key, value in (plain(config.hydra.sweeper.params) or {}).items()]
+    task = OverridesParser.create().parse_overrides(plain(config.hydra.overrides.task))
+    params = _params(config, Origin(loader, task, project.packaged_conf()), call)
     lines = [*params, *plain(config.hydra.overrides.task)]
     overrides = OverridesParser.create(config_loader=loader).parse_overrides(lines)
     if params:
         fixed = [o.input_line or "" for o in overrides if not o.is_sweep_override()]
         config = loader.load_sweep_config(config, fixed)
     return Draft(config, loader, overrides, call.root, call.unknown)
+
+
+def _params(config: DictConfig, origin: Origin, call: Call) -> list[str]:
+    """`hydra.sweeper.params` as overrides. They may say what a word of the command line may; others are problems."""
+    found: list[str] = []
+    for key, value in (plain(config.hydra.sweeper.params) or {}).items():
+        line = f"{key}={value}"
+        _, _, problems = before([line], call.root)
+        call.problems += [origin.problem((*PARAMS, key), problem.what) for problem in problems]
+        found += [] if problems else [line]
+    return found
 
 
 @dataclass(frozen=True)
@@ -199,6 +212,8 @@ def _asked(given: argparse.Namespace) -> Flags:
         if asked != ["--cfg"]:
             _refuse_flag(f"{'--resolve' if given.resolve else '--package'}: goes with --cfg job")
         shows += (["--resolve"] if given.resolve else []) + (["--package", given.package] if given.package else [])
+    if given.shell_completion and "COMP_LINE" not in os.environ:
+        _refuse_flag("-sc: is what a shell calls while it completes a line: see `sweeper complete --help`")
     if given.config_dir is not None and not project.is_dir(Path(given.config_dir)):
         _refuse_flag(f"--config-dir: there is no folder {given.config_dir!r}")
     return Flags(shows, Path(given.config_dir).absolute() if given.config_dir else None, given.shell_completion)

@@ -196,7 +196,7 @@ def refuse_foreign(file: Path, config: DictConfig, package: str | None = None) -
     Raises UsageError with a line for each key.
     """
     where = marks(file)
-    problems = [*_keys(where), *_entries(where, config)]
+    problems = [*_keys(where), *_kinds(where, config), *_entries(where, config)]
     if hydras(package or ""):
         problems.append(
             ((1, 1), "# @package", f"{package} is Hydra's own part, which no file may set; remove the line")
@@ -216,6 +216,22 @@ def _keys(where: Mapping[KeyPath, Mark]) -> Iterator[tuple[Mark, str, str]]:
         what = "cannot be set in an experiment: it is always run as a chain; remove the line"
         other = "cannot be set in a file: of hydra only sweeper.params is read; remove the line"
         yield where[path], dotted(path), what if chain else other
+
+
+def _kinds(where: Mapping[KeyPath, Mark], config: DictConfig) -> Iterator[tuple[Mark, str, str]]:
+    """What holds the sweeps is a mapping: Hydra takes anything else apart before it looks."""
+    value = plain(config)
+    for depth, key in enumerate(PARAMS):
+        path = PARAMS[: depth + 1]
+        if key not in value:
+            return
+        value = value[key]
+        if path == PARAMS and value is None:
+            return
+        if not isinstance(value, dict):
+            at = where.get(path, (1, 1))
+            yield at, dotted(path), "must be a mapping: of hydra only sweeper.params is read"
+            return
 
 
 def _entries(where: Mapping[KeyPath, Mark], config: DictConfig) -> Iterator[tuple[Mark, str, str]]:

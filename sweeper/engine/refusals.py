@@ -32,6 +32,7 @@ _CODES = {
     Flaw.SKEWED: ("RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException"),
     Flaw.EXPIRED: ("AccessDenied", "SignatureDoesNotMatch", "InvalidSignatureException"),
     Flaw.BODY: ("XAmzContentSHA256Mismatch", "SignatureDoesNotMatch", "InvalidSignatureException"),
+    Flaw.UNSIGNED_HEADER: ("AccessDenied", "SignatureDoesNotMatch", "InvalidSignatureException"),
 }
 """As AWS names it: S3, the query protocol, JSON."""
 _SAID = {
@@ -41,6 +42,7 @@ _SAID = {
     Flaw.SKEWED: "Signature expired, or not yet valid: the request's time is too far from the engine's.",
     Flaw.EXPIRED: "Request has expired.",
     Flaw.BODY: "The provided 'x-amz-content-sha256' header does not match what was computed.",
+    Flaw.UNSIGNED_HEADER: "There were headers present in the request which were not signed.",
 }
 
 

@@ -12,7 +12,7 @@ import hmac
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import mktime_tz, parsedate_tz
 from enum import Enum
@@ -48,6 +48,7 @@ class Flaw(Enum):
     SKEWED = "the request is signed for another time"
     EXPIRED = "the URL was good for a time that has passed"
     BODY = "the body is not the one that was signed"
+    UNSIGNED_HEADER = "a header that says what is done is not among those that were signed"
 
 
 class SignatureError(Exception):
@@ -108,6 +109,8 @@ class Signed:
 
 def verified(request: Received, known: Known) -> Signed:
     """What this request is signed for. Raises SignatureError."""
+    if "#" in request.target:  # a signer would not look behind it, and whoever answers would
+        raise SignatureError(Flaw.MISMATCH)
     authorization = request.headers.get("Authorization", "")
     if found := _V4.fullmatch(authorization):
         return _header_v4(request, dict(_pairs(found[1])), known)
@@ -241,13 +244,15 @@ def _compare_v4(
     kind: type[SigV4Auth],
     scope: Scope,
     stamp: str,
-    names: Iterable[str],
+    names: Collection[str],
     signature: str,
     known: Known,
 ) -> Signed:
     key = scope.key(known)
     if scope.date != stamp[:8]:
         raise SignatureError(Flaw.MISMATCH, scope.service)
+    if not _must_be_signed(request.headers) <= {name.lower() for name in names}:
+        raise SignatureError(Flaw.UNSIGNED_HEADER, scope.service)
     signer = kind(Credentials(scope.access_key, ""), scope.service, scope.region)
     headers = _chosen(request.headers, names)
     asked: Any = _Asked(request.method, f"http://engine{request.path}", request.query, headers, request.body)
@@ -261,6 +266,11 @@ def _compare_v4(
     else:
         _check_body(request, said, scope.service)
     return scope.signed
+
+
+def _must_be_signed(headers: HTTPMessage) -> set[str]:
+    """The host, and what tells a service what to do: who was given a presigned URL could say more than it was for."""
+    return {"host", *(name.lower() for name in headers if name.lower().startswith("x-amz-"))}
 
 
 def _check_body(request: Received, told: str | None, service: str) -> None:

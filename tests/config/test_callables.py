@@ -14,6 +14,7 @@ LOGGER = "{version: 1, root: {}, handlers: {h: {'()': pathlib.Path.touch, self: 
 ONLY = "cannot be set in a file: of hydra only sweeper.params is read; remove the line"
 CHAIN = "cannot be set in an experiment: it is always run as a chain; remove the line"
 PART = "cannot be changed: it is Hydra's own part, which no file may set; remove the line"
+MAPPING = "must be a mapping: of hydra only sweeper.params is read"
 
 FILES = {
     "callbacks": (f"hydra: {{callbacks: {CALLBACK}}}", "13:9: hydra.callbacks: " + ONLY),
@@ -23,6 +24,10 @@ FILES = {
     "sweeper": ("hydra: {sweeper: {_target_: pathlib.Path.touch}}", "13:19: hydra.sweeper._target_: " + CHAIN),
     "anything else": ("hydra: {verbose: true}", "13:9: hydra.verbose: " + ONLY),
     "merged": ("vars: &v {callbacks: {}}\nhydra: {<<: *v}", "14:9: hydra.<<: " + ONLY),
+    "nothing": ("hydra: null", "13:1: hydra: " + MAPPING),
+    "a list": ("hydra: []", "13:1: hydra: " + MAPPING),
+    "a sweeper of a word": ("hydra: {sweeper: basic}", "13:9: hydra.sweeper: " + MAPPING),
+    "sweeps in a list": ("hydra: {sweeper: {params: [a]}}", "13:19: hydra.sweeper.params: " + MAPPING),
     "a group": ("defaults: [{/evil@hydra.callbacks: one}]", "13:12: /evil@hydra.callbacks: " + PART),
     "a group of Hydra's": ("defaults: [{override /hydra/callbacks: x}]", "13:12: override /hydra/callbacks: " + PART),
 }
@@ -38,6 +43,27 @@ def test_a_file_cannot_name_a_callable(project: Any, more: str, line: str) -> No
     for flags in (["--help"], ["--cfg", "hydra"], ["--info", "all"]):
         with pytest.raises(UsageError):
             run([*flags, "+experiment=x"], lambda sweep: 0)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("hydra.searchpath", "[pkg://marking.conf]"),
+        ("hydra/callbacks", "evil"),
+        ("+evil@hydra.callbacks", "one"),
+        ("hydra.launcher._target_", "pathlib.Path.touch"),
+    ],
+)
+def test_neither_can_the_sweeps_of_a_file(project: Any, monkeypatch: pytest.MonkeyPatch, key: str, value: str) -> None:
+    """What stands under `hydra.sweeper.params` may say what a word of the command line may: no package is imported."""
+    marker = project.root / "marker"
+    project.write("marking/__init__.py", f"open({str(marker)!r}, 'w')\n")
+    project.write("marking/conf/__init__.py", "")
+    monkeypatch.syspath_prepend(project.root)
+    project.experiment(f"hydra: {{sweeper: {{params: {{{key}: '{value}'}}}}}}\n")
+    (line,) = project.refused()
+    assert line.startswith(f"experiments/x.yaml:13:28: hydra.sweeper.params.{key}: cannot be set: ")
     assert not marker.exists()
 
 

@@ -358,6 +358,7 @@ def test_what_a_backend_cannot_do_without_is_told_at_once(project: Any) -> None:
         (["--experimental-rerun", "x"], "--experimental-rerun: the base is always sweeper's own: "),
         (["--config-dir", "nowhere"], "--config-dir: there is no folder 'nowhere'"),
         (["--config-dir", "x" * 300], "--config-dir: there is no folder 'xxx"),
+        (["-sc", "query=bash"], "-sc: is what a shell calls while it completes a line: see `sweeper complete --help`"),
     ],
 )
 def test_flags_of_hydra_that_go_nowhere(project: Any, words: list[str], line: str) -> None:

@@ -113,6 +113,25 @@ def test_one_difference_is_another_request(kind: str) -> None:
     assert unknown.value.flaw is Flaw.UNKNOWN_KEY
 
 
+@pytest.mark.parametrize("kind", SIGNERS)
+def test_nothing_is_added_to_what_was_signed(kind: str) -> None:
+    """Who was given a URL copies no other object with it, and reaches none whose key goes on behind a `#`."""
+    request = signed(kind)
+    more = HTTPMessage()
+    for name, value in (*request.headers.items(), ("x-amz-copy-source", "/other/object")):
+        more[name] = value
+    assert flaw(changed(request, headers=more)) is (Flaw.UNSIGNED_HEADER if kind in V4 else Flaw.MISMATCH)
+    path, question, query = request.target.partition("?")
+    assert flaw(changed(request, target=f"{path}#more{question}{query}")) is Flaw.MISMATCH
+
+
+def test_a_host_must_be_signed() -> None:
+    """A bucket may stand in it."""
+    request = signed("header of s3")
+    names = request.headers["Authorization"].replace("SignedHeaders=host;", "SignedHeaders=")
+    assert flaw(with_header(request, "authorization", names)) is Flaw.UNSIGNED_HEADER
+
+
 @pytest.mark.parametrize("kind", V4)
 def test_a_scope_is_bound(kind: str) -> None:
     """What is signed for one service or region is of no use for another."""
