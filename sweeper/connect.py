@@ -85,14 +85,27 @@ def local(project: Path, options: Mapping[str, object], owner: str | None, *, re
     for made in (folder.parent, folder):
         with suppress(OSError):
             made.chmod(0o700)  # an earlier version has made them for everybody
-    _identity(folder)
-    return Connection(scope, named, engine, lambda: _identity(folder))
+    return Connection(scope, named, engine, State(folder, _identity(folder)))
 
 
 def _user() -> str:
     import getpass
 
     return getpass.getuser()
+
+
+@dataclass
+class State:
+    """The name of the state that a local engine's folder has now; the last known one while that cannot be said."""
+
+    folder: Path
+    known: str
+
+    def __call__(self) -> str:
+        """Look, and give a folder that was removed another name."""
+        with suppress(OSError):
+            self.known = _identity(self.folder)
+        return self.known
 
 
 def _identity(folder: Path) -> str:

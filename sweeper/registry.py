@@ -34,8 +34,11 @@ def state_folder() -> Path:
 
 
 def state_of(engine_folder: Path) -> str:
-    """The name of a local engine's state; empty when there is none, or it has none yet."""
-    with suppress(OSError):
+    """The name of a local engine's state; empty when there is none, or it has none yet.
+
+    Raises OSError when it cannot be read: that says nothing of whether it is there.
+    """
+    with suppress(FileNotFoundError):
         return (engine_folder / "identity").read_text(encoding="ascii")
     return ""
 
@@ -96,7 +99,9 @@ class Account:
 
     def lost(self, state: str) -> bool:
         """True when this state of the local engine was removed; what answers there now is another one."""
-        return self.engine == EngineKind.LOCAL.value and bool(state) and state_of(Path(self.engine_folder)) != state
+        with suppress(OSError):
+            return self.engine == EngineKind.LOCAL.value and bool(state) and state_of(Path(self.engine_folder)) != state
+        return False
 
 
 @dataclass(frozen=True)

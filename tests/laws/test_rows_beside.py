@@ -19,6 +19,7 @@ import pytest
 from sweeper.clock import SystemClock
 from sweeper.commands.owed import settle_others
 from sweeper.commands.run import exit_code
+from sweeper.connect import State
 from sweeper.core import events as ev
 from sweeper.core.costs import LATE_S, OVERRUN_S
 from sweeper.core.events import TrialStatus
@@ -428,3 +429,16 @@ def test_row_94_what_went_with_the_engines_state_is_no_debt_of_the_watchdogs(tmp
     (tmp_path / "identity").write_text("one")
     assert (account.lost("one"), account.lost("other")) == (False, True)
     assert not Account("aws", "us-east-1").lost("one")
+
+
+def test_row_94_a_state_that_cannot_be_read_was_not_removed(tmp_path: Path) -> None:
+    """Whatever keeps its name from being read: nothing is taken for gone, and nothing is written over it."""
+    state = State(tmp_path, "one")
+    (tmp_path / "identity").write_text("one")
+    assert state() == "one"
+    (tmp_path / "identity").unlink()
+    (tmp_path / "identity").mkdir()
+    assert state() == "one"
+    assert not Account("local", "us-east-1", engine_folder=str(tmp_path)).lost("other")
+    (tmp_path / "identity").rmdir()
+    assert state() not in ("one", "")
