@@ -47,3 +47,15 @@ def test_the_package_that_runs_is_started_and_nothing_beside_it(tmp_path: Path, 
     file, queue, arguments = json.loads(done.stdout)
     assert (file, arguments) == (str(package / "told.py"), [file, "one", "--two"])
     assert not Path(queue).is_relative_to(tmp_path)
+
+
+def test_the_command_imports_nothing_from_the_folder_that_it_is_started_in(tmp_path: Path) -> None:
+    """`python -m sweeper` in a project that has modules of its own, and a folder that Hydra would take for plugins."""
+    set_traps(tmp_path)
+    (tmp_path / "runpy.py").unlink()  # the interpreter's own, before anybody can look
+    (tmp_path / "hydra_plugins").mkdir()
+    (tmp_path / "hydra_plugins/one.py").write_text("raise SystemExit('a plugin of the user was imported')\n")
+    command = [sys.executable, "-m", "sweeper", "plan", "+experiment=none"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("sweeper: command line: +experiment=none: ")
