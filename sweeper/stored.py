@@ -232,23 +232,24 @@ def _mapping(path: Path) -> Mapping[str, Any]:
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         found = yaml.load(path.read_text(encoding="utf-8"), loader)
-    except (OSError, yaml.YAMLError):
+    except (OSError, ValueError, yaml.YAMLError):  # it tells less then, and stops nobody
         return {}
     return found if isinstance(found, dict) else {}
 
 
 def _rows(path: Path) -> list[Row]:
     try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError):
         return []
+    return [row for row in rows if isinstance(row, dict) and {"index", "trial", "name"} <= row.keys()]
 
 
 def _header(path: Path) -> list[str]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             return next(csv.reader(file), [])
-    except OSError:
+    except (OSError, ValueError, csv.Error):
         return []
 
 

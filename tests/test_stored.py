@@ -109,3 +109,15 @@ def test_what_a_running_trial_has_shown_is_told(tmp_path: Path) -> None:
     assert (running["job_name"], running["metrics"]) == (intent(1).name, {"m": 0.5, "n": None})
     os.utime(log, (999.0, 999.0))
     assert StoredSweep(path).shown_by(StoredSweep(path).chain.jobs[intent(1).name]) == {}
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "results.csv", "results.jsonl"])
+@pytest.mark.parametrize("bad", [b"\xcc\x80\xff", b"\x00", b"[1, 2]\n{}\n", b"{"], ids=repr)
+def test_a_damaged_file_beside_the_journal_stops_nobody(tmp_path: Path, name: str, bad: bytes) -> None:
+    """The journal is the record: a result file or a configuration that cannot be read only tells less."""
+    path = folder(tmp_path, first=1)
+    (path / name).write_bytes(bad)
+    sweep = StoredSweep(path)
+    assert len(sweep.chain.outcomes) == 1
+    assert (sweep.state, len(sweep.table.rows) >= 1) == ("finished", True)
+    assert sweep.objective is None or name != "config.yaml"
