@@ -25,10 +25,14 @@ OUTPUTS = ("runs", "wandb", "node_modules", ".sweeper")
 """Folders that programs write: no part of a source. In data they may be the data, but for the project's own."""
 SECRETS = (
     *(".env*", "*.env", ".netrc", "_netrc", ".git-credentials", ".npmrc", ".pypirc", ".aws*", ".ssh", ".gnupg"),
-    *("id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "*.pem", "*.key", "*.p12", "*.pfx"),
-    *("credentials.json", "credentials.yaml", "credentials.yml", "secrets.json", "secrets.yaml", "secrets.yml"),
+    *("id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "*.pem", "*.key", "*.p12", "*.pfx", "*.ppk"),
+    *("*.jks", "*.keystore", "*.kdbx", ".pgpass", ".my.cnf", ".htpasswd", ".boto", ".s3cfg", ".databrickscfg"),
+    *(".vault-token", ".terraformrc", ".dockercfg", ".kube", "kubeconfig", "kaggle.json", "aws_credentials"),
+    *("*credentials.json", "credentials.yaml", "credentials.yml", "credentials.csv", "rootkey.csv", "*accesskeys.csv"),
+    *("secret.json", "secret.yaml", "secret.yml", "secrets.json", "secrets.yaml", "secrets.yml", "secrets.toml"),
+    *("secrets.ini", "client_secret*.json", "service-account*.json", "service_account*.json"),
 )
-"""Where people keep secrets: never staged unless asked for."""
+"""Where people keep secrets, in small letters: never staged unless asked for."""
 
 
 class SourceError(ValueError):
@@ -89,7 +93,7 @@ class Folder:
             return asked
         if _matches(entry.name, CLUTTER) or self._is_output(entry) or rules.gits.says(entry):
             return True
-        if _matches(entry.name, SECRETS):
+        if _matches(entry.name.lower(), SECRETS):
             self.secrets.append(name)
             return True
         return False

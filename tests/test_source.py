@@ -27,6 +27,13 @@ SECRET = [
     "tls.key",
     "credentials.json",
     "deep/secrets.yaml",
+    "Local.ENV",
+    "Server.PEM",
+    "GCP_Credentials.JSON",
+    "me_accessKeys.csv",
+    "service-account-of-me.json",
+    ".pgpass",
+    "my.keystore",
 ]
 CLUTTER = [
     ".train.py.swp",
