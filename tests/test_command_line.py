@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import re
+import sys
+from pathlib import Path
 
 import pytest
 
 from sweeper import cli
 from sweeper.commands import MODULES, complete
 from tests import documented
+from tests.config.conftest import EXPERIMENT
 
 
 def words(text: str) -> list[str]:
@@ -52,3 +56,28 @@ def test_every_verb_says_what_it_does(verb: str) -> None:
     with pytest.raises(SystemExit) as refused:
         raise SystemExit(cli.main([verb, "--no-such-flag"]))
     assert refused.value.code == 2
+
+
+def test_what_is_no_text_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """A word of bytes that are no UTF-8, or longer than any file's name, is refused in one line and no traceback."""
+    assert cli.main(["plan", "+experiment=\udcff"]) == 2
+    assert capsys.readouterr().err == "sweeper: command line: '+experiment=\\udcff' is not UTF-8\n"
+    assert cli.main(["x" * 300]) == 2
+    assert "there is no verb 'xxx" in capsys.readouterr().err
+
+
+def test_a_terminal_that_cannot_show_a_letter_is_shown_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With an ASCII stdout, as a bare container has, a value of other letters is printed in escapes."""
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code/train.py").write_text("")
+    (tmp_path / "experiments/x.yaml").write_text(
+        EXPERIMENT + "sweep: {grid: {hyperparameters.rank: [é, 日]}}\n", encoding="utf-8"
+    )
+    monkeypatch.chdir(tmp_path)
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    assert cli.main(["plan", "+experiment=x"]) == 0
+    assert b"rank=\\xe9" in written.getvalue() and b"rank=\\u65e5" in written.getvalue()

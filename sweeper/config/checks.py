@@ -31,6 +31,8 @@ from sweeper.core.model import EngineKind, Goal, Launch, Objective
 from sweeper.source import OURS, Folder, SourceError
 
 Sections = Mapping[str, Any]
+MOST_NAME = 100
+"""Letters of an option's name that are repeated."""
 
 _CALLED = {
     Launch.TOOLKIT.value: "the sagemaker-training toolkit always calls a script with --name value",
@@ -93,7 +95,8 @@ def _shape(section: str, value: Any) -> Schema | None:
 
 
 def _chosen(group: str, option: str) -> str:
-    ways = f"{group}={option} on the command line, or `defaults: [{{override /{group}: {option}}}, _self_]`"
+    name = option if len(option) < MOST_NAME else "NAME"
+    ways = f"{group}={name} on the command line, or `defaults: [{{override /{group}: {name}}}, _self_]`"
     return f"is chosen by its name, not set: write {ways}"
 
 

@@ -22,6 +22,7 @@ from sweeper.config.schema import experiment
 from sweeper.config.sources import SUFFIX
 from sweeper.config.values import plain, say
 
+_TWICE = re.compile(r"(?:Multiple values for )?([^\s.]+?)(?:\. To override| appears more than once)")
 MERGING = "while composing config"
 UNLIKE = "a list stands where a mapping belongs, or the other way round"
 _NOT_THERE = ("Could not override", "Could not delete from config. '")
@@ -47,7 +48,7 @@ def explain(error: HydraException, overrides: Sequence[str], root: Path) -> Comp
     if (within := _WITHIN.match(text)) and (file := _file(within["name"], root)):
         return _in_file(file, within["what"])
     parsed = {line: OverridesParser.create().parse_override(line) for line in overrides}
-    if twice := re.match(r"Multiple values for ([^\s.]+)\. To override", text):
+    if twice := _TWICE.match(text):
         place = _entry(twice.group(1), overrides, root) or COMMAND_LINE
         what = f"{twice.group(1)} has an option already: write {{override /{twice.group(1)}: OPTION}}"
         return Complaint(Problem(place, "defaults", what))

@@ -69,7 +69,7 @@ def declare(draft: Draft) -> Sweep:
     if draft.holds("job", "metrics") and draft.holds("objective"):
         checks.handover_fits(draft, values)
     checks.hydra_tells(draft)
-    if draft.holds("job", "arguments") and draft.holds("job", "launch"):
+    if draft.holds("job", "arguments") and draft.holds("job", "launch") and draft.holds("hyperparameters"):
         checks.arguments_fit(draft, values["job"])
     if not draft.problems:
         checks.images_run(draft, values)

@@ -297,6 +297,8 @@ def _may_be_entry(node: yaml.Node) -> bool:
         return False
     ((key, value),) = node.value
     options = value.value if isinstance(value, yaml.SequenceNode) else [value]
+    if isinstance(value, yaml.SequenceNode) and "override" in key.value:
+        return False  # one option takes the place of one
     named = all(isinstance(one, yaml.ScalarNode) and one.tag == _TAG + "str" and one.value for one in options)
     none = isinstance(value, yaml.ScalarNode) and value.tag == _TAG + "null"
     return bool(isinstance(key, yaml.ScalarNode) and key.value.strip() and (named or none))

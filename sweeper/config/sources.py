@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 
 from sweeper.config import project
 from sweeper.config.locate import GROUP
-from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, dotted, refuse, shown
+from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, brief, dotted, refuse, shown
 from sweeper.config.reading import Mark, load, marks, text
 from sweeper.config.values import plain
 from sweeper.errors import UsageError
@@ -248,6 +248,8 @@ def _entries(where: Mapping[KeyPath, Mark], config: DictConfig) -> Iterator[tupl
 
 def refuse_callables(composed: DictConfig) -> None:
     """Hydra's own part as it was composed names nothing that could be called, however it came in. Raises UsageError."""
+    if not isinstance(params := plain(composed.sweeper.params) or {}, dict):
+        raise UsageError(f"{COMMAND_LINE}: {dotted(PARAMS)}: {brief(params)} is not a mapping")
     for key, usual in (("callbacks", {}), ("hydra_logging", _SILENT), ("job_logging", _SILENT)):
         if plain(composed._get_node(key)) != usual:
             raise UsageError(f"{COMMAND_LINE}: hydra.{key}: cannot be set: it could call anything; leave it out")

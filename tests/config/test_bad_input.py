@@ -42,6 +42,12 @@ FILES = {
     "an entry of two keys": ("defaults: [{a: b, c: d}]", "13:12: " + ENTRY),
     "defaults that lead back": ("defaults: [x]", "13:12: defaults: leads back to itself: x -> x"),
     "and over another file": ("defaults: [y]", "y.yaml:13:12: defaults: leads back to itself: x -> y -> x"),
+    "two options for one": ("defaults: [{override /backend: [spot, batch]}]", "13:12: " + ENTRY),
+    "sweeps that are none": ("hydra: {sweeper: {params: 1}}", "13:19: hydra.sweeper.params: must be a mapping: "),
+    "an option and another": (
+        "defaults: [{/backend: spot}, {override /backend: spot}]",
+        "13:12: defaults: backend has an option already: write {override /backend: OPTION}",
+    ),
     "an option twice": (
         "defaults: [{/backend: spot}, {/backend: batch}]",
         "13:12: defaults: backend has an option already: write {override /backend: OPTION}",
@@ -104,6 +110,7 @@ WORDS = {
     "~locked": "~locked: cannot be taken out: every sweep has it; set what is in it, as locked.KEY=null",
     "~job.inputs": "~job.inputs: cannot be taken out: every sweep has it; set it, as job.inputs=null",
     "~experiment": "~experiment: cannot be taken out: every sweep has it; set what is in it, as experiment.KEY=null",
+    "hyperparameters=y": "hyperparameters: 'y' is not a mapping",
     "engine=1": "engine=1: 1 is no option of engine: name one",
     "backend=[spot,batch]": "backend=[spot,batch]: ['spot', 'batch'] is no option of backend: name one",
     "hyperparameters.rank='8": "hyperparameters.rank='8: a quote is opened and not closed",

@@ -22,7 +22,9 @@ LIMIT_S = 10
 """Of processor time, which a busy machine does not stretch; what only waits is ended by the wall clock."""
 WALL_S = 300
 MOST_LETTERS = 1_000
-LINE = re.compile(r"sweeper: (\S+?:\d+:\d+: |warning: |\.\.\. and \d+ more)")
+LINE = re.compile(
+    r"sweeper: (command line: \+experiment=x: x\.yaml in experiments is |\S+?:\d+:\d+: |warning: |\.\.\. and \d+ more)"
+)
 
 
 @dataclass(frozen=True)
