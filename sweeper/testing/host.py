@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from sweeper.core.request import Staged, fingerprint
 from sweeper.core.watch import News
 from sweeper.debts import Closer
 from sweeper.errors import LockHeldError, SweeperError
-from sweeper.locks import held
+from sweeper.locks import held, held_to_close
 from sweeper.ports import Journal, TrainingApi
+from sweeper.registry import Owed
 from sweeper.release import Running
 from sweeper.runner import Ending, Runner, World
 from sweeper.testing.danger import Crash, Danger, DyingApi, DyingClock, DyingJournal, Inbox
@@ -31,6 +32,8 @@ from sweeper.testing.twin import Call, Twin
 
 MOST_RUNS = 16
 """Invocations in which a sweep must have ended; the last of them were quiet."""
+UNREADABLE = 0.3
+"""How often a watchdog finds the journal damaged and has the registry's names alone."""
 SOURCE, OUTPUT = "s3://simulated/source", "s3://simulated/output"
 
 
@@ -194,15 +197,24 @@ class Host:
     def _watchdog(self) -> None:
         """It waits its grace without the lock, so that a restart can win, then closes what the dead one owed (R14)."""
         self.twin.clock.sleep(self.rng.choice((1.0, 30.0, 600.0, 7200.0)))
+        api = DyingApi(self.twin, self.twin, Danger(self.rng, 0.0, 0))
+        api.sent = self.sent
+        closer = Closer(api, self.sweep.engine_settings, self.twin.clock, self.listener.say, turn=self._turn)
+        chain = fold(self.journal.events())
+        if self.rng.random() < UNREADABLE:
+            debts = chain.debts.values()
+            named = (Owed(j.name, j.intent.fingerprint, j.keep_alive_s, j.intent.max_runtime_s) for j in debts)
+            chain = fold(owed.intent for owed in named)
         try:
-            with ExitStack() as stack:
-                self._lock(stack)
-                api = DyingApi(self.twin, self.twin, Danger(self.rng, 0.0, 0))
-                api.sent = self.sent
-                closer = Closer(api, self.sweep.engine_settings, self.twin.clock, self.listener.say)
-                closer.close_all(fold(self.journal.events()), running=Running.AWAIT)
+            closer.close_all(chain, running=Running.AWAIT)
         except LockHeldError:
-            return
+            return  # a runner has come back
+
+    def _turn(self) -> AbstractContextManager[None]:
+        """One round of the watchdog's."""
+        if self.folder is None:
+            return nullcontext()
+        return held_to_close(self.folder / ".lock", "the sweep", self.twin.clock.now(), "the watchdog")
 
     def ask(self) -> None:
         """A person types one of the commands that leave a request for the running chain."""
