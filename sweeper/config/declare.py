@@ -22,12 +22,11 @@ from sweeper.core import costs, stop
 from sweeper.core.identity import Base, Leaves, flatten, text_of
 from sweeper.core.model import BackendKind, EngineKind, EngineSettings, MetricDefinition, PoolSettings, Sweep, Trial
 from sweeper.core.request import digest
-from sweeper.core.search_optuna import OptunaSearch, OptunaTrials, Settings, study
+from sweeper.core.search_optuna import OptunaSearch, OptunaTrials, study
 from sweeper.core.space import Space
 from sweeper.core.space_blocks import Part
 from sweeper.core.space_names import shorten, show
 from sweeper.core.space_product import Bases, RuleFailedError, leaves_out
-from sweeper.core.space_rules import Rule
 from sweeper.errors import UsageError
 
 if TYPE_CHECKING:
@@ -100,9 +99,7 @@ def _freeze(
         return identity_leaves(compositions.of(chosen), values["locked"], digests, swept)
 
     space, resolve = _space(draft, parts, compositions.groups, leaves), Resolve(compositions)
-    trials, search = (
-        _optuna(draft, values, builder.optuna, builder.rules, leaves({})) if builder.optuna else (None, None)
-    )
+    trials, search = _optuna(draft, values, builder, leaves({})) if builder.optuna else (None, None)
 
     def make(added: Mapping[str, Any], index: int) -> Trial:
         if wrong := next((key for key in added if key.split(".")[0] not in reasons.MAY_CHANGE or "." not in key), ""):
@@ -173,9 +170,11 @@ def _space(draft: Draft, parts: Sequence[Part], groups: frozenset[str], leaves: 
 
 
 def _optuna(
-    draft: Draft, values: Mapping[str, Any], settings: Settings, rules: Sequence[Rule], leaves: Leaves
+    draft: Draft, values: Mapping[str, Any], builder: Builder, leaves: Leaves
 ) -> tuple[OptunaTrials, Callable[[Chain], Search]]:
-    """The trials and the search of `sweep.optuna`."""
+    """The trials and the search of `sweep.optuna`, which the builder has read."""
+    settings = builder.optuna
+    assert settings is not None
     objective = checks.objective_of(values)
     if objective is None:
         draft.wrong(("sweep", "optuna"), "needs an objective, which says what is better")
@@ -190,7 +189,7 @@ def _optuna(
         refuse(draft.problems)
 
     def left_out(values: Mapping[str, Any]) -> bool:
-        return any(leaves_out(rule, values, lambda: leaves) for rule in rules)
+        return any(leaves_out(rule, values, lambda: leaves) for rule in builder.rules)
 
     _try_rules(draft, left_out)
     trials = OptunaTrials(settings.count, tuple(settings.of), Base(leaves, tuple(settings.of)), left_out)
