@@ -438,7 +438,7 @@ def a_setting(draw: random.Random) -> list[str]:
 def command_line(number: int, root: Path) -> list[str]:
     """Write a good project, and return command line number so and so for it; no word of it runs an experiment."""
     draw = random.Random(f"words {number}")
-    if not root.exists():
+    if not (root / "code").exists():
         (root / "code").mkdir(parents=True)
         (root / "code/train.py").write_text("print('accuracy=1')\n")
         (root / "experiments").mkdir()
