@@ -19,6 +19,10 @@ LEAST_PART = 4
 """So many letters and digits of a secret are a part of it that is masked where a text was cut."""
 PIECE = 4096
 """Characters of a log's line from which on it may have been cut: logs keep long lines in pieces."""
+WINDOW = 16
+"""Characters by which a piece of a secret is found."""
+LEAST_PIECE = 2 * WINDOW - 1
+"""Characters of a secret that was broken into lines from which on a piece of it is masked: fewer may be chance."""
 ORDINARY = frozenset(
     (
         *("true", "false", "none", "null", "yes", "no", "on", "off", "auto", "default", "enabled", "disabled"),
@@ -33,6 +37,8 @@ _NAMES = re.compile(
 )
 _KEY = re.compile(r"(?i)(^|_)key\d*$")
 _USER_INFO = re.compile(r"\b((?:\w{1,9}\+)?https?://)([^/\s@$'\"]{1,2000})@")
+_BREAK = re.compile(r"""['"]?[bu]?[ \t\r]*\n[ \t]*[bu]?['"]?""")
+"""The end of a line within a text, as it is and as Python prints it, read from either side."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NUMBER = re.compile(r"[-+]?(\d+\.\d*|\.?\d+)([eE][-+]?\d+)?")
 _BYTES = "surrogatepass"
@@ -73,7 +79,7 @@ class Redactor:
             long = len(text) >= SHORTEST
             for masks in (self._all, self._certain) if sure else (self._all,):
                 if long and (sure or not _NUMBER.fullmatch(text)):
-                    masks.learn(text)
+                    masks.learn(text, in_pieces=sure or "/" not in text)
                 elif sure or (long and text.isdigit()):
                     masks.learn_alone(text)
 
@@ -115,12 +121,14 @@ class _Masks:
         self._known: set[str] = set()
         self._forms: list[str] = []
         self._alone: list[tuple[str, re.Pattern[str]]] = []
+        self._pieces = _Pieces()
 
-    def learn(self, text: str) -> None:
-        """Masked wherever it stands."""
+    def learn(self, text: str, *, in_pieces: bool = True) -> None:
+        """Masked wherever it stands. `in_pieces`: a part of it is a secret, too, where a path shares its beginning."""
         if text not in self._known:
             self._known.add(text)
             self._add(_forms(text))
+            self._pieces.learn(_forms(text) if in_pieces else _encoded(text))
 
     def learn_alone(self, text: str) -> None:
         """A short text or a number: masked where it is no part of something longer."""
@@ -140,7 +148,7 @@ class _Masks:
         for short, alone in self._alone:
             if short in text:
                 text = alone.sub(MASK, text)
-        return text
+        return self._pieces(text)
 
     def ends(self, line: str) -> str:
         """The line without the parts of secrets that stand at its ends."""
@@ -148,6 +156,56 @@ class _Masks:
             line = _without_end(line, form)
             line = _without_end(line[::-1], form[::-1])[::-1]
         return line
+
+
+class _Pieces:
+    """Long texts in pieces: base64 is printed in lines of 76 characters, and `pprint` and consoles break lines, too."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, tuple[str, int]] = {}
+
+    def learn(self, forms: Iterable[str]) -> None:
+        """Pieces of these are masked."""
+        for form in forms:
+            if len(form) >= LEAST_PIECE:
+                for at in range(len(form) - WINDOW + 1):
+                    self._places.setdefault(form[at : at + WINDOW], (form, at))
+
+    def __call__(self, text: str) -> str:
+        """The text without them. One window of the text in `WINDOW` is looked at: each long piece holds one."""
+        if not self._places:
+            return text
+        places, starts = self._places, range(0, len(text) - WINDOW + 1, WINDOW)
+        shown, done = [], 0
+        for at in [at for at in starts if text[at : at + WINDOW] in places]:
+            if at >= done:
+                begin, end = _piece(text, done, at, *places[text[at : at + WINDOW]])
+                shown += [text[done:begin], MASK] if begin < end else []
+                done = max(done, end)
+        return "".join([*shown, text[done:]])
+
+
+def _piece(text: str, since: int, at: int, form: str, position: int) -> tuple[int, int]:
+    """From where to where the form stands in the text, of which a window was found; nowhere when that is too little."""
+    before = text[max(since, at - 2 * position) : at][::-1]
+    back, said_before = _along(before, 0, form[:position][::-1])
+    end, said = _along(text, at, form[position:])
+    return (at - back, end) if said_before + said >= LEAST_PIECE else (0, 0)
+
+
+def _along(text: str, at: int, form: str) -> tuple[int, int]:
+    """Where the form ends that begins here in the text, over ends of lines, and how many characters of it those are."""
+    said = 0
+    while said < len(form):
+        if text[at : at + 1] == form[said]:
+            at, said = at + 1, said + 1
+            continue
+        gap = _BREAK.match(text, at)
+        after = said + form[said].isspace()  # a console leaves out the blank at which it breaks a line
+        if gap is None or not form.startswith(text[gap.end() : gap.end() + 1] or "\n", after):
+            break
+        at, said = gap.end(), after
+    return at, said
 
 
 def _without_end(line: str, form: str) -> str:
@@ -162,16 +220,17 @@ def _without_end(line: str, form: str) -> str:
 
 
 def _forms(text: str) -> Iterator[str]:
-    """A secret as it is, line by line, without the user of a URL, as JSON, by repr, in a URL and as base64."""
-    from urllib.parse import quote  # commands that hide nothing need not load it
+    """A secret as it is, line by line, without the user of a URL, as JSON, by repr, in a shell, a URL and as base64."""
+    from urllib.parse import quote, quote_plus  # commands that hide nothing need not load it
 
     lines = [line.strip() for line in text.splitlines()] if "\n" in text.strip() else []
     passwords = [info.partition(":")[2] or info for info in user_info(text)]
     for part in dict.fromkeys(p for p in (text, text.strip(), *lines, *passwords) if len(p.strip()) >= SHORTEST):
         written = (json.dumps(part)[1:-1], json.dumps(part, ensure_ascii=False)[1:-1], repr(part)[1:-1])
         as_logged = _CONTROL.sub(lambda m: f"#{ord(m.group()):03o}", part)  # how the service's log shows a tab
-        urls = (quote(part, safe=safe, errors=_BYTES) for safe in ("/", ""))
-        yield from (part, *written, repr(part.encode(errors=_BYTES))[2:-1], as_logged, *urls)
+        twice = (json.dumps(written[0])[1:-1], part.replace("'", "'\"'\"'"))  # JSON in JSON; quoted for a shell
+        urls = (*(quote(part, safe=safe, errors=_BYTES) for safe in ("/", "")), quote_plus(part, errors=_BYTES))
+        yield from (part, *written, *twice, repr(part.encode(errors=_BYTES))[2:-1], as_logged, *urls)
         yield from _encoded(part)
 
 

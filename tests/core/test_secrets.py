@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-from urllib.parse import quote
+import pprint
+import shlex
+import textwrap
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import example, given
@@ -23,6 +26,9 @@ PLANTED = {
     "TABBED": 'a "quoted"\tvalue\\',
     "PIN_TOKEN": 42,
 }
+PIECES = "".join(f"{n * 7919:x}" for n in range(60))
+"""Long, and no part of it stands in it twice."""
+PHRASE = "correct horse battery staple, and more of it than fits into one line of anything that breaks lines"
 
 
 def text_of(value: object) -> str:
@@ -38,6 +44,9 @@ FORMS = {
     "base64": lambda text: base64.b64encode(text.encode()).decode(),
     "base64 for URLs": lambda text: base64.urlsafe_b64encode(text.encode()).decode(),
     "URL": lambda text: quote(text, safe=""),
+    "a form's URL": quote_plus,
+    "JSON in JSON": lambda text: json.dumps(json.dumps(text)[1:-1])[1:-1],
+    "a shell": lambda text: shlex.quote(text).strip("'"),
     "the log's tabs": lambda text: text.replace("\t", "#011").replace("\n", "#012"),
 }
 
@@ -60,6 +69,33 @@ def test_what_a_secret_adds_to_longer_base64_is_masked(before: bytes, after: byt
     encoded = base64.b64encode(before + secret.encode() + after).decode()
     first, end = -(-len(before) * 8 // 6), (len(before) + len(secret)) * 8 // 6
     assert encoded[first:end] not in Redactor({"TOKEN": secret})(encoded)
+
+
+BROKEN = {
+    "base64": lambda text: base64.encodebytes(text.encode()).decode(),
+    "base64 of PEM": lambda text: textwrap.fill(base64.b64encode(text.encode()).decode(), 64),
+    "base64 within another": lambda text: base64.encodebytes(f"{{user: me, password: {text}}}".encode()).decode(),
+    "pprint": lambda text: pprint.pformat({"A": text, "B": [text]}, width=60),
+    "a console": lambda text: textwrap.fill(f"the password is {text}, it says", 80),
+}
+
+
+@pytest.mark.parametrize("form", BROKEN)
+@pytest.mark.parametrize("key", ["LONG", "PHRASE", "PHRASE_TOKEN"])
+def test_a_long_secret_is_masked_in_pieces(key: str, form: str) -> None:
+    """Broken into lines, as base64 always is: nowhere are 16 characters of it left, nor of what it adds to base64."""
+    secret = PIECES if key == "LONG" else PHRASE
+    shown = Redactor({key: secret})(f"before {BROKEN[form](secret)} after\n")
+    assert shown.startswith("before ") and shown.endswith(" after\n")
+    encoded = [base64.b64encode(b"?" * n + secret.encode()).decode()[-(-n * 8 // 6) :].rstrip("=") for n in range(3)]
+    assert not [text for text in (secret, *encoded) for at in range(len(text) - 16) if text[at : at + 16] in shown]
+
+
+def test_a_path_is_not_masked_for_what_it_shares_with_another() -> None:
+    """Under a key that does not look secret, a text with slashes is a secret as a whole only."""
+    shared = "s3://a-bucket-with-a-long-name/and/a/long/path"
+    redact = Redactor({"DATA": f"{shared}/train", "DATA_TOKEN": "x" * 40})
+    assert redact(f"{shared}/test {shared}/train") == f"{shared}/test {MASK}"
 
 
 @given(st.integers(LEAST_PART, 20), st.booleans())
