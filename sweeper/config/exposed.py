@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,6 +17,7 @@ SWEPT = (
     "looks like a secret and is swept by its values, which are written wherever a trial is named; "
     "sweep the names of variables: ${oc.env:NAME_A}, ${oc.env:NAME_B}"
 )
+_VARIABLE = re.compile(r"\$\{oc\.env:\s*(\w+)")
 _READABLE = ("job", "hyperparameters", "dependencies", "vars")
 
 
@@ -58,7 +61,7 @@ def warnings(draft: Draft, values: Sections) -> Iterator[Problem]:
     for path in dict.fromkeys(path for path, _ in addresses(draft, values)):
         what = "holds a user or a password before the @ of a URL, for everyone to read: put it under environment"
         yield draft.problem(path, what)
-    secret = {k: str(v) for k, v in (values["environment"] or {}).items() if looks_secret(k) and v is not None}
+    secret = {**_variables(draft), **_environment(values)}
     for path, value in flatten(values["hyperparameters"] or {}, ("hyperparameters",)):
         if looks_secret(path[-1]) and value is not None:
             told = f"{dotted(path)} looks like a secret: put it under environment, hyperparameters are shown"
@@ -67,4 +70,16 @@ def warnings(draft: Draft, values: Sections) -> Iterator[Problem]:
         text = value if isinstance(value, str) else canonical(value)
         copied = next((key for key, hidden in secret.items() if len(hidden) >= SHORTEST and hidden in text), "")
         if copied:
-            yield draft.problem(path, f"holds the value of environment.{copied}: hyperparameters are shown")
+            yield draft.problem(path, f"holds the value of {copied}: hyperparameters are shown")
+
+
+def _environment(values: Sections) -> dict[str, str]:
+    """What a job is given under keys that look secret."""
+    given = (values["environment"] or {}).items()
+    return {f"environment.{key}": str(value) for key, value in given if looks_secret(key) and value is not None}
+
+
+def _variables(draft: Draft) -> dict[str, str]:
+    """What this shell has in variables that look secret, of those that the configuration names."""
+    named = _VARIABLE.findall(canonical(draft.sections))
+    return {f"the variable {name}": os.environ.get(name, "") for name in named if looks_secret(name)}

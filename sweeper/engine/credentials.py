@@ -13,8 +13,8 @@ from pathlib import Path
 from sweeper.whole import write_atomically
 
 _FILE = "credentials"
-_PLAIN = re.compile(r"[!-9;-~]+:[!-~]+")
-"""Printable ASCII without blanks; the first colon parts the two."""
+_PLAIN = re.compile(r"[A-Za-z0-9._~+@-]+:[!-~]+")
+"""A key stands in a header and in URLs, before a slash and a comma; a secret is any printable ASCII without blanks."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class KeyPair:
     def parse(cls, text: str) -> KeyPair:
         """The pair of `KEY:SECRET`. Raises ValueError, which does not repeat the text."""
         if not _PLAIN.fullmatch(text):
-            raise ValueError("write KEY:SECRET, in printable characters without blanks")
+            raise ValueError("write KEY:SECRET, the key in letters, digits and ._~+@-, the secret without blanks")
         access_key, _, secret_key = text.partition(":")
         return cls(access_key, secret_key)
 

@@ -61,6 +61,23 @@ def test_a_secret_that_is_copied_into_a_hyperparameter_is_told(project: Any) -> 
     )
 
 
+def test_a_secret_of_the_shell_that_is_copied_into_a_hyperparameter_is_told(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name says what it is, though no key does, and however many keys it is handed on by."""
+    monkeypatch.setenv("HF_TOKEN", "hf_abcdefgh")
+    monkeypatch.setenv("HF_HOME", "/data/hf")
+    words = (
+        "+vars.who='${oc.env:HF_TOKEN}'",
+        "+hyperparameters.who='${vars.who}'",
+        "+hyperparameters.at='${oc.env:HF_HOME}'",
+    )
+    project.experiment()
+    assert project.sweep(*words).warnings == (
+        "command line: hyperparameters.who: holds the value of the variable HF_TOKEN: hyperparameters are shown",
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [

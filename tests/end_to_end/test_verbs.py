@@ -162,6 +162,7 @@ def test_report_writes_every_file_from_the_journal(project: Project) -> None:
         (("engine", "serve", "--set", "x"), "KEY=VALUE"),
         (("engine", "serve", "--port", "99999"), "0 to 65535"),
         (("engine", "serve", "--credentials", "secret-alone"), "write KEY:SECRET"),
+        (("engine", "serve", "--credentials", "a/b,c:secret"), "write KEY:SECRET"),
         (("engine", "serve", "--credentials", "env"), "AWS_SECRET_ACCESS_KEY"),
         (("stat",), "did you mean 'status'?"),
         (("run", "tiny"), "write +experiment=tiny"),
