@@ -13,7 +13,7 @@ from typing import Any
 
 from sweeper.core import events as ev
 from sweeper.core import handover
-from sweeper.core.asked import REOPENING, Asked, reopening
+from sweeper.core.asked import REOPENING, VALUES, Asked, reopening
 from sweeper.core.chain import Chain, Job, apply, fold
 from sweeper.core.decide import Decide, Extend, Finish, Release, StopJob, Submit, Wait, decide, time_is_up
 from sweeper.core.declared import count, ended, find, withdrawn
@@ -224,6 +224,8 @@ class Runner:
                 return self._give_up()
 
     def _tell_resume(self) -> None:
+        if self.sweep.only:  # nothing becomes of the others
+            return
         found = resume(self.sweep, self.chain)
         if self.chain.jobs and not found.nothing_to_do:
             self.world.progress.say(f"continuing {self.sweep.name}:")
@@ -320,12 +322,14 @@ class Runner:
     def _take_requests(self) -> None:
         """What other commands left in the journal: each is made an event, then answered."""
         for asked in self.world.requests():
+            if self.sweep.only and (asked.kind == "add" or VALUES in asked.data):
+                continue  # of the next run: this one makes no trials
             if asked.kind == "stop":
                 self._asked_to_stop(now=bool(asked.data.get("now")))
             elif asked.kind == "add":
                 self._asked_to_add(asked.data["values"])
             elif asked.kind in REOPENING:
-                for event in reopening(asked.kind, asked.data):
+                for event in reopening(asked.kind, asked.data, self.sweep.make):
                     self.note(event)
             else:
                 continue

@@ -91,8 +91,24 @@ def test_a_word_that_names_several_or_none_is_refused() -> None:
     sweep = Named(*(Trial(i, f"{i:016x}", f"a=1,b={i}", {"a": 1, "b": i}) for i in range(7)))
     with pytest.raises(UsageError, match=r"7 trials of s: a=1,b=0 \(number 1\), .*, and 2 more"):
         sweeps.find_trial(sweep, "a=1")
+    for number in ("8", "0", "1000"):
+        with pytest.raises(UsageError, match="no such trial"):
+            sweeps.find_trial(sweep, number)
+
+
+def test_a_number_that_there_is_not_means_no_trial_with_such_a_digit() -> None:
+    """`5` of two trials is not the one whose lr is 0.5: a number from a longer table leaves out nothing else."""
+    sweep = Named(Trial(0, "a" * 16, "lr=0.5", {"lr": 0.5}), Trial(1, "b" * 16, "lr=0.1", {"lr": 0.1}))
     with pytest.raises(UsageError, match="no such trial"):
-        sweeps.find_trial(sweep, "8")
+        sweeps.find_trial(sweep, "5")
+
+
+def test_a_name_means_the_trial_that_is_declared_now() -> None:
+    """What an earlier version of the script has left under the same name makes no name ambiguous; its id names it."""
+    now, before = Trial(0, "a" * 16, "lr=0.1", {"lr": 0.1}), Trial(-1, "b" * 16, "lr=0.1", {"lr": 0.1})
+    sweep = Named(now, before)
+    assert [sweeps.find_trial(sweep, word) for word in ("lr=0.1", "lr=.1", "0.1")] == [now, now, now]
+    assert sweeps.find_trial(sweep, "bbbb") == before
 
 
 def test_what_a_running_trial_has_shown_is_told(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ def main(arguments: Sequence[str]) -> int:
         description="Run a trial again exactly as it ran: the same hyperparameters, locked section, image, source and "
         "data, also those of an experiment file or a command line that is another one today. It is the trial's next "
         "attempt; no other trial runs, no stop rule but the budget counts, and every row of the sweep stays.",
+        epilog="Exit code 1: this trial has failed, or lacks its metric. What the others came to does not count here.",
     )
     parser.add_argument("name", help="a folder of runs/, or its beginning")
     parser.add_argument("trial", nargs="?", default=sweeps.BEST, help="best (default), or its number, id or name")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from sweeper.clock import SystemClock
 from sweeper.commands import sweeps
 from sweeper.commands.say import tell
+from sweeper.core.asked import queued_values
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import Trial
 from sweeper.errors import UsageError
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
         wanted = [trial for trial in sweep.trials if trial.index >= 0 and _meant(sweep, trial, options)]
     chosen = [trial for trial in wanted if sweep.chain.is_finished(trial.id)]
     if chosen:
-        ask(sweep.journal, SystemClock().now(), "retry", trials=[trial.id for trial in chosen])
+        ask(sweep.journal, SystemClock().now(), "retry", trials=[trial.id for trial in chosen], **queued_values(chosen))
     if options.json:
         tell(json.dumps({"sweep": sweep.name, "reopened": [trial.id for trial in chosen]}))
     elif chosen:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from sweeper.clock import SystemClock
 from sweeper.commands import sweeps
 from sweeper.commands.say import tell
+from sweeper.core.asked import queued_values
 from sweeper.core.model import Trial
 from sweeper.journal import ask
 from sweeper.stored import StoredSweep
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
         return _undo(sweep, trial, as_json=options.json)
     asked = not (history and history.finished)
     if asked:
-        ask(sweep.journal, SystemClock().now(), "skip", trial=trial.id, label=trial.name)
+        ask(sweep.journal, SystemClock().now(), "skip", trial=trial.id, label=trial.name, **queued_values([trial]))
     if options.json:
         tell(json.dumps({"sweep": sweep.name, "trial": trial.id, "asked": asked, "running": running}))
     elif not asked:
@@ -53,7 +54,7 @@ def _undo(sweep: StoredSweep, trial: Trial, *, as_json: bool) -> int:
     history = sweep.chain.trials.get(trial.id)
     skipped = history is not None and history.skipped and history.finished
     if skipped:
-        ask(sweep.journal, SystemClock().now(), "retry", trials=[trial.id])
+        ask(sweep.journal, SystemClock().now(), "retry", trials=[trial.id], **queued_values([trial]))
     if as_json:
         tell(json.dumps({"sweep": sweep.name, "trial": trial.id, "asked": skipped}))
     else:

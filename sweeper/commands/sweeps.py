@@ -49,10 +49,12 @@ def newest() -> StoredSweep:
 def find_trial(sweep: StoredSweep, word: str) -> Trial:
     """The trial of this number, id, name, or of a part of one that only it has. Raises UsageError.
 
-    `lr=10` is the trial whose lr is 10.0. What is all digits is a number.
+    `lr=10` is the trial whose lr is 10.0. What is all digits is a number. A name means the trial that is declared now
+    rather than those of earlier versions.
     """
     trials = sweep.trials
     near = next((found for matches in _WAYS if (found := [t for t in trials if matches(t, word)])), [])
+    near = [trial for trial in near if trial.index >= 0] or near
     if len(near) == 1:
         return near[0]
     if near:
@@ -104,7 +106,7 @@ _WAYS: Sequence[Callable[[Trial, str], bool]] = (
     lambda trial, word: word in (trial.id, trial.name),
     lambda trial, word: len(word) >= SHORTEST_ID and trial.id.startswith(word),
     lambda trial, word: "=" in word and _assigned(trial, word),
-    lambda trial, word: word in trial.name,
+    lambda trial, word: not word.isdecimal() and word in trial.name,
 )
 """What a word may mean, the first that fits any trial."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -29,20 +29,34 @@ REOPENING = ("retry", "skip")
 """The requests that say which trials are to be run."""
 QUEUED = "queued "
 """What a trial is known by before a runner has made it of its values."""
+VALUES = "queued"
+"""What a request says of such trials, by what they are known by."""
 
 
-def reopening(kind: str, data: Mapping[str, Any]) -> list[ev.Event]:
-    """The events of a request of one of these kinds."""
-    if kind == "skip":
-        return [ev.Skipped(str(data["trial"]), str(data.get("label", "")))]
-    return [ev.Reopened(str(trial)) for trial in data["trials"]]
+def queued_values(trials: Iterable[Trial]) -> dict[str, Any]:
+    """What a request says of those of its trials that no runner has made yet: their values, which they are made of."""
+    queued = {trial.id: dict(trial.values) for trial in trials if trial.id.startswith(QUEUED)}
+    return {VALUES: queued} if queued else {}
+
+
+def reopening(kind: str, data: Mapping[str, Any], make: Make) -> Iterator[ev.Event]:
+    """The events of a request of one of these kinds. A queued trial that cannot be made is left out."""
+
+    def made(trial: str) -> str:
+        values = data.get(VALUES, {}).get(trial)
+        return trial if values is None else make(values, int(trial.removeprefix(QUEUED))).id
+
+    for trial in (data["trial"],) if kind == "skip" else data["trials"]:
+        with suppress(UsageError):
+            id = made(str(trial))  # noqa: A001 - the protocol's word
+            yield ev.Skipped(id, str(data.get("label", ""))) if kind == "skip" else ev.Reopened(id)
 
 
 def foreseen(asked: Sequence[Asked], make: Make) -> Iterator[ev.Event]:
     """What the next runner will make of these requests. A queued trial that cannot be made is left out, as by it."""
     for one in asked:
         if one.kind in REOPENING:
-            yield from reopening(one.kind, one.data)
+            yield from reopening(one.kind, one.data, make)
         elif one.kind == "add":
             with suppress(UsageError):
                 trial = make(one.data["values"], one.id)

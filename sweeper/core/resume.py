@@ -20,13 +20,13 @@ class Resume:
     adopted: tuple[str, ...] = ()
     again: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
-    dropped: tuple[str, ...] = ()
+    undeclared: tuple[str, ...] = ()
     new: int = 0
 
     @property
     def nothing_to_do(self) -> bool:
-        """True when every declared trial is done and none was dropped."""
-        return not (self.adopted or self.again or self.dropped or self.new)
+        """True when every declared trial is done and no other one was begun."""
+        return not (self.adopted or self.again or self.undeclared or self.new)
 
     def lines(self) -> list[str]:
         """One line a kind, empty kinds left out."""
@@ -35,7 +35,7 @@ class Resume:
             "still running, adopted": self.adopted,
             "to run again": self.again,
             "left out by `sweeper skip`": self.skipped,
-            "not declared any more, dropped": self.dropped,
+            "not declared any more, their rows stay": self.undeclared,
         }
         lines = [f"{len(labels):>6}  {what}{_named(labels)}" for what, labels in told.items() if labels]
         return [*lines, f"{self.new:>6}  new"] if self.new else lines
@@ -52,11 +52,11 @@ def resume(sweep: Sweep, chain: Chain) -> Resume:
     adopted: list[str] = []
     again: list[str] = []
     skipped: list[str] = []
-    dropped: list[str] = []
+    undeclared: list[str] = []
     for history in chain.trials.values():
         declared = find(sweep, chain, history.id, history.jobs[-1].intent.index if history.jobs else 0)
         if declared is None:
-            dropped += [history.label] if history.jobs else []
+            undeclared += [history.label] if history.jobs else []
         elif not history.jobs:
             skipped += [declared.name] if history.skipped else []
         elif not history.last.ended and history.last.in_debt:
@@ -64,4 +64,4 @@ def resume(sweep: Sweep, chain: Chain) -> Resume:
         else:
             (done if history.finished else again).append(history.label)
     new = count(sweep.trials, chain) - len(done) - len(adopted) - len(again) - len(skipped)
-    return Resume(tuple(done), tuple(adopted), tuple(again), tuple(skipped), tuple(dropped), max(0, new))
+    return Resume(tuple(done), tuple(adopted), tuple(again), tuple(skipped), tuple(undeclared), max(0, new))

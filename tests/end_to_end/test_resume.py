@@ -35,7 +35,7 @@ def test_a_removed_folder_adopts_the_finished_jobs_by_name_and_says_so(project: 
     assert second.err.count("found tiny-") == 3
 
 
-def test_a_removed_trial_is_dropped_and_a_new_one_is_run(project: Project) -> None:
+def test_a_removed_trial_stays_at_the_end_and_a_new_one_is_run(project: Project) -> None:
     """What is still declared is kept, what is not is told and its row stays at the end, what is new is run."""
     project.run()
     ended = project.run("hyperparameters.x=2,3,4")
@@ -46,7 +46,7 @@ def test_a_removed_trial_is_dropped_and_a_new_one_is_run(project: Project) -> No
     status = project.verb("status", "tiny")
     assert "3 of 3 trials done" in status.out
     assert "2  done: x=2, x=3" in ended.err
-    assert "1  not declared any more, dropped: x=1" in ended.err
+    assert "1  not declared any more, their rows stay: x=1" in ended.err
     assert "1  new" in ended.err
 
 

@@ -65,3 +65,37 @@ def test_part_of_a_name_is_enough_where_it_is_clear(project: Project) -> None:
         True,
     )
     assert project.verb("logs", "tiny", "wait=0,x=2.0").out == "score=20.0\n"
+
+
+def test_a_queued_trial_that_was_left_out_does_not_run(project: Project) -> None:
+    """`skip` holds for a trial that `add` has queued and no run has taken yet; so does --undo."""
+    assert project.run(*TWO).code == 0
+    for value in ("7", "8"):
+        assert project.verb("add", "tiny", f"hyperparameters.x={value}").code == 0
+        assert project.verb("skip", "tiny", f"x={value}").code == 0
+    assert "taken in again" in project.verb("skip", "tiny", "x=8", "--undo").out
+    assert "4 trials: 1 done, 1 left out, 2 to run" in project.verb("plan", "+experiment=tiny", TWO[0]).out
+    assert project.run(TWO[0]).code == 0
+    assert [(row["name"], row["status"]) for row in project.rows()] == [
+        ("x=1.0", "completed"),
+        ("x=10.0", "completed"),
+        ("x=7", "stopped"),
+        ("x=8", "completed"),
+    ]
+
+
+def test_one_trial_that_runs_again_leaves_what_was_asked_of_the_next_run(project: Project) -> None:
+    """`rerun` takes neither a queued trial nor what is said of one, and tells nothing of the other trials."""
+    assert project.run(*TWO).code == 0
+    for value in ("7", "8"):
+        assert project.verb("add", "tiny", f"hyperparameters.x={value}").code == 0
+    assert project.verb("skip", "tiny", "x=8").code == 0
+    again = project.verb("rerun", "tiny", "1")
+    assert (again.code, "was not added" in again.err, "new" in again.err) == (0, False, False)
+    assert project.run(TWO[0]).code == 0
+    assert [(row["name"], row["attempts"]) for row in project.rows()] == [
+        ("x=1.0", "2"),
+        ("x=10.0", "1"),
+        ("x=7", "1"),
+        ("x=8", ""),
+    ]
