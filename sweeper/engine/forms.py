@@ -6,13 +6,15 @@ import base64
 import calendar
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from werkzeug.formparser import parse_form_data
 
 from sweeper.engine.signatures import Flaw, Known, Scope, SignatureError, Signed, compare, policy_signature
 from sweeper.engine.wire import Environ
+
+_OF_THE_FORM = frozenset({"bucket", "file", "policy", "signature", "awsaccesskeyid", "x-amz-signature"})
 
 
 def verified(environ: Environ, bucket: str, known: Known) -> Signed:
@@ -22,7 +24,9 @@ def verified(environ: Environ, bucket: str, known: Known) -> Signed:
         _, fields, files = parse_form_data({**environ, "wsgi.input": body})
     finally:
         body.seek(0)
-    told = {name.lower(): value for name, value in fields.items()}
+    told = {name.lower(): value for name, value in fields.items(multi=True)}
+    if len(told) < sum(1 for _ in fields.items(multi=True)):  # whoever answers might take the other one
+        raise SignatureError(Flaw.MISMATCH, "s3")
     policy = told.get("policy", "")
     if "x-amz-signature" in told:
         scope = Scope.parse(told.get("x-amz-credential", ""))
@@ -51,13 +55,25 @@ def _check(policy: str, told: Mapping[str, str], size: int, now: float) -> None:
     try:
         rules = json.loads(base64.b64decode(policy))
         until = calendar.timegm(time.strptime(rules["expiration"].partition(".")[0].rstrip("Z"), "%Y-%m-%dT%H:%M:%S"))
-        allowed = all(_holds(rule, told, size) for rule in rules["conditions"])
+        allowed = all(_holds(rule, told, size) for rule in rules["conditions"]) and _all_named(
+            rules["conditions"], told
+        )
     except (ValueError, TypeError, KeyError, AttributeError):
         raise SignatureError(Flaw.MISMATCH, "s3") from None
     if now > until:
         raise SignatureError(Flaw.EXPIRED, "s3")
     if not allowed:
         raise SignatureError(Flaw.MISMATCH, "s3")
+
+
+def _all_named(rules: Iterable[Any], told: Mapping[str, str]) -> bool:
+    """As S3: a form may say nothing of which its policy says nothing."""
+    named = {
+        name.lower()
+        for rule in rules
+        for name in (rule if isinstance(rule, dict) else [str(rule[1]).removeprefix("$")])
+    }
+    return all(name in named or name in _OF_THE_FORM or name.startswith("x-ignore-") for name in told)
 
 
 def _holds(rule: Any, told: Mapping[str, str], size: int) -> bool:

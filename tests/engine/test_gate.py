@@ -93,7 +93,7 @@ def test_a_presigned_url_is_good_for_what_it_was_made_for(clients: Clients, s3: 
 
 
 def test_a_presigned_form_posts_what_its_policy_allows(clients: Clients, s3: Any) -> None:
-    """Not another key, not more bytes, not under another policy."""
+    """Not another key, not more bytes, not under another policy, and nothing that the policy does not name."""
     told = s3.generate_presigned_post("bucket", KEY, Conditions=[["content-length-range", 1, 10]])
 
     def posted(data: bytes = b"posted", **changes: str) -> int:
@@ -107,6 +107,9 @@ def test_a_presigned_form_posts_what_its_policy_allows(clients: Clients, s3: Any
     assert posted() == 204
     assert clients.s3.get_object(Bucket="bucket", Key=KEY)["Body"].read() == b"posted"
     assert posted(key="another") == 403
+    assert posted(key="another", KEY=KEY) == 403
+    assert posted(**{"x-amz-meta-a": "1"}) == 403
+    assert posted(**{"x-ignore-a": "1"}) == 204
     assert posted(b"x" * 11) == 403
     assert posted(policy=told["fields"]["policy"][4:]) == 403
     named = {name: value for name, value in told["fields"].items() if "ignature" in name}
