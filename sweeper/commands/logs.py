@@ -50,7 +50,8 @@ def main(arguments: Sequence[str]) -> int:
     if lines is None:
         clients = _clients(sweep)
         hidden = _hidden(_api(sweep, clients), clients, job.name)
-        lines = [hidden.log(line) for _, line in Tail(clients.client("logs"), job.name).new()]
+        text = "\n".join(line for _, line in Tail(clients.client("logs"), job.name).new())
+        lines = hidden.log(text).split("\n") if text else []
     if options.json:
         told = {"sweep": sweep.name, "trial": job.intent.trial, "job_name": job.name, "lines": lines}
         tell(json.dumps(told))
@@ -130,9 +131,7 @@ def _follow_job(sweep: StoredSweep, job: Job, clock: SystemClock, pause: float) 
     hidden = _hidden(api, clients, job.name)
     while True:
         ended = _ended(api, job.name)  # before the look: what it wrote until then is seen by it
-        for line in _looked(tail):
-            tell(hidden.log(line))
-        tell(end="", flush=True)
+        tell(hidden.log("".join(f"{line}\n" for line in _looked(tail))), end="", flush=True)
         if ended:
             return
         clock.sleep(pause)

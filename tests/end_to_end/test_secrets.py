@@ -103,13 +103,15 @@ def test_planted_secrets_are_in_no_file_no_output_and_no_report(project: Project
 
 
 def test_the_log_of_a_running_job_is_shown_without_its_secrets(project: Project) -> None:
-    """`sweeper logs` asks the service for the log, and for what the job was given."""
+    """`sweeper logs` asks the service for the log, and for what the job was given; base64 ends in a short line."""
     path = project.root / "experiments/tiny.yaml"
-    path.write_text(path.read_text().replace("environment: {", "environment: {TOKEN: hunter2, "))
+    secrets = f"TOKEN: hunter2, LONG: {''.join(map(str, range(100, 123)))}x"
+    path.write_text(path.read_text().replace("environment: {", f"environment: {{{secrets}, "))
     script = project.root / "experiments/scripts/tiny/train.py"
     hold = project.root / "hold"
     hold.touch()
-    told = 'print("TOKEN is", os.environ["TOKEN"], "\\x9b31m", flush=True)\n'
+    told = 'import base64; print(base64.encodebytes(os.environ["LONG"].encode()).decode(), end="")\n'
+    told += 'print("TOKEN is", os.environ["TOKEN"], "\\x9b31m", flush=True)\n'
     script.write_text(
         script.read_text().replace("time.sleep(a.wait)", f"{told}while os.path.exists({str(hold)!r}): time.sleep(0.02)")
     )
@@ -118,4 +120,4 @@ def test_the_log_of_a_running_job_is_shown_without_its_secrets(project: Project)
     shown = project.verb("logs", "tiny")
     hold.unlink()
     assert project.ended(running).code == 0
-    assert shown.out == "TOKEN is ***  31m\n"
+    assert shown.out == "***\nTOKEN is ***  31m\n"
