@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, NoReturn
 
 from sweeper.commands import MODULES
 from sweeper.commands.owed import remind
-from sweeper.commands.say import READER_GONE, complain, forget_stdout, package_version, trace, warn_unreleased
+from sweeper.commands.say import (
+    READER_GONE,
+    complain,
+    forget_stdout,
+    hide_given,
+    package_version,
+    trace,
+    warn_unreleased,
+)
 from sweeper.config import project
 from sweeper.config.problems import nearest
 from sweeper.errors import SweeperError, UsageError
@@ -77,6 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments == ["--version"]:
         print(f"sweeper {package_version('sweeper')}")
         return 0
+    hide_given(arguments)
     verb = VERBS.get(arguments[0])
     if verb is None and re.fullmatch(r"[\w-]+", arguments[0]) and not arguments[0].startswith("-"):
         complain(unknown_verb(arguments))

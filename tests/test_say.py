@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper.commands.say import complain, hide, tell, trace
+from sweeper.cli import main
+from sweeper.commands.say import complain, hide, hide_given, tell, trace
 from sweeper.core.model import Goal, Objective
 from sweeper.core.results import Results
 from sweeper.core.secrets import Redactor
@@ -63,6 +65,21 @@ def test_an_error_that_repeats_a_secret_is_told_without_it(capsys: pytest.Captur
     told = capsys.readouterr()
     assert "planted" not in told.err
     assert told.out == "task=planted-5e3c7e7\n"
+
+
+def test_what_the_command_line_gives_the_environment_is_not_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A shell has put the secret there; a reference and what stands under other keys are told as they are."""
+    hide_given(
+        ["+environment.KEY=hf_abcdef,'hf other'", "environment={A: deepvalue}", "x.y=plainvalue", "x=${oc.env:N}"]
+    )
+    complain("hf_abcdef hf other deepvalue plainvalue ${oc.env:N}")
+    assert capsys.readouterr().err == "sweeper: *** *** *** plainvalue ${oc.env:N}\n"
+    monkeypatch.chdir(tmp_path)
+    assert main(["plan", '+environment.HF_TOKEN="hunter2']) == 2
+    told = capsys.readouterr().err
+    assert "+environment.HF_TOKEN=***: a quote is opened" in told and "hunter2" not in told
 
 
 def test_the_table_is_harmless_on_a_terminal() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -21,12 +22,29 @@ READER_GONE = (errno.EPIPE, errno.EIO)
 """What writing to a pipe without a reader, and to a terminal that was closed, ends with."""
 
 
+_GIVEN = re.compile(r"[+~]*environment\.?([^=]*)=(.*)", re.DOTALL)
 _hidden: list[Callable[[str], str]] = []
 
 
 def hide(redact: Callable[[str], str]) -> None:
     """From now on this masks the secrets in whatever is said to be wrong."""
     _hidden[:] = [redact]
+
+
+def hide_given(words: Sequence[str]) -> None:
+    """What a command line gives the environment is not repeated where something is wrong with it.
+
+    A shell has put the values in, and what is said of them may stand in the log of a build. A reference is no value.
+    """
+    given = {found[1]: found[2] for word in words if (found := _GIVEN.fullmatch(word)) and "${" not in word}
+    if given:
+        from sweeper.core.secrets import Redactor  # most commands need not load it
+
+        redact = Redactor(given)
+        for key, value in given.items():
+            for part in re.split(r"[,\[\]{}]", value):
+                redact.learn({key: part.rpartition(":")[2].strip(" '\"")})
+        hide(redact.cut)
 
 
 def tell(text: str = "", *, end: str = "\n", flush: bool = False, file: TextIO | None = None) -> None:
