@@ -14,9 +14,9 @@ from sweeper.backends.warm_pool import WarmPool
 from sweeper.core.declared import ended
 from sweeper.core.model import EngineKind, EngineSettings, Scope, Sweep
 from sweeper.core.request import Staged
-from sweeper.journal import SqliteJournal
-from sweeper.runner import Runner, World
-from sweeper.testing.host import Listener
+from sweeper.record.journal import SqliteJournal
+from sweeper.run.runner import Runner, World
+from sweeper.simulation.host import Listener
 from sweeper.testing.twin import Script, Twin, VirtualClock, always
 
 EXPERIMENT = """\

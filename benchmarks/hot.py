@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from sweeper.connect import engine_folder
 from sweeper.engine import launch
+from sweeper.run.connect import engine_folder
 
 EXPERIMENT = "lora_ranks"
 ROOT = Path(__file__).resolve().parent.parent

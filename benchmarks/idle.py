@@ -15,8 +15,8 @@ from typing import Any
 
 import boto3
 
-from sweeper.connect import engine_folder
 from sweeper.engine import launch
+from sweeper.run.connect import engine_folder
 
 JOBS = 6
 SDK = Path(".venv-clients/sdk3/bin/python")

@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.idle import between, described
-from sweeper.connect import engine_folder
 from sweeper.engine import launch
+from sweeper.run.connect import engine_folder
 
 JOBS = 4
 MEGABYTES = 64

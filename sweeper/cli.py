@@ -27,7 +27,7 @@ from sweeper.config.problems import nearest
 from sweeper.errors import SweeperError, UsageError
 
 if TYPE_CHECKING:
-    from sweeper.release import Unreleased
+    from sweeper.run.release import Unreleased
 
 
 def _verb(module: str) -> Callable[[Sequence[str]], int]:

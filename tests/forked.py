@@ -25,7 +25,7 @@ import moto.core.utils
 from sweeper import cli, config
 from sweeper.aws.clients import Clients, Endpoint
 from sweeper.engine import launch, rules, server
-from sweeper.whole import private_folder
+from sweeper.record.atomic import private_folder
 
 MOST_DESCRIPTORS = 4096
 USED_BY_CHILDREN = (

@@ -14,7 +14,7 @@ from typing import IO, Any
 from sweeper.aws.clients import Clients
 from sweeper.aws.errors import mapped
 from sweeper.errors import UsageError
-from sweeper.whole import private_folder, write_atomically
+from sweeper.record.atomic import private_folder, write_atomically
 
 CHUNK = 1 << 20
 # The first releases of Python 3.10 and 3.11 have no filters: there every link is refused.

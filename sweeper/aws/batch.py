@@ -8,10 +8,10 @@ from typing import Any
 
 from sweeper.aws.clients import Clients, SageMakerApi
 from sweeper.aws.errors import readable
+from sweeper.core.ports import Description, Request, TrainingApi
 from sweeper.core.queued import PAYLOAD_MAX, QueueOptions, description, envelope, training_job
 from sweeper.core.request import is_queued_name
 from sweeper.errors import ApiError, ApiErrorKind
-from sweeper.ports import Description, Request, TrainingApi
 
 KIND = "SAGEMAKER_TRAINING"
 Call = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]

@@ -9,8 +9,8 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from sweeper.aws.errors import mapped, readable
+from sweeper.core.ports import Description, Request
 from sweeper.errors import ApiError, ApiErrorKind
-from sweeper.ports import Description, Request
 
 if TYPE_CHECKING:
     import boto3

@@ -15,8 +15,8 @@ from typing import Any
 
 from sweeper.aws.clients import Clients
 from sweeper.aws.errors import mapped
+from sweeper.core.ports import Clock
 from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, UsageError
-from sweeper.ports import Clock
 
 HEARTBEAT_S = 60.0
 SILENT_BEATS = 3
@@ -33,7 +33,7 @@ class Lease:
     holder: str
     clock: Clock
     process: Mapping[str, Any] = field(default_factory=dict)
-    """What tells this process from every other (sweeper.locks)."""
+    """What tells this process from every other (sweeper.record.locks)."""
     has_ended: Callable[[Mapping[str, Any]], bool] = lambda process: False
     """True for a process that is seen to have ended."""
     _etag: str = field(default="", init=False)

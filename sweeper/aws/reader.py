@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.aws import logs
+from sweeper.core import measured
 from sweeper.core.chain import Job
 from sweeper.core.watch import News
 from sweeper.driver.matches import Metrics
@@ -33,7 +34,7 @@ class LogReader:
                 self._tails = {name: logs.Tail(self._client(), name)}  # one job runs at a time: the others have ended
             for page in self._tails[name].pages(most):
                 lines += len(page)
-                points += ((metric, value) for _, metric, value in logs.points(page, self._metrics))
+                points += ((metric, value) for _, metric, value in measured.points(page, self._metrics))
         except ApiError:
             return News(lines, tuple(points)) if lines else None
         return News(lines, tuple(points))
@@ -44,7 +45,7 @@ class LogReader:
 
     def curve(self, job: Job) -> list[tuple[str, float]]:
         """The metrics of an ended job as they are stored below trials/ID, else those in its log."""
-        stored = self._folder / "trials" / job.intent.trial / logs.POINTS
+        stored = self._folder / "trials" / job.intent.trial / measured.POINTS
         try:
             with stored.open(newline="", encoding="utf-8") as file:
                 return [(row["metric"], float(row["value"])) for row in csv.DictReader(file)]

@@ -17,7 +17,7 @@ from sweeper.core import dependencies
 from sweeper.core.model import Launch, Scope
 from sweeper.core.request import Staged, canonical
 from sweeper.errors import ApiError, ApiErrorKind, UsageError
-from sweeper.source import Folder, SourceError
+from sweeper.record.source import Folder, SourceError
 
 
 def files_of(folder: Folder) -> dict[str, Path]:

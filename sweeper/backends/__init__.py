@@ -9,7 +9,7 @@ from sweeper.backends.on_demand import OnDemand
 from sweeper.backends.spot import Spot
 from sweeper.backends.warm_pool import WarmPool
 from sweeper.core.model import BackendKind, Sweep
-from sweeper.ports import Backend
+from sweeper.core.ports import Backend
 
 BACKENDS: Mapping[BackendKind, Callable[..., Backend]] = {
     BackendKind.WARM_POOL: WarmPool,

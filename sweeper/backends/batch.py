@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sweeper.core.ports import Request
 from sweeper.core.queued import QueueOptions
-from sweeper.ports import Request
 
 
 @dataclass(frozen=True)

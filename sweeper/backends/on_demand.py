@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sweeper.ports import Request
+from sweeper.core.ports import Request
 
 
 @dataclass(frozen=True)

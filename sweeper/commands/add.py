@@ -7,14 +7,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sweeper.clock import SystemClock
 from sweeper.commands import sweeps
 from sweeper.commands.say import tell
 from sweeper.config.problems import nearest
 from sweeper.config.reasons import MAY_CHANGE
 from sweeper.core.identity import flatten
 from sweeper.errors import UsageError
-from sweeper.journal import ask
+from sweeper.record.journal import ask
+from sweeper.run.clock import SystemClock
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -11,17 +11,17 @@ from pathlib import Path
 
 from sweeper.aws.batch import training_api
 from sweeper.aws.clients import Clients, Endpoint
-from sweeper.clock import SystemClock
 from sweeper.commands.say import complain
-from sweeper.connect import engine_folder
 from sweeper.core.model import EngineKind
 from sweeper.core.outcome import fingerprint_of
+from sweeper.core.ports import Description, TrainingApi
 from sweeper.core.results import utc
-from sweeper.debts import on_record
 from sweeper.engine import launch
 from sweeper.errors import ApiError, ApiErrorKind
-from sweeper.ports import Description, TrainingApi
-from sweeper.registry import Account, Debt, Registry
+from sweeper.run.clock import SystemClock
+from sweeper.run.connect import engine_folder
+from sweeper.run.debts import on_record
+from sweeper.run.registry import Account, Debt, Registry
 
 LIVE = ("InUse", "Available")
 ONE_REQUEST_S = 1.0

@@ -10,16 +10,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweeper.clock import SystemClock
 from sweeper.commands import sweeps
 from sweeper.commands.say import complain, relative, tell
 from sweeper.commands.sizes import human
-from sweeper.connect import engine_folder
 from sweeper.engine import launch
 from sweeper.errors import JournalError, UsageError
-from sweeper.locks import held
-from sweeper.registry import Registry, state_folder
-from sweeper.stored import StoredSweep, bytes_of, folders
+from sweeper.record.locks import held
+from sweeper.record.stored import StoredSweep, bytes_of, folders
+from sweeper.run.clock import SystemClock
+from sweeper.run.connect import engine_folder
+from sweeper.run.registry import Registry, state_folder
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from sweeper import config
 from sweeper.commands import MODULES, sweeps
 from sweeper.commands.say import tell
 from sweeper.errors import SweeperError
-from sweeper.stored import folders
+from sweeper.record.stored import folders
 
 COMPOSING = ("plan", "simulate")
 """Verbs that take an experiment and overrides, as a run does."""

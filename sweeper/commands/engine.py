@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 from sweeper.commands import sweeps
 from sweeper.commands.say import relative, tell
 from sweeper.commands.sizes import human
-from sweeper.connect import engine_folder
 from sweeper.core.results import utc
 from sweeper.engine import credentials, launch
 from sweeper.engine.credentials import KeyPair
 from sweeper.engine.launch import EngineInfo
 from sweeper.engine.settings import EngineSettings
 from sweeper.errors import LockHeldError, UsageError
-from sweeper.whole import write_atomically
+from sweeper.record.atomic import write_atomically
+from sweeper.run.connect import engine_folder
 
 if TYPE_CHECKING:
     from sweeper.engine.server import EngineProcess

@@ -14,8 +14,8 @@ from sweeper.commands.say import complain, tell
 from sweeper.core.results import utc
 from sweeper.core.words import counted
 from sweeper.errors import JournalError
-from sweeper.stored import StoredSweep, bytes_of, folders
-from sweeper.tracking.table import shown
+from sweeper.record.stored import StoredSweep, bytes_of, folders
+from sweeper.show.table import shown
 
 HEAD = ("sweep", "state", "done", "changed", "", "")
 

@@ -10,18 +10,18 @@ from pathlib import Path
 from sweeper.aws.batch import training_api
 from sweeper.aws.clients import Clients, Endpoint
 from sweeper.aws.logs import Tail
-from sweeper.clock import SystemClock
 from sweeper.commands import sweeps
 from sweeper.commands.say import complain, tell
-from sweeper.connect import engine_folder
 from sweeper.core.chain import Job
 from sweeper.core.events import JobStatus
+from sweeper.core.ports import TrainingApi
 from sweeper.core.request import FINGERPRINT
 from sweeper.core.secrets import Redactor
 from sweeper.engine import launch
 from sweeper.errors import ApiError, UsageError
-from sweeper.ports import TrainingApi
-from sweeper.stored import StoredSweep
+from sweeper.record.stored import StoredSweep
+from sweeper.run.clock import SystemClock
+from sweeper.run.connect import engine_folder
 
 LOCAL_S, AWS_S = 0.2, 5.0
 """Seconds between two looks at a log that is being followed."""

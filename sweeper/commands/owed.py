@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from sweeper.core.model import EngineKind
 from sweeper.errors import LockHeldError
-from sweeper.locks import holder
-from sweeper.registry import Debt, Registry, state_folder
+from sweeper.record.locks import holder
+from sweeper.run.registry import Debt, Registry, state_folder
 
 if TYPE_CHECKING:
-    from sweeper.clock import SystemClock
-    from sweeper.release import Unreleased
+    from sweeper.run.clock import SystemClock
+    from sweeper.run.release import Unreleased
 
 
 def abandoned(but: str = "") -> Iterator[Debt]:
@@ -53,8 +53,8 @@ def settle(debt: Debt, clock: SystemClock, say: Callable[[str], None]) -> Sequen
 
     Raises LockHeldError while somebody else is at it, and what its account raises.
     """
-    from sweeper.debts import close_debt
-    from sweeper.release import Running
+    from sweeper.run.debts import close_debt
+    from sweeper.run.release import Running
 
     registry = Registry(state_folder())
     if debt.account.gone or engine_stopped(debt):

@@ -13,7 +13,6 @@ from typing import Any
 from sweeper import config
 from sweeper.backends import backend_of
 from sweeper.commands.say import complain, tell
-from sweeper.connect import Connection, connect
 from sweeper.core import costs, plan
 from sweeper.core import events as ev
 from sweeper.core.asked import foreseen
@@ -26,6 +25,7 @@ from sweeper.core.request import FINGERPRINT, build, fingerprint, job_name
 from sweeper.core.secrets import MASK
 from sweeper.core.words import counted, span
 from sweeper.errors import ApiError
+from sweeper.run.connect import Connection, connect
 
 MOST_TRIALS = 20
 """Trials that are listed before only their number is told; --all lists every one."""
@@ -230,7 +230,7 @@ class _Plan:
 
 def _chain(journal: Path, sweep: Sweep) -> Chain:
     """What has happened, and what was asked for since: the next run begins with it."""
-    from sweeper.journal import pending, read
+    from sweeper.record.journal import pending, read
 
     asked = pending(journal)
     found = fold(event for _, event in read(journal))

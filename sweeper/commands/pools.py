@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sweeper.clock import SystemClock
 from sweeper.commands.billing import LIVE, Books, Pool, Unasked, described, place, reach
 from sweeper.commands.columns import columns
 from sweeper.commands.say import BILLING, complain, tell, warn_unreleased
@@ -19,11 +18,12 @@ from sweeper.core import events as ev
 from sweeper.core.chain import Job
 from sweeper.core.model import EngineKind, EngineSettings
 from sweeper.core.outcome import created_with, fingerprint_of
+from sweeper.core.ports import Description, TrainingApi
 from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, UsageError
-from sweeper.locks import held_to_close, holder
-from sweeper.ports import Description, TrainingApi
-from sweeper.registry import Account, Debt, Registry, state_folder
-from sweeper.release import Releaser, Unreleased
+from sweeper.record.locks import held_to_close, holder
+from sweeper.run.clock import SystemClock
+from sweeper.run.registry import Account, Debt, Registry, state_folder
+from sweeper.run.release import Releaser, Unreleased
 
 RUNNING = ("InProgress", "Stopping")
 HEADER = ("job", "status", "instance type", "since", "sweep", "project", "owner")

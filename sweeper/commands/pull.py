@@ -12,11 +12,11 @@ from sweeper.aws.artifacts import fetch
 from sweeper.commands import sweeps
 from sweeper.commands.say import relative, tell
 from sweeper.commands.sizes import human
-from sweeper.connect import reconnect
 from sweeper.core.chain import Job
 from sweeper.core.words import counted
 from sweeper.errors import ApiError, ApiErrorKind, UsageError
-from sweeper.stored import StoredSweep, bytes_of
+from sweeper.record.stored import StoredSweep, bytes_of
+from sweeper.run.connect import reconnect
 
 MODELS = "models"
 MARK = ".sweeper-model.json"

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from sweeper.commands import sweeps
 from sweeper.commands.say import relative, tell
-from sweeper.stored import StoredSweep
-from sweeper.tracking import files, html, table
-from sweeper.whole import write_atomically
+from sweeper.record.atomic import write_atomically
+from sweeper.record.stored import StoredSweep
+from sweeper.show import files, report, table
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -45,5 +45,5 @@ def write(sweep: StoredSweep) -> None:
     name = str(sweep.config.get("name") or sweep.name.partition("@")[0])
     found = files.Best(chosen, sweep.config_of(chosen["trial"])) if chosen else None
     files.write_all(sweep.folder, name, sweep.table, found, sweep.objective)
-    page = html.to_html(sweep.name, sweep.table, sweep.declared.trials.keys, sweep.chain, chosen, sweep.objective)
+    page = report.to_html(sweep.name, sweep.table, sweep.declared.trials.keys, sweep.chain, chosen, sweep.objective)
     write_atomically(sweep.folder / "report.html", page)

@@ -16,16 +16,16 @@ from sweeper.aws.batch import training_api
 from sweeper.commands import sweeps
 from sweeper.commands.run import Session, run
 from sweeper.config.declare import of_values
-from sweeper.connect import reconnect
 from sweeper.core.chain import Job
 from sweeper.core.model import Launch, Sweep, Trial
+from sweeper.core.ports import Description
 from sweeper.core.request import CHANNEL, FINGERPRINT, Staged, canonical
 from sweeper.core.secrets import MASK, user_info
 from sweeper.core.stop import Budget
 from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, UsageError
-from sweeper.ports import Description
-from sweeper.runner import World
-from sweeper.stored import StoredSweep
+from sweeper.record.stored import StoredSweep
+from sweeper.run.connect import reconnect
+from sweeper.run.runner import World
 
 
 def main(arguments: Sequence[str]) -> int:

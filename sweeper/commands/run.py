@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from sweeper.aws import logs
 from sweeper.backends import backend_of
 from sweeper.backends.batch import Batch
-from sweeper.clock import SystemClock
 from sweeper.commands.owed import abandoned, settle, settle_others
 from sweeper.commands.say import (
     READER_GONE,
@@ -28,32 +27,35 @@ from sweeper.commands.say import (
     warn_unreleased,
 )
 from sweeper.config.project import packaged_conf
-from sweeper.connect import Connection, connect, engine_folder
+from sweeper.core import measured
 from sweeper.core import results as tables
 from sweeper.core.chain import Chain, Job, fold
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import BackendKind, EngineKind, Sweep, Trial
+from sweeper.core.ports import Progress, TrainingApi
 from sweeper.core.remedies import config_of
 from sweeper.core.request import is_queued_name, job_name, locked_key
 from sweeper.core.resume import resume
 from sweeper.core.secrets import Redactor, masked
-from sweeper.debts import Closer, RegisteredJournal
 from sweeper.engine.credentials import kept
 from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, SweeperError, UsageError
-from sweeper.follow import LogFollower
-from sweeper.journal import SqliteJournal
-from sweeper.live import LiveTable, Terminal
-from sweeper.locks import has_ended, held, this_process
-from sweeper.ports import Progress, TrainingApi
-from sweeper.progress import PlainProgress, Several
-from sweeper.registry import Account, Debt, Owed, Registry, state_folder, verify_head
-from sweeper.release import Running, Unreleased
-from sweeper.runner import Ending, Runner, World
-from sweeper.tracking import files, optuna_journal, table
-from sweeper.tracking.refresh import ResultFiles
-from sweeper.trial_log import store
-from sweeper.watchdog import Watchdog
-from sweeper.whole import unversioned, write_atomically
+from sweeper.record.atomic import unversioned, write_atomically
+from sweeper.record.journal import SqliteJournal
+from sweeper.record.locks import has_ended, held, this_process
+from sweeper.run.clock import SystemClock
+from sweeper.run.connect import Connection, connect, engine_folder
+from sweeper.run.debts import Closer, RegisteredJournal
+from sweeper.run.registry import Account, Debt, Owed, Registry, state_folder, verify_head
+from sweeper.run.release import Running, Unreleased
+from sweeper.run.runner import Ending, Runner, World
+from sweeper.run.trial_log import store
+from sweeper.run.watchdog import Watchdog
+from sweeper.show import files, table
+from sweeper.show.follow import LogFollower
+from sweeper.show.live import LiveTable, Terminal
+from sweeper.show.progress import PlainProgress, Several
+from sweeper.show.refresh import ResultFiles
+from sweeper.tracking import optuna_journal
 
 if TYPE_CHECKING:
     from sweeper.aws.lease import Lease
@@ -302,7 +304,7 @@ class Session:
         from sweeper.aws import quotas
         from sweeper.aws.batch import training_api
         from sweeper.aws.permissions import Permissions
-        from sweeper.preflight import Preflight
+        from sweeper.run.preflight import Preflight
 
         clients, owner = self.connection.clients(), self.connection.owner
         job = job_name(owner, self.connection.scope, self.sweep.name, first.id, 1)
@@ -448,20 +450,20 @@ class Session:
     @cached_property
     def _metrics(self) -> Metrics:
         """What finds the metrics in a line."""
-        return logs.reading(self.sweep.metrics)
+        return measured.reading(self.sweep.metrics)
 
     @cached_property
-    def _cut_numbers(self) -> logs.CutNumbers:
-        return logs.CutNumbers(lambda line: self.progress.say(line))
+    def _cut_numbers(self) -> measured.CutNumbers:
+        return measured.CutNumbers(lambda line: self.progress.say(line))
 
     def _log_metrics(self, name: str) -> Readings:
-        return logs.readings(self._log_of(name).new(), self._metrics)
+        return measured.readings(self._log_of(name).new(), self._metrics)
 
     def _log_of(self, name: str) -> logs.Tail:
         return logs.Tail(self.connection.clients().client("logs"), name)
 
     def _kept(self, job: Job) -> bool:
-        return (self.folder / "trials" / job.intent.trial / logs.POINTS).exists()
+        return (self.folder / "trials" / job.intent.trial / measured.POINTS).exists()
 
     def _store(self, name: str, folder: Path) -> Iterator[None]:
         """Store a log; when it breaks off, once more from its beginning. Raises OSError, SweeperError."""

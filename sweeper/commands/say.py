@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 from sweeper.core.text import harmless_lines
 
 if TYPE_CHECKING:
-    from sweeper.release import Unreleased
+    from sweeper.run.release import Unreleased
 
 BILLING = 3
 READER_GONE = (errno.EPIPE, errno.EIO)

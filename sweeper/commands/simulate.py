@@ -17,11 +17,11 @@ from sweeper import config
 from sweeper.commands.say import complain, tell
 from sweeper.core.words import span
 from sweeper.errors import UsageError
-from sweeper.runner import Runner
+from sweeper.run.runner import Runner
 
 if TYPE_CHECKING:
     from sweeper.core.model import Sweep
-    from sweeper.testing.simulation import Result
+    from sweeper.simulation.simulation import Result
 
 SEEDS = 200
 LAST_LINES = 40
@@ -76,7 +76,7 @@ class _Simulated:
 
     def run(self, declared: Sweep | None) -> int:
         """Every seed; Ctrl-C ends it with what is known."""
-        from sweeper.testing.declared import as_simulated
+        from sweeper.simulation.declared import as_simulated
 
         sweep = as_simulated(declared) if declared else None
         begun, code = time.process_time(), 0
@@ -96,7 +96,7 @@ class _Simulated:
         return [options.seed] if options.seed is not None else range(options.first, options.first + options.seeds)
 
     def _one(self, seed: int, sweep: Sweep | None) -> None:
-        from sweeper.testing.simulation import Simulation
+        from sweeper.simulation.simulation import Simulation
 
         chaos, first = not self.options.calm, not self.broken
         simulation = Simulation(seed, self.runner, chaos=chaos, most_deaths=3 if chaos else 0, declared=sweep)

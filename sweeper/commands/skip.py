@@ -6,13 +6,13 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from sweeper.clock import SystemClock
 from sweeper.commands import sweeps
 from sweeper.commands.say import tell
 from sweeper.core.asked import queued_values
 from sweeper.core.model import Trial
-from sweeper.journal import ask
-from sweeper.stored import StoredSweep
+from sweeper.record.journal import ask
+from sweeper.record.stored import StoredSweep
+from sweeper.run.clock import SystemClock
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -8,15 +8,15 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from sweeper.clock import SystemClock
 from sweeper.commands import sweeps
 from sweeper.commands.say import tell
 from sweeper.core.chain import Job
 from sweeper.core.events import JobStatus
 from sweeper.core.words import span
-from sweeper.stored import StoredSweep
-from sweeper.tracking import files, table
-from sweeper.tracking.table import shown
+from sweeper.record.stored import StoredSweep
+from sweeper.run.clock import SystemClock
+from sweeper.show import files, table
+from sweeper.show.table import shown
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -7,12 +7,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from sweeper.clock import SystemClock
 from sweeper.commands import sweeps
 from sweeper.commands.say import tell, warn_unreleased
-from sweeper.journal import ask
-from sweeper.release import Unreleased
-from sweeper.stored import StoredSweep
+from sweeper.record.journal import ask
+from sweeper.record.stored import StoredSweep
+from sweeper.run.clock import SystemClock
+from sweeper.run.release import Unreleased
 
 LOOK_S = 0.2
 

@@ -13,7 +13,7 @@ from sweeper.core.chain import TrialHistory
 from sweeper.core.identity import canonical
 from sweeper.core.model import Trial
 from sweeper.errors import UsageError
-from sweeper.stored import StoredSweep, folders
+from sweeper.record.stored import StoredSweep, folders
 
 NAMED = 5
 """How many trials are named before only their number is told."""

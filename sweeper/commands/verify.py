@@ -10,12 +10,12 @@ from pathlib import Path
 from sweeper.commands import sweeps
 from sweeper.commands.say import complain, tell
 from sweeper.core.model import EngineKind
+from sweeper.core.ports import TrainingApi
 from sweeper.core.verify import compare, verify
 from sweeper.engine import launch
 from sweeper.errors import ApiError, ApiErrorKind
-from sweeper.ports import TrainingApi
-from sweeper.registry import Debt, Registry, state_folder
-from sweeper.stored import StoredSweep
+from sweeper.record.stored import StoredSweep
+from sweeper.run.registry import Debt, Registry, state_folder
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -13,8 +13,8 @@ from hydra.errors import HydraException
 
 from sweeper.config.locate import Origin
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem
-from sweeper.core.space_blocks import Block
-from sweeper.core.space_values import bounded, expand, held
+from sweeper.core.space.blocks import Block
+from sweeper.core.space.values import bounded, expand, held
 
 SEED = "hyperparameters.seed"
 """The key that `repeat` varies when it names no other."""

@@ -28,7 +28,7 @@ from sweeper.config.values import hydra_keys, plain, prev_keys, read
 from sweeper.core.handover import why_not
 from sweeper.core.identity import path_of, within
 from sweeper.core.model import EngineKind, Goal, Launch, Objective
-from sweeper.source import OURS, Folder, SourceError
+from sweeper.record.source import OURS, Folder, SourceError
 
 Sections = Mapping[str, Any]
 MOST_NAME = 100

@@ -23,15 +23,15 @@ from sweeper.core.identity import Base, Leaves, flatten, text_of
 from sweeper.core.model import BackendKind, EngineKind, EngineSettings, MetricDefinition, PoolSettings, Sweep, Trial
 from sweeper.core.request import digest
 from sweeper.core.search_optuna import OptunaSearch, OptunaTrials, study
-from sweeper.core.space import Space
-from sweeper.core.space_blocks import Part
-from sweeper.core.space_names import shorten, show
-from sweeper.core.space_product import Bases, RuleFailedError, leaves_out
+from sweeper.core.space.blocks import Part
+from sweeper.core.space.names import shorten, show
+from sweeper.core.space.product import Bases, RuleFailedError, leaves_out
+from sweeper.core.space.trials import Space
 from sweeper.errors import UsageError
 
 if TYPE_CHECKING:
     from sweeper.core.chain import Chain
-    from sweeper.ports import Search
+    from sweeper.core.ports import Search
 
 
 MOST_TRIALS = 10**12

@@ -23,7 +23,7 @@ from sweeper.config.values import COSMETIC, hydra_keys, plain
 from sweeper.core.identity import canonical, path_of, within
 from sweeper.core.model import Trial
 from sweeper.core.remedies import may_follow
-from sweeper.core.space import Space
+from sweeper.core.space.trials import Space
 from sweeper.driver.matches import NUMBER
 from sweeper.errors import UsageError
 

@@ -8,11 +8,11 @@ from typing import Any
 from sweeper.config.axes import ROUND, SEED, Axis, CommandLine, axis_values
 from sweeper.config.locate import Origin
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, nearest
-from sweeper.core import space_draws
 from sweeper.core.identity import above, path_of
 from sweeper.core.search_optuna import Settings
-from sweeper.core.space_blocks import Block, Column, Part
-from sweeper.core.space_rules import Rule, RuleError, expression, matching
+from sweeper.core.space import draws
+from sweeper.core.space.blocks import Block, Column, Part
+from sweeper.core.space.rules import Rule, RuleError, expression, matching
 
 Values = Mapping[str, Any]
 
@@ -120,7 +120,7 @@ class Builder:
         for name, spec in section["of"].items():
             domain, arguments = next(iter(spec.items())) if isinstance(spec, Mapping) else ("choice", spec)
             try:
-                space_draws.check(domain, arguments)
+                draws.check(domain, arguments)
             except ValueError as error:
                 self._wrong((*place, "of", name), str(error))
                 return {}
@@ -162,7 +162,7 @@ class Builder:
         if not domains:
             return
         try:
-            rows = space_draws.draw(section["count"], section.get("seed") or 0, domains)
+            rows = draws.draw(section["count"], section.get("seed") or 0, domains)
         except ValueError as error:
             self._wrong((*place, "count"), str(error))
             return

@@ -11,7 +11,7 @@ from sweeper.core import costs, prune, stop
 from sweeper.core.identity import flatten
 from sweeper.core.model import BackendKind, EngineKind
 from sweeper.core.remedies import names_in
-from sweeper.core.space_rules import RuleError, formula
+from sweeper.core.space.rules import RuleError, formula
 
 Sections = Mapping[str, Any]
 MAY_CHANGE = ("hyperparameters", "job", "dependencies", "vars")

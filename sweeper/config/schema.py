@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sweeper.core import space_draws
 from sweeper.core.failures import Failure
 from sweeper.core.search_optuna import SAMPLERS
+from sweeper.core.space import draws
 from sweeper.driver.arguments import STYLES
 
 Schema = dict[str, Any]
@@ -537,7 +537,7 @@ DOMAIN: Schema = {
         {"type": "array", "minItems": 1},
         *(
             _object("Draw from here.", {name: {"type": "array", "minItems": 1}}, required=(name,))
-            for name in space_draws.DOMAINS
+            for name in draws.DOMAINS
         ),
     ],
     "errorMessage": "must be a list to choose from, {choice: [...]}, {uniform: [low, high]}, "

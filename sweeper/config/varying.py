@@ -19,7 +19,7 @@ from sweeper.config.schema import SECTIONS
 from sweeper.config.values import COSMETIC, PINNED, names_a_key, read
 from sweeper.core.identity import canonical, flatten, path_of, within
 from sweeper.core.request import digest
-from sweeper.core.space_names import show
+from sweeper.core.space.names import show
 from sweeper.errors import UsageError
 
 MOST_COPIED = 50_000

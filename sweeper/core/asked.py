@@ -9,7 +9,7 @@ from typing import Any
 
 from sweeper.core import events as ev
 from sweeper.core.model import Trial
-from sweeper.core.space_names import shorten, show
+from sweeper.core.space.names import shorten, show
 from sweeper.errors import UsageError
 
 Make = Callable[[Mapping[str, Any], int], Trial]

@@ -17,7 +17,7 @@ from sweeper.core.remedies import action_for, may_follow, remedy, repeated
 from sweeper.core.stop import TIMED, Budget, Fired, MaxTrials, fired
 
 if TYPE_CHECKING:
-    from sweeper.ports import Search
+    from sweeper.core.ports import Search
 
 LONGEST_PAUSE_S = 3600.0
 MARGIN_S = 60

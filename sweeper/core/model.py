@@ -12,7 +12,7 @@ from sweeper.errors import UsageError
 if TYPE_CHECKING:
     from sweeper.core.chain import Chain
     from sweeper.core.costs import Rate
-    from sweeper.ports import Search, StopRule
+    from sweeper.core.ports import Search, StopRule
 
 
 class EngineKind(str, Enum):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from sweeper.ports import Description, Request
+from sweeper.core.ports import Description, Request
 
 PAYLOAD_MAX = 10 << 10
 """Bytes of the request that Batch carries for SageMaker."""

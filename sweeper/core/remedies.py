@@ -12,7 +12,7 @@ from sweeper.core.events import TrialStatus
 from sweeper.core.failures import Failure
 from sweeper.core.identity import canonical, flatten
 from sweeper.core.model import Trial
-from sweeper.core.space_rules import RuleError, formula
+from sweeper.core.space.rules import RuleError, formula
 
 if TYPE_CHECKING:
     from sweeper.core.model import Sweep

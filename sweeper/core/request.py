@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweeper.core.model import Launch, Scope
-from sweeper.ports import Backend, Request
+from sweeper.core.ports import Backend, Request
 
 FINGERPRINT = "SWEEPER_FINGERPRINT"
 CHANNEL = "sweeper"

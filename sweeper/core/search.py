@@ -11,7 +11,7 @@ from sweeper.core.model import Trial, Trials
 
 if TYPE_CHECKING:
     from sweeper.core.model import Sweep
-    from sweeper.ports import Search
+    from sweeper.core.ports import Search
 
 
 @dataclass(frozen=True)

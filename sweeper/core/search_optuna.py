@@ -17,7 +17,7 @@ from sweeper.core.events import TrialStatus
 from sweeper.core.identity import Base, canonical, text_of
 from sweeper.core.model import Goal, Objective, Trial
 from sweeper.core.search import Proposal
-from sweeper.core.space_names import shorten, show
+from sweeper.core.space.names import shorten, show
 
 if TYPE_CHECKING:
     import optuna

@@ -18,7 +18,7 @@ from sweeper.core.words import counted, span
 
 if TYPE_CHECKING:
     from sweeper.core.model import Sweep
-    from sweeper.ports import StopRule
+    from sweeper.core.ports import StopRule
 
 OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     ">": operator.gt,

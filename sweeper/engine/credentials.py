@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sweeper.whole import write_atomically
+from sweeper.record.atomic import write_atomically
 
 _FILE = "credentials"
 _PLAIN = re.compile(r"[A-Za-z0-9._~+@-]+:[!-~]+")

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from sweeper.engine.credentials import KeyPair, client_environment
+from sweeper.engine.interpreter import module_command
 from sweeper.engine.settings import EngineSettings
 from sweeper.errors import EngineError
-from sweeper.interpreter import module_command
-from sweeper.whole import private_folder
+from sweeper.record.atomic import private_folder
 
 SERVICE = "sweeper"
 """What requests to an engine itself are signed for."""

@@ -29,7 +29,7 @@ from sweeper.engine.quotas import Quotas
 from sweeper.engine.s3 import ObjectStore
 from sweeper.engine.settings import EngineSettings
 from sweeper.engine.wire import Environ, StartResponse, listen
-from sweeper.whole import private_folder, write_atomically
+from sweeper.record.atomic import private_folder, write_atomically
 
 _LOG = logging.getLogger(__name__)
 _DISK_EVERY_S = 60.0

@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from sweeper.ports import Clock
+from sweeper.core.ports import Clock
 
 
 @dataclass

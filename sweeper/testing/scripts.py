@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sweeper.ports import Request
+from sweeper.core.ports import Request
 
 STARTUP_S = 1.0
 """Virtual seconds from a container's start to its entrypoint's."""

@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any
 
+from sweeper.core.ports import Clock, Description, Request
 from sweeper.engine import states
 from sweeper.engine.batch.service import Batch
 from sweeper.engine.effects import SignalContainer, StartContainer, UploadArtifacts, Vacate
@@ -24,7 +25,6 @@ from sweeper.engine.service import Service
 from sweeper.engine.settings import ServiceSettings
 from sweeper.engine.states import Signal
 from sweeper.errors import ApiError, ApiErrorKind
-from sweeper.ports import Clock, Description, Request
 from sweeper.testing.scripts import STARTUP_S, Behaviour, Run, Script, always
 
 _KINDS = {

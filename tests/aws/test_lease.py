@@ -13,7 +13,7 @@ from sweeper.aws.clients import Clients, Endpoint
 from sweeper.aws.lease import HEARTBEAT_S, SILENT_BEATS, Lease
 from sweeper.engine import launch
 from sweeper.errors import LockHeldError
-from sweeper.locks import has_ended, this_process
+from sweeper.record.locks import has_ended, this_process
 from sweeper.testing.bucket import Bucket
 from sweeper.testing.twin import VirtualClock
 from tests.forked import start_engine

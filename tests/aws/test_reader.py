@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sweeper.aws.logs import reading
 from sweeper.aws.reader import PAGES, LogReader
 from sweeper.core import events as ev
 from sweeper.core.chain import Job
+from sweeper.core.measured import reading
 from sweeper.core.model import MetricDefinition
 from sweeper.core.watch import News
 from sweeper.errors import ApiError, ApiErrorKind

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from sweeper.core.identity import canonical, flatten, overlay
 from sweeper.core.model import Trial
-from sweeper.core.space import Space
-from sweeper.core.space_blocks import Block, Part
-from sweeper.core.space_names import shorten, show
-from sweeper.core.space_values import expand
+from sweeper.core.space.blocks import Block, Part
+from sweeper.core.space.names import shorten, show
+from sweeper.core.space.trials import Space
+from sweeper.core.space.values import expand
 
 scalars = (
     st.none() | st.booleans() | st.integers(-3, 3) | st.floats(-3, 3, allow_nan=False) | st.text("ab1", max_size=2)

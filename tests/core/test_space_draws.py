@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.core.identity import canonical
-from sweeper.core.space_draws import check, draw
+from sweeper.core.space.draws import check, draw
 
 OF: dict[str, tuple[str, list[Any]]] = {"lr": ("loguniform", [1e-5, 1e-1]), "rank": ("choice", [4, 8, 16])}
 

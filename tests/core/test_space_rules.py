@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper.core.space_rules import RuleError, expression, matching
+from sweeper.core.space.rules import RuleError, expression, matching
 
 VALUES: dict[str, Any] = {"rank": 8, "lr": 0.01, "model.kind": "lora", "none": None, "flag": True, "items": [1, 2]}
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sweeper.core.model import EngineSettings
-from sweeper.registry import Account, Debt, Registry
+from sweeper.run.registry import Account, Debt, Registry
 from tests.end_to_end.conftest import Project, wait_for
 from tests.end_to_end.test_signals import held
 

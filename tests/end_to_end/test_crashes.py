@@ -23,11 +23,11 @@ from sweeper import config
 from sweeper.commands.run import Session, run
 from sweeper.core import events as ev
 from sweeper.core.model import Sweep
-from sweeper.journal import ask, read
-from sweeper.runner import World
+from sweeper.record.journal import ask, read
+from sweeper.run.runner import World
 from tests.end_to_end.conftest import QUICK, Project, wait_for
+from tests.engine.test_interpreter import set_traps
 from tests.forked import Forked, heed_signals, start_engine
-from tests.test_interpreter import set_traps
 
 STOPS = int(os.environ.get("SWEEPER_TEST_STOPS", "4"))
 KILLS = int(os.environ.get("SWEEPER_TEST_KILLS", "20"))

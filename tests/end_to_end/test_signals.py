@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from sweeper.core.events import Stopping
-from sweeper.journal import read
+from sweeper.record.journal import read
 from tests.end_to_end.conftest import Project, wait_for
 from tests.end_to_end.terminal import Opened
 from tests.forked import heed_signals

@@ -17,7 +17,7 @@ import pytest
 from sweeper.core import events as ev
 from sweeper.engine import launch
 from sweeper.errors import JournalError
-from sweeper.journal import SqliteJournal, read
+from sweeper.record.journal import SqliteJournal, read
 from tests.end_to_end.conftest import Project, sagemaker, wait_for
 
 

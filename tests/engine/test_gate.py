@@ -24,12 +24,12 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from sweeper import connect
 from sweeper.aws.clients import Clients as AwsClients
 from sweeper.aws.clients import Endpoint, SageMakerApi
-from sweeper.connect import engine_folder
 from sweeper.engine import launch
 from sweeper.errors import ApiError, ApiErrorKind
+from sweeper.run import connect
+from sweeper.run.connect import engine_folder
 from tests.forked import Forked, start_engine
 
 from .conftest import FAST, Clients, request, wait_for

@@ -23,7 +23,7 @@ from sweeper.core.request import CHANNEL, START_DRIVER
 from sweeper.engine import launch
 from sweeper.engine.folders import JobFolder, JobView
 from sweeper.engine.hot import HopelessError, HotStarts, LateError, Zygote, is_python
-from sweeper.source import Folder
+from sweeper.record.source import Folder
 from tests.forked import start_engine
 
 from .conftest import FAST, Clients, _serve, channel, request, wait_for

@@ -22,8 +22,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sweeper.engine import launch
 from sweeper.errors import EngineError
+from tests.engine.test_interpreter import set_traps
 from tests.forked import start_engine
-from tests.test_interpreter import set_traps
 
 from .conftest import FAST, Clients, request, wait_for
 

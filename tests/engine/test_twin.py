@@ -14,9 +14,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 from sweeper.aws.errors import kind_of
+from sweeper.core.ports import TrainingApi
 from sweeper.engine.errors import ServiceError
 from sweeper.errors import ApiError, ApiErrorKind
-from sweeper.ports import TrainingApi
 from sweeper.testing import hook
 from sweeper.testing.twin import Call, Faults, Script, Twin, VirtualClock, always, draw_settings
 

@@ -12,10 +12,10 @@ from sweeper.core.chain import Chain, Job, apply
 from sweeper.core.decide import Decision, Finish, Release, Wait, decide
 from sweeper.core.events import Closed, JobStatus
 from sweeper.core.failures import Failure
+from sweeper.core.ports import Request
 from sweeper.errors import ApiError, ApiErrorKind
-from sweeper.ports import Request
-from sweeper.release import Closing, Releaser
-from sweeper.runner import Runner
+from sweeper.run.release import Closing, Releaser
+from sweeper.run.runner import Runner
 
 
 class RandomNameAndLateIntent(Runner):

@@ -16,22 +16,22 @@ from sweeper.core import events as ev
 from sweeper.core.chain import Chain, Job, fold
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import EngineSettings, PoolSettings, Sweep
+from sweeper.core.ports import Backend, Journal, Request, TrainingApi
 from sweeper.core.request import Staged, fingerprint
 from sweeper.core.watch import Readings
-from sweeper.debts import Closer
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.faults import Loss, WireError
 from sweeper.engine.settings import ServiceSettings
-from sweeper.journal import SqliteJournal, read
-from sweeper.ports import Backend, Journal, Request, TrainingApi
-from sweeper.release import Running
-from sweeper.runner import Ending, Runner, World
-from sweeper.testing.danger import Crash, NoProgress
-from sweeper.testing.drawn import NAME, SCOPE, SECRET, ListedTrials, draw_sweep, metric_of
+from sweeper.record.journal import SqliteJournal, read
+from sweeper.run.debts import Closer
+from sweeper.run.release import Running
+from sweeper.run.runner import Ending, Runner, World
+from sweeper.simulation.danger import Crash, NoProgress
+from sweeper.simulation.drawn import NAME, SCOPE, SECRET, ListedTrials, draw_sweep, metric_of
+from sweeper.simulation.host import Listener
+from sweeper.simulation.invariants import Ledger, check
+from sweeper.simulation.simulation import OWNER
 from sweeper.testing.hook import Wire
-from sweeper.testing.host import Listener
-from sweeper.testing.invariants import Ledger, check
-from sweeper.testing.simulation import OWNER
 from sweeper.testing.twin import Behaviour, Call, Faults, Script, Twin, VirtualClock
 
 WIRE = Wire()

@@ -18,14 +18,14 @@ from sweeper.backends.batch import Batch
 from sweeper.core import events as ev
 from sweeper.core.events import Closed, TrialStatus
 from sweeper.core.model import BackendKind
+from sweeper.core.ports import Journal, TrainingApi
 from sweeper.core.queued import QueueOptions
 from sweeper.core.request import FINGERPRINT
 from sweeper.engine.batch.records import ServiceJob
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.settings import ServiceSettings
 from sweeper.errors import SweeperError, UsageError
-from sweeper.ports import Journal, TrainingApi
-from sweeper.runner import World
+from sweeper.run.runner import World
 from sweeper.testing.twin import Faults, Script, VirtualClock
 from tests.laws.outside import CRASH, GONE, LOST, Crash, Outside, Trouble, Troubled, make_sweep, scripts
 

@@ -17,16 +17,16 @@ from sweeper.core.chain import fold
 from sweeper.core.costs import Rate
 from sweeper.core.decide import decide
 from sweeper.core.model import PoolSettings, Sweep
+from sweeper.core.ports import Request
 from sweeper.core.search import search_for
 from sweeper.core.stop import rules
 from sweeper.engine.settings import ServiceSettings
-from sweeper.ports import Request
-from sweeper.runner import Runner, World
-from sweeper.testing.danger import Crash, Danger, DyingApi, DyingClock, DyingJournal
-from sweeper.testing.drawn import BATCH, SCOPE
-from sweeper.testing.host import Listener, LogPosition, staged
+from sweeper.run.runner import Runner, World
+from sweeper.simulation.danger import Crash, Danger, DyingApi, DyingClock, DyingJournal
+from sweeper.simulation.drawn import BATCH, SCOPE
+from sweeper.simulation.host import Listener, LogPosition, staged
+from sweeper.simulation.simulation import OWNER, Simulation
 from sweeper.testing.journals import MemoryJournal
-from sweeper.testing.simulation import OWNER, Simulation
 from sweeper.testing.twin import Script, Twin
 from tests.laws.outside import make_sweep
 

@@ -12,15 +12,15 @@ from sweeper.backends.warm_pool import WarmPool
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain
 from sweeper.core.model import EngineSettings, PoolSettings, Sweep
+from sweeper.core.ports import Request
 from sweeper.core.request import Staged
 from sweeper.core.stop import rules
 from sweeper.engine.settings import ServiceSettings
-from sweeper.ports import Request
-from sweeper.runner import Runner, World
-from sweeper.testing.drawn import SCOPE, ListedTrials, draw_sweep
-from sweeper.testing.host import Listener, LogPosition
+from sweeper.run.runner import Runner, World
+from sweeper.simulation.drawn import SCOPE, ListedTrials, draw_sweep
+from sweeper.simulation.host import Listener, LogPosition
+from sweeper.simulation.simulation import OWNER
 from sweeper.testing.journals import MemoryJournal
-from sweeper.testing.simulation import OWNER
 from sweeper.testing.twin import Script, Twin
 
 POLL_S = 10.0

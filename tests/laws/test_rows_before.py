@@ -24,10 +24,10 @@ from sweeper.core.request import FINGERPRINT, job_name
 from sweeper.engine import launch
 from sweeper.engine.settings import ServiceSettings
 from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, UsageError
-from sweeper.locks import boot_id, held, holder
-from sweeper.preflight import May, Preflight
-from sweeper.testing.drawn import LOCKED, ListedTrials
-from sweeper.testing.simulation import OWNER
+from sweeper.record.locks import boot_id, held, holder
+from sweeper.run.preflight import May, Preflight
+from sweeper.simulation.drawn import LOCKED, ListedTrials
+from sweeper.simulation.simulation import OWNER
 from tests.laws.outside import Outside, Trouble, denied, make_sweep
 
 Make = Callable[..., Outside]

@@ -16,26 +16,26 @@ from typing import Any
 
 import pytest
 
-from sweeper.clock import SystemClock
 from sweeper.commands.owed import settle_others
 from sweeper.commands.run import exit_code
-from sweeper.connect import State
 from sweeper.core import events as ev
 from sweeper.core.costs import LATE_S, OVERRUN_S
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import EngineSettings
-from sweeper.debts import RegisteredJournal, close_debt
+from sweeper.core.ports import TrainingApi
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.service import Service
 from sweeper.errors import JournalError, LockHeldError
-from sweeper.journal import SqliteJournal, read
-from sweeper.locks import held, holder
-from sweeper.ports import TrainingApi
-from sweeper.registry import Account, Debt, Registry
-from sweeper.release import Running, Unreleased
-from sweeper.testing.simulation import OWNER
+from sweeper.record.journal import SqliteJournal, read
+from sweeper.record.locks import held, holder
+from sweeper.run.clock import SystemClock
+from sweeper.run.connect import State
+from sweeper.run.debts import RegisteredJournal, close_debt
+from sweeper.run.registry import Account, Debt, Registry
+from sweeper.run.release import Running, Unreleased
+from sweeper.run.watchdog import say
+from sweeper.simulation.simulation import OWNER
 from sweeper.testing.twin import Script, Twin
-from sweeper.watchdog import say
 from tests.laws.outside import LOST, Outside, Trouble, make_sweep, scripts
 
 Make = Callable[..., Outside]

@@ -19,8 +19,8 @@ from sweeper.core.verify import verify
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.settings import ServiceSettings
 from sweeper.errors import ApiError, ApiErrorKind, ForeignNameError
-from sweeper.testing.drawn import NAME, SCOPE
-from sweeper.testing.simulation import OWNER
+from sweeper.simulation.drawn import NAME, SCOPE
+from sweeper.simulation.simulation import OWNER
 from sweeper.testing.twin import Faults
 from tests.laws.outside import CRASH, GONE, LOST, STAGED, Outside, Trouble, denied, invalid, make_sweep
 

@@ -22,9 +22,9 @@ from sweeper.core.events import TrialStatus
 from sweeper.core.request import Staged
 from sweeper.engine.states import JobStatus as ServiceStatus
 from sweeper.errors import ApiError, ApiErrorKind, JournalError, JournalWriteError
-from sweeper.journal import SqliteJournal, read
-from sweeper.registry import Account, Debt, verify_head
-from sweeper.testing.drawn import SCOPE
+from sweeper.record.journal import SqliteJournal, read
+from sweeper.run.registry import Account, Debt, verify_head
+from sweeper.simulation.drawn import SCOPE
 from tests.laws.outside import STAGED, Happens, Outside
 
 Make = Callable[..., Outside]

@@ -13,11 +13,12 @@ import pytest
 from botocore.stub import Stubber
 
 from sweeper.aws import logs
+from sweeper.core import measured
 from sweeper.core.model import MetricDefinition
 from sweeper.errors import ApiError
-from sweeper.trial_log import store
+from sweeper.run.trial_log import store
 
-SCORE = logs.reading([MetricDefinition("score", r"score=(\S+)")])
+SCORE = measured.reading([MetricDefinition("score", r"score=(\S+)")])
 
 
 def client() -> tuple[Any, Stubber]:

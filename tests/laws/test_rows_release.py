@@ -16,10 +16,10 @@ from sweeper.core.model import PoolSettings
 from sweeper.core.stop import rules
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.settings import ServiceSettings
-from sweeper.locks import held
-from sweeper.registry import Account, Debt, Registry
+from sweeper.record.locks import held
+from sweeper.run.registry import Account, Debt, Registry
+from sweeper.run.watchdog import act
 from sweeper.testing.twin import Script, Twin
-from sweeper.watchdog import act
 from tests.laws.outside import CRASH, GONE, LOST, Outside, Trouble, denied, invalid, make_sweep, scripts
 
 Make = Callable[..., Outside]

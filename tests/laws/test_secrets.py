@@ -16,8 +16,8 @@ from sweeper.core import events as ev
 from sweeper.core.model import Sweep
 from sweeper.core.secrets import MASK
 from sweeper.core.stop import rules
-from sweeper.journal import SqliteJournal
-from sweeper.testing.drawn import KEY
+from sweeper.record.journal import SqliteJournal
+from sweeper.simulation.drawn import KEY
 from sweeper.testing.twin import Script
 from tests.laws.outside import Outside, Trouble, invalid, make_outside, make_sweep, scripts
 

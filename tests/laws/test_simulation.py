@@ -4,9 +4,9 @@ from itertools import count
 
 import pytest
 
-from sweeper.runner import Runner
+from sweeper.run.runner import Runner
+from sweeper.simulation.simulation import Rivals, Simulation
 from sweeper.testing.hook import Wire
-from sweeper.testing.simulation import Rivals, Simulation
 from tests.laws.mutants import MUTANTS
 
 SEEDS = 2000

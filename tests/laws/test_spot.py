@@ -18,8 +18,8 @@ from sweeper.core.model import BackendKind, PoolSettings, Sweep
 from sweeper.core.results import SAVINGS, results
 from sweeper.engine.settings import ServiceSettings
 from sweeper.errors import UsageError
-from sweeper.preflight import Preflight
-from sweeper.testing.simulation import OWNER
+from sweeper.run.preflight import Preflight
+from sweeper.simulation.simulation import OWNER
 from sweeper.testing.twin import Script
 from tests.laws.outside import Outside, make_sweep, scripts
 

@@ -23,7 +23,7 @@ from sweeper.core.results import best, results
 from sweeper.core.search import search_for
 from sweeper.core.stop import Budget, rules
 from sweeper.core.watch import Watch
-from sweeper.testing.drawn import draw_sweep
+from sweeper.simulation.drawn import draw_sweep
 from tests.core.test_decide import OPENED, a_sweep, done, intent
 
 FOREIGN = 100

@@ -1,0 +1,1 @@
+"""The free part of an experiment as trials, made when they are asked for."""

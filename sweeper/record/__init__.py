@@ -1,0 +1,1 @@
+"""What is written and read again: the journal, stored sweeps, whole files, staged source, locks."""

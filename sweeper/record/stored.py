@@ -1,0 +1,265 @@
+"""A sweep as its folder tells it: the journal for what happened, the result files for what was declared.
+
+Nothing here composes a configuration, asks a service or changes a file: it works while another process runs the sweep.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sweeper.core import events as ev
+from sweeper.core import measured
+from sweeper.core.asked import foreseen, unmade
+from sweeper.core.chain import Chain, Job, apply, fold
+from sweeper.core.costs import rate
+from sweeper.core.declared import added, undeclared
+from sweeper.core.model import BackendKind, Goal, MetricDefinition, Objective, Trial, number_of
+from sweeper.core.results import FIRST, LAST, SAVINGS, Results, Row, best, results, value_at
+from sweeper.record.journal import pending, read
+from sweeper.record.locks import Holder, holder
+
+METRIC = "metric."
+ENOUGH = 1 << 16
+"""Bytes of a log's end in which the last values of its metrics are looked for."""
+NUMBERED = "model"
+"""A column of the rows whose numbers begin at 1; those of before it was there began at 0."""
+
+
+class StoredTrials:
+    """The declared trials that are known without composing: those of results.jsonl and those that have begun."""
+
+    def __init__(self, keys: Sequence[str], trials: Sequence[Trial]) -> None:
+        self.keys = tuple(keys)
+        self._trials = sorted(trials, key=lambda trial: trial.index)
+        self._by_id = {trial.id: trial for trial in trials}
+
+    def __len__(self) -> int:
+        return len(self._trials)
+
+    def __getitem__(self, index: int) -> Trial:
+        return self._trials[index]
+
+    def __iter__(self) -> Iterator[Trial]:
+        return iter(self._trials)
+
+    def find(self, id: str, index: int) -> Trial | None:  # noqa: A002
+        """The trial with this id, None when it is not declared."""
+        return self._by_id.get(id)
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What a table needs of a declaration."""
+
+    trials: StoredTrials
+    metrics: tuple[MetricDefinition, ...]
+    backend: BackendKind = BackendKind.WARM_POOL
+
+
+class StoredSweep:
+    """One folder below `runs/`, read once. Raises JournalError when its journal cannot be read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        asked = pending(folder / "journal.db")  # first: what a runner takes meanwhile is among the events
+        self.events: Sequence[tuple[float, ev.Event]] = read(folder / "journal.db")
+        self.chain: Chain = fold(event for _, event in self.events)
+        for event in foreseen(asked, unmade):
+            apply(self.chain, event)
+
+    @property
+    def name(self) -> str:
+        """The folder's name: NAME, or NAME@ACCOUNT.REGION."""
+        return self.folder.name
+
+    @property
+    def on_aws(self) -> bool:
+        """True when its jobs run in an account: what they cost is paid."""
+        return "@" in self.name
+
+    @property
+    def journal(self) -> Path:
+        """The journal's file."""
+        return self.folder / "journal.db"
+
+    @cached_property
+    def runner(self) -> Holder | None:
+        """The process that runs this sweep now."""
+        return holder(self.folder / ".lock")
+
+    @property
+    def changed_at(self) -> float:
+        """UTC seconds since the epoch of the newest event, 0 when there is none."""
+        return self.events[-1][0] if self.events else 0.0
+
+    @cached_property
+    def config(self) -> Mapping[str, Any]:
+        """The composed configuration of the newest invocation, secrets masked; empty when it cannot be read."""
+        return _mapping(self.folder / "config.yaml")
+
+    def config_of(self, trial: str) -> Mapping[str, Any]:
+        """The configuration that the last attempt at this trial ran with, secrets masked; empty when there is none."""
+        return _mapping(self.folder / "trials" / trial / "config.yaml")
+
+    @property
+    def objective(self) -> Objective | None:
+        """The metric that the sweep is after."""
+        told = self.config.get("objective")
+        return Objective(str(told["metric"]), Goal(told["goal"])) if told else None
+
+    @cached_property
+    def declared(self) -> Remembered:
+        """The declaration of the newest invocation."""
+        rows = _rows(self.folder / "results.jsonl")
+        columns = _header(self.folder / "results.csv")
+        keys = [c for c in columns if c not in {*FIRST, *LAST, SAVINGS} and not c.startswith(METRIC)]
+        metrics = [c.removeprefix(METRIC) for c in columns if c.startswith(METRIC)]
+        if not columns:  # killed before the first file was written
+            keys = list(dict.fromkeys(key for job in self.chain.jobs.values() for key in job.intent.values))
+            metrics = [str(metric["name"]) for metric in (self.config.get("job") or {}).get("metrics") or []]
+        known = {str(row["trial"]): _trial(row, keys) for row in rows if row.get("declared", True)}
+        return Remembered(
+            StoredTrials(keys, [*known.values(), *(t for t in self._begun() if t.id not in known)]),
+            tuple(MetricDefinition(name, "") for name in metrics),
+            BackendKind((self.config.get("backend") or {}).get("kind") or BackendKind.WARM_POOL),
+        )
+
+    def _begun(self) -> Iterator[Trial]:
+        """The trials that the newest invocation has begun: it declared them, whatever the files say.
+
+        One that runs a single trial again declares nothing.
+        """
+        begun: dict[str, Trial] = {}
+        only = ""
+        for _, event in self.events:
+            if isinstance(event, ev.Opened):
+                only = event.only
+                begun = begun if only else {}
+            elif isinstance(event, ev.Intent) and event.trial != only:
+                begun[event.trial] = Trial(event.index, event.trial, event.label, event.values)
+        yield from begun.values()
+
+    @cached_property
+    def trials(self) -> list[Trial]:
+        """Every trial that can be named: declared, queued, and (at index -1) those not declared any more."""
+        known, chain = self.declared.trials, self.chain
+        gone = (history.last.intent for history in undeclared(known, chain))
+        return [*known, *added(known, chain), *(Trial(-1, i.trial, i.label, i.values) for i in gone)]
+
+    @cached_property
+    def table(self) -> Results:
+        """The rows of results.csv as they are now."""
+        per = rate(self.config.get("prices"), self.config.get("locked") or {})
+        return results(self.declared, self.chain, lambda trial, history, key: value_at(self.config, key), per)
+
+    def shown_by(self, job: Job) -> dict[str, float]:
+        """The last value of each metric that a running job has printed, as far as its runner has read its log."""
+        begun = max(at for at, event in self.events if isinstance(event, ev.Intent) and event.name == job.name)
+        path = self.folder / "trials" / job.intent.trial / measured.LOG
+        try:
+            if path.stat().st_mtime < begun:
+                return {}  # of an earlier attempt
+            with path.open("rb") as file:
+                file.seek(max(0, path.stat().st_size - ENOUGH))
+                lines = file.read().decode("utf-8", "replace").splitlines()
+        except OSError:
+            return {}
+        return measured.last_values(measured.points(enumerate(lines), measured.reading(self._definitions)))
+
+    @property
+    def _definitions(self) -> list[MetricDefinition]:
+        told = (self.config.get("job") or {}).get("metrics") or []
+        return [MetricDefinition(str(metric["name"]), str(metric["regex"])) for metric in told]
+
+    def left_s(self, now: float) -> float | None:
+        """Seconds that the rest takes if it goes on as it has in this run; None while that is not known."""
+        opened = max((n for n, (_, event) in enumerate(self.events) if isinstance(event, ev.Opened)), default=0)
+        ended = [at for at, event in self.events[opened:] if isinstance(event, ev.Outcome)]
+        if not self.runner or not ended or self.chain.stopping or self.chain.decided:
+            return None
+        each = (ended[-1] - self.events[opened][0]) / len(ended)
+        rows = self.table.declared
+        left = min(len(rows), self._most_trials) - sum(self.chain.is_finished(row["trial"]) for row in rows)
+        return max(0.0, each * left - min(now - ended[-1], each))
+
+    @property
+    def _most_trials(self) -> float:
+        return (self.config.get("stop") or {}).get("max_trials") or math.inf
+
+    @property
+    def cost_usd(self) -> float | None:
+        """USD of every job that has ended, declared still or not; None where no price is known."""
+        known = [row["cost_usd"] for row in self.table.rows if row["cost_usd"] is not None]
+        return sum(known) if known else None
+
+    @property
+    def best(self) -> Row | None:
+        """The best trial so far."""
+        return best(self.table, self.objective)
+
+    @property
+    def state(self) -> str:
+        """The sweep in one word: running, finished, open (a pool was not seen closed) or interrupted."""
+        if self.runner:
+            return "running"
+        if self.chain.debts:
+            return "open"
+        return "finished" if self.chain.finished and not self.chain.stopping else "interrupted"
+
+
+def folders(project: Path) -> list[Path]:
+    """Every sweep of a project, by name."""
+    return sorted(path.parent for path in (project / "runs").glob("*/journal.db"))
+
+
+def _trial(row: Row, keys: Sequence[str]) -> Trial:
+    index = int(row["index"]) - (number_of(0) if NUMBERED in row else 0)
+    return Trial(index, str(row["trial"]), str(row["name"]), {k: row.get(k) for k in keys})
+
+
+def _mapping(path: Path) -> Mapping[str, Any]:
+    import yaml
+
+    # ten times as fast where PyYAML was built with libyaml
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        found = yaml.load(path.read_text(encoding="utf-8"), loader)
+    except (OSError, ValueError, yaml.YAMLError):  # it tells less then, and stops nobody
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _rows(path: Path) -> list[Row]:
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError):
+        return []
+    return [row for row in rows if isinstance(row, dict) and {"index", "trial", "name"} <= row.keys()]
+
+
+def _header(path: Path) -> list[str]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return next(csv.reader(file), [])
+    except (OSError, ValueError, csv.Error):
+        return []
+
+
+def bytes_of(folder: Path) -> int:
+    """How much room the files below a folder take; links are not followed."""
+    total = 0
+    for at, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(Path(at) / name).st_size
+            except OSError:
+                continue  # gone meanwhile
+    return total

@@ -1,0 +1,1 @@
+"""Running a sweep: the loop, the release, the watchdog, the debts."""

@@ -1,0 +1,142 @@
+"""From a sweep's engine to something that answers: the scope, the owner and clients that are made when first used."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweeper.aws.clients import Clients, Endpoint
+from sweeper.aws.errors import mapped
+from sweeper.core.model import EngineKind, EngineSettings, Scope, Sweep
+from sweeper.errors import UsageError
+from sweeper.record.atomic import write_atomically
+from sweeper.run.registry import LocalEngine, state_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LOCAL_ACCOUNT, LOCAL_REGION = "123456789012", "us-east-1"
+
+
+def engine_folder(project: Path) -> Path:
+    """Where the local engine of a project keeps its state."""
+    return project / ".sweeper" / "engine"
+
+
+@dataclass
+class Connection:
+    """One engine. Nothing is started or asked before something needs it."""
+
+    scope: Scope
+    owner: str
+    clients: Callable[[], Clients]
+    """The clients; the local engine is started by the first call, and again when it was killed."""
+    service: Callable[[], str] = lambda: ""
+    """Which state of the local engine answers now: another one when its folder was removed. Empty for AWS."""
+
+
+def connect(sweep: Sweep, *, reading: bool = False) -> Connection:
+    """The connection that a sweep's `engine` asks for. Raises UsageError without credentials or a region.
+
+    `reading`: nothing is written, not even the name of a local engine's state.
+    """
+    if sweep.engine is EngineKind.LOCAL:
+        return local(Path(sweep.project), sweep.engine_options, sweep.owner, reading=reading)
+    return aws(sweep.engine_options, sweep.owner)
+
+
+def reconnect(folder: Path, config: Mapping[str, Any]) -> Connection:
+    """The connection of a sweep that has run, by its folder and its stored configuration. Raises UsageError.
+
+    The local engine is started when it is asked; an account must be the one that the folder is named after.
+    """
+    options, owner = dict(config.get("engine") or {}), _text(config.get("owner"))
+    _, at, where = folder.name.rpartition("@")
+    if not at:
+        return local(folder.parent.parent, options, owner, reading=True)
+    account, _, region = where.partition(".")
+    found = aws({**options, "region": region}, owner)
+    if found.scope.account != account:
+        raise UsageError(
+            f"{folder.name}: these credentials are of account {found.scope.account}; take those of {account}"
+        )
+    return found
+
+
+def local(project: Path, options: Mapping[str, object], owner: str | None, *, reading: bool = False) -> Connection:
+    """The embedded engine of this project."""
+
+    # What is ours to know (how often to look, how long to wait) is not the engine's.
+    ours = {"kind", *(setting.name for setting in fields(EngineSettings))}
+    theirs = {key: value for key, value in options.items() if key not in ours}
+
+    named = owner or os.environ.get("SWEEPER_OWNER") or _user()
+    scope = Scope(EngineKind.LOCAL, LOCAL_ACCOUNT, LOCAL_REGION)
+    engine = LocalEngine(engine_folder(project), theirs)
+    if reading:
+        return Connection(scope, named, engine)
+    folder = engine_folder(project)
+    for made in (folder.parent, folder):
+        with suppress(OSError):
+            made.chmod(0o700)  # an earlier version has made them for everybody
+    return Connection(scope, named, engine, State(folder, _identity(folder)))
+
+
+def _user() -> str:
+    import getpass
+
+    return getpass.getuser()
+
+
+@dataclass
+class State:
+    """The name of the state that a local engine's folder has now; the last known one while that cannot be said."""
+
+    folder: Path
+    known: str
+
+    def __call__(self) -> str:
+        """Look, and give a folder that was removed another name."""
+        with suppress(OSError):
+            self.known = _identity(self.folder)
+        return self.known
+
+
+def _identity(folder: Path) -> str:
+    """The name of an engine folder's state, given to it once."""
+    if named := state_of(folder):
+        return named
+    write_atomically(folder / "identity", uuid.uuid4().hex)
+    with suppress(OSError):
+        folder.chmod(0o700)  # an engine may have been there first
+    return state_of(folder)
+
+
+def aws(options: Mapping[str, object], owner: str | None) -> Connection:
+    """A real account (or whatever AWS_ENDPOINT_URL points at), by boto3's own configuration."""
+    # boto3 itself reads AWS_DEFAULT_REGION only; the AWS CLI and every other SDK read AWS_REGION first.
+    named_region = _text(options.get("region")) or os.environ.get("AWS_REGION")
+    clients = Clients(Endpoint(region=named_region, profile=_text(options.get("profile"))))
+    region = clients.session.region_name
+    if not region:
+        raise UsageError("engine=aws: no region; set AWS_REGION, a profile's region or engine.region")
+    with mapped("GetCallerIdentity"):
+        identity = clients.client("sts").get_caller_identity()
+    caller = str(identity["Arn"])
+    named = owner or os.environ.get("SWEEPER_OWNER") or _person(caller)
+    return Connection(Scope(EngineKind.AWS, str(identity["Account"]), region), named, lambda: clients)
+
+
+def _person(arn: str) -> str:
+    """A caller's ARN without its session suffix: the same for every session of one role."""
+    return re.sub(r"(:assumed-role/[^/]+)/.*\Z", r"\1", arn)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

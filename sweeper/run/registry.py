@@ -1,0 +1,238 @@
+"""The registry of debts: which sweeps of this user may still have an open pool. Cheap to import and to ask.
+
+It holds one small JSON file per sweep folder: how its engine is reached and the newest hash of its journal.
+It is written before the first job of a sweep can exist and removed when every pool was observed closed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweeper.core import events as ev
+from sweeper.core.chain import Chain, fold
+from sweeper.core.model import EngineKind, EngineSettings
+from sweeper.errors import JournalError
+from sweeper.record.atomic import write_atomically
+
+if TYPE_CHECKING:
+    from sweeper.aws.clients import Clients
+    from sweeper.core.ports import TrainingApi
+    from sweeper.engine.launch import EngineInfo
+
+
+def state_folder() -> Path:
+    """Where sweeper keeps what belongs to the user and not to a project."""
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "sweeper"
+
+
+def state_of(engine_folder: Path) -> str:
+    """The name of a local engine's state; empty when there is none, or it has none yet.
+
+    Raises OSError when it cannot be read: that says nothing of whether it is there.
+    """
+    with suppress(FileNotFoundError):
+        return (engine_folder / "identity").read_text(encoding="ascii")
+    return ""
+
+
+@dataclass
+class LocalEngine:
+    """The clients of a local engine. Every call makes sure that it is this folder's engine that answers.
+
+    That costs little: its lock and its name are looked at. An engine that was killed is started again, and another
+    one that happens to listen where it was is never believed.
+    """
+
+    folder: Path
+    options: Mapping[str, Any]
+    _info: EngineInfo | None = None
+    _made: Clients | None = None
+
+    def __call__(self) -> Clients:
+        """The clients of the engine that runs now. Raises EngineError when none can be started."""
+        from sweeper.engine import launch
+
+        known = self._info
+        lives = known is not None and launch.still_runs(self.folder, known)
+        info = known if known and lives else launch.ensure(self.folder, dict(self.options))
+        if self._made is None or info != known:
+            from sweeper.aws.clients import Clients, Endpoint
+
+            self._made = Clients(Endpoint.local(info))
+        self._info = info
+        return self._made
+
+
+@dataclass(frozen=True)
+class Account:
+    """How to reach the service that holds a sweep's pools; never a credential."""
+
+    engine: str
+    region: str
+    profile: str | None = None
+    engine_folder: str = ""
+    engine_options: Mapping[str, Any] = field(default_factory=dict)
+    queue: str = ""  # of AWS Batch, through which the jobs went
+
+    def api(self) -> TrainingApi:
+        """The service; the local engine is started when it is asked."""
+        from sweeper.aws.batch import training_api
+        from sweeper.aws.clients import Clients, Endpoint
+
+        if self.engine == EngineKind.LOCAL.value:
+            return training_api(LocalEngine(Path(self.engine_folder), self.engine_options), self.queue)
+        clients = Clients(Endpoint(region=self.region, profile=self.profile))
+        return training_api(lambda: clients, self.queue)
+
+    @property
+    def gone(self) -> bool:
+        """True when the local engine's state was removed: with it every job and pool it had."""
+        return self.engine == EngineKind.LOCAL.value and not Path(self.engine_folder).exists()
+
+    def lost(self, state: str) -> bool:
+        """True when this state of the local engine was removed; what answers there now is another one."""
+        with suppress(OSError):
+            return self.engine == EngineKind.LOCAL.value and bool(state) and state_of(Path(self.engine_folder)) != state
+        return False
+
+
+@dataclass(frozen=True)
+class Owed:
+    """A job whose pool was not seen closed: what closes it when its journal cannot be read."""
+
+    name: str
+    fingerprint: str
+    keep_alive_s: int
+    max_runtime_s: int
+
+    @property
+    def intent(self) -> ev.Intent:
+        """The job as a journal would have it."""
+        return ev.Intent(
+            self.name, "", 0, self.name, {}, 1, self.fingerprint, self.keep_alive_s, self.max_runtime_s, ""
+        )
+
+
+@dataclass(frozen=True)
+class Debt:
+    """A sweep that may have an open pool. `owed`: its jobs; None where an older version did not write them down."""
+
+    sweep: str
+    folder: str
+    account: Account
+    settings: EngineSettings
+    owner: str = ""
+    head: str = ""
+    open: bool = True
+    owed: tuple[Owed, ...] | None = None
+
+    @property
+    def lock(self) -> Path:
+        """The lock of whoever runs the sweep."""
+        return Path(self.folder) / ".lock"
+
+    @property
+    def journal(self) -> Path:
+        """The sweep's journal."""
+        return Path(self.folder) / "journal.db"
+
+    def chain(self) -> Chain:
+        """What the journal says. Raises JournalError."""
+        from sweeper.record.journal import read
+
+        return fold(event for _, event in read(self.journal))
+
+    def to_json(self) -> str:
+        """The debt as JSON."""
+        return json.dumps(self, default=vars, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Debt:
+        """The debt of this JSON. Raises ValueError, KeyError or TypeError when it is none."""
+        told = json.loads(text)
+        owed = told.get("owed")
+        parts = {
+            "account": Account(**told["account"]),
+            "settings": EngineSettings(**told["settings"]),
+            "owed": None if owed is None else tuple(Owed(**job) for job in owed),
+        }
+        return cls(**{**told, **parts})
+
+
+class Registry:
+    """The debts of one user, across projects."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "debts"
+
+    def record(self, debt: Debt) -> None:
+        """Remember it. Raises OSError."""
+        write_atomically(self._path(debt.folder), debt.to_json())
+
+    def settle(self, debt: Debt) -> None:
+        """Nothing of this debt is owed any more, unless a runner has added to it; the newest hash is still remembered.
+
+        What cannot be written stays a debt: whoever looks at it next finds it closed.
+        """
+        known = self.find(debt.folder)
+        if known and known.open and known.head == debt.head:
+            with suppress(OSError):
+                self.record(replace(known, open=False, owed=()))
+
+    def forget(self, folder: str) -> None:
+        """The sweep's folder was removed: nothing is remembered of its journal."""
+        self._path(folder).unlink(missing_ok=True)
+
+    def begin_anew(self, folder: str) -> None:
+        """The journal of this folder was removed on purpose: its newest hash is not asked for any more."""
+        known = self.find(folder)
+        if known and known.head:
+            self.record(replace(known, head=""))
+
+    def find(self, folder: str) -> Debt | None:
+        """What is remembered of this sweep folder, None when nothing is."""
+        return _load(self._path(folder))
+
+    def __iter__(self) -> Iterator[Debt]:
+        """Every open debt."""
+        known = (_load(path) for path in self._files())
+        return (debt for debt in known if debt and debt.open)
+
+    def unreadable(self) -> list[Path]:
+        """The files that tell of no debt any more: one may be open, and nobody knows of which sweep."""
+        return [path for path in self._files() if _load(path) is None]
+
+    def _files(self) -> list[Path]:
+        try:
+            return sorted(self._folder.glob("*.json"))
+        except OSError:
+            return []
+
+    def _path(self, folder: str) -> Path:
+        return self._folder / f"{hashlib.sha256(folder.encode()).hexdigest()[:16]}.json"
+
+
+def _load(path: Path) -> Debt | None:
+    try:
+        return Debt.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # a torn or foreign file tells of no debt that could be settled
+
+
+def verify_head(debt: Debt | None, journal: Path) -> None:
+    """Refuse a journal that has lost rows since the registry last heard of it. Raises JournalError."""
+    from sweeper.record.journal import hashes
+
+    if debt and debt.head and journal.exists() and debt.head not in hashes(journal):
+        raise JournalError(
+            f"{journal}: rows are missing at its end: an older copy was put back, or it was replaced. "
+            "`sweeper pools release` closes the pools; then remove the sweep's folder to begin anew"
+        )

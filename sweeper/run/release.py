@@ -1,0 +1,278 @@
+"""Closing pools: the one place, with the watchdog, that does. Level-triggered: it acts on what Describe shows.
+
+`InProgress -> Stop; Stopping -> wait; Terminated | Reused -> done; absent -> wait; Available -> Update(0); any Update
+error -> Describe again; repeat` (R7). Closed means observed (R8). There is no deadline while a pool may bill, only a
+bound past which the keep-alive itself has ended it (R9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, ClassVar
+
+from sweeper.core import events as ev
+from sweeper.core.chain import Job
+from sweeper.core.costs import LATE_S, OVERRUN_S
+from sweeper.core.events import Closed, JobStatus, PoolStatus
+from sweeper.core.model import EngineSettings
+from sweeper.core.outcome import created_with, fingerprint_of, observation, retained_seconds
+from sweeper.core.ports import Clock, TrainingApi
+from sweeper.core.request import is_queued_name
+from sweeper.errors import ApiError, ApiErrorKind
+
+GRACE_S = 120.0
+"""Seconds past the end of the keep-alive after which a pool cannot live any more."""
+DENIED_S = 300.0
+"""Seconds for which AccessDenied right after a Create may be mere propagation (SDK, PR 4600)."""
+IMPATIENT_S = 10.0
+"""Seconds without an answer after which a person who has pressed Ctrl-C twice is told what may still bill."""
+NAG_S = 30.0
+
+
+def longest_life_s(job: Job) -> float:
+    """Seconds after the last answer in which something of this job may still bill."""
+    run = 0.0 if job.ended else job.intent.max_runtime_s + OVERRUN_S + LATE_S
+    return run + job.keep_alive_s + GRACE_S
+
+
+class Running(Enum):
+    """What becomes of a job that still runs when its pool is to be closed."""
+
+    STOP = "it is stopped: the sweep ends"
+    AWAIT = "it is let finish, and its pool closed then: the watchdog's way"
+    LEAVE = "it goes on and is named; what does not answer soon is named too: of whoever cannot stay with it"
+
+
+@dataclass(frozen=True)
+class Unreleased:
+    """A pool that may still bill: exit code 3, and the command that releases it."""
+
+    name: str
+    why: str
+    region: str = ""
+    """The AWS region; empty for the local engine."""
+
+    @property
+    def command(self) -> str:
+        """What to type."""
+        if not self.region or is_queued_name(self.name):
+            return f"sweeper pools release {self.name}"
+        return (
+            f"aws sagemaker update-training-job --region {self.region} --training-job-name {self.name} "
+            "--resource-config KeepAlivePeriodInSeconds=0"
+        )
+
+
+@dataclass
+class Releaser:
+    """Closes jobs. `note` journals an event, `say` tells a person, `impatient` is true after a second
+    signal, `harvest` makes the outcome of a job that is found ended without one.
+    """
+
+    api: TrainingApi
+    clock: Clock
+    settings: EngineSettings
+    note: Callable[[ev.Event], None]
+    say: Callable[[str], None]
+    harvest: Callable[[Job, Mapping[str, Any]], ev.Outcome]
+    is_own: Callable[[str], bool]
+    region: str = ""
+    """The AWS region for the commands that are told; empty for the local engine."""
+    impatient: Callable[[], bool] = lambda: False
+    silent_since: Callable[[str], float | None] = lambda name: None
+    """Since when a job has not been seen by whoever looked at it before, by the monotonic clock."""
+    arriving_s: Callable[[str], float] | None = None
+    """For how many more seconds a Create of this name may still reach the service; None: for a request's whole life."""
+    gone: Callable[[], bool] = lambda: False
+    """Whether the state of the local engine was removed, and with it every job and pool that it had."""
+    running: Running = Running.STOP
+    turn: Callable[[], AbstractContextManager[None]] = nullcontext
+    """What each round happens under: the lock, for who is not the runner and gives way to one that comes back."""
+    hurried: bool = field(default=False, init=False)
+    """What does not answer soon is named instead of waited for."""
+    closing: ClassVar[type[Closing]]
+
+    def close_all(self, jobs: Sequence[Job]) -> list[Unreleased]:
+        """Close these jobs and their pools as observed, in this order; returns those that may still bill, and why.
+
+        Every round takes one step with each: a pool that idles is not left to bill while another job still stops.
+        """
+        open_ = [self.closing(self, job) for job in jobs]
+        failed: list[Unreleased] = []
+        while True:
+            self.hurried = self.impatient() or self.running is Running.LEAVE
+            with self.turn():
+                for closing in open_:
+                    closing.step()
+            failed += [closing.given_up for closing in open_ if closing.given_up]
+            open_ = [closing for closing in open_ if not closing.given_up and closing.job.in_debt]
+            if not open_:
+                return failed
+            busy = any(not closing.waits_for_its_end for closing in open_)
+            self.clock.sleep(min(self.settings.poll_s, 2.0) if busy else self.settings.poll_s)
+
+
+class Closing:
+    """One job on its way to being closed."""
+
+    def __init__(self, releaser: Releaser, job: Job) -> None:
+        self.r, self.job = releaser, job
+        self.given_up: Unreleased | None = None
+        self.waits_for_its_end = False
+        """It runs and is left to finish: nothing is in a hurry."""
+        self._begun = releaser.clock.monotonic()
+        self._ended_at: float | None = None
+        self._missing_since: float | None = None
+        self._arrives_until = 0.0
+        self._denied_since: float | None = None
+        self._silent_since = releaser.silent_since(job.name)
+        self._next_nag = self._begun + NAG_S
+        self._last_problem = ""
+
+    @property
+    def _now(self) -> float:
+        return self.r.clock.monotonic()
+
+    def step(self) -> None:
+        """Look once, and act on what is seen."""
+        if not self.job.in_debt:
+            return
+        try:
+            description = self.r.api.describe_training_job(self.job.name)
+        except ApiError as error:
+            self._no_answer(error)
+        else:
+            self._missing_since = self._silent_since = self._denied_since = None
+            self._seen(description)
+        self._nag()
+
+    def _seen(self, description: Mapping[str, Any]) -> None:
+        look = observation(self.job.name, description)
+        status = JobStatus.of(look.status)
+        self.waits_for_its_end = not status.terminal and self.r.running is Running.AWAIT
+        if fingerprint_of(description) != self.job.intent.fingerprint:
+            # Someone else's job under our name: ours never came to be, and theirs is not touched.
+            self._closed(Closed.NEVER_HAD_POOL)
+        elif status.terminal:
+            self._ended(description, look)
+        elif self.r.running is Running.LEAVE and status is not JobStatus.STOPPING:
+            self._give_up("its job still trains, and no runner looks after it; run its sweep again")
+        elif status is JobStatus.IN_PROGRESS and self.r.running is Running.STOP:
+            self._stop()
+
+    def _ended(self, description: Mapping[str, Any], look: ev.Observed) -> None:
+        self._ended_at = self._now if self._ended_at is None else self._ended_at
+        if not self.job.ended:
+            self.r.note(self.r.harvest(self.job, description))
+        match PoolStatus.of(look.pool):
+            case PoolStatus.TERMINATED:
+                self._closed(Closed.TERMINATED, description)
+            case PoolStatus.REUSED:
+                self._handed_on(description, look.reused_by)
+            case PoolStatus.AVAILABLE:
+                self._update()
+            case _ if not self._kept_s(description):
+                self._closed(Closed.NEVER_HAD_POOL)
+            case _:
+                self._absent(description)
+
+    def _handed_on(self, description: Mapping[str, Any], to: str) -> None:
+        if self.r.is_own(to):
+            self._closed(Closed.REUSED_BY_OWN, description, by=to)
+            return
+        self.r.say(f"warning: the pool of {self.job.name} was taken by {to}, which is not ours")
+        self._closed(Closed.REUSED_BY_FOREIGN, description, by=to)
+
+    def _stop(self) -> None:
+        if not self.job.stop_reason:
+            self.r.note(ev.StopSent(self.job.name, "the sweep ended"))
+        self._send(lambda: self.r.api.stop_training_job(self.job.name), "stopping it")
+
+    def _update(self) -> None:
+        self._send(lambda: self.r.api.update_training_job(self.job.name, 0), "releasing it")
+
+    def _send(self, mutation: Callable[[], None], doing: str) -> None:
+        """Ask; whether it happened is for Describe to say."""
+        try:
+            mutation()
+        except ApiError as error:
+            self._last_problem = str(error)
+            if error.kind is ApiErrorKind.DENIED:
+                self._give_up(f"{doing} was denied: {error.message}")
+
+    def _absent(self, description: Mapping[str, Any]) -> None:
+        """Ended, kept alive, and Describe shows no pool (yet): wait, but not for ever."""
+        assert self._ended_at is not None
+        waited = self._now - self._ended_at
+        if waited > self._kept_s(description) + GRACE_S:
+            self.r.say(f"warning: {self.job.name} never showed a pool; its keep-alive has ended by now")
+            self._closed(Closed.EXPIRED_BY_BOUND, description)
+        elif waited > self.r.settings.settle_s and self._never_launched(description):
+            self._closed(Closed.NEVER_HAD_POOL)
+
+    def _kept_s(self, description: Mapping[str, Any]) -> int:
+        """The longest that its pool is kept: as we know it, or as whoever created the job asked for."""
+        return max(self.job.keep_alive_s, created_with(description)[0] or 0)
+
+    def _never_launched(self, description: Mapping[str, Any]) -> bool:
+        return (
+            description.get("TrainingJobStatus") == JobStatus.STOPPED.value
+            and description.get("TrainingStartTime") is None
+            and not self.job.reused_pool
+        )
+
+    def _no_answer(self, error: ApiError) -> None:
+        self._last_problem = str(error)
+        if error.kind is not ApiErrorKind.DENIED:
+            self._denied_since = None  # two separate troubles are two
+        if error.kind is ApiErrorKind.NOT_FOUND:
+            self._silent_since = None
+            if self.r.gone():
+                self._closed(Closed.ENGINE_GONE)
+            else:
+                self._not_found()
+            return
+        self._silent_since = self._now if self._silent_since is None else self._silent_since
+        silent = self._now - self._silent_since  # a job may run, or wait in a queue, for long before it falls silent
+        if error.kind is ApiErrorKind.DENIED and self._denied_s() > DENIED_S:
+            self._give_up(f"looking at it was denied: {error.message}")
+        elif silent > longest_life_s(self.job) or (self.r.hurried and silent > IMPATIENT_S):
+            self._give_up(f"the service could not be asked: {error.message}")
+
+    def _denied_s(self) -> float:
+        self._denied_since = self._now if self._denied_since is None else self._denied_since
+        return self._now - self._denied_since
+
+    def _not_found(self) -> None:
+        if self._missing_since is None:
+            self._missing_since = self._now
+            self._arrives_until = self._now + (0.0 if self.job.acknowledged else self._arriving_s())
+        missing, arriving = self._now - self._missing_since, self._arrives_until - self._now
+        if not self.job.acknowledged and min(missing, -arriving) > self.r.settings.not_found_s:
+            self._closed(Closed.NEVER_HAD_POOL)
+        elif self.job.acknowledged and missing > self.job.keep_alive_s + GRACE_S:
+            self._closed(Closed.EXPIRED_BY_BOUND)  # deleted by someone; the keep-alive has ended by now
+        elif arriving > 0 and self.r.hurried and missing > IMPATIENT_S:
+            self._give_up(f"the request that creates it may still arrive, for {arriving:.0f} s")
+
+    def _arriving_s(self) -> float:
+        return self.r.arriving_s(self.job.name) if self.r.arriving_s else self.r.settings.request_life_s
+
+    def _closed(self, how: Closed, description: Mapping[str, Any] | None = None, by: str = "") -> None:
+        retained = retained_seconds(description) if description else None
+        self.r.note(ev.PoolClosed(self.job.name, how.value, by, retained))
+
+    def _give_up(self, why: str) -> None:
+        self.given_up = Unreleased(self.job.name, why, self.r.region)
+
+    def _nag(self) -> None:
+        if self._now >= self._next_nag and self.job.in_debt:
+            self._next_nag = self._now + NAG_S
+            problem = f" ({self._last_problem})" if self._last_problem else ""
+            self.r.say(f"still releasing the pool of {self.job.name}, {self._now - self._begun:.0f} s{problem}")
+
+
+Releaser.closing = Closing

@@ -1,0 +1,1 @@
+"""What a person sees: progress, the live table, tables, result files, the report."""

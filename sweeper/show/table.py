@@ -1,0 +1,191 @@
+"""The table at the end: what differs between the trials, what came of them, the best one and how the pool was used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import floor, log10
+from typing import TYPE_CHECKING, Any, Literal, TextIO
+
+from sweeper.core.chain import Chain
+from sweeper.core.events import TrialStatus
+from sweeper.core.model import Objective
+from sweeper.core.results import SAVINGS, Results, Row, equals, reuse
+from sweeper.core.text import harmless
+from sweeper.core.words import counted
+from sweeper.show.files import cell
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+MOST_ROWS = 200
+MOST_TROUBLES = 20
+WIDTH_WITHOUT_TERMINAL = 120
+UNBOUNDED = 10_000
+WHOLE = ("index", "status", "pool", "train_seconds", "cost_usd", "failure")
+"""Columns of words and numbers that are never broken over two lines."""
+_TO_RUN = {status.value for status in TrialStatus if not status.finished}
+
+
+def short_names(keys: Sequence[str]) -> dict[str, str]:
+    """The shortest tail of each dotted key that no other key shares."""
+    names = {}
+    for key in keys:
+        parts = key.split(".")
+        tails = (".".join(parts[-n:]) for n in range(1, len(parts) + 1))
+        names[key] = next((t for t in tails if sum(k == t or k.endswith(f".{t}") for k in keys) == 1), key)
+    return names
+
+
+def shown(value: Any) -> str:
+    """A value as the table shows it: six significant digits are enough for a person."""
+    return f"{value:.6g}" if isinstance(value, float) else cell(value)
+
+
+def print_table(
+    stream: TextIO,
+    table: Results,
+    keys: Sequence[str],
+    chosen: Row | None,
+    objective: Objective | None,
+    width: int = WIDTH_WITHOUT_TERMINAL,
+) -> None:
+    """Print the declared trials (the first 200), why some failed, and the best. `width`: cells without a terminal."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(file=stream, highlight=False, soft_wrap=False)
+    if not console.is_terminal:
+        console = Console(file=stream, highlight=False, width=width)
+    grids = (_grid(table, headings, chosen) for headings in _ways(table, keys))
+    wide = console.options.update(max_width=UNBOUNDED)
+    grid = next((grid for grid in grids if console.measure(grid, options=wide).maximum <= console.width), None)
+    with console.capture() as captured:  # rich ends the process when nobody reads what it writes itself
+        console.print(grid or _grid(table, [*_ways(table, keys)][-1], chosen))
+        if len(table.declared) > MOST_ROWS:
+            console.print(f"... and {len(table.declared) - MOST_ROWS} more rows in results.csv")
+        for line in _troubles(table):
+            console.print(Text(harmless(line)), soft_wrap=True)
+        if gone := len(table.rows) - len(table.declared):
+            console.print(f"{counted(gone, 'more row')} in results.csv: no longer declared, their results are kept")
+        if chosen is not None and objective is not None:
+            value = shown(chosen[f"metric.{objective.metric}"])
+            ties = equals(table, chosen, objective)
+            also = f", as good as {counted(ties, 'other')}" if ties else ""
+            best = f"best: {chosen['name']}  {objective.metric} = {value} ({objective.goal.value}{also})"
+            console.print(Text(harmless(best)), soft_wrap=True)
+    told = captured.get()
+    stream.write(told if console.is_terminal else _plain(told))
+
+
+def _plain(told: str) -> str:
+    """What a pipe gets: no blanks at the ends of lines, and no empty line before the table."""
+    return "\n".join(line.rstrip() for line in told.splitlines()).strip("\n") + "\n"
+
+
+def _grid(table: Results, headings: Mapping[str, str], chosen: Row | None) -> Table:
+    """The first rows under these headings. Only what tells the trials apart may be folded; words stay whole."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = table.declared[:MOST_ROWS]
+    digits = _money_digits(rows)
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column, heading in headings.items():
+        justify: Literal["left", "right"] = "right" if is_numeric(rows, column) else "left"
+        grid.add_column(Text(harmless(heading)), overflow="fold", no_wrap=column in WHOLE, justify=justify)
+    for row in rows:
+        style = "bold" if chosen is not None and row is chosen else ""
+        grid.add_row(*(Text(_cell(row.get(column), column, digits), style=style) for column in headings))
+    return grid
+
+
+def _cell(value: Any, column: str, money_digits: int) -> str:
+    return f"{value:.{money_digits}f}" if column == "cost_usd" and value is not None else harmless(shown(value))
+
+
+def _money_digits(rows: Sequence[Row]) -> int:
+    """Decimals that show two digits of the smallest sum, from 2 to 6: money lines up by its point."""
+    smallest = min((row["cost_usd"] for row in rows if row.get("cost_usd")), default=1.0)
+    return max(2, min(6, 1 - floor(log10(smallest))))
+
+
+def is_numeric(rows: Iterable[Row], column: str) -> bool:
+    """True for a column whose values are all numbers: they line up by their digits."""
+    values = [row[column] for row in rows if row.get(column) is not None]
+    return bool(values) and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
+
+
+def _troubles(table: Results) -> Iterator[str]:
+    """Why trials failed, one line each."""
+    told = [row for row in table.declared if row.get("message")]
+    for row in told[:MOST_TROUBLES]:
+        cause = ": ".join(part for part in (row.get("failure"), row["message"]) if part)
+        yield f"{row['name']}: {row['status']}: {cause}"
+    if len(told) > MOST_TROUBLES:
+        yield f"... and {len(told) - MOST_TROUBLES} more in results.csv"
+
+
+def _ways(table: Results, keys: Sequence[str]) -> Iterator[Mapping[str, str]]:
+    """The headings to try, the widest first; the last is what is left where nothing fits."""
+    yield _headings(table, keys)
+    named = _headings(table, ())
+    yield named
+    # The kind of a failure is told again below the table, with its cause; then goes what a narrow screen can miss.
+    for left_out in (("failure",), ("failure", SAVINGS, "cost_usd"), ("failure", SAVINGS, "cost_usd", "train_seconds")):
+        yield {column: heading for column, heading in named.items() if column not in left_out}
+
+
+def _headings(table: Results, keys: Sequence[str]) -> Mapping[str, str]:
+    """Column -> heading, in order; columns that are empty everywhere are left out. Without keys, the trials' names."""
+    metrics = [column for column in table.columns if column.startswith("metric.")]
+    # A point has a name of its own, which its values do not say.
+    named = {} if all("=" in row["name"] for row in table.declared) else {"name": "trial"}
+    wanted = {
+        "index": "#",
+        **({**named, **short_names(keys)} if keys else {"name": "trial"}),
+        "status": "status",
+        **{column: column.removeprefix("metric.") for column in metrics},
+        "pool": "pool",
+        "train_seconds": "seconds",
+        "cost_usd": "usd",
+        SAVINGS: "saved %",
+        "failure": "failure",
+    }
+    always = {*keys, "name", "status"}
+    return {c: h for c, h in wanted.items() if c in always or any(row.get(c) is not None for row in table.declared)}
+
+
+def ending_lines(table: Results, chain: Chain, *, simulated: bool) -> Iterator[str]:
+    """Which rule ended the chain; and of money on the local engine, that nobody is billed."""
+    if chain.decided:
+        yield f"ended by {chain.decided.rule}: {chain.decided.why}"
+    if simulated and any(row.get(SAVINGS) is not None for row in table.rows):
+        yield "saved % is simulated: it is what engine.spot_discount makes of these seconds"
+    costs = [row["cost_usd"] for row in table.rows if row.get("cost_usd") is not None]
+    if costs and simulated:
+        yield f"usd is simulated: {sum(costs):.4f} for these seconds on SageMaker at the prices of `prices`"
+
+
+def model_line(chosen: Row | None, sweep: str) -> str:
+    """Where the model of the best trial is, and how to get it; empty when there is none."""
+    if chosen is None or not chosen.get("model"):
+        return ""
+    return f"model of {chosen['name']}: sweeper pull {sweep} best ({chosen['model']})"
+
+
+def idle_line(table: Results, chain: Chain) -> str:
+    """That a rule ended this invocation before it had trained anything; empty when it was not so."""
+    left = sum(row["status"] in _TO_RUN for row in table.declared)
+    if not chain.decided or not left or len(chain.outcomes) > chain.outcomes_before:
+        return ""
+    return f"NOTHING WAS TRAINED: {chain.decided.rule} had ended the sweep before; {counted(left, 'trial')} left to run"
+
+
+def pool_line(chain: Chain, *, running: bool = False) -> str:
+    """How the machines were used, in one line. `running`: a runner is at work and will close what is open."""
+    cold, reused = reuse(chain.jobs)
+    debts = len(chain.debts)
+    owed = "the pool is in use" if running else f"{counted(debts, 'pool')} may still bill"
+    state = owed if debts else "every pool is closed"
+    return f"{counted(cold + reused, 'job')}: {cold} cold, {reused} reused; {state}"

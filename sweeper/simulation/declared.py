@@ -1,0 +1,97 @@
+"""A declared experiment as the simulation runs it: its own trials, rules and remedies; scripts and times are drawn."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from sweeper.core.failures import Failure
+from sweeper.core.model import BackendKind, EngineKind, EngineSettings, Sweep, Trial
+from sweeper.core.ports import Request
+from sweeper.core.request import canonical, digest
+from sweeper.core.stop import MaxTrials, Until, every
+from sweeper.errors import UsageError
+from sweeper.simulation.drawn import SECRET
+from sweeper.testing.scripts import Behaviour, Script
+
+MOST_TRIALS = 2000
+"""More are not simulated: a single seed would take minutes."""
+POLLS_S = (10.0, 20.0, 30.0)
+FAILS = 0.15
+"""How often a job fails by itself, for each kind of failure at most."""
+OVERRUNS = 0.03
+TEXTS: Mapping[Failure, str] = {
+    Failure.ALGORITHM_ERROR: "ValueError: no",
+    Failure.OUT_OF_MEMORY: "RuntimeError: CUDA out of memory.",
+    Failure.DEPENDENCY: "ModuleNotFoundError: No module named 'tinymetrics'",
+    Failure.THROTTLING: "SomeError: (SlowDown): Please reduce your request rate",
+}
+"""What the scripts of a simulated experiment end with; capacity and internal errors are the service's own."""
+
+
+def as_simulated(sweep: Sweep) -> Sweep:
+    """This sweep with the polling of a real service and a planted secret. Raises UsageError for what is too much."""
+    if sweep.backend is BackendKind.BATCH:
+        raise UsageError(f"sweeper simulate: backend={sweep.backend.value} is not simulated; use backend=warm_pool")
+    most = min((rule.n for rule in every(sweep.stop) if isinstance(rule, MaxTrials)), default=len(sweep.trials))
+    if min(len(sweep.trials), most) > MOST_TRIALS:
+        raise UsageError(
+            f"sweeper simulate: the sweep has {len(sweep.trials)} trials, and at most {MOST_TRIALS} are simulated; "
+            "pin an axis (KEY=VALUE) or set stop.max_trials"
+        )
+
+    known: dict[str, Mapping[str, Any]] = {}
+
+    def resolve(trial: Trial, *taken: Any) -> Mapping[str, Any]:
+        key = canonical([trial.values, *taken])
+        if key not in known:
+            config = sweep.resolve(trial, *taken)
+            known[key] = {**config, "environment": {**config["environment"], "PLANTED": SECRET}}
+        return known[key]
+
+    own = sweep.engine_settings if sweep.engine is EngineKind.AWS else EngineSettings()
+    return replace(sweep, resolve=resolve, engine_settings=own)
+
+
+def behaviour_of(sweep: Sweep) -> Behaviour:
+    """What the containers of this sweep do: every declared metric, near the values that its rules ask for."""
+    thresholds = {rule.metric: rule for rule in every(sweep.stop) if isinstance(rule, Until)}
+    names = dict.fromkeys([*(m.name for m in sweep.metrics), *thresholds])
+    if sweep.objective:
+        names[sweep.objective.metric] = None
+    most_s = float(sweep.max_runtime_s or 3600)
+    kinds = [kind for kind in TEXTS if kind is Failure.ALGORITHM_ERROR or kind.value in sweep.on_failure]
+
+    def value(job: str, metric: str) -> float:
+        u = int(digest([job, metric])[:8], 16) / 2**32
+        rule = thresholds.get(metric)
+        if rule is None:
+            return u
+        # About one job in three reaches what the rule asks for.
+        better = 1.0 if rule.op in (">", ">=") else -1.0
+        return rule.value + better * (u - 0.7) * max(abs(rule.value), 1.0)
+
+    def behave(request: Request, rng: random.Random) -> Script:
+        job = str(request["TrainingJobName"])
+        seconds = min(rng.choice((30.0, 120.0, 900.0)), 0.8 * most_s)
+        stops_in = rng.choice((1.0, 30.0, 200.0))
+        for kind in kinds:
+            if rng.random() < FAILS:
+                return Script(seconds / 10, 1, f"{TEXTS[kind]}\nexit code 1", stops_in=stops_in)
+        if rng.random() < OVERRUNS:
+            seconds = 2 * most_s
+        last = {name: value(job, name) for name in names}
+        printed = rng.random() < 0.7
+        points = [(seconds * n / 10, {k: v * n / 9 for k, v in last.items()}) for n in range(10)] if printed else []
+        return Script(seconds, 0, "", last, points, stops_in=stops_in)
+
+    return behave
+
+
+def polled(sweep: Sweep, rng: random.Random) -> Sweep:
+    """Looked at as often as somebody may choose; on AWS as the experiment says."""
+    if sweep.engine is EngineKind.AWS:
+        return sweep
+    return replace(sweep, engine_settings=replace(sweep.engine_settings, poll_s=rng.choice(POLLS_S)))

@@ -1,0 +1,76 @@
+"""The table at the end and the page: whole words, aligned numbers, and every cause where it can be read."""
+
+import io
+import re
+
+import pytest
+
+from sweeper.core.chain import Chain
+from sweeper.core.results import Results
+from sweeper.show.report import to_html
+from sweeper.show.table import counted, print_table
+
+KEYS = ("hyperparameters.lr", "hyperparameters.depth")
+COLUMNS = ("name", *KEYS, "status", "metric.val_acc", "pool", "train_seconds", "cost_usd", "failure", "message")
+CAUSE = "RuntimeError: CUDA out of memory. " + "Tried to allocate 20.00 MiB. " * 12
+
+
+def row(lr: float, depth: int, status: str, pool: str, usd: float, failure: str | None = None) -> dict[str, object]:
+    """A row of results.csv."""
+    values = (f"lr={lr},depth={depth}", lr, depth, status, 0.5, pool, 61, usd, failure, CAUSE if failure else None)
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+TABLE = Results(
+    COLUMNS,
+    (
+        row(0.01, 1, "completed", "cold", 0.0123),
+        row(0.1, 12, "failed", "reused", 1.5, "out_of_memory"),
+        row(0.3, 2, "metric_missing", "reused", 0.01),
+    ),
+)
+
+
+def printed(width: int = 120) -> list[str]:
+    """The lines of the table."""
+    stream = io.StringIO()
+    print_table(stream, TABLE, KEYS, TABLE.rows[0], None, width)
+    return stream.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("width", [60, 72, 80, 100, 120, 200])
+def test_words_are_whole_at_every_width(width: int) -> None:
+    """A trial takes one line, and its name, status and pool stand in it unbroken; what has no room is left out."""
+    lines = printed(width)
+    assert max(map(len, lines[:5])) <= width
+    for one in TABLE.rows:
+        assert [line for line in lines[:5] if str(one["status"]) in line and str(one["pool"]) in line]
+
+
+def test_a_pipe_gets_no_padding() -> None:
+    """The first line is the heading, no line ends in a blank, the last is not empty."""
+    lines = printed()
+    assert "status" in lines[0]
+    assert all(line == line.rstrip() for line in lines)
+    assert lines[-1]
+
+
+def test_money_lines_up_by_its_point() -> None:
+    """Every sum has as many decimals as the smallest one needs for two digits."""
+    assert re.findall(r"\d+\.\d{3}(?=\s|$)", "\n".join(printed()[2:5])) == ["0.012", "1.500", "0.010"]
+
+
+def test_the_page_tells_every_cause_below_its_table() -> None:
+    """A cause is told whole beside its trial's name; the table keeps to words and right-aligned numbers."""
+    page = to_html("mine", TABLE, KEYS, Chain(), TABLE.rows[0], None)
+    table, below = page.split("</table>")
+    assert "Tried to allocate" not in table
+    assert "<td>out_of_memory</td>" in table
+    assert "<dt>lr=0.1,depth=12: failed, out_of_memory</dt>" in below
+    assert CAUSE in below
+    assert "<td class=number>0.1</td><td class=number>12</td>" in table
+
+
+def test_one_is_not_many() -> None:
+    """A number is told with its noun as people say it."""
+    assert [counted(n, "pool") for n in (0, 1, 2)] == ["0 pools", "1 pool", "2 pools"]
