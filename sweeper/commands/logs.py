@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     lines = _stored(sweep, job)
     if lines is None:
         clients = _clients(sweep)
-        hidden = _hidden(_api(sweep, clients), clients, job.name)
+        hidden = _hidden(sweep, _api(sweep, clients), clients, job.name)
         text = "\n".join(line for _, line in Tail(clients.client("logs"), job.name).new())
         lines = hidden.log(text).split("\n") if text else []
     if options.json:
@@ -94,12 +94,20 @@ def _api(sweep: StoredSweep, clients: Clients) -> TrainingApi:
     return training_api(lambda: clients, str(queue) if queue else None)
 
 
-def _hidden(api: TrainingApi, clients: Clients, name: str) -> Redactor:
-    """What a job's log may hold that is not to be shown: the service knows its environment."""
+def _hidden(sweep: StoredSweep, api: TrainingApi, clients: Clients, name: str) -> Redactor:
+    """What a job's log may hold that is not to be shown: the service knows its environment.
+
+    Raises ApiError, or UsageError when it does not tell: a log that may hold secrets is not shown with them.
+    """
     try:
         environment = {**api.describe_training_job(name).get("Environment", {})}
-    except ApiError:
-        environment = {}  # gone, or not ours to look at
+    except ApiError as error:
+        if error.kind.passing:
+            raise
+        if sweep.config.get("environment"):
+            told = f"{name}: the service does not tell its environment, so that its log cannot be shown without it"
+            raise UsageError(f"{told}: {error}") from None
+        environment = {}
     environment.pop(FINGERPRINT, None)
     redact = Redactor(environment)
     redact.learn_credentials(clients.secrets())
@@ -128,7 +136,7 @@ def _follow_job(sweep: StoredSweep, job: Job, clock: SystemClock, pause: float) 
     clients = _clients(sweep)
     tail = Tail(clients.client("logs"), job.name)
     api = _api(sweep, clients)
-    hidden = _hidden(api, clients, job.name)
+    hidden = _hidden(sweep, api, clients, job.name)
     while True:
         ended = _ended(api, job.name)  # before the look: what it wrote until then is seen by it
         tell(hidden.log("".join(f"{line}\n" for line in _looked(tail))), end="", flush=True)

@@ -121,3 +121,20 @@ def test_the_log_of_a_running_job_is_shown_without_its_secrets(project: Project)
     hold.unlink()
     assert project.ended(running).code == 0
     assert shown.out == "***\nTOKEN is ***  31m\n"
+
+
+def test_a_log_is_not_shown_when_nobody_tells_what_is_secret_in_it(project: Project) -> None:
+    """The service that has the log does not say what its job was given: better no log than one with its secrets."""
+    script = project.root / "experiments/scripts/tiny/train.py"
+    script.write_text('import os\nprint("TOKEN is", os.environ["TOKEN"], "score=1")\n')
+    assert project.run("hyperparameters.x=1", "+environment.TOKEN=hunter2").code == 0
+    (stored,) = (project.root / "runs/tiny/trials").glob("*/log.txt")
+    stored.unlink()
+    assert project.verb("logs", "tiny", "1").out == "TOKEN is *** score=1\n"
+    assert project.verb("engine", "stop").code == 0
+    denying = ("--set", 'deny=["sagemaker:DescribeTrainingJob"]')
+    assert project.verb("engine", "serve", "--detach", *denying).code == 0
+    for more in ((), ("-f",)):
+        shown = project.verb("logs", "tiny", "1", *more)
+        assert (shown.code, shown.out) == (2, "")
+        assert "does not tell its environment" in shown.err
