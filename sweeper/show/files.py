@@ -74,11 +74,9 @@ class Best:
 
     @property
     def overrides(self) -> list[str]:
-        """What makes its experiment this one trial, whatever it sweeps: locked section, image and hyperparameters."""
-        chosen = {s: self.config.get(s) or {} for s in ("locked", "hyperparameters", "dependencies")}
-        image = (self.config.get("job") or {}).get("image_uri")
-        found = [*flatten(chosen), *([(("job", "image_uri"), image)] if image else [])]
-        told = [(path, value) for path, value in found if value not in (None, {}) and MASK not in str(value)]
+        """What makes its experiment this one trial, whatever it sweeps and whatever the command line said to it."""
+        chosen = {s: self.config.get(s) or {} for s in ("locked", "job", "hyperparameters", "dependencies")}
+        told = [(path, value) for path, value in flatten(chosen) if value not in (None, {}) and MASK not in str(value)]
         return ["sweep=null", *(f"{_set(path)}={override_value(value)}" for path, value in told)] if told else []
 
 

@@ -27,7 +27,10 @@ KINDS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "random": ({"random": {"count": 2, "seed": 1, "of": {X: {"uniform": [0, 1]}}}}, []),
     "optuna": ({"optuna": {"count": 2, "seed": 1, "of": {X: {"int": [1, 50]}}}}, []),
     "repeat": ({"grid": {X: [1, 2]}, "repeat": {"times": 2, "seed": None}}, []),
-    "overridden": ({"grid": {X: [1, 2]}}, [f"{FAIL}=5", "locked.volume_size_in_gb=77", "+hyperparameters.more=3"]),
+    "overridden": (
+        {"grid": {X: [1, 2]}},
+        [f"{FAIL}=5", "locked.volume_size_in_gb=77", "+hyperparameters.more=3", "job.arguments=flags"],
+    ),
 }
 NEW = ("TrainingJobName", "Environment", "ResourceConfig")
 """Where a request of the next attempt differs by its attempt's number and its keep-alive."""
@@ -57,18 +60,18 @@ def same(first: dict[str, Any], second: dict[str, Any]) -> None:
         assert left == right, key
 
 
-def composed(project: Project, words: list[str], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The configuration of the only trial that these words declare."""
+def composed(project: Project, words: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[str, dict[str, Any]]:
+    """The identity and the configuration of the only trial that these words declare."""
     found: list[Any] = []
 
     def take(sweep: Sweep) -> int:
         (trial,) = sweep.trials
-        found.append(sweep.resolve(trial))
+        found.extend((trial.id, sweep.resolve(trial)))
         return 0
 
     monkeypatch.chdir(project.root)
     config.run(["+experiment=tiny", *words], take)
-    return dict(found[0])
+    return found[0], dict(found[1])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -91,7 +94,8 @@ def test_the_best_trial_runs_again_exactly(kind: str, project: Project, monkeypa
     ran = {job["TrainingJobName"]: job for job in project.jobs()}
     (name,) = (row["job_name"] for row in before if row["trial"] == best["trial"])
     same(ran[name], ran[f"{name.removesuffix('01')}02"])
-    made = composed(project, best["overrides"], monkeypatch)
+    identity, made = composed(project, best["overrides"], monkeypatch)
+    assert identity == best["trial"]
     assert encode_hyperparameters(made["hyperparameters"]) == ran[name]["HyperParameters"]
     assert made["job"]["image_uri"] == ran[name]["AlgorithmSpecification"]["TrainingImage"]
     assert made["locked"]["volume_size_in_gb"] == ran[name]["ResourceConfig"]["VolumeSizeInGB"]
