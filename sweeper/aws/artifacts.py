@@ -8,6 +8,7 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,6 +27,7 @@ def fetch(clients: Clients, uri: str, folder: Path, mark: str, told: str) -> Non
 
     A folder that is there must be empty. Raises ApiError, UsageError or OSError, and leaves nothing then.
     """
+    there = folder.parent.exists()
     private_folder(folder.parent)
     aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
@@ -37,6 +39,9 @@ def fetch(clients: Clients, uri: str, folder: Path, mark: str, told: str) -> Non
         aside.rename(folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+        if not there:
+            with suppress(OSError):  # the model is in it
+                folder.parent.rmdir()
 
 
 def _download(clients: Clients, uri: str, to: IO[bytes]) -> None:

@@ -75,7 +75,8 @@ def _bring(sweep: StoredSweep, job: Job, model: str, folder: Path) -> None:
     except ApiError as error:
         if error.kind is not ApiErrorKind.NOT_FOUND:
             raise
-        raise UsageError(f"{model} is not there any more: it was removed, or the engine's state was") from error
+        why = "the script saved nothing in SM_MODEL_DIR, or it was removed since, as with the engine's state"
+        raise UsageError(f"{model} is not there: {why}") from error
 
 
 def _files(folder: Path) -> Iterator[str]:

@@ -169,3 +169,14 @@ def test_what_a_rerun_was_given_stays_secret(project: Project) -> None:
     for path in (project.root / "runs").rglob("*"):
         assert path.is_dir() or b"planted-token-1" not in path.read_bytes(), path
     assert "token ***" in project.verb("logs", "tiny", "1").out
+
+
+def test_a_script_that_saved_nothing_is_told_so(project: Project) -> None:
+    """The service names a place for a model in any case; where nothing is, `pull` says what may be the reason."""
+    assert project.run(f"{X}=1").code == 0
+    pulled = project.verb("pull", "tiny")
+    assert (pulled.code, "is not there: the script saved nothing in SM_MODEL_DIR, or it was removed" in pulled.err) == (
+        2,
+        True,
+    )
+    assert not (project.root / "runs/tiny/models").exists()
