@@ -14,8 +14,8 @@ from sweeper.commands import sweeps
 from sweeper.commands.say import complain, tell
 from sweeper.core.chain import Job
 from sweeper.core.events import JobStatus
+from sweeper.core.outcome import environment_of
 from sweeper.core.ports import TrainingApi
-from sweeper.core.request import FINGERPRINT
 from sweeper.core.secrets import Redactor
 from sweeper.engine import launch
 from sweeper.errors import ApiError, UsageError
@@ -100,7 +100,7 @@ def _hidden(sweep: StoredSweep, api: TrainingApi, clients: Clients, name: str) -
     Raises ApiError, or UsageError when it does not tell: a log that may hold secrets is not shown with them.
     """
     try:
-        environment = {**api.describe_training_job(name).get("Environment", {})}
+        environment = environment_of(api.describe_training_job(name))
     except ApiError as error:
         if error.kind.passing:
             raise
@@ -108,7 +108,6 @@ def _hidden(sweep: StoredSweep, api: TrainingApi, clients: Clients, name: str) -
             told = f"{name}: the service does not tell its environment, so that its log cannot be shown without it"
             raise UsageError(f"{told}: {error}") from None
         environment = {}
-    environment.pop(FINGERPRINT, None)
     redact = Redactor(environment)
     redact.learn_credentials(clients.secrets())
     return redact

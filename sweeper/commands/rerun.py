@@ -18,8 +18,9 @@ from sweeper.commands.run import Session, run
 from sweeper.config.declare import of_values
 from sweeper.core.chain import Job
 from sweeper.core.model import Launch, Sweep, Trial
+from sweeper.core.outcome import environment_of
 from sweeper.core.ports import Description
-from sweeper.core.request import CHANNEL, FINGERPRINT, Staged, canonical
+from sweeper.core.request import CHANNEL, Staged, canonical
 from sweeper.core.secrets import MASK, user_info
 from sweeper.core.stop import Budget
 from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, UsageError
@@ -70,7 +71,7 @@ def _described(stored: StoredSweep, job: Job) -> Description:
 
 def as_it_was(stored: StoredSweep, job: Job, was: Description) -> Sweep:
     """The sweep of this one trial: everything as it is stored, the environment as the service has it."""
-    environment = {k: v for k, v in (was.get("Environment") or {}).items() if k != FINGERPRINT}
+    environment = environment_of(was)
     config = _unmasked(stored, job, was, environment)
     try:
         found = of_values({**stored.config, **{section: config[section] for section in ("locked", "job")}})

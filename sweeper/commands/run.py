@@ -32,6 +32,7 @@ from sweeper.core import results as tables
 from sweeper.core.chain import Chain, Job, fold
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import BackendKind, EngineKind, Sweep, Trial
+from sweeper.core.outcome import environment_of
 from sweeper.core.ports import Progress, TrainingApi
 from sweeper.core.remedies import config_of
 from sweeper.core.request import is_queued_name, job_name, locked_key
@@ -486,6 +487,8 @@ class Session:
         try:
             config = config_of(self.sweep, trial, intent.patches, intent.taken)
             self.redact.learn(config["environment"])
+            with suppress(SweeperError):  # an earlier invocation may have sent it, with other secrets
+                self.redact.learn(environment_of(self._api.describe_training_job(job.name)))
             self._learn_credentials(self.redact)
             swept = {**trial.values, **intent.patches}
             write_atomically(folder / "config.yaml", files.as_yaml(masked(config, self.redact, swept)))

@@ -42,6 +42,11 @@ def fingerprint_of(description: Mapping[str, Any]) -> str:
     return str((description.get("Environment") or {}).get("SWEEPER_FINGERPRINT", ""))
 
 
+def environment_of(description: Mapping[str, Any]) -> dict[str, str]:
+    """What a job was given, without the fingerprint."""
+    return {k: v for k, v in (description.get("Environment") or {}).items() if k != "SWEEPER_FINGERPRINT"}
+
+
 def created_with(description: Mapping[str, Any]) -> tuple[int | None, int | None]:
     """(keep-alive, longest run) in seconds that a job was created with; None where Describe does not say."""
     resources, stopping = description.get("ResourceConfig"), description.get("StoppingCondition")

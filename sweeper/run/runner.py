@@ -24,6 +24,7 @@ from sweeper.core.keepalive import keep_alive_s
 from sweeper.core.model import BackendKind, EngineKind, Scope, Sweep
 from sweeper.core.outcome import (
     created_with,
+    environment_of,
     final_metrics,
     fingerprint_of,
     lost,
@@ -565,6 +566,7 @@ class Runner:
             self._since.pop((job.name, what), None)
         if fingerprint_of(description) != job.intent.fingerprint:
             raise ForeignNameError(f"{job.name}: the training job of this name is not this sweep's any more")
+        self.world.redact.learn(environment_of(description))  # an earlier invocation may have had other secrets
         seen = observation(job.name, description)
         seen = replace(seen, message=self.world.redact.cut(seen.message))  # as it is known of the job
         known = (job.status.value, job.secondary, job.message, job.pool.value)

@@ -138,3 +138,29 @@ def test_a_log_is_not_shown_when_nobody_tells_what_is_secret_in_it(project: Proj
         shown = project.verb("logs", "tiny", "1", *more)
         assert (shown.code, shown.out) == (2, "")
         assert "does not tell its environment" in shown.err
+
+
+def test_a_secret_that_was_another_when_the_job_was_sent_is_masked(project: Project) -> None:
+    """A token is changed between two invocations: the job of the first one tells the old one, to the second."""
+    path = project.root / "experiments/tiny.yaml"
+    path.write_text(path.read_text().replace("environment: {", "environment: {TOKEN: '${oc.env:NOW}', "))
+    hold = project.root / "hold"
+    hold.touch()
+    script = project.root / "experiments/scripts/tiny/train.py"
+    waiting = "import os, time\nopen(os.environ['BEGAN'], 'w').write('1')\n"
+    waiting += f"while os.path.exists({str(hold)!r}): time.sleep(0.02)\n"
+    script.write_text(f"{waiting}print('TOKEN is', os.environ['TOKEN'])\nraise ValueError(os.environ['TOKEN'])\n")
+    project.environment["NOW"] = "old-token-1111"
+    running = project.start("hyperparameters.x=1", "pool.watchdog_grace_s=600")
+    wait_for(project.begun, "it trains")
+    running.kill()
+    running.communicate()
+    hold.unlink()
+    project.environment["NOW"] = "new-token-2222"
+    ended = project.run("hyperparameters.x=1", "pool.watchdog_grace_s=600")
+    assert [row["message"] for row in project.rows()] == ["ValueError: ***"]
+    files = [file for file in (project.root / "runs").rglob("*") if file.is_file()]
+    told = {"run": ended.out + ended.err, **{str(file): file.read_bytes().decode("utf-8", "replace") for file in files}}
+    assert [name for name, text in told.items() if "old-token" in text] == []
+    (log,) = (project.root / "runs/tiny/trials").glob("*/log.txt")
+    assert "TOKEN is ***" in log.read_text()
