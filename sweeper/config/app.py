@@ -1,4 +1,4 @@
-"""Handing the command line to Hydra, which composes; the sweep that comes of it is declared and given to the caller."""
+"""Handing the command line to Hydra, which composes; our sweep plugin declares the sweep and gives it to the caller."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import hydra
 import yaml
+from hydra._internal.callbacks import Callbacks
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_store import ConfigStore
@@ -22,7 +23,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
-from hydra.types import RunMode
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -56,10 +58,27 @@ class Call:
         """All that is wrong, when no configuration came about that could say more about an unknown key."""
         return [*self.problems, *(Problem(COMMAND_LINE, u.key, u.told()) for u in self.unknown)]
 
-    def run(self, draft: Draft) -> int:
-        """Declare the sweep and hand it on."""
-        draft.problems += self.problems
-        return self.then(declare(draft))
+
+class ChainSweeper(Sweeper):
+    """The sweep plugin: expansion, order and the chain are ours; Hydra's part is the composition.
+
+    It is made here and never by Hydra, which would call whatever a configuration names in its place.
+    """
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what Hydra has composed. `task_function` is never called: a run outside of the chain has no release."""
+        self._draft = _draft(config, hydra_context.config_loader, self._call)
+
+    def sweep(self, arguments: list[str]) -> int:
+        """Declare the sweep, its trials and their order, and hand it on; returns the exit code.
+
+        `arguments` are the overrides that `setup` was given composed.
+        """
+        self._draft.problems += self._call.problems
+        return self._call.then(declare(self._draft))
 
 
 def run(argv: Sequence[str], then: Then, *, prog: str = "sweeper") -> int:
@@ -83,18 +102,20 @@ def _compose(call: Call, shows: Sequence[str], overrides: Sequence[str]) -> int:
     if shows:  # Hydra shows one configuration: the base, in which nothing is swept
         lines = [line for line in lines if not OverridesParser.create().parse_override(line).is_sweep_override()]
     with ExitStack() as within:
-        draft = _tried(call, lines, within)
+        plugin = _tried(call, lines, within)
         if not shows:
-            return call.run(draft)
+            return plugin.sweep(lines)
     code = _hydra_main([*shows, *lines])
     refuse(call.everything)  # a flag of Hydra's has printed what there is, and was not asked what is wrong with it
     return code
 
 
-def _tried(call: Call, lines: list[str], within: ExitStack) -> Draft:
-    """What Hydra composes, without what it complains of: to hear of the rest. Raises UsageError when nothing is left.
+def _tried(call: Call, lines: list[str], within: ExitStack) -> ChainSweeper:
+    """The plugin, set up with what Hydra composes, without what it complains of: to hear of the rest.
 
-    `within` is open as long as the draft may compose anew.
+    Raises UsageError when nothing is left.
+
+    `within` is open as long as the plugin may compose anew.
     """
     while True:
         try:
@@ -116,11 +137,11 @@ def _tried(call: Call, lines: list[str], within: ExitStack) -> Draft:
 
 
 @contextmanager
-def _composed(lines: Sequence[str], call: Call) -> Iterator[Draft]:
-    """What Hydra composes of these overrides.
+def _composed(lines: Sequence[str], call: Call) -> Iterator[ChainSweeper]:
+    """The plugin, set up with what Hydra composes of these overrides.
 
-    That is Hydra's whole part in a run: its callbacks, loggers, launcher and sweeper are not made, because each of them
-    is a callable that a file may name.
+    That is Hydra's whole part in a run: the callbacks, loggers, launchers and sweepers that a configuration names are
+    not made, because each of them is a callable.
     """
     with hydra.initialize_config_dir(str(project.packaged_conf()), **_VERSION):
         within = GlobalHydra.instance().hydra
@@ -128,7 +149,10 @@ def _composed(lines: Sequence[str], call: Call) -> Iterator[Draft]:
         config = within.compose_config(PRIMARY, [*lines, "hydra.mode=MULTIRUN"], RunMode.MULTIRUN)
         sources.refuse_callables(config.hydra)
         HydraConfig.instance().set_config(config)
-        yield _draft(config, within.config_loader, call)
+        plugin = ChainSweeper(call)
+        context = HydraContext(config_loader=within.config_loader, callbacks=Callbacks())
+        plugin.setup(hydra_context=context, task_function=_never, config=config)
+        yield plugin
 
 
 def _draft(config: DictConfig, loader: ConfigLoader, call: Call) -> Draft:
@@ -269,6 +293,6 @@ def _raw_errors() -> Iterator[None]:
 def _register() -> None:
     """Make our plugins known to Hydra, once for each process."""
     register_resolvers()
-    for plugin in (ExperimentSource, ProjectSource, ProjectSearchPath):
+    for plugin in (ChainSweeper, ExperimentSource, ProjectSource, ProjectSearchPath):
         Plugins.instance().register(plugin)
     ConfigStore.instance().store(group="hydra/sweeper", name="chain", provider="sweeper", node={"params": {}})
