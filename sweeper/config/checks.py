@@ -188,7 +188,7 @@ def arguments_fit(draft: Draft, job: Sections) -> None:
     if any(map(draft.is_group, keys)):
         return  # an option may bring hyperparameters of its own
     swept = [path_of(key, within(draft.sections))[1] for key in keys if key.startswith("hyperparameters.")]
-    known = [*draft.sections["hyperparameters"], *swept]
+    known = [*(given if isinstance(given := draft.sections["hyperparameters"], Mapping) else ()), *swept]
     for name in dict.fromkeys(name for styles in every if isinstance(styles, Mapping) for name in styles):
         if name not in known:
             draft.wrong(("job", "arguments", name), f"is not a hyperparameter{nearest(name, known)}")

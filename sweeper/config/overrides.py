@@ -9,6 +9,7 @@ from pathlib import Path
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
+from omegaconf import MISSING
 
 from sweeper.config import project
 from sweeper.config.draft import GROUPS, UnknownKey
@@ -102,7 +103,7 @@ def _refused(override: Override, root: Path) -> str:
         return _no_option(override, root)
     if override.is_sweep_override():
         return "one sweep is one experiment: run them one after another"
-    if not isinstance(override.value(), str) or not override.value():
+    if not isinstance(override.value(), str) or override.value() in ("", MISSING):
         return f"name one experiment: +{GROUP}=NAME, a file of {project.EXPERIMENTS}/"
     return "" if override.is_add() else f"write +{GROUP}={override.value()}"
 
@@ -124,7 +125,7 @@ def _no_option(override: Override, root: Path) -> str:
     if key not in GROUPS and not project.is_dir(root / "conf" / key):
         return ""
     value = override.value()
-    if isinstance(value, str) and value:
+    if isinstance(value, str) and value not in ("", MISSING):
         return ""
     if isinstance(value, list) and key not in GROUPS and value and all(isinstance(one, str) for one in value):
         return ""

@@ -111,6 +111,7 @@ WORDS = {
     "~job.inputs": "~job.inputs: cannot be taken out: every sweep has it; set it, as job.inputs=null",
     "~experiment": "~experiment: cannot be taken out: every sweep has it; set what is in it, as experiment.KEY=null",
     "hyperparameters=y": "hyperparameters: 'y' is not a mapping",
+    "engine=???": "engine=???: '???' is no option of engine: name one",
     "engine=1": "engine=1: 1 is no option of engine: name one",
     "backend=[spot,batch]": "backend=[spot,batch]: ['spot', 'batch'] is no option of backend: name one",
     "hyperparameters.rank='8": "hyperparameters.rank='8: a quote is opened and not closed",
@@ -132,6 +133,13 @@ def test_on_the_command_line(project: Any, word: str, line: str) -> None:
     project.experiment()
     (found,) = project.refused(word)
     assert found.removeprefix("command line: ") in (line, line.split(": ", 1)[1])
+
+
+def test_a_section_that_holds_nothing_has_nothing_to_vary(project: Any) -> None:
+    """A word in the place of a mapping is no base for what is swept below it."""
+    project.experiment("sweep: {grid: {hyperparameters.rank: [1, 2]}}\n")
+    (line,) = project.refused("hyperparameters=y")
+    assert line.startswith("experiments/x.yaml:13:16: hyperparameters.rank: is not a parameter")
 
 
 def test_an_experiment_is_named(project: Any) -> None:
