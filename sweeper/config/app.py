@@ -113,9 +113,7 @@ def _compose(call: Call, shows: Sequence[str], overrides: Sequence[str]) -> int:
 def _tried(call: Call, lines: list[str], within: ExitStack) -> ChainSweeper:
     """The plugin, set up with what Hydra composes, without what it complains of: to hear of the rest.
 
-    Raises UsageError when nothing is left.
-
-    `within` is open as long as the plugin may compose anew.
+    `within` is open as long as the plugin may compose anew. Raises UsageError when nothing is left.
     """
     while True:
         try:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
 
 from sweeper.config import run
+from sweeper.config.app import ChainSweeper
 from sweeper.errors import UsageError
 
 CALLBACK = "{touch: {_target_: pathlib.Path.touch, self: MARKER}}"
@@ -117,3 +120,10 @@ def test_neither_can_the_command_line(project: Any, word: str) -> None:
     (line,) = project.refused(word.replace("MARKER", str(marker)))
     assert line.startswith("command line: ") and "cannot be set: " in line
     assert not marker.exists()
+
+
+def test_the_sweep_plugin_is_one_of_hydras_kind(project: Any) -> None:
+    """Hydra knows it among its plugins; it expands the grid itself."""
+    project.experiment("sweep: {grid: {hyperparameters.rank: [1, 2]}}\n")
+    assert len(project.sweep().trials) == 2
+    assert ChainSweeper in Plugins.instance().discover(Sweeper)
