@@ -15,7 +15,7 @@ from sweeper.commands.say import complain
 from sweeper.core.model import EngineKind
 from sweeper.core.outcome import fingerprint_of
 from sweeper.core.ports import Description, TrainingApi
-from sweeper.core.results import utc
+from sweeper.core.words import utc
 from sweeper.engine import launch
 from sweeper.errors import ApiError, ApiErrorKind
 from sweeper.run.clock import SystemClock

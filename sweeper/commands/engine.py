@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sweeper.commands import sweeps
 from sweeper.commands.say import relative, tell
 from sweeper.commands.sizes import human
-from sweeper.core.results import utc
+from sweeper.core.words import utc
 from sweeper.engine import credentials, launch
 from sweeper.engine.credentials import KeyPair
 from sweeper.engine.launch import EngineInfo

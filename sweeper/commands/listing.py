@@ -11,8 +11,7 @@ from typing import Any
 
 from sweeper.commands import sweeps
 from sweeper.commands.say import complain, tell
-from sweeper.core.results import utc
-from sweeper.core.words import counted
+from sweeper.core.words import counted, utc
 from sweeper.errors import JournalError
 from sweeper.record.stored import StoredSweep, bytes_of, folders
 from sweeper.show.table import shown

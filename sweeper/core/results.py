@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from functools import cache
 from math import isnan
 from typing import Any, Protocol
@@ -18,6 +17,7 @@ from sweeper.core.identity import canonical, path_of, within
 from sweeper.core.model import BackendKind, Goal, MetricDefinition, Objective, Sweep, Trial, Trials
 from sweeper.core.remedies import config_of
 from sweeper.core.secrets import Redactor, masked
+from sweeper.core.words import utc
 from sweeper.errors import SweeperError
 
 PLANNED_ROWS_UP_TO = 10_000
@@ -180,13 +180,6 @@ def _attempts(history: TrialHistory) -> Row:
 def _sum(values: Iterator[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) if known else None
-
-
-def utc(seconds: float | None) -> str | None:
-    """ISO 8601 in UTC with Z, to the second."""
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def best(table: Results, objective: Objective | None) -> Row | None:

@@ -1,4 +1,8 @@
-"""How numbers of things and spans of time are said."""
+"""How numbers of things, spans of time and moments are said."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
 
 
 def counted(number: int, noun: str) -> str:
@@ -13,3 +17,10 @@ def span(seconds: float) -> str:
         return f"{whole} s"
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes}:{whole % 60:02} min"
+
+
+def utc(seconds: float | None) -> str | None:
+    """ISO 8601 in UTC with Z, to the second."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

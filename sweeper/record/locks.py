@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sweeper.core.results import utc
+from sweeper.core.words import utc
 from sweeper.errors import LockHeldError
 from sweeper.record.atomic import private_folder
 

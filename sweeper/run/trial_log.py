@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 from sweeper.core.measured import LOG, POINTS, points
-from sweeper.core.results import utc
+from sweeper.core.words import utc
 from sweeper.driver.matches import Match, Metrics
 from sweeper.record.atomic import replacing
 
