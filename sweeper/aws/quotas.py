@@ -8,6 +8,7 @@ from typing import Any
 
 from sweeper.aws.clients import Clients
 from sweeper.aws.errors import mapped
+from sweeper.core.model import Usage
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,10 @@ class Quotas:
     training: float | None
     warm_pool: float | None
     spot: float | None = None
+
+    def granted(self, usage: Usage) -> float | None:
+        """How many may train at once for this usage."""
+        return {Usage.TRAINING: self.training, Usage.SPOT: self.spot}[usage]
 
 
 def of(clients: Clients, instance_type: str) -> Quotas:

@@ -1,24 +1,77 @@
-"""Where machines come from: one module per backend, one row here."""
+"""Where machines come from: one module per backend, one row here; a user's own is an entry point of a package."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Any
 
 from sweeper.backends.batch import Batch
 from sweeper.backends.on_demand import OnDemand
 from sweeper.backends.spot import Spot
 from sweeper.backends.warm_pool import WarmPool
-from sweeper.core.model import BackendKind, Sweep
 from sweeper.core.ports import Backend
+from sweeper.errors import UsageError
 
-BACKENDS: Mapping[BackendKind, Callable[..., Backend]] = {
-    BackendKind.WARM_POOL: WarmPool,
-    BackendKind.ON_DEMAND: OnDemand,
-    BackendKind.SPOT: Spot,
-    BackendKind.BATCH: Batch,
-}
+KINDS: Mapping[str, type[Backend]] = {made.kind: made for made in (WarmPool, OnDemand, Spot, Batch)}
+"""The backends that come with sweeper, by the name that an experiment says."""
+DEFAULT = WarmPool.kind
+GROUP = "sweeper.backends"
+"""The entry points of a user's own backends."""
+_ANSWERS = ("capacity", "keeps_pool", "finds_pool", "interrupts", "usage", "through", "shape", "refused")
 
 
-def backend_of(sweep: Sweep) -> Backend:
-    """The backend that a sweep declares, with its options."""
-    return BACKENDS[sweep.backend](**sweep.backend_options)
+def names() -> list[str]:
+    """Every kind that can be said: ours, then those that are installed."""
+    return [*KINDS, *(point.name for point in metadata.entry_points(group=GROUP) if point.name not in KINDS)]
+
+
+def kind_of(name: str) -> type[Backend]:
+    """The dataclass of a kind. A user's own is looked for when its name is said. Raises UsageError."""
+    if name in KINDS:
+        return KINDS[name]
+    point = next(iter(metadata.entry_points(group=GROUP, name=name)), None)
+    if point is None:
+        raise UsageError(f"{name!r} is not one of {', '.join(names())}")
+    try:
+        loaded = point.load()
+    except Exception as error:
+        raise UsageError(f"{name}: {point.value} cannot be loaded: {type(error).__name__}: {error}") from error
+    if missing := [answer for answer in _ANSWERS if not hasattr(loaded, answer)]:
+        raise UsageError(f"{name}: {point.value} is no backend: it does not say {', '.join(missing)}")
+    found: type[Backend] = loaded
+    return found
+
+
+def made(section: Mapping[str, Any]) -> Backend:
+    """The backend that a `backend` section declares. Raises UsageError."""
+    options = {key: value for key, value in section.items() if key != "kind"}
+    name = str(section["kind"])
+    try:
+        backend = kind_of(name)(**options)
+    except TypeError as error:
+        raise UsageError(f"backend: {name} cannot be made of {', '.join(options) or 'no options'}: {error}") from error
+    if sends_keep_alive(backend) is not backend.keeps_pool:
+        said, does = ("keeps a pool", "does not") if backend.keeps_pool else ("keeps no pool", "does")
+        raise UsageError(f"backend: {name} says that it {said} and {does} send KeepAlivePeriodInSeconds")
+    return backend
+
+
+def sends_keep_alive(backend: Backend) -> bool:
+    """Whether a job of this backend leaves a pool, by the request that it sends."""
+    return "KeepAlivePeriodInSeconds" in backend.shape({"ResourceConfig": {}}, 1)["ResourceConfig"]
+
+
+def keeps_pool(kind: str) -> bool:
+    """Whether jobs of this kind leave a pool, whatever its options. Raises UsageError for a kind that there is not."""
+    asked: type[Any] = kind_of(kind)
+    return bool(asked.keeps_pool)
+
+
+def interrupts(kind: str) -> bool:
+    """Whether the machines of this kind may be taken away; no for one that is not known here any more."""
+    try:
+        asked: type[Any] = kind_of(kind)
+    except UsageError:
+        return False
+    return bool(asked.interrupts)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
-from sweeper.core.ports import Request
+from sweeper.core.model import Usage
+from sweeper.core.ports import Finding, Request, Sections
 from sweeper.core.queued import QueueOptions
 
 
@@ -12,8 +15,26 @@ from sweeper.core.queued import QueueOptions
 class Batch(QueueOptions):
     """Sends jobs without a keep-alive, by way of its queue (sweeper.aws.batch)."""
 
-    capacity: int = 1
+    kind: ClassVar[str] = "batch"
+    capacity: ClassVar[int] = 1
+    keeps_pool: ClassVar[bool] = False
+    finds_pool: ClassVar[bool] = False
+    interrupts: ClassVar[bool] = False
+    usage: ClassVar[Usage] = Usage.TRAINING
+
+    @property
+    def through(self) -> QueueOptions:
+        """Its queue."""
+        return self
 
     def shape(self, request: Request, keep_alive_s: int) -> Request:
         """The request as it is."""
         return request
+
+    def refused(self, values: Sections) -> Iterator[Finding]:
+        """A keep-alive, which would be said and not kept."""
+        if values["pool"]["keep_alive_s"]:
+            yield (
+                ("pool", "keep_alive_s"),
+                "a job of a queue leaves no warm pool: leave it out, or set pool.keep_alive_s=0",
+            )

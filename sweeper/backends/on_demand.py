@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
-from sweeper.core.ports import Request
+from sweeper.core.model import Usage
+from sweeper.core.ports import Finding, Request, Sections
 
 
 @dataclass(frozen=True)
 class OnDemand:
     """Sends jobs without a keep-alive, whatever was asked for."""
 
-    capacity: int = 1
+    kind: ClassVar[str] = "on_demand"
+    capacity: ClassVar[int] = 1
+    keeps_pool: ClassVar[bool] = False
+    finds_pool: ClassVar[bool] = True
+    interrupts: ClassVar[bool] = False
+    usage: ClassVar[Usage] = Usage.TRAINING
+    through: ClassVar[None] = None
 
     def shape(self, request: Request, keep_alive_s: int) -> Request:
         """The request as it is."""
         return request
+
+    def refused(self, values: Sections) -> Iterable[Finding]:
+        """Nothing."""
+        return ()

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from sweeper import config
-from sweeper.backends import backend_of
 from sweeper.commands.say import complain, tell
 from sweeper.core import costs, plan
 from sweeper.core import events as ev
@@ -20,7 +19,7 @@ from sweeper.core.chain import Chain, TrialHistory, apply, fold
 from sweeper.core.declared import added, find, withdrawn
 from sweeper.core.events import TrialStatus
 from sweeper.core.keepalive import keep_alive_s
-from sweeper.core.model import BackendKind, EngineKind, Sweep, Trial
+from sweeper.core.model import EngineKind, Sweep, Trial, Usage
 from sweeper.core.request import FINGERPRINT, build, fingerprint, job_name
 from sweeper.core.secrets import MASK
 from sweeper.core.words import counted, span
@@ -90,7 +89,7 @@ class _Plan:
 
         scope, owner, sweep = self.connection.scope, self.connection.owner, self.sweep
         locate = Located(self.connection.clients, scope, sweep.name, Path(sweep.project))
-        backend = backend_of(sweep)
+        backend = sweep.backend
         for trial in chain(sweep.trials, self.queued):
             if self.chain.is_finished(trial.id):
                 continue
@@ -98,7 +97,7 @@ class _Plan:
             attempt = self.chain.next_attempt(trial.id)
             request = build(
                 resolved,
-                name=job_name(owner, scope, sweep.name, trial.id, attempt, queued=sweep.backend is BackendKind.BATCH),
+                name=job_name(owner, scope, sweep.name, trial.id, attempt, queued=backend.through is not None),
                 mark=fingerprint(owner, sweep.name, trial.id, attempt),
                 sweep=sweep.name,
                 max_runtime_s=int(resolved["job"]["max_runtime_s"]),
@@ -119,14 +118,14 @@ class _Plan:
             found = quotas.of(self.connection.clients(), instance)
         except ApiError as error:
             return f"unknown ({error.message})"
-        spot = self.sweep.backend is BackendKind.SPOT
-        usage, granted = ("spot training", found.spot) if spot else ("training", found.training)
-        words = [f"{_number(granted)} {instance} for {usage}"]
-        if not spot:
+        backend = self.sweep.backend
+        granted = found.granted(backend.usage)
+        words = [f"{_number(granted)} {instance} for {backend.usage.value}"]
+        if backend.usage is Usage.TRAINING:
             words.append(f"{_number(found.warm_pool)} for warm pools")
         if granted == 0:
             words.append("no job can start")
-        elif found.warm_pool == 0 and self.sweep.backend is BackendKind.WARM_POOL:
+        elif found.warm_pool == 0 and backend.keeps_pool:
             words.append("no pool will be kept: every job starts cold")
         return ", ".join(words)
 
@@ -152,7 +151,7 @@ class _Plan:
             "left": self.left,
             "sweep": sweep.name,
             "engine": sweep.engine.value,
-            "backend": sweep.backend.value,
+            "backend": sweep.backend.kind,
             "order": [
                 {"trial": t.id, "index": t.number, "name": t.name, "status": self.status(t)} for t in self.listed(every)
             ],
@@ -173,7 +172,7 @@ class _Plan:
         """The plan for a person."""
         sweep, space = self.sweep, self.sweep.trials
         simulated = " (nothing is billed)" if sweep.engine is EngineKind.LOCAL else ""
-        yield f"{sweep.name} on engine {sweep.engine.value}{simulated}, backend {sweep.backend.value}"
+        yield f"{sweep.name} on engine {sweep.engine.value}{simulated}, backend {sweep.backend.kind}"
         also = f", {self.skipped} left out" if self.skipped else ""
         yield f"{counted(len(space) + len(self.queued), 'trial')}: {self.done} done{also}, {self.left} to run"
         for trial in self.listed(every):

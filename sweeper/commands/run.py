@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeper.aws import logs
-from sweeper.backends import backend_of
-from sweeper.backends.batch import Batch
 from sweeper.commands.owed import abandoned, settle, settle_others
 from sweeper.commands.say import (
     READER_GONE,
@@ -31,9 +29,10 @@ from sweeper.core import measured
 from sweeper.core import results as tables
 from sweeper.core.chain import Chain, Job, fold
 from sweeper.core.events import TrialStatus
-from sweeper.core.model import BackendKind, EngineKind, Sweep, Trial
+from sweeper.core.model import EngineKind, Sweep, Trial
 from sweeper.core.outcome import environment_of
 from sweeper.core.ports import Progress, TrainingApi
+from sweeper.core.queued import QueueOptions
 from sweeper.core.remedies import config_of
 from sweeper.core.request import is_queued_name, job_name, locked_key
 from sweeper.core.resume import resume
@@ -131,7 +130,7 @@ def _drive(sweep: Sweep, stack: ExitStack, made: type[Session]) -> tuple[Ending,
     runs = f"the sweep {sweep.name} in {session.folder}"
     lock = session.folder / ".lock"
     stack.enter_context(held(lock, f"the sweep {sweep.name}", clock.now(), runs=runs, wait=clock.sleep))
-    if sweep.backend not in (BackendKind.SPOT, BackendKind.BATCH):  # whose machines nobody shares
+    if sweep.backend.finds_pool:
         stack.enter_context(held(session.pool_lock, "the pool that this sweep uses", clock.now(), runs=runs))
     session.open(stack)
     session.take_lease(stack)
@@ -334,12 +333,11 @@ class Session:
             self.display.say("starting the local engine")
 
     @property
-    def queue(self) -> Batch | None:
+    def queue(self) -> QueueOptions | None:
         """The AWS Batch queue that the jobs go through."""
-        backend = backend_of(self.sweep)
-        return backend if isinstance(backend, Batch) else None
+        return self.sweep.backend.through
 
-    def _check_queue(self, queue: Batch) -> None:
+    def _check_queue(self, queue: QueueOptions) -> None:
         """Will the queue take the jobs? On the local engine it is made."""
         from sweeper.aws import queues
         from sweeper.aws.batch import calls
@@ -394,12 +392,11 @@ class Session:
 
     def world(self) -> World:
         """What the runner touches."""
-        connection, sweep = self.connection, self.sweep
+        connection = self.connection
         return World(
             api=self._api,
             journal=self._journal,
             clock=self.clock,
-            backend=backend_of(sweep),
             progress=self.progress,
             stage=self._staging,
             arm=self.arm,

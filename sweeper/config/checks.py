@@ -22,12 +22,13 @@ from sweeper.config.draft import GROUPS, MOST_ROWS, ONE_LOCKED, Draft, apply, se
 from sweeper.config.locate import GROUP
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, brief, dotted, nearest, refuse, shown
 from sweeper.config.reading import load
-from sweeper.config.schema import SECTIONS, Schema, engine_schema
+from sweeper.config.schema import SECTIONS, Schema, backend_schema, engine_schema
 from sweeper.config.sources import ExperimentSource
 from sweeper.config.values import hydra_keys, plain, prev_keys, read
 from sweeper.core.handover import why_not
 from sweeper.core.identity import path_of, within
 from sweeper.core.model import EngineKind, Goal, Launch, Objective
+from sweeper.errors import UsageError
 from sweeper.record.source import OURS, Folder, SourceError
 
 Sections = Mapping[str, Any]
@@ -75,7 +76,11 @@ def sections(draft: Draft) -> dict[str, Any]:
             continue
         values[section], unresolved = read(first, section)
         draft.note(unresolved)
-        shape = _shape(section, values[section])
+        try:
+            shape = _shape(section, values[section])
+        except UsageError as error:  # a kind that there is not
+            draft.wrong((section, "kind"), str(error))
+            continue
         if shape is None:
             _other_section(draft, section)
             continue
@@ -89,9 +94,10 @@ def sections(draft: Draft) -> dict[str, Any]:
 
 
 def _shape(section: str, value: Any) -> Schema | None:
-    if section != "engine":
-        return SECTIONS.get(section)
-    return engine_schema(value.get("kind") if isinstance(value, Mapping) else None)
+    kind = value.get("kind") if isinstance(value, Mapping) else None
+    if section == "engine":
+        return engine_schema(kind)
+    return backend_schema(kind) if section == "backend" else SECTIONS.get(section)
 
 
 def _chosen(group: str, option: str) -> str:

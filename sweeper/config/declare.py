@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from sweeper import backends
 from sweeper.config import checks, doubts, exposed, lengths, reasons, varying
 from sweeper.config.axes import CommandLine
 from sweeper.config.check import findings
@@ -20,7 +21,7 @@ from sweeper.config.values import identity_leaves, plain, prev_keys, read
 from sweeper.config.varying import Compositions
 from sweeper.core import costs, stop
 from sweeper.core.identity import Base, Leaves, flatten, text_of
-from sweeper.core.model import BackendKind, EngineKind, EngineSettings, MetricDefinition, PoolSettings, Sweep, Trial
+from sweeper.core.model import EngineKind, EngineSettings, MetricDefinition, PoolSettings, Sweep, Trial
 from sweeper.core.request import digest
 from sweeper.core.search_optuna import OptunaSearch, OptunaTrials, study
 from sweeper.core.space.blocks import Part
@@ -133,8 +134,7 @@ def of_values(values: Mapping[str, Any]) -> dict[str, Any]:
         "locked": values["locked"],
         "locked_digest": digest(values["locked"]),
         "engine": EngineKind(engine["kind"]),
-        "backend": BackendKind(values["backend"]["kind"]),
-        "backend_options": {k: v for k, v in values["backend"].items() if k != "kind"},
+        "backend": backends.made(values["backend"]),
         "engine_options": engine,
         "engine_settings": EngineSettings(
             **{f.name: engine[f.name] for f in fields(EngineSettings) if f.name in engine}

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from sweeper import backends
 from sweeper.config.check import Finding
 from sweeper.config.problems import KeyPath, nearest
+from sweeper.config.schema import options_of
 from sweeper.core import costs, prune, stop
 from sweeper.core.identity import flatten
-from sweeper.core.model import BackendKind, EngineKind
+from sweeper.core.model import EngineKind
 from sweeper.core.remedies import names_in
 from sweeper.core.space.rules import RuleError, formula
 
@@ -20,7 +22,7 @@ MAY_CHANGE = ("hyperparameters", "job", "dependencies", "vars")
 
 def findings(values: Sections) -> list[Finding]:
     """Everything that is wrong, at its key."""
-    return [*_groups(values), *_prune(values), *_remedies(values), *_spot(values), *_batch(values)]
+    return [*_groups(values), *_prune(values), *_remedies(values), *_backend(values)]
 
 
 def _groups(values: Sections) -> Iterator[Finding]:
@@ -66,7 +68,7 @@ def _no_budget(values: Sections, usd: float) -> str:
     per = costs.rate(values.get("prices"), values["locked"], EngineKind(values["engine"]["kind"]))
     if per is None:
         return f"needs the price of {kind}: set prices.usd_per_hour.{kind}"
-    keeps = values["pool"]["keep_alive_s"] if values["backend"]["kind"] == "warm_pool" else 0
+    keeps = values["pool"]["keep_alive_s"] if backends.keeps_pool(values["backend"]["kind"]) else 0
     seconds = costs.least_seconds(per, values["job"]["max_runtime_s"], keeps)
     least = seconds * per.usd_per_second
     if usd >= least:
@@ -101,29 +103,14 @@ def _remedies(values: Sections) -> Iterator[Finding]:
                     yield path, what
 
 
-def _spot(values: Sections) -> Iterator[Finding]:
-    """What backend=spot needs, and what only it can have."""
-    if values["backend"]["kind"] != BackendKind.SPOT.value:
-        if "wait_s" in values["backend"]:
-            yield ("backend", "wait_s"), "is for backend=spot"
-        return
-    if not values["job"]["checkpoint_s3_uri"]:
-        yield (
-            ("job", "checkpoint_s3_uri"),
-            "is missing: backend=spot needs a place for checkpoints, s3://BUCKET/PREFIX; each trial gets its own below",
-        )
-    if values["pool"]["keep_alive_s"]:
-        yield ("pool", "keep_alive_s"), "a spot job leaves no warm pool: leave it out, or set pool.keep_alive_s=0"
-
-
-def _batch(values: Sections) -> Iterator[Finding]:
-    """What backend=batch needs, and what only it can have."""
-    if values["backend"]["kind"] != BackendKind.BATCH.value:
-        for key in ("queue", "share_identifier", "scheduling_priority"):
-            if values["backend"].get(key) is not None:
-                yield ("backend", key), "is for backend=batch"
-    elif values["pool"]["keep_alive_s"]:
-        yield ("pool", "keep_alive_s"), "a job of a queue leaves no warm pool: leave it out, or set pool.keep_alive_s=0"
+def _backend(values: Sections) -> Iterator[Finding]:
+    """What is said to another backend than the one that was chosen, and what this one cannot do with."""
+    section, own = values["backend"], options_of(values["backend"]["kind"])
+    others = [(key, kind) for kind in backends.KINDS for key in options_of(kind) if key in section and key not in own]
+    for key, kind in others:
+        yield ("backend", key), f"is for backend={kind}"
+    if not others:
+        yield from backends.made(section).refused(values)
 
 
 def _unreadable(text: str, known: Mapping[str, Any], key: str) -> str:

@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sweeper import backends
 from sweeper.core.failures import Failure
+from sweeper.core.options import schema_of
 from sweeper.core.search_optuna import SAMPLERS
 from sweeper.core.space import draws
 from sweeper.driver.arguments import STYLES
@@ -469,36 +471,39 @@ ENGINES: dict[str, Schema] = {
     ),
 }
 
-BACKENDS = ("warm_pool", "on_demand", "spot", "batch")
-BACKEND = _object(
-    "Where machines come from.",
-    {
-        "kind": {"enum": list(BACKENDS)},
-        "wait_s": _whole(
-            "spot: the longest a job may wait for machines, all its waits together, in seconds. MaxWaitTimeInSeconds "
-            "is job.max_runtime_s and this.",
-            0,
-        ),
-        "queue": {
-            "type": "string",
-            "minLength": 1,
-            "description": "batch: the name or ARN of the AWS Batch job queue, of type SAGEMAKER_TRAINING.",
-        },
-        "share_identifier": {
-            "type": ["string", "null"],
-            "pattern": "^[a-zA-Z0-9]{1,255}$",
-            "errorMessage": "must be letters and digits",
-            "description": "batch: whose share of a queue with a fair-share policy the jobs count for.",
-        },
-        "scheduling_priority": {
-            "type": ["integer", "null"],
-            "minimum": 0,
-            "maximum": 9999,
-            "description": "batch: jobs with a higher one go first within their share.",
-        },
-    },
-    required=("kind",),
-)
+
+def options_of(kind: str) -> dict[str, Schema]:
+    """The options of a backend. Raises UsageError for one that there is not."""
+    found: dict[str, Schema] = schema_of(backends.kind_of(kind))["properties"]
+    return found
+
+
+def _every_backend() -> Schema:
+    """What may stand in the `backend` section of one kind or another."""
+    options = {
+        name: {**schema, "description": f"{kind}: {schema['description']}"}
+        for kind in backends.KINDS
+        for name, schema in options_of(kind).items()
+    }
+    return _object("Where machines come from.", {"kind": {"enum": list(backends.KINDS)}, **options}, required=("kind",))
+
+
+BACKEND = _every_backend()
+
+
+def backend_schema(kind: object) -> Schema:
+    """The schema of the `backend` section for this kind, a user's own included; options of another kind are let pass:
+    what is said of those knows whose they are (sweeper.config.reasons).
+
+    Raises UsageError for a kind that there is not.
+    """
+    if not isinstance(kind, str):
+        return BACKEND
+    own = schema_of(backends.kind_of(kind))
+    let_pass: dict[str, Schema] = {name: {} for name in BACKEND["properties"]}
+    properties = {**let_pass, "kind": {"enum": [kind]}, **own["properties"]}
+    return _object("Where machines come from.", properties, required=("kind", *own["required"]))
+
 
 AXIS_FUNCTIONS = {
     "range": "[start, stop, step]; stop is left out",

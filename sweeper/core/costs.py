@@ -113,6 +113,6 @@ def least_seconds(per: Rate, max_runtime_s: float, keep_alive_s: int | str) -> f
 
 def keeps(sweep: Sweep) -> int:
     """The longest keep-alive that a job of this sweep may be sent with, in seconds."""
-    if sweep.backend.value != "warm_pool":
+    if not sweep.backend.keeps_pool:
         return 0
     return MOST_KEEP_ALIVE_S if sweep.pool.keep_alive_s == "auto" else int(sweep.pool.keep_alive_s)

@@ -12,7 +12,7 @@ from sweeper.errors import UsageError
 if TYPE_CHECKING:
     from sweeper.core.chain import Chain
     from sweeper.core.costs import Rate
-    from sweeper.core.ports import Search, StopRule
+    from sweeper.core.ports import Backend, Search, StopRule
 
 
 class EngineKind(str, Enum):
@@ -22,13 +22,11 @@ class EngineKind(str, Enum):
     AWS = "aws"
 
 
-class BackendKind(str, Enum):
-    """Where machines come from."""
+class Usage(str, Enum):
+    """The quota that a job counts against, in the words of Service Quotas: INSTANCE for USAGE job usage."""
 
-    WARM_POOL = "warm_pool"
-    ON_DEMAND = "on_demand"
-    SPOT = "spot"
-    BATCH = "batch"
+    TRAINING = "training"
+    SPOT = "spot training"
 
 
 class Goal(str, Enum):
@@ -156,10 +154,9 @@ class Sweep:
     trials: Trials
     resolve: Callable[..., Mapping[str, Any]]
     """`resolve(trial, taken)`: `taken` holds what `${prev:...}` stands for, by key (sweeper.core.handover)."""
+    backend: Backend
+    """Where its machines come from."""
     engine: EngineKind = EngineKind.LOCAL
-    backend: BackendKind = BackendKind.WARM_POOL
-    backend_options: Mapping[str, Any] = field(default_factory=dict)
-    """What the backend is made with, by the names of its own fields."""
     engine_options: Mapping[str, Any] = field(default_factory=dict)
     engine_settings: EngineSettings = field(default_factory=EngineSettings)
     owner: str | None = None
@@ -193,3 +190,8 @@ class Sweep:
     """What result files have asked `resolve` for so far, by trial."""
     project: str = "."
     """The folder that holds `experiments/`, `runs/` and `.sweeper/`."""
+
+    @property
+    def saves(self) -> bool:
+        """May its jobs bill less than they trained?"""
+        return self.backend.interrupts

@@ -10,7 +10,7 @@ from sweeper.core.chain import Chain
 from sweeper.core.costs import OVERRUN_S, Rate, keeps, savings_percent, spent
 from sweeper.core.declared import finished
 from sweeper.core.events import TrialStatus
-from sweeper.core.model import BackendKind, EngineKind, Sweep
+from sweeper.core.model import EngineKind, Sweep
 from sweeper.core.stop import Budget, MaxTrials
 
 _TO_THE_END = (TrialStatus.COMPLETED.value, TrialStatus.METRIC_MISSING.value)
@@ -71,7 +71,7 @@ def here(sweep: Sweep, left: int, given: Assumed) -> Estimate | None:
     if sweep.engine is not EngineKind.LOCAL or not given.measured or not left:
         return None
     cold, warm = (float(sweep.engine_options.get(key) or 0) for key in ("cold_start_s", "warm_start_s"))
-    later = warm if sweep.backend is BackendKind.WARM_POOL else cold
+    later = warm if sweep.backend.keeps_pool else cold
     return Estimate("here", cold + later * (left - 1) + given.train_s * left, 0.0)
 
 
@@ -122,7 +122,7 @@ def estimates(sweep: Sweep, left: int, given: Assumed, rate: Rate | None) -> tup
     warm = given.cold_start_s + given.train_s + (left - 1) * (given.warm_start_s + given.train_s)
     cold = left * (given.cold_start_s + given.train_s)
     found = [Estimate("cold, every job by itself", cold, _usd(cold, rate))]
-    if sweep.backend is BackendKind.WARM_POOL:
+    if sweep.backend.keeps_pool:
         found.insert(0, Estimate("on one warm pool", warm, _usd(warm, rate)))
     if (sweep.composed.get("job") or {}).get("checkpoint_s3_uri"):
         saved = given.savings_percent

@@ -1,15 +1,17 @@
-"""The seams between the pure core and the world: protocols of at most five methods, in the wire's own words."""
+"""The seams between the pure core and the world: protocols of a few methods, in the wire's own words."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from sweeper.core.chain import Chain
     from sweeper.core.events import Event
-    from sweeper.core.model import Sweep
+    from sweeper.core.model import Sweep, Usage
+    from sweeper.core.queued import QueueOptions
     from sweeper.core.search import Proposal
 
 Request = dict[str, Any]
@@ -17,6 +19,13 @@ Request = dict[str, Any]
 
 Description = dict[str, Any]
 """What `DescribeTrainingJob` answers, as boto3 gives it (timestamps are datetimes with a time zone)."""
+
+
+Sections = Mapping[str, Any]
+"""A composed, resolved configuration, by section."""
+
+Finding = tuple[tuple["str | int", ...], str]
+"""What is wrong in it: the key as a path, and words that go on from it."""
 
 
 class TrainingApi(Protocol):
@@ -84,14 +93,44 @@ class StopRule(Protocol):
 
 
 class Backend(Protocol):
-    """Where machines come from."""
+    """Where machines come from: a frozen dataclass whose fields are the options of the `backend` section.
+
+    Its answers are class variables, the kind's whatever its options; only `through` may depend on them.
+    """
+
+    @property
+    def kind(self) -> str:
+        """Its name as an experiment says it."""
 
     @property
     def capacity(self) -> int:
-        """How many jobs of one sweep may be unfinished at once."""
+        """How many jobs of one sweep may be unfinished at once: 1 or more."""
+
+    @property
+    def keeps_pool(self) -> bool:
+        """Do its jobs leave machines that idle and bill? Then, and only then, `shape` sends the keep-alive."""
+
+    @property
+    def finds_pool(self) -> bool:
+        """May a job be started on a pool that is there already? Then one sweep at a time may match it."""
+
+    @property
+    def interrupts(self) -> bool:
+        """May its machines be taken away? Then a job may bill less than it trained, and its phases come again."""
+
+    @property
+    def usage(self) -> Usage:
+        """The quota that its jobs count against."""
+
+    @property
+    def through(self) -> QueueOptions | None:
+        """The AWS Batch queue that its jobs go through; None: they are created at once."""
 
     def shape(self, request: Request, keep_alive_s: int) -> Request:
         """The request as this backend sends it, with this keep-alive in seconds; pure."""
+
+    def refused(self, values: Sections) -> Iterable[Finding]:
+        """What cannot stand together with this backend in a configuration, and what is missing for it."""
 
 
 class Progress(Protocol):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from sweeper.core.options import option
 from sweeper.core.ports import Description, Request
 
 PAYLOAD_MAX = 10 << 10
@@ -25,9 +26,16 @@ _PREFIX = "Received status from SageMaker:"
 class QueueOptions:
     """Where service jobs are submitted to, and as what."""
 
-    queue: str
-    share_identifier: str | None = None
-    scheduling_priority: int | None = None
+    queue: str = option("the name or ARN of the AWS Batch job queue, of type SAGEMAKER_TRAINING.", low=1)
+    share_identifier: str | None = option(
+        "whose share of a queue with a fair-share policy the jobs count for.",
+        default=None,
+        pattern="^[a-zA-Z0-9]{1,255}$",
+        says="must be letters and digits",
+    )
+    scheduling_priority: int | None = option(
+        "jobs with a higher one go first within their share.", default=None, low=0, high=9999
+    )
 
 
 def envelope(request: Request, options: QueueOptions) -> Request:

@@ -14,7 +14,7 @@ from sweeper.core.decide import SKIPPED
 from sweeper.core.declared import added, undeclared
 from sweeper.core.events import TrialStatus
 from sweeper.core.identity import canonical, path_of, within
-from sweeper.core.model import BackendKind, Goal, MetricDefinition, Objective, Sweep, Trial, Trials
+from sweeper.core.model import Goal, MetricDefinition, Objective, Sweep, Trial, Trials
 from sweeper.core.remedies import config_of
 from sweeper.core.secrets import Redactor, masked
 from sweeper.core.words import utc
@@ -83,8 +83,8 @@ class Declared(Protocol):
         """The metrics that jobs are read for."""
 
     @property
-    def backend(self) -> BackendKind:
-        """Where its machines come from."""
+    def saves(self) -> bool:
+        """May its jobs bill less than they trained?"""
 
 
 def results(sweep: Declared, chain: Chain, fill: Fill | None = None, rate: Rate | None = None) -> Results:
@@ -94,7 +94,7 @@ def results(sweep: Declared, chain: Chain, fill: Fill | None = None, rate: Rate 
     queued = added(sweep.trials, chain)
     gone = [_gone(history) for history in undeclared(sweep.trials, chain)]
     keys = dict.fromkeys((*sweep.trials.keys, *(key for trial in (*queued, *gone) for key in trial.values)))
-    columns = (*FIRST, *keys, *metrics, *LAST, *([SAVINGS] if sweep.backend is BackendKind.SPOT else []))
+    columns = (*FIRST, *keys, *metrics, *LAST, *([SAVINGS] if sweep.saves else []))
     rows = []
     for trial in (*_declared(sweep, chain, leave_out), *queued, *gone):
         history = chain.trials.get(trial.id)

@@ -15,13 +15,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from sweeper.backends import DEFAULT, interrupts
 from sweeper.core import events as ev
 from sweeper.core import measured
 from sweeper.core.asked import foreseen, unmade
 from sweeper.core.chain import Chain, Job, apply, fold
 from sweeper.core.costs import rate
 from sweeper.core.declared import added, undeclared
-from sweeper.core.model import BackendKind, Goal, MetricDefinition, Objective, Trial, number_of
+from sweeper.core.model import Goal, MetricDefinition, Objective, Trial, number_of
 from sweeper.core.results import FIRST, LAST, SAVINGS, Results, Row, best, results, value_at
 from sweeper.record.journal import pending, read
 from sweeper.record.locks import Holder, holder
@@ -61,7 +62,7 @@ class Remembered:
 
     trials: StoredTrials
     metrics: tuple[MetricDefinition, ...]
-    backend: BackendKind = BackendKind.WARM_POOL
+    saves: bool = False
 
 
 class StoredSweep:
@@ -129,7 +130,7 @@ class StoredSweep:
         return Remembered(
             StoredTrials(keys, [*known.values(), *(t for t in self._begun() if t.id not in known)]),
             tuple(MetricDefinition(name, "") for name in metrics),
-            BackendKind((self.config.get("backend") or {}).get("kind") or BackendKind.WARM_POOL),
+            interrupts(str((self.config.get("backend") or {}).get("kind") or DEFAULT)),
         )
 
     def _begun(self) -> Iterator[Trial]:

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from sweeper.aws.quotas import Quotas
-from sweeper.backends import backend_of
-from sweeper.core.costs import MOST_KEEP_ALIVE_S
-from sweeper.core.model import BackendKind, Sweep
+from sweeper.core.costs import keeps
+from sweeper.core.model import Sweep
 from sweeper.core.outcome import fingerprint_of
 from sweeper.core.ports import TrainingApi
 from sweeper.core.request import PoolKey, fingerprint, locked_key
@@ -48,18 +47,17 @@ class Preflight:
     @property
     def _keep_alive_s(self) -> int:
         """The longest that a job of this sweep may ask for."""
-        asked = self.sweep.pool.keep_alive_s if self.sweep.backend is BackendKind.WARM_POOL else 0
-        return asked if isinstance(asked, int) else MOST_KEEP_ALIVE_S
+        return keeps(self.sweep)
 
     def _quotas(self) -> Iterator[str]:
         locked = self.sweep.locked
         kind, wanted = str(locked["instance_type"]), int(locked.get("instance_count") or 1)
         quotas = self.quotas()
-        spot = self.sweep.backend is BackendKind.SPOT
-        usage, granted = ("spot training", quotas.spot) if spot else ("training", quotas.training)
+        usage = self.sweep.backend.usage
+        granted = quotas.granted(usage)
         if granted is not None and granted < wanted:
             raise UsageError(
-                f"locked.instance_type: the quota '{kind} for {usage} job usage' is {granted:.0f} and "
+                f"locked.instance_type: the quota '{kind} for {usage.value} job usage' is {granted:.0f} and "
                 f"{wanted} needed; ask for more under Service Quotas, or take another type"
             )
         if self._keep_alive_s and quotas.warm_pool is not None and quotas.warm_pool < wanted:
@@ -105,7 +103,7 @@ class Preflight:
         return None
 
     def _idle_pools(self) -> Iterator[str]:
-        ours, key = f"{self.owner}/", locked_key(self.sweep.locked, backend_of(self.sweep))
+        ours, key = f"{self.owner}/", locked_key(self.sweep.locked, self.sweep.backend)
         this = fingerprint(self.owner, self.sweep.name, "", 0).removesuffix("/0")
         for summary in self.api.list_training_jobs(WarmPoolStatusEquals="Available", MaxResults=100):
             name = str(summary["TrainingJobName"])

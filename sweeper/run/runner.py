@@ -21,7 +21,7 @@ from sweeper.core.events import Closed, JobStatus, PoolStatus
 from sweeper.core.failures import Failure, is_vague, will_fit
 from sweeper.core.identity import canonical
 from sweeper.core.keepalive import keep_alive_s
-from sweeper.core.model import BackendKind, EngineKind, Scope, Sweep
+from sweeper.core.model import EngineKind, Scope, Sweep
 from sweeper.core.outcome import (
     created_with,
     environment_of,
@@ -34,7 +34,7 @@ from sweeper.core.outcome import (
     retained_seconds,
     told_by,
 )
-from sweeper.core.ports import Backend, Clock, Description, Journal, Progress, Request, TrainingApi
+from sweeper.core.ports import Clock, Description, Journal, Progress, Request, TrainingApi
 from sweeper.core.remedies import config_of
 from sweeper.core.request import PoolKey, Staged, about_locked, build, digest, fingerprint, job_name, locked_key
 from sweeper.core.resume import resume
@@ -87,7 +87,6 @@ class World:
     api: TrainingApi
     journal: Journal
     clock: Clock
-    backend: Backend
     progress: Progress
     stage: Callable[[Mapping[str, Any]], Staged]
     """Makes sure that the code and data of a resolved trial are where the job will read them."""
@@ -134,7 +133,7 @@ class Runner:
         self.chain = fold(world.journal.events())
         self.search = search_for(sweep, self.chain)
         self.unreleased: dict[str, Unreleased] = {}
-        self._key = locked_key(sweep.locked, world.backend)
+        self._key = locked_key(sweep.locked, sweep.backend)
         self._required = _required_metrics(sweep)
         self._watch = Watch(sweep, world.read_log, world.curve)
         self._buffer: list[ev.Event] = []
@@ -199,7 +198,7 @@ class Runner:
             self._keep_lease()
             self._keep_state()
             decision = self.decide(
-                self.sweep, self.search, self.chain, self.world.clock.now(), self.world.backend.capacity
+                self.sweep, self.search, self.chain, self.world.clock.now(), self.sweep.backend.capacity
             )
             match decision:
                 case Submit():
@@ -284,7 +283,7 @@ class Runner:
     def _may_last(self, seen: ev.Observed) -> bool:
         """Whether a job has come into a phase that may last, or out of one."""
         phases = {self.chain.jobs[seen.name].secondary, seen.secondary}
-        return self.sweep.backend is BackendKind.SPOT or not phases.isdisjoint(ev.WAITS_LONG)
+        return self.sweep.backend.interrupts or not phases.isdisjoint(ev.WAITS_LONG)
 
     def _learn_secrets(self, job: Job) -> None:
         """An earlier invocation sent it; what it and the service say of it is told by this one."""
@@ -379,7 +378,7 @@ class Runner:
     # -- submit: the intent is durable first, then create until proven (R1-R3) --------------------------------------
 
     def _submit(self, decision: Submit) -> None:
-        queued = self.sweep.backend is BackendKind.BATCH
+        queued = self.sweep.backend.through is not None
         name = job_name(self.owner, self.scope, self.sweep.name, decision.trial.id, decision.attempt, queued=queued)
         known = self.chain.jobs.get(name)
         known = None if known and known.never_was else known
@@ -413,7 +412,7 @@ class Runner:
         trial = decision.trial
         keep_alive = keep_alive_s(self.sweep, self.chain, last=decision.last)
         most, longest = decision.most_s, int(config["job"]["max_runtime_s"])
-        shaped = self.world.backend.shape({"ResourceConfig": {}}, keep_alive)
+        shaped = self.sweep.backend.shape({"ResourceConfig": {}}, keep_alive)
         keeps = "KeepAlivePeriodInSeconds" in shaped["ResourceConfig"]
         return ev.Intent(
             name=name,
@@ -444,7 +443,7 @@ class Runner:
             staged=staged,
             region=self.scope.region,
         )
-        shaped = self.world.backend.shape(request, intent.keep_alive_s)
+        shaped = self.sweep.backend.shape(request, intent.keep_alive_s)
         if PoolKey.of(shaped) != self._key:
             raise LockedChangedError(f"trial {intent.label}: its request would leave the pool")
         return shaped

@@ -17,7 +17,7 @@ from sweeper.core import events as ev
 from sweeper.core.chain import Chain, Job, metric_of
 from sweeper.core.declared import added, best_job, ended, find
 from sweeper.core.events import PoolStatus, TrialStatus
-from sweeper.core.model import BackendKind, Sweep, Trial
+from sweeper.core.model import Sweep, Trial
 from sweeper.core.stop import MaxTrials, Until
 from sweeper.core.text import harmless
 from sweeper.core.words import span
@@ -402,7 +402,7 @@ class View:
         return max(0.0, each * (most - finished) - min(used, each))
 
     def _pool_word(self, chain: Chain) -> str:
-        if self._sweep.backend is not BackendKind.WARM_POOL:
+        if not self._sweep.backend.keeps_pool:
             return ""
         if chain.stopping and chain.debts:
             return "closing"

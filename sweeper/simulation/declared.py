@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from sweeper.core.failures import Failure
-from sweeper.core.model import BackendKind, EngineKind, EngineSettings, Sweep, Trial
+from sweeper.core.model import EngineKind, EngineSettings, Sweep, Trial
 from sweeper.core.ports import Request
 from sweeper.core.request import canonical, digest
 from sweeper.core.stop import MaxTrials, Until, every
@@ -33,8 +33,8 @@ TEXTS: Mapping[Failure, str] = {
 
 def as_simulated(sweep: Sweep) -> Sweep:
     """This sweep with the polling of a real service and a planted secret. Raises UsageError for what is too much."""
-    if sweep.backend is BackendKind.BATCH:
-        raise UsageError(f"sweeper simulate: backend={sweep.backend.value} is not simulated; use backend=warm_pool")
+    if sweep.backend.through:
+        raise UsageError(f"sweeper simulate: backend={sweep.backend.kind} is not simulated; use backend=warm_pool")
     most = min((rule.n for rule in every(sweep.stop) if isinstance(rule, MaxTrials)), default=len(sweep.trials))
     if min(len(sweep.trials), most) > MOST_TRIALS:
         raise UsageError(

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from sweeper.backends.warm_pool import WarmPool
 from sweeper.core.chain import Chain
 from sweeper.core.costs import LATE_S, OVERRUN_S, Rate
 from sweeper.core.model import (
@@ -224,6 +225,7 @@ def draw_sweep(rng: random.Random) -> Sweep:
             **base,
             "hyperparameters": {"x": trial.values[KEY], "batch": trial.values.get(BATCH, batch)},
         },
+        backend=WarmPool(),
         engine_settings=EngineSettings(poll_s=rng.choice((10.0, 20.0, 30.0))),
         metrics=(MetricDefinition("m", "m=(.*)"),),
         objective=Objective("m", Goal.MAXIMIZE),

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.aws.lease import Lease
-from sweeper.backends import backend_of
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, fold
 from sweeper.core.model import Sweep
@@ -154,7 +153,6 @@ class Host:
                 api=api,
                 journal=DyingJournal(self.journal, danger),
                 clock=clock,
-                backend=backend_of(self.sweep),
                 progress=self.listener,
                 stage=staged,
                 lease_held=lease.beat if lease else lambda: True,
@@ -239,7 +237,7 @@ class Host:
     def check(self, *, left: bool) -> list[str]:
         """Every broken invariant. `left`: the journal's last invocation died and nobody came back."""
         ending = None if left else self.ending
-        capacity = backend_of(self.sweep).capacity
+        capacity = self.sweep.backend.capacity
         events, said = self.journal.events(), self.listener.lines
         return self.problems + check(self.ledger, self.sweep, events, ending, SECRET, said, capacity)
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from sweeper.backends import backend_of
 from sweeper.backends.batch import Batch
+from sweeper.backends.on_demand import OnDemand
 from sweeper.backends.spot import Spot
 from sweeper.config import run
 from sweeper.config.project import packaged_conf
 from sweeper.config.schema import files, text
-from sweeper.core.model import BackendKind, EngineKind, Goal
+from sweeper.core.model import EngineKind, Goal
 from sweeper.errors import UsageError
 
 
@@ -119,7 +119,7 @@ def test_what_is_set_reaches_the_sweep(project: Any) -> None:
     sweep = project.sweep("backend=on_demand", "engine=aws", "owner=me", "engine.poll_s=3")
     assert sweep.objective is not None
     assert (sweep.objective.metric, sweep.objective.goal) == ("accuracy", Goal.MAXIMIZE)
-    assert (sweep.engine, sweep.backend, sweep.owner) == (EngineKind.AWS, BackendKind.ON_DEMAND, "me")
+    assert (sweep.engine, sweep.backend, sweep.owner) == (EngineKind.AWS, OnDemand(), "me")
     assert (sweep.engine_settings.poll_s, sweep.engine_settings.settle_s) == (3, 120)
     assert sweep.pool.keep_alive_s == 120
     assert sweep.on_failure == {"algorithm_error": "stop", "internal_error": {"retry": 2}}
@@ -132,16 +132,14 @@ def test_a_sweep_on_spot_machines_keeps_no_pool(project: Any) -> None:
     """The backend's own file says so; how long to wait for machines is an option of the backend."""
     project.experiment()
     sweep = project.sweep("backend=spot", "job.checkpoint_s3_uri=s3://b/c", "backend.wait_s=60")
-    assert (sweep.backend, sweep.pool.keep_alive_s) == (BackendKind.SPOT, 0)
-    assert backend_of(sweep) == Spot(wait_s=60)
+    assert (sweep.backend, sweep.pool.keep_alive_s) == (Spot(wait_s=60), 0)
 
 
 def test_a_sweep_through_a_queue_keeps_no_pool(project: Any) -> None:
     """The same of AWS Batch."""
     project.experiment()
     sweep = project.sweep("backend=batch", "backend.queue=q", "backend.share_identifier=ann")
-    assert (sweep.backend, sweep.pool.keep_alive_s) == (BackendKind.BATCH, 0)
-    assert backend_of(sweep) == Batch("q", share_identifier="ann")
+    assert (sweep.backend, sweep.pool.keep_alive_s) == (Batch("q", share_identifier="ann"), 0)
 
 
 def test_what_is_composed_is_the_base(project: Any) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from sweeper.backends.warm_pool import WarmPool
 from sweeper.core import events as ev
 from sweeper.core.chain import fold
 from sweeper.core.decide import Decide, Decision, Finish, Release, StopJob, Submit, Wait, decide
@@ -36,7 +37,7 @@ class Listed:
 
 def a_sweep(n: int = 3, **changes: object) -> Sweep:
     """A sweep of n trials."""
-    made = Sweep("s", {}, "", "", "", Listed(n), lambda trial: {})
+    made = Sweep("s", {}, "", "", "", Listed(n), lambda trial: {}, WarmPool())
     return replace(made, **changes)  # type: ignore[arg-type]
 
 

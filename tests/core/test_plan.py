@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from sweeper.backends.on_demand import OnDemand
 from sweeper.core import costs, plan
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, fold
-from sweeper.core.model import BackendKind, EngineKind, Goal, Objective, Sweep
+from sweeper.core.model import EngineKind, Goal, Objective, Sweep
 from sweeper.core.stop import rules
 from tests.core.test_decide import OPENED, a_sweep, done
 
@@ -44,7 +45,7 @@ def test_the_local_engine_takes_what_was_measured_and_nothing_is_billed() -> Non
     assert plan.here(sweep, 4, plan.assumed(sweep, past())) is None
     given = plan.assumed(sweep, past(ran(0, 10)))
     assert plan.here(sweep, 3, given) == plan.Estimate("here", 5 + 1 + 1 + 30, 0.0)
-    cold = a_plan(engine_options={"cold_start_s": 5, "warm_start_s": 1}, backend=BackendKind.ON_DEMAND)
+    cold = a_plan(engine_options={"cold_start_s": 5, "warm_start_s": 1}, backend=OnDemand())
     assert plan.here(cold, 3, given) == plan.Estimate("here", 15 + 30, 0.0)
     assert plan.here(a_plan(engine=EngineKind.AWS), 3, given) is None
     assert plan.here(sweep, 0, given) is None

@@ -11,12 +11,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sweeper.backends.warm_pool import WarmPool
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, Job, fold
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import EngineSettings, PoolSettings, Sweep
-from sweeper.core.ports import Backend, Journal, Request, TrainingApi
+from sweeper.core.ports import Journal, Request, TrainingApi
 from sweeper.core.request import Staged, fingerprint
 from sweeper.core.watch import Readings
 from sweeper.engine.errors import ServiceError
@@ -158,7 +157,6 @@ class Outside:
     lease_held: Callable[[], bool] = lambda: True
     state: str = ""
     renew: Callable[[], None] = lambda: None
-    backend: Backend = field(default_factory=WarmPool)
     ending: Ending | None = None
 
     @property
@@ -186,7 +184,6 @@ class Outside:
             api=self.api,
             journal=Journaled(journal, self.before_append, self.after_append),
             clock=self.clock,
-            backend=self.backend,
             progress=self.listener,
             stage=self.stage,
             caught=self.caught,

@@ -17,15 +17,13 @@ from sweeper.aws.batch import BatchApi
 from sweeper.backends.batch import Batch
 from sweeper.core import events as ev
 from sweeper.core.events import Closed, TrialStatus
-from sweeper.core.model import BackendKind
-from sweeper.core.ports import Journal, TrainingApi
+from sweeper.core.ports import TrainingApi
 from sweeper.core.queued import QueueOptions
 from sweeper.core.request import FINGERPRINT
 from sweeper.engine.batch.records import ServiceJob
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.settings import ServiceSettings
 from sweeper.errors import SweeperError, UsageError
-from sweeper.run.runner import World
 from sweeper.testing.twin import Faults, Script, VirtualClock
 from tests.laws.outside import CRASH, GONE, LOST, Crash, Outside, Trouble, Troubled, make_sweep, scripts
 
@@ -58,9 +56,6 @@ class Queued(Outside):
     def api(self) -> TrainingApi:
         """Batch and SageMaker, as the port puts them together."""
         return BatchApi(self.twin.ask, self.twin, QUEUE)
-
-    def _world(self, journal: Journal) -> World:
-        return replace(super()._world(journal), backend=QUEUE)
 
     @property
     def ours(self) -> list[ServiceJob]:
@@ -98,7 +93,7 @@ def queued(folder: Path, *troubles: Trouble, twin: Risky | None = None, stranger
     settings = ServiceSettings(cold_start_s=90.0)
     twin = twin or Risky(clock, settings=settings, faults=Faults(), behaviour=scripts())
     twin.clock, twin.troubles, twin.caught = clock, troubles, []
-    made = Queued(folder, make_sweep(backend=BackendKind.BATCH, **sweep), twin, clock, caught=twin.caught)
+    made = Queued(folder, make_sweep(backend=QUEUE, **sweep), twin, clock, caught=twin.caught)
     kind = "SAGEMAKER_TRAINING"
     limits = [{"maxCapacity": 1, "capacityUnit": "NUM_INSTANCES"}]
     environment = {"serviceEnvironmentName": "e", "serviceEnvironmentType": kind, "capacityLimits": limits}

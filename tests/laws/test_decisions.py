@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from sweeper.backends.warm_pool import WarmPool
 from sweeper.core import events as ev
 from sweeper.core.chain import fold
 from sweeper.core.costs import Rate
@@ -159,7 +158,6 @@ def story(case: Case, killed_after: int = 0) -> tuple[list[str], bool]:
             api=DyingApi(twin, twin, danger),
             journal=DyingJournal(journal, danger),
             clock=DyingClock(twin.clock, danger),
-            backend=WarmPool(),
             progress=Listener(),
             stage=staged,
             read_log=LogPosition(twin).news,

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from sweeper.backends.warm_pool import WarmPool
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain
 from sweeper.core.model import EngineSettings, PoolSettings, Sweep
@@ -53,7 +52,6 @@ def run(*, keeps: bool, **changes: Any) -> tuple[Twin, Chain, list[ev.Event]]:
         api=twin,
         journal=journal,
         clock=twin.clock,
-        backend=WarmPool(),
         progress=Listener(),
         stage=lambda config: Staged("", {}, "s3://bucket/out"),
         read_log=LogPosition(twin).news,

@@ -17,9 +17,10 @@ from sweeper import config
 from sweeper.aws.clients import Clients, Endpoint
 from sweeper.aws.permissions import Permissions
 from sweeper.aws.quotas import Quotas
+from sweeper.backends.on_demand import OnDemand
 from sweeper.commands.run import run
 from sweeper.core.events import TrialStatus
-from sweeper.core.model import BackendKind, EngineKind, PoolSettings, Scope, Sweep
+from sweeper.core.model import EngineKind, PoolSettings, Scope, Sweep
 from sweeper.core.request import FINGERPRINT, job_name
 from sweeper.engine import launch
 from sweeper.engine.settings import ServiceSettings
@@ -210,7 +211,7 @@ def test_row_11_who_may_not_release_may_not_keep(outside: Make) -> None:
 
     with pytest.raises(UsageError, match="may not release"):
         preflight(here, may=may)
-    assert preflight(here, sweep=replace(here.sweep, backend=BackendKind.ON_DEMAND), may=may) == []
+    assert preflight(here, sweep=replace(here.sweep, backend=OnDemand()), may=may) == []
 
 
 @pytest.mark.parametrize("deny", [(), ("sagemaker:UpdateTrainingJob",)])

@@ -14,7 +14,7 @@ from sweeper.backends.spot import Spot
 from sweeper.core import plan
 from sweeper.core.costs import Rate
 from sweeper.core.events import Closed, TrialStatus
-from sweeper.core.model import BackendKind, PoolSettings, Sweep
+from sweeper.core.model import PoolSettings, Sweep
 from sweeper.core.results import SAVINGS, results
 from sweeper.engine.settings import ServiceSettings
 from sweeper.errors import UsageError
@@ -29,7 +29,7 @@ SCRIPTS = scripts(**{f"x{n}": Script(1000.0, metrics={"m": n}, stops_in=0.0) for
 
 def sweep(trials: int = 2, **changes: Any) -> Sweep:
     """A sweep whose jobs have a place for their checkpoints."""
-    plain = make_sweep(trials, backend=BackendKind.SPOT, pool=PoolSettings(keep_alive_s=0), **changes)
+    plain = make_sweep(trials, backend=Spot(), pool=PoolSettings(keep_alive_s=0), **changes)
 
     def resolve(trial: Any, taken: Any = None) -> Any:
         found = plain.resolve(trial)
@@ -42,7 +42,7 @@ def on_spot(outside: Make, declared: Sweep | None = None, wait_s: int = 3600, **
     """The outside of such a sweep; every machine is taken three times unless the settings say something else."""
     plan = {"spot_interruptions": (200.0, 300.0, 400.0), "spot_wait_s": 60.0, "spot_discount": 0.8}
     here = outside(sweep=declared or sweep(), settings=ServiceSettings(**{**plan, **settings}), behaviour=SCRIPTS)
-    here.backend = Spot(wait_s)
+    here.sweep = replace(here.sweep, backend=Spot(wait_s))
     return here
 
 
