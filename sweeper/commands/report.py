@@ -43,7 +43,7 @@ def write(sweep: StoredSweep) -> None:
     """Write the files. Raises OSError."""
     chosen = sweep.best
     name = str(sweep.config.get("name") or sweep.name.partition("@")[0])
-    found = files.Best(chosen, sweep.config_of(chosen["trial"])) if chosen else None
+    found = files.Best(chosen, sweep.config_of(chosen["trial"]), sweep.config) if chosen else None
     files.write_all(sweep.folder, name, sweep.table, found, sweep.objective)
     page = report.to_html(sweep.name, sweep.table, sweep.declared.trials.keys, sweep.chain, chosen, sweep.objective)
     write_atomically(sweep.folder / "report.html", page)

@@ -7,7 +7,7 @@ import io
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -67,17 +67,22 @@ def strict(found: Mapping[str, Any]) -> Row:
 
 @dataclass(frozen=True)
 class Best:
-    """The best row, and the configuration that its trial ran with."""
+    """The best row, the configuration that its trial ran with, and that of its sweep: on which engine and backend."""
 
     row: Row
     config: Mapping[str, Any]
+    sweep: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def overrides(self) -> list[str]:
         """What makes its experiment this one trial, whatever it sweeps and whatever the command line said to it."""
+        kinds = ((group, (self.sweep.get(group) or {}).get("kind")) for group in ("engine", "backend"))
+        where = [f"{group}={kind}" for group, kind in kinds if kind]
         chosen = {s: self.config.get(s) or {} for s in ("locked", "job", "hyperparameters", "dependencies")}
         told = [(path, value) for path, value in flatten(chosen) if value not in (None, {}) and MASK not in str(value)]
-        return ["sweep=null", *(f"{_set(path)}={override_value(value)}" for path, value in told)] if told else []
+        return (
+            [*where, "sweep=null", *(f"{_set(path)}={override_value(value)}" for path, value in told)] if told else []
+        )
 
 
 def _set(path: tuple[str, ...]) -> str:
@@ -127,7 +132,8 @@ def _best(sweep: Sweep, chain: Chain, row: Row, redact: Redactor) -> Best | None
         return None
     decides = {**trial.values, **intent.patches}
     try:
-        return Best(row, masked(config_of(sweep, trial, intent.patches, intent.taken), redact, decides))
+        config = masked(config_of(sweep, trial, intent.patches, intent.taken), redact, decides)
+        return Best(row, config, sweep.composed)
     except SweeperError:
         return Best(row, {})  # what it ran with is not known any more
 

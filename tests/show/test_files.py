@@ -45,3 +45,11 @@ def test_the_line_of_best_yaml_gives_a_shell_the_very_overrides() -> None:
     told = subprocess.run(command, capture_output=True, check=True, env={"LC_ALL": "C.UTF-8"})
     wanted = ["sweep=null", *(f"++hyperparameters.{key}={override_value(value)}" for key, value in values.items())]
     assert told.stdout.decode().split("\0")[:-1] == wanted
+
+
+def test_the_line_of_best_yaml_says_where_the_trial_ran() -> None:
+    """Another engine or backend than the file's was chosen on the command line: what runs again costs what it cost."""
+    row = {"trial": "t", "name": "n", "model": None, "metric.m": 1.0}
+    where = {"engine": {"kind": "aws", "poll_s": 10}, "backend": {"kind": "spot", "wait_s": 60}}
+    found = Best(row, {"hyperparameters": {"x": 1}}, where)
+    assert found.overrides == ["engine=aws", "backend=spot", "sweep=null", "++hyperparameters.x=1"]
