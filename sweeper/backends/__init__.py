@@ -10,6 +10,7 @@ from sweeper.backends.batch import Batch
 from sweeper.backends.on_demand import OnDemand
 from sweeper.backends.spot import Spot
 from sweeper.backends.warm_pool import WarmPool
+from sweeper.core.options import schema_of
 from sweeper.core.ports import Backend
 from sweeper.errors import UsageError
 
@@ -18,7 +19,7 @@ KINDS: Mapping[str, type[Backend]] = {made.kind: made for made in (WarmPool, OnD
 DEFAULT = WarmPool.kind
 GROUP = "sweeper.backends"
 """The entry points of a user's own backends."""
-_ANSWERS = ("capacity", "keeps_pool", "finds_pool", "interrupts", "usage", "through", "shape", "refused")
+_ANSWERS = ("kind", "capacity", "keeps_pool", "finds_pool", "interrupts", "usage", "through", "shape", "refused")
 
 
 def names() -> list[str]:
@@ -33,13 +34,20 @@ def kind_of(name: str) -> type[Backend]:
     point = next(iter(metadata.entry_points(group=GROUP, name=name)), None)
     if point is None:
         raise UsageError(f"{name!r} is not one of {', '.join(names())}")
+    return _loaded(point)
+
+
+def _loaded(point: metadata.EntryPoint) -> type[Backend]:
+    """What somebody has installed, once it is known to answer what is asked. Raises UsageError."""
     try:
-        loaded = point.load()
+        found: type[Backend] = point.load()
+        missing = [answer for answer in _ANSWERS if not hasattr(found, answer)]
+        if not missing:
+            schema_of(found)
     except Exception as error:
-        raise UsageError(f"{name}: {point.value} cannot be loaded: {type(error).__name__}: {error}") from error
-    if missing := [answer for answer in _ANSWERS if not hasattr(loaded, answer)]:
-        raise UsageError(f"{name}: {point.value} is no backend: it does not say {', '.join(missing)}")
-    found: type[Backend] = loaded
+        raise UsageError(f"{point.value} cannot be used: {type(error).__name__}: {error}") from error
+    if missing:
+        raise UsageError(f"{point.value} is no backend: it does not say {', '.join(missing)}")
     return found
 
 
@@ -49,17 +57,18 @@ def made(section: Mapping[str, Any]) -> Backend:
     name = str(section["kind"])
     try:
         backend = kind_of(name)(**options)
-    except TypeError as error:
-        raise UsageError(f"backend: {name} cannot be made of {', '.join(options) or 'no options'}: {error}") from error
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{name} cannot be made of {', '.join(options) or 'no options'}: {error}") from error
     if sends_keep_alive(backend) is not backend.keeps_pool:
         said, does = ("keeps a pool", "does not") if backend.keeps_pool else ("keeps no pool", "does")
-        raise UsageError(f"backend: {name} says that it {said} and {does} send KeepAlivePeriodInSeconds")
+        raise UsageError(f"{name} says that it {said} and {does} send KeepAlivePeriodInSeconds")
     return backend
 
 
 def sends_keep_alive(backend: Backend) -> bool:
     """Whether a job of this backend leaves a pool, by the request that it sends."""
-    return "KeepAlivePeriodInSeconds" in backend.shape({"ResourceConfig": {}}, 1)["ResourceConfig"]
+    request = {"ResourceConfig": {}, "StoppingCondition": {"MaxRuntimeInSeconds": 1}}
+    return "KeepAlivePeriodInSeconds" in backend.shape(request, 1)["ResourceConfig"]
 
 
 def keeps_pool(kind: str) -> bool:

@@ -75,7 +75,7 @@ def as_it_was(stored: StoredSweep, job: Job, was: Description) -> Sweep:
     config = _unmasked(stored, job, was, environment)
     try:
         found = of_values({**stored.config, **{section: config[section] for section in ("locked", "job")}})
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, UsageError) as error:
         why = f"its config.yaml was written by another version of sweeper, or changed ({error})"
         raise UsageError(f"{stored.name}: {why}; run the experiment again") from error
     opened = stored.chain.opened

@@ -14,6 +14,7 @@ from sweeper.core.identity import flatten
 from sweeper.core.model import EngineKind
 from sweeper.core.remedies import names_in
 from sweeper.core.space.rules import RuleError, formula
+from sweeper.errors import UsageError
 
 Sections = Mapping[str, Any]
 MAY_CHANGE = ("hyperparameters", "job", "dependencies", "vars")
@@ -109,8 +110,12 @@ def _backend(values: Sections) -> Iterator[Finding]:
     others = [(key, kind) for kind in backends.KINDS for key in options_of(kind) if key in section and key not in own]
     for key, kind in others:
         yield ("backend", key), f"is for backend={kind}"
-    if not others:
+    if others:
+        return
+    try:
         yield from backends.made(section).refused(values)
+    except UsageError as error:
+        yield ("backend", "kind"), str(error)
 
 
 def _unreadable(text: str, known: Mapping[str, Any], key: str) -> str:

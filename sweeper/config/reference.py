@@ -12,8 +12,10 @@ from typing import Any
 
 import yaml
 
+from sweeper.backends import KINDS
 from sweeper.config.project import packaged_conf
 from sweeper.config.schema import ENGINES, SECTIONS, Schema
+from sweeper.core.options import defaults_of
 
 BEGIN = "<!-- reference: begin; written by `python -m sweeper.config.reference` -->"
 END = "<!-- reference: end -->"
@@ -23,6 +25,7 @@ ORDER = ("locked", "job", "hyperparameters", "environment", "dependencies", "var
 def text() -> str:
     """The whole reference."""
     defaults: dict[str, Any] = yaml.safe_load((packaged_conf() / "config.yaml").read_text(encoding="utf-8"))
+    defaults["backend"] = {key: value for kind in KINDS.values() for key, value in defaults_of(kind).items()}
     lines: list[str] = []
     for section in [*ORDER, *(name for name in SECTIONS if name not in ORDER)]:
         lines += _section(section, SECTIONS[section], defaults.get(section))

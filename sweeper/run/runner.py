@@ -412,8 +412,6 @@ class Runner:
         trial = decision.trial
         keep_alive = keep_alive_s(self.sweep, self.chain, last=decision.last)
         most, longest = decision.most_s, int(config["job"]["max_runtime_s"])
-        shaped = self.sweep.backend.shape({"ResourceConfig": {}}, keep_alive)
-        keeps = "KeepAlivePeriodInSeconds" in shaped["ResourceConfig"]
         return ev.Intent(
             name=name,
             trial=trial.id,
@@ -422,7 +420,7 @@ class Runner:
             values=dict(trial.values),
             attempt=decision.attempt,
             fingerprint=fingerprint(self.owner, self.sweep.name, trial.id, decision.attempt),
-            keep_alive_s=keep_alive if keeps else 0,
+            keep_alive_s=keep_alive if self.sweep.backend.keeps_pool else 0,
             max_runtime_s=longest if most is None else min(most, longest),
             source=staged.source,
             taken=taken or {},
