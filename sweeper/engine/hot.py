@@ -204,22 +204,23 @@ class HotStarts:
             except ColdError as error:
                 self._surprised(view, str(error))
         if pool.surprises <= _SURPRISES_MAX and key != pool.hopeless:
-            spec["imports_key"] = key
-            path = [_HOOK, spec["env"].get("PYTHONPATH")]
-            told = {
-                "PYTHONPATH": os.pathsep.join(filter(None, path)),
-                "SWEEPER_ENGINE_NOTES": str(folder.path / _NOTES),
-            }
-            spec["env"] = {**spec["env"], **told}
+            _tells(spec, key, folder)
         return None
 
     def fork(self, view: JobView, zygote: Zygote, folder: JobFolder, *descriptors: int) -> int | None:
-        """The process id of a hot supervisor, to which these are handed: the lock, where to tell, where to complain."""
+        """The process id of a hot supervisor, to which these are handed: the lock, where to tell, where to complain.
+
+        None when the interpreter has ended meanwhile: the job starts cold, and tells what it imports for the next one.
+        """
         try:
             return zygote.fork(folder.path, *descriptors)
         except ColdError as error:
             self._surprised(view, str(error))
-            return None
+        spec = folder.read_json("spec.json")
+        if spec is not None and self._pool(view.pool_id).surprises <= _SURPRISES_MAX:
+            _tells(spec, zygote.key, folder)
+            folder.write_spec(spec)
+        return None
 
     def ended(self, view: JobView, folder: JobFolder) -> None:
         """A job's container has ended: make the pool's interpreter of what it told."""
@@ -258,6 +259,16 @@ class HotStarts:
         if pool.zygote is not None:
             pool.zygote.end()
             pool.zygote = None
+
+
+def _tells(spec: dict[str, Any], key: str, folder: JobFolder) -> None:
+    """Make the job of this spec tell what it imports, for the jobs with the same key."""
+    spec["imports_key"] = key
+    told = {
+        "PYTHONPATH": os.pathsep.join(filter(None, [_HOOK, spec["env"].get("PYTHONPATH")])),
+        "SWEEPER_ENGINE_NOTES": str(folder.path / _NOTES),
+    }
+    spec["env"] = {**spec["env"], **told}
 
 
 def _patience_s(learnt_s: float) -> float:

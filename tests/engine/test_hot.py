@@ -461,6 +461,21 @@ def test_jobs_wait_for_imports_together_and_then_have_the_machine_for_themselves
         interpreter.end()
 
 
+def test_a_job_whose_interpreter_ends_as_it_is_forked_tells_the_next_ones(tmp_path: Path) -> None:
+    """It was ready, and then it was gone: the job starts cold and its imports make another interpreter."""
+    hot, view, folder = HotStarts(True), JobView("job", "arn", {}, "pool", True), JobFolder(tmp_path)
+    spec = {"argv": ["/bin/sh", "-c", START_DRIVER], "env": {"A": "1"}}
+    folder.write_spec(spec)
+    with waited(interpreter_of("", tmp_path)) as interpreter:
+        os.kill(interpreter.pid, signal.SIGKILL)
+        wait_for(lambda: gone(interpreter.pid))
+        assert hot.fork(view, interpreter, folder) is None
+    told = folder.read_json("spec.json") or {}
+    assert told["imports_key"] == interpreter.key
+    assert told["env"]["A"] == "1"
+    assert told["env"]["SWEEPER_ENGINE_NOTES"]
+
+
 def stopped(pid: int) -> bool:
     """Is this process held up?"""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
