@@ -24,7 +24,7 @@ from sweeper.core.ports import Request
 from sweeper.core.request import digest
 from sweeper.core.search import Proposal
 from sweeper.core.space.draws import draw
-from sweeper.core.stop import Deadline, rules
+from sweeper.core.stop import Budget, Deadline, rules
 from sweeper.testing.twin import Script, VirtualClock
 
 NAME = "sweep"
@@ -151,8 +151,8 @@ def stops(rng: random.Random) -> Mapping[str, Any]:
             {"no_improvement": {"trials": 1}},
             {"all": [{"max_trials": 1}, {"no_improvement": {"trials": 1}}]},
             {"any": [{"max_failures": 2}, {"until": {"metric": "m", "op": "<", "value": 0.2}}]},
-            {"budget_usd": rng.choice((0.75, 1.6, 4.0))},
-            {"budget_usd": 2.5, "until": {"metric": "m", "op": ">=", "value": 0.9}},
+            {"budget_usd": rng.choice((0.75, 0.8, 0.9, 1.2, 1.7, 4.0))},
+            {"budget_usd": 0.9, "until": {"metric": "m", "op": ">=", "value": 0.9}},
         ]
     )
 
@@ -211,6 +211,9 @@ def draw_sweep(rng: random.Random) -> Sweep:
     }
     batch = rng.choice((1, 1, 1, 64))
     chosen = rules(stops(rng))
+    keeps: Sequence[int | str] = (60, 300, 900, 3600, "auto")
+    if any(isinstance(rule, Budget) for rule in chosen):
+        keeps = (60, 60, 120, 300, "auto")  # what an idle pool may cost is not left for a job to run too long
     if rng.random() < 0.05:
         chosen += (Deadline(VirtualClock.time + rng.choice((600.0, 4000.0)), "the evening"),)
     return Sweep(
@@ -234,6 +237,6 @@ def draw_sweep(rng: random.Random) -> Sweep:
         prune=prunes(rng),
         rate=Rate(USD_PER_HOUR / 3600, overrun_s=OVERRUN_S + LATE_S),
         max_runtime_s=3600,
-        pool=PoolSettings(keep_alive_s=rng.choice((60, 300, 900, 3600, "auto")), last_job_releases=rng.random() < 0.5),
+        pool=PoolSettings(keep_alive_s=rng.choice(keeps), last_job_releases=rng.random() < 0.5),
         on_failure=remedies(rng),
     )
