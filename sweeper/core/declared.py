@@ -6,14 +6,13 @@ another base value is not declared any more, and says nothing about the trials t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, Job, TrialHistory, metric_of
 from sweeper.core.events import TrialStatus
-from sweeper.core.model import Goal, Objective, Trial, Trials
+from sweeper.core.model import Objective, Trial, Trials
 from sweeper.errors import UsageError
 
 if TYPE_CHECKING:
@@ -83,11 +82,8 @@ def best_job(jobs: Iterable[Job], objective: Objective | None) -> Job | None:
     """The completed job with the best last value; NaN is never best, the first of equals wins."""
     if objective is None:
         return None
-    sign = 1 if objective.goal is Goal.MAXIMIZE else -1
     done = (job for job in jobs if job.outcome and job.outcome.trial_status == TrialStatus.COMPLETED.value)
-    valued = ((metric_of(job, objective.metric), job) for job in done)
-    known = [(sign * value, job) for value, job in valued if value is not None and not math.isnan(value)]
-    return max(known, key=lambda pair: pair[0])[1] if known else None
+    return objective.best(done, lambda job: metric_of(job, objective.metric))
 
 
 def _counts(sweep: Sweep, chain: Chain, job: Job) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sweeper.errors import UsageError
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from sweeper.core.chain import Chain
     from sweeper.core.costs import Rate
     from sweeper.core.ports import Backend, Search, StopRule
+
+
+Item = TypeVar("Item")
 
 
 class EngineKind(str, Enum):
@@ -34,6 +38,28 @@ class Goal(str, Enum):
 
     MAXIMIZE = "maximize"
     MINIMIZE = "minimize"
+
+    @property
+    def sign(self) -> float:
+        """What a value is multiplied with so that more is better."""
+        return 1.0 if self is Goal.MAXIMIZE else -1.0
+
+    def better(self, value: float, than: float, by: float = 0.0) -> bool:
+        """Whether it is better by more than `by`. NaN is not, and nothing is better than NaN."""
+        return self.sign * value > self.sign * than + by
+
+    def since_best(self, values: Iterable[float | None], by: float = 0.0) -> int:
+        """How many values have come since one was better by more than `by` than the best before it.
+
+        None and NaN are not better.
+        """
+        best, since = -self.sign * math.inf, 0
+        for value in values:
+            if value is not None and self.better(value, best, by):
+                best, since = value, 0
+            else:
+                since += 1
+        return since
 
 
 class Launch(str, Enum):
@@ -100,6 +126,17 @@ class Objective:
 
     metric: str
     goal: Goal
+
+    def best(self, items: Iterable[Item], value_of: Callable[[Item], float | None]) -> Item | None:
+        """The item with the best value; one with none, or NaN, is never best; the first of equals wins."""
+        best: tuple[float, Item] | None = None
+        for item in items:
+            value = value_of(item)
+            if value is None or math.isnan(value):
+                continue
+            if best is None or self.goal.better(value, best[0]):
+                best = value, item
+        return best[1] if best else None
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ def _hopeless(sweep: Sweep, job: Job, seen: Seen, curves: Callable[[], Sequence[
     bad = next((value for name, value in seen.points if name == metric and math.isnan(value)), None)
     if settings.get("nan") and bad is not None:
         return pruned("nan", f"{metric} is nan", bad)
-    sign = 1.0 if objective is None or objective.goal is Goal.MAXIMIZE else -1.0
+    sign = objective.goal.sign if objective else 1.0
     own = [(step, sign * value) for step, value in curve(seen.points, metric, settings.get("step"))]
     own = [(step, value) for step, value in own if not math.isnan(value)]
     if not own or not any(settings.get(rule) for rule in COMPARING):
@@ -131,9 +131,7 @@ def below(own: Curve, others: Sequence[Curve], keep: float, settings: Mapping[st
 
 def patience(own: Curve, steps: int, min_delta: float) -> str:
     """Its best is so many points old."""
-    best, since = -math.inf, 0
-    for _, value in own:
-        best, since = (value, 0) if value > best + min_delta else (best, since + 1)
+    since = Goal.MAXIMIZE.since_best((value for _, value in own), min_delta)
     return f"has not improved for {since} steps" if since >= steps else ""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from math import isnan
 from typing import Any, Protocol
 
 from sweeper.core.chain import Chain, Job, TrialHistory
@@ -14,7 +13,7 @@ from sweeper.core.decide import SKIPPED
 from sweeper.core.declared import added, undeclared
 from sweeper.core.events import TrialStatus
 from sweeper.core.identity import canonical, path_of, within
-from sweeper.core.model import Goal, MetricDefinition, Objective, Sweep, Trial, Trials
+from sweeper.core.model import MetricDefinition, Objective, Sweep, Trial, Trials
 from sweeper.core.remedies import config_of
 from sweeper.core.secrets import Redactor, masked
 from sweeper.core.words import utc
@@ -190,13 +189,8 @@ def best(table: Results, objective: Objective | None) -> Row | None:
     if objective is None:
         return None
     column, counts = f"metric.{objective.metric}", (TrialStatus.COMPLETED.value, TrialStatus.RUNNING.value)
-    found = [
-        row
-        for row in table.declared
-        if row["status"] in counts and row.get(column) is not None and not isnan(row[column])
-    ]
-    sign = 1 if objective.goal is Goal.MAXIMIZE else -1
-    return max(found, key=lambda row: (sign * row[column], -row["index"]), default=None)
+    found = sorted((row for row in table.declared if row["status"] in counts), key=lambda row: int(row["index"]))
+    return objective.best(found, lambda row: row.get(column))
 
 
 def equals(table: Results, chosen: Row | None, objective: Objective | None) -> int:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sweeper.core.chain import Chain, TrialHistory, metric_of
 from sweeper.core.events import TrialStatus
 from sweeper.core.identity import Base, canonical, text_of
-from sweeper.core.model import Goal, Objective, Trial
+from sweeper.core.model import Objective, Trial
 from sweeper.core.search import Proposal
 from sweeper.core.space.names import shorten, show
 
@@ -248,6 +248,4 @@ def study(settings: Settings, objective: Objective) -> optuna.Study:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         sampler = make(seed=settings.seed, **starts)
-    better = optuna.study.StudyDirection
-    direction = better.MAXIMIZE if objective.goal is Goal.MAXIMIZE else better.MINIMIZE
-    return optuna.create_study(sampler=sampler, direction=direction)
+    return optuna.create_study(sampler=sampler, direction=objective.goal.value)

@@ -13,7 +13,6 @@ from sweeper.core import costs
 from sweeper.core.chain import Chain, Job, metric_of
 from sweeper.core.declared import ended, finished
 from sweeper.core.events import TrialStatus
-from sweeper.core.model import Goal
 from sweeper.core.words import counted, span
 
 if TYPE_CHECKING:
@@ -183,13 +182,9 @@ class NoImprovement:
         """Says so when the last ones brought nothing."""
         if sweep.objective is None:
             return None
-        sign = 1 if sweep.objective.goal is Goal.MAXIMIZE else -1
-        best, since = -math.inf, 0
-        for job in filter(_finished, ended(sweep, chain)):
-            value = metric_of(job, sweep.objective.metric)
-            better = value is not None and not math.isnan(value) and sign * value > best + self.min_delta
-            best, since = (sign * (value or 0.0), 0) if better else (best, since + 1)
-        return f"{counted(since, 'trial')} without a better {sweep.objective.metric}" if since >= self.trials else None
+        metric, done = sweep.objective.metric, filter(_finished, ended(sweep, chain))
+        since = sweep.objective.goal.since_best((metric_of(job, metric) for job in done), self.min_delta)
+        return f"{counted(since, 'trial')} without a better {metric}" if since >= self.trials else None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from sweeper.core.chain import Chain
 from sweeper.core.declared import find
-from sweeper.core.model import Goal, Sweep
+from sweeper.core.model import Sweep
 from sweeper.core.search_optuna import Domains, as_optuna
 
 NAME = "optuna.journal"
@@ -26,11 +26,10 @@ def write(folder: Path, sweep: Sweep, chain: Chain) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     unfinished = folder / f".{NAME}.{os.getpid()}"
     unfinished.unlink(missing_ok=True)
-    better = optuna.study.StudyDirection
     study = optuna.create_study(
         study_name=sweep.name,
         storage=optuna.storages.JournalStorage(JournalFileBackend(str(unfinished))),
-        direction=better.MAXIMIZE if sweep.objective.goal is Goal.MAXIMIZE else better.MINIMIZE,
+        direction=sweep.objective.goal.value,
     )
     domains = _domains(declared["of"])
     for history in chain.trials.values():
