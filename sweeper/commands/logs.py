@@ -90,8 +90,7 @@ def _clients(sweep: StoredSweep) -> Clients:
 
 
 def _api(sweep: StoredSweep, clients: Clients) -> TrainingApi:
-    queue = (sweep.config.get("backend") or {}).get("queue")
-    return training_api(lambda: clients, str(queue) if queue else None)
+    return training_api(lambda: clients, sweep.queue)
 
 
 def _hidden(sweep: StoredSweep, api: TrainingApi, clients: Clients, name: str) -> Redactor:

@@ -56,12 +56,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def _described(stored: StoredSweep, job: Job) -> Description:
     """The job as the service has it. Raises UsageError when it is gone."""
-    clients, queue = (
-        reconnect(stored.folder.absolute(), stored.config).clients,
-        (stored.config.get("backend") or {}).get("queue"),
-    )
+    clients = reconnect(stored.folder.absolute(), stored.config).clients
     try:
-        return training_api(clients, str(queue) if queue else None).describe_training_job(job.name)
+        return training_api(clients, stored.queue).describe_training_job(job.name)
     except ApiError as error:
         if error.kind is not ApiErrorKind.NOT_FOUND:
             raise

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sweeper.backends import DEFAULT, interrupts
+from sweeper.backends import DEFAULT, interrupts, made
 from sweeper.core import events as ev
 from sweeper.core import measured
 from sweeper.core.asked import foreseen, unmade
@@ -24,6 +24,7 @@ from sweeper.core.costs import rate
 from sweeper.core.declared import added, undeclared
 from sweeper.core.model import Goal, MetricDefinition, Objective, Trial, number_of
 from sweeper.core.results import FIRST, LAST, SAVINGS, Results, Row, best, results, value_at
+from sweeper.errors import UsageError
 from sweeper.record.journal import pending, read
 from sweeper.record.locks import Holder, holder
 
@@ -105,6 +106,15 @@ class StoredSweep:
     def config(self) -> Mapping[str, Any]:
         """The composed configuration of the newest invocation, secrets masked; empty when it cannot be read."""
         return _mapping(self.folder / "config.yaml")
+
+    @property
+    def queue(self) -> str | None:
+        """The AWS Batch queue that its jobs went through."""
+        try:
+            through = made(self.config["backend"]).through
+        except (KeyError, TypeError, UsageError):  # a configuration that cannot be read, or a kind that is gone
+            return None
+        return through.queue if through else None
 
     def config_of(self, trial: str) -> Mapping[str, Any]:
         """The configuration that the last attempt at this trial ran with, secrets masked; empty when there is none."""
