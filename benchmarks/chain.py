@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 from sweeper import config
-from sweeper.backends.warm_pool import WarmPool
 from sweeper.core.declared import ended
 from sweeper.core.model import EngineKind, EngineSettings, Scope, Sweep
 from sweeper.core.request import Staged
@@ -37,7 +36,7 @@ def drive(sweep: Sweep) -> int:
     clock = VirtualClock()
     twin = Twin(clock, behaviour=always(Script(0.0, metrics={"m": 1.0})))
     journal = SqliteJournal(Path(sweep.project) / "runs/many/journal.db", clock.now)
-    world = World(twin, journal, clock, WarmPool(), Listener(), lambda _: Staged("", {}, "s3://b/out"))
+    world = World(twin, journal, clock, Listener(), lambda _: Staged("", {}, "s3://b/out"))
     scope = Scope(EngineKind.LOCAL, "123456789012", "us-east-1")
     ending = Runner(sweep, scope, "bench", world).run()
     assert len(ended(sweep, ending.chain)) == len(sweep.trials)
