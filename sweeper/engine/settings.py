@@ -95,7 +95,7 @@ class EngineSettings:
         for name, value in values.items():
             if not _fits(declared[name], value):
                 raise ValueError(f"{name}: {value!r} is no {declared[name]}")
-            if what := _least(name, value):
+            if what := _out_of_bounds(name, value):
                 raise ValueError(f"{name}: {what}")
         if values.get("deny"):
             from sweeper.engine import permissions  # it reads botocore's models
@@ -114,6 +114,9 @@ class EngineSettings:
 
 
 MOST_PORT = 65535
+MOST_S = 10**9
+"""A moment much later is none that the system can wait for."""
+MOST = 2**63 - 1
 _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "bool": bool,
     "int": (int, float),
@@ -140,12 +143,17 @@ def _fits(declared: str, value: object) -> bool:
     return kind != "int" or not isinstance(value, float) or value.is_integer()
 
 
-def _least(name: str, value: object) -> str:
-    """Why a number is none of this setting: it is less than 0, or no port."""
+def _out_of_bounds(name: str, value: object) -> str:
+    """Why a number is none of this setting: it is less than 0, or more than there can be."""
     numbers = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else [value]
+    seconds = name.endswith("_s") or name == "spot_interruptions"
     for number in numbers:
-        if isinstance(number, (int, float)) and name != "seed" and not number >= 0:
+        if not isinstance(number, (int, float)):
+            continue
+        if name != "seed" and not number >= 0:
             return f"{number!r} is less than 0"
-    if name == "port" and isinstance(value, (int, float)) and value > MOST_PORT:
-        return f"{value!r} is no port: 0 to {MOST_PORT}"
+        if name == "port" and number > MOST_PORT:
+            return f"{number!r} is no port: 0 to {MOST_PORT}"
+        if abs(number) > (MOST_S if seconds else MOST):
+            return f"it is more than {MOST_S} seconds" if seconds else f"it is more than {MOST}"
     return ""
