@@ -16,7 +16,7 @@ from pathlib import Path
 from tests import forked
 from tests.fuzz import inputs
 
-TIMES = int(os.environ.get("SWEEPER_TEST_FUZZ", "40"))
+TIMES = int(os.environ.get("SWEEPER_TEST_FUZZ", "20"))
 FIRST = int(os.environ.get("SWEEPER_TEST_FUZZ_FIRST", "0"))
 LIMIT_S = 10
 """Of processor time, which a busy machine does not stretch; what only waits is ended by the wall clock."""
