@@ -19,7 +19,7 @@ from sweeper.config.schema import backend_schema
 from sweeper.core import costs, plan
 from sweeper.core.chain import Chain
 from sweeper.core.events import TrialStatus
-from sweeper.core.model import PoolSettings
+from sweeper.core.model import PoolSettings, Usage
 from sweeper.core.options import defaults_of
 from sweeper.core.ports import Backend
 from sweeper.core.results import SAVINGS, results
@@ -110,6 +110,13 @@ def test_it_answers_what_it_is_asked(backend: Backend) -> None:
     """Room for a job at least, and a quota that an account has."""
     assert backend.capacity >= 1
     assert Quotas(1, 1, 1).granted(backend.usage) == 1
+
+
+def test_what_is_sent_for_spot_machines_says_so(backend: Backend) -> None:
+    """EnableManagedSpotTraining is sent by what may be interrupted and counts against the spot quota, and by no other."""
+    spot = bool(backend.shape(a_request(), 0).get("EnableManagedSpotTraining"))
+    assert backend.interrupts is spot
+    assert backend.usage is (Usage.SPOT if spot else Usage.TRAINING)
 
 
 def test_a_table_has_savings_where_machines_may_be_taken(backend: Backend) -> None:
