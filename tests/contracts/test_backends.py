@@ -113,7 +113,7 @@ def test_it_answers_what_it_is_asked(backend: Backend) -> None:
 
 
 def test_what_is_sent_for_spot_machines_says_so(backend: Backend) -> None:
-    """EnableManagedSpotTraining is sent by what may be interrupted and counts against the spot quota, and by no other."""
+    """EnableManagedSpotTraining is sent by what may be interrupted and counts against that quota, by no other."""
     spot = bool(backend.shape(a_request(), 0).get("EnableManagedSpotTraining"))
     assert backend.interrupts is spot
     assert backend.usage is (Usage.SPOT if spot else Usage.TRAINING)
