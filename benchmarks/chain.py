@@ -14,7 +14,8 @@ from sweeper.core.declared import ended
 from sweeper.core.model import EngineKind, EngineSettings, Scope, Sweep
 from sweeper.core.request import Staged
 from sweeper.record.journal import SqliteJournal
-from sweeper.run.runner import Runner, World
+from sweeper.run.runner import Runner
+from sweeper.run.world import World
 from sweeper.simulation.host import Listener
 from sweeper.testing.twin import Script, Twin, VirtualClock, always
 

@@ -55,9 +55,11 @@ class ApiErrorKind(Enum):
     DENIED = "denied"
     IN_USE = "in_use"  # the name exists already
     NOT_FOUND = "not_found"
-    LIMIT = "limit"  # ResourceLimitExceeded: a quota is full or zero
+    LIMIT = "limit"  # ResourceLimitExceeded: a quota is full, and has room for this one day
+    NO_QUOTA = "no_quota"  # ResourceLimitExceeded: it will never fit into the quota as it is
     PROPAGATION = "propagation"  # a role, bucket or repository that is too new: true again in minutes
     INVALID = "invalid"  # the request itself is refused
+    INVALID_FOR_ALL = "invalid_for_all"  # it is refused for what every job of a sweep shares
     UNKNOWN = "unknown"
 
     @property

@@ -74,7 +74,7 @@ class BatchApi:
                 raise ApiError(ApiErrorKind.IN_USE, "SubmitServiceJob", "ResourceInUse", f"{name} is there already")
             answer = self._call("SubmitServiceJob", made)
         except ApiError as error:
-            if error.kind is ApiErrorKind.INVALID:
+            if error.kind in (ApiErrorKind.INVALID, ApiErrorKind.INVALID_FOR_ALL):
                 self._refusals[name] += 1
                 if self._refusals[name] < BELIEVED:
                     raise ApiError(ApiErrorKind.LOST, error.operation, error.code, error.message) from error
@@ -119,7 +119,7 @@ class BatchApi:
         try:
             return self._call("DescribeServiceJob", {"jobId": found})
         except ApiError as error:
-            if error.kind is ApiErrorKind.INVALID:
+            if error.kind in (ApiErrorKind.INVALID, ApiErrorKind.INVALID_FOR_ALL):
                 del self._ids[name]
                 self._found(name)
             raise

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+from sweeper.core.failures import refined
 from sweeper.errors import ApiError, ApiErrorKind
 
 _CODES = {
@@ -59,6 +60,10 @@ _MISSING = ("Requested resource not found", "could not be found", "does not exis
 
 def kind_of(code: str, message: str, status: int) -> ApiErrorKind:
     """What an error answer of the service means."""
+    return refined(_by_code(code, message, status), message)
+
+
+def _by_code(code: str, message: str, status: int) -> ApiErrorKind:
     if code == "ValidationException":
         if any(text in message for text in _PROPAGATION):
             return ApiErrorKind.PROPAGATION

@@ -26,7 +26,7 @@ from sweeper.core.stop import Budget
 from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, UsageError
 from sweeper.record.stored import StoredSweep
 from sweeper.run.connect import reconnect
-from sweeper.run.runner import World
+from sweeper.run.world import World
 
 
 def main(arguments: Sequence[str]) -> int:

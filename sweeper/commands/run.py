@@ -47,9 +47,10 @@ from sweeper.run.connect import Connection, connect, engine_folder
 from sweeper.run.debts import Closer, RegisteredJournal
 from sweeper.run.registry import Account, Debt, Owed, Registry, state_folder, verify_head
 from sweeper.run.release import Running, Unreleased
-from sweeper.run.runner import Ending, Runner, World
+from sweeper.run.runner import Ending, Runner
 from sweeper.run.trial_log import store
 from sweeper.run.watchdog import Watchdog
+from sweeper.run.world import Archive, Guard, Inbox, Logs, Place, World
 from sweeper.show import files, table
 from sweeper.show.follow import LogFollower
 from sweeper.show.live import LiveTable, Terminal
@@ -392,27 +393,19 @@ class Session:
 
     def world(self) -> World:
         """What the runner touches."""
-        connection = self.connection
+        connection, reader = self.connection, self._reader
         return World(
             api=self._api,
             journal=self._journal,
             clock=self.clock,
             progress=self.progress,
             stage=self._staging,
-            arm=self.arm,
-            lease_held=self._lease.beat if self._lease else lambda: True,
-            caught=self.clock.caught,
-            log_metrics=self._log_metrics,
-            read_log=self._reader.news,
-            log_tail=self._reader.tail,
-            curve=self._reader.curve,
-            keep=self._keep,
-            kept=self._kept,
+            logs=Logs(self._log_metrics, reader.news, reader.tail, reader.curve),
+            archive=Archive(self._keep, self._kept),
+            inbox=Inbox(self.clock.caught, self._journal.requests, self._journal.answered),
+            guard=Guard(self.arm, self._lease.beat if self._lease else lambda: True),
+            place=Place(connection.service, self.renew),
             redact=self.redact,
-            requests=self._journal.requests,
-            answered=self._journal.answered,
-            service=connection.service,
-            renew=self.renew,
             versions={name: package_version(name) for name in ("sweeper", "boto3", "hydra-core")},
         )
 

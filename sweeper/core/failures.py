@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from sweeper.driver import causes
+from sweeper.errors import ApiErrorKind
 
 
 class Failure(str, Enum):
@@ -124,6 +125,18 @@ def will_fit(message: str) -> bool:
     """
     told = _LIMIT.search(message)
     return told is not None and 0 < int(told[2]) <= int(told[1])
+
+
+_LOCKED_MEMBERS = re.compile(r" at '(?:resourceConfig|roleArn|vpcConfig)\b")
+
+
+def refined(kind: ApiErrorKind, message: str) -> ApiErrorKind:
+    """What an error answer means, where its text says more than its code: is waiting in vain, are all trials meant?"""
+    if kind is ApiErrorKind.LIMIT and not will_fit(message):
+        return ApiErrorKind.NO_QUOTA
+    if kind is ApiErrorKind.INVALID and _LOCKED_MEMBERS.search(message):
+        return ApiErrorKind.INVALID_FOR_ALL
+    return kind
 
 
 def _first(rows: tuple[Row, ...], text: str) -> Failure | None:

@@ -10,7 +10,6 @@ from sweeper.core import events as ev
 from sweeper.core.chain import Job
 from sweeper.core.events import HAS_MACHINE, JobStatus, PoolStatus, TrialStatus
 from sweeper.core.failures import Failure, classify, root_cause
-from sweeper.core.request import about_locked
 
 _SHOWN = 80  # characters of a match that is no number
 _RAN_TOO_LONG, _WAITED_TOO_LONG = "MaxRuntimeExceeded", "MaxWaitTimeExceeded"
@@ -149,13 +148,12 @@ def lost(job: Job, why: str) -> ev.Outcome:
     )
 
 
-def refused(job: Job, failure: Failure, why: str) -> ev.Outcome:
+def refused(job: Job, failure: Failure, why: str, *, wrong: bool) -> ev.Outcome:
     """The outcome of a job that the service refused to create.
 
-    A wrong request fails the trial; a missing permission or quota, or a field that all trials share, says nothing
-    about it: it is run again.
+    A request that is `wrong` fails the trial; a missing permission or quota, or a field that all trials share, says
+    nothing about it: it is run again.
     """
-    wrong = failure is Failure.REQUEST and not about_locked(why)
     verdict = TrialStatus.FAILED if wrong else TrialStatus.INTERRUPTED
     return ev.Outcome(
         name=job.name,

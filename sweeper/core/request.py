@@ -32,7 +32,6 @@ _LOCKED_FLAGS = {
     "enable_network_isolation": "EnableNetworkIsolation",
     "enable_inter_container_traffic_encryption": "EnableInterContainerTrafficEncryption",
 }
-_LOCKED_MEMBERS = re.compile(r" at '(?:resourceConfig|roleArn|vpcConfig)\b")
 _QUEUED = re.compile(r"s[0-9a-f]{16}a\d\d")
 MAX_ATTEMPTS = 99  # two digits, so that no job name is a prefix of another (log streams are found by prefix)
 
@@ -69,11 +68,6 @@ def is_queued_name(name: str) -> bool:
 def log_prefix(name: str) -> str:
     """What the log streams of a job begin with; Batch names the training job itself."""
     return f"AWSBatch{name}" if is_queued_name(name) else f"{name}/"
-
-
-def about_locked(refusal: str) -> bool:
-    """Does a refusal of a request name what every job of a sweep shares?"""
-    return _LOCKED_MEMBERS.search(refusal) is not None
 
 
 def fingerprint(owner: str, sweep: str, trial: str, attempt: int) -> str:

@@ -16,9 +16,10 @@ from typing import Any, ClassVar
 from sweeper.core import events as ev
 from sweeper.core.chain import Job
 from sweeper.core.costs import LATE_S, OVERRUN_S
-from sweeper.core.events import Closed, JobStatus, PoolStatus
+from sweeper.core.events import Closed, JobStatus
+from sweeper.core.fate import Look, Pool, look, warning
 from sweeper.core.model import EngineSettings
-from sweeper.core.outcome import created_with, fingerprint_of, observation, retained_seconds
+from sweeper.core.outcome import retained_seconds
 from sweeper.core.ports import Clock, TrainingApi
 from sweeper.core.request import is_queued_name
 from sweeper.errors import ApiError, ApiErrorKind
@@ -146,45 +147,34 @@ class Closing:
             self._no_answer(error)
         else:
             self._missing_since = self._silent_since = self._denied_since = None
-            self._seen(description)
+            self._seen(look(self.job, description))
         self._nag()
 
-    def _seen(self, description: Mapping[str, Any]) -> None:
-        look = observation(self.job.name, description)
-        status = JobStatus.of(look.status)
+    def _seen(self, shown: Look) -> None:
+        status = shown.status
         self.waits_for_its_end = not status.terminal and self.r.running is Running.AWAIT
-        if fingerprint_of(description) != self.job.intent.fingerprint:
+        if not shown.ours:
             # Someone else's job under our name: ours never came to be, and theirs is not touched.
             self._closed(Closed.NEVER_HAD_POOL)
         elif status.terminal:
-            self._ended(description, look)
+            self._ended(shown)
         elif self.r.running is Running.LEAVE and status is not JobStatus.STOPPING:
             self._give_up("its job still trains, and no runner looks after it; run its sweep again")
         elif status is JobStatus.IN_PROGRESS and self.r.running is Running.STOP:
             self._stop()
 
-    def _ended(self, description: Mapping[str, Any], look: ev.Observed) -> None:
+    def _ended(self, shown: Look) -> None:
         self._ended_at = self._now if self._ended_at is None else self._ended_at
         if not self.job.ended:
-            self.r.note(self.r.harvest(self.job, description))
-        match PoolStatus.of(look.pool):
-            case PoolStatus.TERMINATED:
-                self._closed(Closed.TERMINATED, description)
-            case PoolStatus.REUSED:
-                self._handed_on(description, look.reused_by)
-            case PoolStatus.AVAILABLE:
-                self._update()
-            case _ if not self._kept_s(description):
-                self._closed(Closed.NEVER_HAD_POOL)
-            case _:
-                self._absent(description)
-
-    def _handed_on(self, description: Mapping[str, Any], to: str) -> None:
-        if self.r.is_own(to):
-            self._closed(Closed.REUSED_BY_OWN, description, by=to)
-            return
-        self.r.say(f"warning: the pool of {self.job.name} was taken by {to}, which is not ours")
-        self._closed(Closed.REUSED_BY_FOREIGN, description, by=to)
+            self.r.note(self.r.harvest(self.job, shown.description))
+        if closed := shown.closed(self.r.is_own):
+            if told := warning(closed):
+                self.r.say(told)
+            self.r.note(closed)
+        elif shown.pool is Pool.IDLES:
+            self._update()
+        else:
+            self._absent(shown)
 
     def _stop(self) -> None:
         if not self.job.stop_reason:
@@ -203,26 +193,15 @@ class Closing:
             if error.kind is ApiErrorKind.DENIED:
                 self._give_up(f"{doing} was denied: {error.message}")
 
-    def _absent(self, description: Mapping[str, Any]) -> None:
+    def _absent(self, shown: Look) -> None:
         """Ended, kept alive, and Describe shows no pool (yet): wait, but not for ever."""
         assert self._ended_at is not None
         waited = self._now - self._ended_at
-        if waited > self._kept_s(description) + GRACE_S:
+        if waited > shown.kept_s + GRACE_S:
             self.r.say(f"warning: {self.job.name} never showed a pool; its keep-alive has ended by now")
-            self._closed(Closed.EXPIRED_BY_BOUND, description)
-        elif waited > self.r.settings.settle_s and self._never_launched(description):
+            self._closed(Closed.EXPIRED_BY_BOUND, retained_seconds(shown.description))
+        elif waited > self.r.settings.settle_s and shown.never_launched:
             self._closed(Closed.NEVER_HAD_POOL)
-
-    def _kept_s(self, description: Mapping[str, Any]) -> int:
-        """The longest that its pool is kept: as we know it, or as whoever created the job asked for."""
-        return max(self.job.keep_alive_s, created_with(description)[0] or 0)
-
-    def _never_launched(self, description: Mapping[str, Any]) -> bool:
-        return (
-            description.get("TrainingJobStatus") == JobStatus.STOPPED.value
-            and description.get("TrainingStartTime") is None
-            and not self.job.reused_pool
-        )
 
     def _no_answer(self, error: ApiError) -> None:
         self._last_problem = str(error)
@@ -261,9 +240,8 @@ class Closing:
     def _arriving_s(self) -> float:
         return self.r.arriving_s(self.job.name) if self.r.arriving_s else self.r.settings.request_life_s
 
-    def _closed(self, how: Closed, description: Mapping[str, Any] | None = None, by: str = "") -> None:
-        retained = retained_seconds(description) if description else None
-        self.r.note(ev.PoolClosed(self.job.name, how.value, by, retained))
+    def _closed(self, how: Closed, retained_s: float | None = None) -> None:
+        self.r.note(ev.PoolClosed(self.job.name, how.value, retained_s=retained_s))
 
     def _give_up(self, why: str) -> None:
         self.given_up = Unreleased(self.job.name, why, self.r.region)

@@ -190,7 +190,7 @@ class DyingJournal:
         return self._journal.events()
 
 
-class Inbox:
+class Requests:
     """What other commands have asked of a chain: it outlives the runner, as the journal's own table does."""
 
     def __init__(self) -> None:

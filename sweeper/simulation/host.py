@@ -22,8 +22,9 @@ from sweeper.record.locks import held, held_to_close
 from sweeper.run.debts import Closer
 from sweeper.run.registry import Owed
 from sweeper.run.release import Running
-from sweeper.run.runner import Ending, Runner, World
-from sweeper.simulation.danger import Crash, Danger, DyingApi, DyingClock, DyingJournal, Inbox
+from sweeper.run.runner import Ending, Runner
+from sweeper.run.world import Guard, Inbox, Logs, World
+from sweeper.simulation.danger import Crash, Danger, DyingApi, DyingClock, DyingJournal, Requests
 from sweeper.simulation.drawn import SCOPE, SECRET
 from sweeper.simulation.invariants import Ledger, check
 from sweeper.testing.journals import MemoryJournal
@@ -91,7 +92,7 @@ class Host:
     runner: type[Runner] = Runner
     api_of: Callable[[Twin], TrainingApi] = lambda twin: twin
     journal: Journal = field(default_factory=MemoryJournal)
-    inbox: Inbox = field(default_factory=Inbox)
+    inbox: Requests = field(default_factory=Requests)
     folder: Path | None = None
     """Where its locks are; None where nobody else could want them."""
     lease: Callable[[], Lease] | None = None
@@ -155,12 +156,9 @@ class Host:
                 clock=clock,
                 progress=self.listener,
                 stage=staged,
-                lease_held=lease.beat if lease else lambda: True,
-                caught=danger.caught,
-                read_log=LogPosition(self.twin).news,
-                curve=self.twin.printed,
-                requests=self.inbox.requests,
-                answered=lambda asked: self.inbox.answered(asked, danger),
+                logs=Logs(news=LogPosition(self.twin).news, curve=self.twin.printed),
+                inbox=Inbox(danger.caught, self.inbox.requests, lambda asked: self.inbox.answered(asked, danger)),
+                guard=Guard(holds=lease.beat if lease else lambda: True),
             )
             runner = self.runner(self.sweep, SCOPE, self.owner, world)
             ending = runner.run()

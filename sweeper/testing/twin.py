@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any
 
+from sweeper.core.failures import refined
 from sweeper.core.ports import Clock, Description, Request
 from sweeper.engine import states
 from sweeper.engine.batch.service import Batch
@@ -440,6 +441,10 @@ def _as_it_is(payload: object) -> Request:
 
 
 def _kind(error: ServiceError) -> ApiErrorKind:
+    return refined(_by_code(error), error.message)
+
+
+def _by_code(error: ServiceError) -> ApiErrorKind:
     if error.code == "ValidationException":
         missing = "Requested resource not found" in error.message
         return ApiErrorKind.NOT_FOUND if missing else ApiErrorKind.INVALID

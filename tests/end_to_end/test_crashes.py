@@ -24,7 +24,7 @@ from sweeper.commands.run import Session, run
 from sweeper.core import events as ev
 from sweeper.core.model import Sweep
 from sweeper.record.journal import ask, read
-from sweeper.run.runner import World
+from sweeper.run.world import World
 from tests.end_to_end.conftest import QUICK, Project, wait_for
 from tests.engine.test_interpreter import set_traps
 from tests.forked import Forked, heed_signals, start_engine
@@ -119,7 +119,7 @@ def in_a_child(project: Project, sweep: Sweep, at: int = -1, happens: Callable[[
                 api=countdown.around(made.api),
                 journal=countdown.around(made.journal),
                 stage=countdown.call(made.stage),
-                keep=countdown.call(made.keep),
+                archive=replace(made.archive, keep=countdown.call(made.archive.keep)),
             )
 
     def ran(_: object) -> int:

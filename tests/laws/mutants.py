@@ -9,77 +9,91 @@ from typing import Any
 
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, Job, apply
+from sweeper.core.creating import Step, Then
 from sweeper.core.decide import Decision, Finish, Release, Wait, decide
 from sweeper.core.events import Closed, JobStatus
 from sweeper.core.failures import Failure
+from sweeper.core.fate import Look
 from sweeper.core.ports import Request
 from sweeper.errors import ApiError, ApiErrorKind
+from sweeper.run.attention import Attention
+from sweeper.run.notes import Notes
 from sweeper.run.release import Closing, Releaser
-from sweeper.run.runner import Runner
+from sweeper.run.releasing import Releasing
+from sweeper.run.runner import Parts, Runner
+from sweeper.run.submitting import Submitting
+
+REFUSED = Step(Then.REFUSE, failure=Failure.REQUEST)
 
 
-class RandomNameAndLateIntent(Runner):
+class RandomNameAndLateIntent(Submitting):
     """A name by chance, and the intent only after the job exists."""
 
-    def _submit(self, decision: Any) -> None:
-        config = self.sweep.resolve(decision.trial)
-        staged = self.world.stage(config)
-        chance = random.Random(self.world.clock.now()).getrandbits(64)
-        intent = replace(self._intend("x", decision, config, staged), name=f"random-{chance:016x}")
-        request = self._request(intent, config, staged)
+    def submit(self, decision: Any) -> None:
+        """Create, then note."""
+        world = self.notes.world
+        config = self.notes.sweep.resolve(decision.trial)
+        staged = world.stage(config)
+        chance = random.Random(world.clock.now()).getrandbits(64)
+        intent = replace(self.intend("x", decision, config, staged), name=f"random-{chance:016x}")
+        request = self.request(intent, config, staged)
         while True:
             try:
-                arn = self.world.api.create_training_job(request)
+                arn = world.api.create_training_job(request)
                 break
             except ApiError:
-                self.world.clock.sleep(5)
-        self.note(intent)
-        self.note(ev.Created(intent.name, arn))
+                world.clock.sleep(5)
+        self.notes.note(intent)
+        self.notes.note(ev.Created(intent.name, arn))
 
 
-class NewNameAfterLoss(Runner):
+class NewNameAfterLoss(Submitting):
     """An unknown outcome is answered with another name."""
 
-    def _create(self, job: Job, request: Request) -> None:
+    def create(self, job: Job, request: Request) -> None:
+        """Create under one name after the other."""
         while not job.acknowledged and not job.ended:
             try:
-                self.note(ev.Created(job.name, self.world.api.create_training_job(request)))
+                self.notes.note(ev.Created(job.name, self.notes.world.api.create_training_job(request)))
             except ApiError as error:
                 if error.kind is not ApiErrorKind.LOST:
-                    self._create_failed(job, error, 1.0, 0.0)
-                    self.world.clock.sleep(5)
+                    self.failed(job, error, 1.0, 0.0)
+                    self.notes.world.clock.sleep(5)
                     continue
-                self.note(replace(job.intent, name=job.name + "x"))
+                self.notes.note(replace(job.intent, name=job.name + "x"))
                 request = {**request, "TrainingJobName": job.name + "x"}
-                job = self.chain.jobs[job.name + "x"]
+                job = self.notes.chain.jobs[job.name + "x"]
 
 
-class InUseIsAnError(Runner):
+class InUseIsAnError(Submitting):
     """A name that exists fails the trial."""
 
-    def _create_failed(self, job: Job, error: ApiError, waited: float, since: float) -> float:
+    def failed(self, job: Job, error: ApiError, waited: float, lasted_s: float) -> float:
+        """Refuse what is there."""
         if error.kind is ApiErrorKind.IN_USE:
-            self._refuse(job, Failure.REQUEST, error)
+            self.refuse(job, REFUSED, error)
             return 0.0
-        return super()._create_failed(job, error, waited, since)
+        return super().failed(job, error, waited, lasted_s)
 
 
-class NotFoundIsAbsence(Runner):
+class NotFoundIsAbsence(Submitting):
     """NotFound after a Create of unknown outcome is taken for proof: the job is created under a new name."""
 
-    def _prove(self, job: Job) -> None:
+    def prove(self, job: Job) -> None:
+        """Believe what is not found."""
         try:
-            self.world.api.describe_training_job(job.name)
+            self.notes.world.api.describe_training_job(job.name)
         except ApiError as error:
             if error.kind is not ApiErrorKind.NOT_FOUND:
                 return
             again = replace(job.intent, name=job.name + "y")
-            self.note(again)
-            config = self.sweep.resolve(self.sweep.trials[again.index])
-            self._create(self.chain.jobs[again.name], self._request(again, config, self.world.stage(config)))
-            self._refuse(job, Failure.REQUEST, error)
+            self.notes.note(again)
+            config = self.notes.sweep.resolve(self.notes.sweep.trials[again.index])
+            request = self.request(again, config, self.notes.world.stage(config))
+            self.create(self.notes.chain.jobs[again.name], request)
+            self.refuse(job, REFUSED, error)
         else:
-            super()._prove(job)
+            super().prove(job)
 
 
 class NoSettleWait(Runner):
@@ -95,27 +109,29 @@ class NoSettleWait(Runner):
         return move
 
 
-class ReleasesTheLastJobOnly(Runner):
+class ReleasesTheLastJobOnly(Releasing):
     """Only the newest job's pool is ever closed; the older ones are believed to have moved on."""
 
-    def _release(self, names: tuple[str, ...]) -> None:
-        newest = next(reversed(self.chain.jobs))
-        super()._release(tuple(name for name in names if name == newest))
+    def release(self, names: tuple[str, ...]) -> None:
+        """Close the newest."""
+        newest = next(reversed(self.notes.chain.jobs))
+        super().release(tuple(name for name in names if name == newest))
         for name in names:
-            if self.chain.jobs[name].in_debt and name not in self.unreleased:
-                self.note(ev.PoolClosed(name, Closed.TERMINATED.value))
+            if self.notes.chain.jobs[name].in_debt and name not in self.unreleased:
+                self.notes.note(ev.PoolClosed(name, Closed.TERMINATED.value))
 
 
-class ReleasesTheFirstJob(Runner):
+class ReleasesTheFirstJob(Releasing):
     """The first job's name is taken for the pool's."""
 
-    def _release(self, names: tuple[str, ...]) -> None:
-        first = next(iter(self.chain.jobs.values()))
+    def release(self, names: tuple[str, ...]) -> None:
+        """Close the first."""
+        first = next(iter(self.notes.chain.jobs.values()))
         if first.in_debt:
-            super()._release((first.name,))
+            super().release((first.name,))
         for name in names:
-            if self.chain.jobs[name].in_debt:
-                self.note(ev.PoolClosed(name, Closed.TERMINATED.value))
+            if self.notes.chain.jobs[name].in_debt:
+                self.notes.note(ev.PoolClosed(name, Closed.TERMINATED.value))
 
 
 class ReleasesOnSuccessOnly(Runner):
@@ -127,33 +143,36 @@ class ReleasesOnSuccessOnly(Runner):
         return Finish("stopped") if chain.stopping and isinstance(move, Release) else move
 
 
-class IgnoresTheBudget(Runner):
+class IgnoresTheBudget(Submitting):
     """A job may run as long as it is declared to, whatever is left."""
 
-    def _intend(self, name: str, decision: Any, *rest: Any) -> ev.Intent:
-        return super()._intend(name, replace(decision, most_s=None), *rest)
+    def intend(self, name: str, decision: Any, *rest: Any) -> ev.Intent:
+        """Forget the limit."""
+        return super().intend(name, replace(decision, most_s=None), *rest)
 
 
-class ToldAsCompleted(Runner):
+class ToldAsCompleted(Notes):
     """A job that was stopped at its metric is told with a value that it never showed."""
 
     def note(self, event: ev.Event) -> None:
+        """Tell another value."""
         if isinstance(event, ev.Judged) and event.value is not None:
             event = replace(event, value=event.value + 1)
         super().note(event)
 
 
-class GoesOnWithoutTheLease(Runner):
+class GoesOnWithoutTheLease(Attention):
     """Whether the lease is still ours is never asked."""
 
-    def _keep_lease(self) -> None:
-        pass
+    def keep_lease(self) -> None:
+        """Nothing."""
 
 
-class DecidesFromWhatItSaw(Runner):
+class DecidesFromWhatItSaw(Notes):
     """An outcome is believed before it is durable; a death in between loses it."""
 
     def note(self, event: ev.Event) -> None:
+        """Believe it."""
         if isinstance(event, ev.Outcome):
             apply(self.chain, event)
         else:
@@ -161,7 +180,7 @@ class DecidesFromWhatItSaw(Runner):
 
 
 class _NoWait(Closing):
-    def _absent(self, description: Mapping[str, Any]) -> None:
+    def _absent(self, shown: Look) -> None:
         self._closed(Closed.NEVER_HAD_POOL)
 
 
@@ -172,11 +191,11 @@ class _NoVerify(Closing):
 
 
 class _FailedHasNoPool(Closing):
-    def _ended(self, description: Mapping[str, Any], look: ev.Observed) -> None:
-        if look.status == JobStatus.FAILED.value and self.job.ended:
+    def _ended(self, shown: Look) -> None:
+        if shown.status is JobStatus.FAILED and self.job.ended:
             self._closed(Closed.NEVER_HAD_POOL)
         else:
-            super()._ended(description, look)
+            super()._ended(shown)
 
 
 class _NothingArrivesLate(Closing):
@@ -188,27 +207,34 @@ def _closing(kind: type[Closing]) -> type[Runner]:
     class Broken(Releaser):
         closing = kind
 
-    class Mutant(Runner):
+    class Mutant(Releasing):
         releaser = Broken
+
+    return _made_of(Parts(releasing=Mutant))
+
+
+def _made_of(broken: Parts) -> type[Runner]:
+    class Mutant(Runner):
+        parts = broken
 
     return Mutant
 
 
 MUTANTS: Mapping[str, type[Runner]] = {
-    "random name, intent after create": RandomNameAndLateIntent,
-    "new name after a lost response": NewNameAfterLoss,
-    "ResourceInUse is an error": InUseIsAnError,
-    "NotFound is absence": NotFoundIsAbsence,
+    "random name, intent after create": _made_of(Parts(submitting=RandomNameAndLateIntent)),
+    "new name after a lost response": _made_of(Parts(submitting=NewNameAfterLoss)),
+    "ResourceInUse is an error": _made_of(Parts(submitting=InUseIsAnError)),
+    "NotFound is absence": _made_of(Parts(submitting=NotFoundIsAbsence)),
     "no wait for WarmPoolStatus at release": _closing(_NoWait),
     "no verification after Update": _closing(_NoVerify),
     "a failed job has no pool": _closing(_FailedHasNoPool),
     "a lost request never arrives": _closing(_NothingArrivesLate),
-    "releases the first job's name": ReleasesTheFirstJob,
+    "releases the first job's name": _made_of(Parts(releasing=ReleasesTheFirstJob)),
     "releases on success only": ReleasesOnSuccessOnly,
-    "releases the last job only": ReleasesTheLastJobOnly,
+    "releases the last job only": _made_of(Parts(releasing=ReleasesTheLastJobOnly)),
     "no settle wait": NoSettleWait,
-    "the budget does not shorten a job": IgnoresTheBudget,
-    "a stopped job is told with another value": ToldAsCompleted,
-    "the lease is not looked at": GoesOnWithoutTheLease,
-    "an outcome is not durable": DecidesFromWhatItSaw,
+    "the budget does not shorten a job": _made_of(Parts(submitting=IgnoresTheBudget)),
+    "a stopped job is told with another value": _made_of(Parts(notes=ToldAsCompleted)),
+    "the lease is not looked at": _made_of(Parts(attention=GoesOnWithoutTheLease)),
+    "an outcome is not durable": _made_of(Parts(notes=DecidesFromWhatItSaw)),
 }

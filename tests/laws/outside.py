@@ -24,7 +24,8 @@ from sweeper.engine.settings import ServiceSettings
 from sweeper.record.journal import SqliteJournal, read
 from sweeper.run.debts import Closer
 from sweeper.run.release import Running
-from sweeper.run.runner import Ending, Runner, World
+from sweeper.run.runner import Ending, Runner
+from sweeper.run.world import Archive, Guard, Inbox, Logs, Place, World
 from sweeper.simulation.danger import Crash, NoProgress
 from sweeper.simulation.drawn import NAME, SCOPE, SECRET, ListedTrials, draw_sweep, metric_of
 from sweeper.simulation.host import Listener
@@ -186,13 +187,11 @@ class Outside:
             clock=self.clock,
             progress=self.listener,
             stage=self.stage,
-            caught=self.caught,
-            keep=self.keep,
-            kept=self.kept,
-            log_metrics=self.log_metrics,
-            lease_held=self.lease_held,
-            service=lambda: self.state,
-            renew=self.renew,
+            logs=Logs(metrics=self.log_metrics),
+            archive=Archive(self.keep, self.kept),
+            inbox=Inbox(self.caught),
+            guard=Guard(holds=self.lease_held),
+            place=Place(lambda: self.state, self.renew),
         )
 
     def dies(self, *, before: type[Any] | None = None, after: type[Any] | None = None) -> None:

@@ -20,7 +20,8 @@ from sweeper.core.ports import Request
 from sweeper.core.search import search_for
 from sweeper.core.stop import rules
 from sweeper.engine.settings import ServiceSettings
-from sweeper.run.runner import Runner, World
+from sweeper.run.runner import Runner
+from sweeper.run.world import Logs, World
 from sweeper.simulation.danger import Crash, Danger, DyingApi, DyingClock, DyingJournal
 from sweeper.simulation.drawn import BATCH, SCOPE
 from sweeper.simulation.host import Listener, LogPosition, staged
@@ -160,8 +161,7 @@ def story(case: Case, killed_after: int = 0) -> tuple[list[str], bool]:
             clock=DyingClock(twin.clock, danger),
             progress=Listener(),
             stage=staged,
-            read_log=LogPosition(twin).news,
-            curve=twin.printed,
+            logs=Logs(news=LogPosition(twin).news, curve=twin.printed),
         )
         runner = Runner(sweep, SCOPE, OWNER, world)
         try:

@@ -15,7 +15,8 @@ from sweeper.core.ports import Request
 from sweeper.core.request import Staged
 from sweeper.core.stop import rules
 from sweeper.engine.settings import ServiceSettings
-from sweeper.run.runner import Runner, World
+from sweeper.run.runner import Runner
+from sweeper.run.world import Logs, World
 from sweeper.simulation.drawn import SCOPE, ListedTrials, draw_sweep
 from sweeper.simulation.host import Listener, LogPosition
 from sweeper.simulation.simulation import OWNER
@@ -54,8 +55,7 @@ def run(*, keeps: bool, **changes: Any) -> tuple[Twin, Chain, list[ev.Event]]:
         clock=twin.clock,
         progress=Listener(),
         stage=lambda config: Staged("", {}, "s3://bucket/out"),
-        read_log=LogPosition(twin).news,
-        curve=twin.printed,
+        logs=Logs(news=LogPosition(twin).news, curve=twin.printed),
     )
     ending = Runner(sweep, SCOPE, OWNER, world).run()
     assert not ending.unreleased

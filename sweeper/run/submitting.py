@@ -1,0 +1,181 @@
+"""Submitting a trial: the intent is durable first, then the same Create is sent until it is proven (R1-R3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sweeper.core import creating, handover
+from sweeper.core import events as ev
+from sweeper.core.chain import Job
+from sweeper.core.creating import Then
+from sweeper.core.decide import Submit, time_is_up
+from sweeper.core.declared import ended
+from sweeper.core.events import Closed
+from sweeper.core.keepalive import keep_alive_s
+from sweeper.core.outcome import created_with, fingerprint_of, refused
+from sweeper.core.ports import Request
+from sweeper.core.remedies import config_of
+from sweeper.core.request import PoolKey, Staged, build, digest, fingerprint, job_name, locked_key
+from sweeper.errors import ApiError, ForeignNameError, LockedChangedError, assert_never
+from sweeper.run.attention import Attention
+from sweeper.run.notes import Notes
+from sweeper.run.releasing import Releasing
+
+LIMIT_FIRST_S, LIMIT_MOST_S = 30.0, 600.0
+BACKOFF_MOST_S = 60.0
+ATTENTION_S = 30.0
+"""Seconds after which a longer wait looks up: half a heartbeat of the lease."""
+
+
+class Submitting:
+    """Brings the next job into being, or proves that it cannot be."""
+
+    def __init__(self, notes: Notes, attention: Attention, releasing: Releasing) -> None:
+        self.notes, self._attention, self._releasing = notes, attention, releasing
+        self._key = locked_key(notes.sweep.locked, notes.sweep.backend)
+
+    def submit(self, decision: Submit) -> None:
+        """Create the job of this trial and attempt; a known intent is sent again as it was, and never decided anew."""
+        sweep, scope, world = self.notes.sweep, self.notes.scope, self.notes.world
+        trial, queued = decision.trial, sweep.backend.through is not None
+        name = job_name(self.notes.owner, scope, sweep.name, trial.id, decision.attempt, queued=queued)
+        known = self.notes.chain.jobs.get(name)
+        known = None if known and known.never_was else known
+        taken = known.intent.taken if known else self._handed_over()
+        patches = known.intent.patches if known else decision.patches
+        config = config_of(sweep, trial, patches, taken)
+        world.redact.learn(config["environment"])
+        staged = world.stage(config)
+        intent = known.intent if known else self.intend(name, decision, config, staged, taken)
+        request = self.request(intent, config, staged)
+        world.guard.arm()
+        if not known:
+            self.notes.note(intent)
+            self._releasing.intended(name)
+        self.create(self.notes.chain.jobs[name], request)
+
+    def _handed_over(self) -> Mapping[str, Any]:
+        """What the next trial takes over from those before it."""
+        sweep = self.notes.sweep
+        return handover.taken(sweep.prev, ended(sweep, self.notes.chain), sweep.objective) if sweep.prev else {}
+
+    def intend(
+        self,
+        name: str,
+        decision: Submit,
+        config: Mapping[str, Any],
+        staged: Staged,
+        taken: Mapping[str, Any] | None = None,
+    ) -> ev.Intent:
+        """The intent of a job: every value that is decided about it."""
+        trial, sweep = decision.trial, self.notes.sweep
+        keep_alive = keep_alive_s(sweep, self.notes.chain, last=decision.last)
+        most, longest = decision.most_s, int(config["job"]["max_runtime_s"])
+        return ev.Intent(
+            name=name,
+            trial=trial.id,
+            index=trial.index,
+            label=trial.name,
+            values=dict(trial.values),
+            attempt=decision.attempt,
+            fingerprint=fingerprint(self.notes.owner, sweep.name, trial.id, decision.attempt),
+            keep_alive_s=keep_alive if sweep.backend.keeps_pool else 0,
+            max_runtime_s=longest if most is None else min(most, longest),
+            source=staged.source,
+            taken=taken or {},
+            patches=decision.patches,
+            remedy=decision.remedy,
+            clamped=decision.clamped if most is not None and most < longest else "",
+        )
+
+    def request(self, intent: ev.Intent, config: Mapping[str, Any], staged: Staged) -> Request:
+        """The Create of this intent, the same each time. Raises LockedChangedError."""
+        sweep = self.notes.sweep
+        if digest(config["locked"]) != sweep.locked_digest:
+            raise LockedChangedError(f"trial {intent.label}: its locked section differs from the frozen one")
+        request = build(
+            config,
+            name=intent.name,
+            mark=intent.fingerprint,
+            sweep=sweep.name,
+            max_runtime_s=intent.max_runtime_s,
+            staged=staged,
+            region=self.notes.scope.region,
+        )
+        shaped = sweep.backend.shape(request, intent.keep_alive_s)
+        if PoolKey.of(shaped) != self._key:
+            raise LockedChangedError(f"trial {intent.label}: its request would leave the pool")
+        return shaped
+
+    def create(self, job: Job, request: Request) -> None:
+        """Send the same Create until Describe or the service proves that the job exists, or refuses it."""
+        notes, clock = self.notes, self.notes.world.clock
+        waited, begun = 1.0, clock.monotonic()
+        while not job.acknowledged and not job.ended:
+            try:
+                notes.note(ev.Created(job.name, notes.world.api.create_training_job(request)))
+                return
+            except ApiError as error:
+                if error.kind.outcome_unknown:
+                    self._releasing.unanswered(job.name)
+                pause = self.failed(job, error, waited, clock.monotonic() - begun)
+            if job.acknowledged or job.ended:
+                return
+            pause = min(pause, BACKOFF_MOST_S) if pause < LIMIT_FIRST_S else pause
+            self._pause(pause * _unevenness(job.name, waited))
+            if notes.chain.stopping or time_is_up(notes.sweep, notes.chain, clock.now()):
+                return  # the release finds out whether the job exists, and closes it
+            waited = min(waited * 2, LIMIT_MOST_S)
+
+    def _pause(self, seconds: float) -> None:
+        """Wait before the same Create is sent again; signals, requests and the lease do not wait for that long."""
+        while seconds > 0 and not self.notes.chain.stopping:
+            self.notes.world.clock.sleep(min(seconds, ATTENTION_S))
+            seconds -= ATTENTION_S
+            self._attention.look_up()
+
+    def failed(self, job: Job, error: ApiError, waited: float, lasted_s: float) -> float:
+        """Do what follows from a failed Create; returns how many seconds to wait before it is sent again."""
+        step = creating.after(error, lasted_s)
+        if step.say:
+            self.notes.say_once(job.name, step.say)
+        match step.then:
+            case Then.PROVE:
+                self.prove(job)
+            case Then.SEND_AGAIN:
+                pass
+            case Then.FREE_QUOTA:
+                self._releasing.release(tuple(j.name for j in self.notes.chain.debts_newest_first if j.ended))
+                return max(LIMIT_FIRST_S, waited)
+            case Then.REFUSE | Then.END:
+                self.refuse(job, step, error)
+                if step.then is Then.END:
+                    raise error
+            case _:
+                assert_never(step.then)
+        return waited
+
+    def prove(self, job: Job) -> None:
+        """Describe decides whether the job exists and is ours."""
+        try:
+            description = self.notes.world.api.describe_training_job(job.name)
+        except ApiError:
+            return  # nothing is proved; the same Create is sent again
+        if fingerprint_of(description) != job.intent.fingerprint:
+            raise ForeignNameError(
+                f"{job.name}: a training job of this name exists that is not this sweep's; "
+                "nothing of it was touched. Set another `owner:` or `name:`"
+            )
+        self.notes.note(ev.Adopted(job.name, str(description.get("TrainingJobArn", "")), *created_with(description)))
+
+    def refuse(self, job: Job, step: creating.Step, error: ApiError) -> None:
+        """The service will not have this job: it has an end, and never had a pool."""
+        why = f"{error.code}: {error.message}"
+        self.notes.note(refused(job, step.failure, why, wrong=step.then is Then.REFUSE))
+        self.notes.note(ev.PoolClosed(job.name, Closed.NEVER_HAD_POOL.value))
+
+
+def _unevenness(name: str, waited: float) -> float:
+    """A factor from 1 to 1.25 that keeps two sweeps out of step; a function of the name, so that a replay is exact."""
+    return 1.0 + int(digest([name, waited])[:8], 16) / 2**34

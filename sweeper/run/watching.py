@@ -1,0 +1,93 @@
+"""Looking at a job: what is new is noted, an end is harvested, a pool that is seen closed is written down."""
+
+from __future__ import annotations
+
+from sweeper.core import events as ev
+from sweeper.core.chain import Job
+from sweeper.core.events import PoolStatus
+from sweeper.core.fate import Look, look, warning
+from sweeper.core.outcome import environment_of, lost
+from sweeper.core.watch import Watch
+from sweeper.errors import ApiError, ApiErrorKind, ForeignNameError
+from sweeper.run.attention import Attention
+from sweeper.run.harvesting import Harvesting
+from sweeper.run.notes import Notes
+from sweeper.run.release import DENIED_S, IMPATIENT_S, NAG_S, longest_life_s
+from sweeper.run.releasing import Releasing
+
+RARE_NAG_S = 600.0
+"""Seconds between two lines about a job that cannot be looked at, while the sweep only waits to go on."""
+
+
+class Watching:
+    """Looks at jobs that run, or whose pool is not settled yet."""
+
+    def __init__(self, notes: Notes, attention: Attention, harvesting: Harvesting, releasing: Releasing) -> None:
+        self.notes, self._attention = notes, attention
+        self._harvesting, self._releasing = harvesting, releasing
+        self._watch = Watch(notes.sweep, notes.world.logs.news, notes.world.logs.curve)
+
+    def look(self, job: Job) -> None:
+        """Look once. Raises ForeignNameError, and ApiError for what has been denied for too long."""
+        notes, world = self.notes, self.notes.world
+        try:
+            description = world.api.describe_training_job(job.name)
+        except ApiError as error:
+            self._unseen(job, error)
+            return
+        notes.over(job.name, "unseen", "denied", "nagged")
+        shown = look(job, description)
+        if not shown.ours:
+            raise ForeignNameError(f"{job.name}: the training job of this name is not this sweep's any more")
+        world.redact.learn(environment_of(description))  # an earlier invocation may have had other secrets
+        shown = shown.masked(world.redact.cut)  # as it is known of the job
+        if shown.is_news:
+            notes.note(shown.seen)
+        world.progress.watching(job.name, description)
+        if shown.status.terminal:
+            self._ended(shown)
+        elif judged := self._watch.look(notes.chain, job, description, world.clock.monotonic()):
+            notes.note(judged)
+
+    def _ended(self, shown: Look) -> None:
+        notes, job = self.notes, shown.job
+        if not job.ended:
+            made = self._harvesting.harvest(job, shown.description, patient=True)
+            if made is None:
+                return  # the service has not computed the metrics yet
+            notes.note(made)
+        if not job.closed and (closed := shown.closed(self._releasing.is_own)):
+            if told := warning(closed):
+                notes.say(told)
+            notes.note(closed)
+        if not job.settled and notes.lasting(job.name, "unsettled") > notes.settings.settle_s:
+            notes.note(ev.Settled(job.name, PoolStatus.ABSENT.value))
+            notes.say(
+                f"warning: {job.name} shows no warm pool; is the quota for warm pools of this instance type 0? "
+                "Going on without waiting for one"
+            )
+
+    def _unseen(self, job: Job, error: ApiError) -> None:
+        """Describe failed: not an end, until it has lasted (rows 49, 50, 53, 54)."""
+        notes = self.notes
+        lasted = notes.lasting(job.name, "unseen")
+        if error.kind is ApiErrorKind.NOT_FOUND:
+            if lasted > notes.settings.not_found_s:
+                self._gone(job)
+            return
+        if error.kind.passing:
+            notes.over(job.name, "denied")  # two separate troubles are two
+        elif notes.lasting(job.name, "denied") > DENIED_S:
+            raise error
+        ending = bool(notes.chain.stopping or notes.chain.decided)
+        if (self._attention.impatient() and lasted > IMPATIENT_S) or (ending and lasted > longest_life_s(job)):
+            # A second Ctrl-C, or nothing is to come and nothing can live any more: named instead of waited for.
+            self._releasing.release_or_give_up(tuple(job.name for job in notes.chain.debts_newest_first))
+        elif lasted > notes.settings.poll_s * 3 and notes.due(job.name, "nagged", NAG_S if ending else RARE_NAG_S):
+            notes.say(f"cannot look at {job.name} for {lasted:.0f} s, still trying: {error.message}")
+
+    def _gone(self, job: Job) -> None:
+        if not job.ended:
+            self.notes.note(lost(job, "the training job is gone from SageMaker; its result cannot be read any more"))
+        elif not job.settled:
+            self.notes.note(ev.Settled(job.name, PoolStatus.ABSENT.value))  # nobody will ever see its pool
