@@ -17,7 +17,7 @@ from sweeper.core.outcome import fingerprint_of
 from sweeper.core.ports import Description, TrainingApi
 from sweeper.core.words import utc
 from sweeper.engine import launch
-from sweeper.errors import ApiError, ApiErrorKind
+from sweeper.errors import ApiError, ApiErrorKind, EngineError
 from sweeper.run.clock import SystemClock
 from sweeper.run.connect import engine_folder
 from sweeper.run.debts import on_record
@@ -123,10 +123,20 @@ class Books:
         own = [Account(EngineKind.LOCAL.value, "us-east-1", engine_folder=str(local))] if local.exists() else []
         seen = set()
         for account in [*own, *self.named, *(debt.account for debt in self.in_question)]:
-            key = (account.engine, account.region, account.profile, account.engine_folder)
-            if key not in seen and self.engine in (None, account.engine):
-                seen.add(key)
+            if _service(account) not in seen and self.engine in (None, account.engine):
+                seen.add(_service(account))
                 yield account
+
+    def silent(self, account: Account) -> bool:
+        """Could it not be asked before?"""
+        return any(_service(entry.account) == _service(account) for entry in self.unasked)
+
+    def services(self) -> Iterator[tuple[Account, TrainingApi]]:
+        """The services that `live` could ask."""
+        for account in self.accounts():
+            api = None if self.silent(account) else reach(account)
+            if api:
+                yield account, api
 
     def live(self) -> Iterator[tuple[Account, TrainingApi, Pool, Description]]:
         """Every pool that a service shows. One that cannot be asked hides none of the others: it is in `unasked`."""
@@ -137,7 +147,7 @@ class Books:
                     assert api is not None
                     yield account, api, self.pool(account, description), description
             except Exception as error:  # noqa: BLE001 - a profile that is gone, no credentials, no network
-                owed = tuple(name for name, debt in self.jobs.items() if debt.account == account)
+                owed = tuple(name for name, debt in self.jobs.items() if _service(debt.account) == _service(account))
                 self.unasked.append(Unasked(account, str(error), owed))
 
     def pool(self, account: Account, description: Description) -> Pool:
@@ -181,11 +191,22 @@ class Books:
         return (named | local) - {""}
 
 
+def _service(account: Account) -> tuple[str, str, str | None, str]:
+    """Which service answers for an account, through whatever queue its jobs went."""
+    return account.engine, account.region, account.profile, account.engine_folder
+
+
 def reach(account: Account) -> TrainingApi | None:
-    """The service; None when it is a local engine that does not run and so holds no pool that costs anything."""
+    """The service; None when it is a local engine that does not run and so holds no pool that costs anything.
+
+    Raises EngineError for one that lives and does not answer: nobody knows what it holds.
+    """
     if account.engine != EngineKind.LOCAL.value:
         return account.api()
-    running = launch.find(Path(account.engine_folder))
+    folder = Path(account.engine_folder)
+    running = launch.find(folder)
+    if running is None and launch.lives(folder):
+        raise EngineError(f"the local engine lives and does not answer (see {folder / 'engine.log'})")
     if running is None:
         return None
     clients = Clients(Endpoint.local(running))

@@ -19,7 +19,7 @@ from sweeper.core.chain import Job
 from sweeper.core.model import EngineKind, EngineSettings
 from sweeper.core.outcome import created_with, fingerprint_of
 from sweeper.core.ports import Description, TrainingApi
-from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, UsageError
+from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, SweeperError, UsageError
 from sweeper.record.locks import held_to_close, holder
 from sweeper.run.clock import SystemClock
 from sweeper.run.registry import Account, Debt, Registry, state_folder
@@ -35,7 +35,8 @@ def main(arguments: Sequence[str]) -> int:
         prog="sweeper pools",
         description="Every warm pool of this project that is or may be billing: those of the services asked and those "
         "of our journals.",
-        epilog="Exit codes: 3 when a pool could not be seen to close, or a service could not be asked; else 0.",
+        epilog="Exit codes: 3 when a pool could not be seen to close, or a service could not be asked; 2 when nobody "
+        "knows a named job; else 0.",
     )
     parser.add_argument("action", nargs="?", choices=["list", "release"], default="list")
     parser.add_argument("job", nargs="*", help="release only the pools of these jobs, stopping those that still train")
@@ -142,6 +143,7 @@ def _release(books: Books, names: set[str], *, everything: bool, as_json: bool) 
             name = str(description["TrainingJobName"])
             if not names or name in names:
                 done.add(name, _close(books, debt.account, api, description, clock))
+        unknown = _named_alone(books, names, done, clock)
     _settle(books)
     for entry in books.unasked:
         done.failed += _unreachable(entry, names)
@@ -149,7 +151,10 @@ def _release(books: Books, names: set[str], *, everything: bool, as_json: bool) 
         tell(json.dumps({"released": done.closed, "failed": [asdict(pool) for pool in done.failed]}))
     else:
         tell("\n".join(f"{name}: closed" for name in done.closed) or "nothing to release")
-    return max(_tell_unasked(books), warn_unreleased(done.failed))
+    for name in unknown:
+        complain(f"pools release: no service that was asked knows a training job {name}; see `sweeper pools`")
+    code = UsageError.exit_code if unknown else 0
+    return max(code, _tell_unasked(books), warn_unreleased(done.failed))
 
 
 def _why_left(books: Books, pool: Pool, *, forced: bool, named: bool) -> str:
@@ -167,8 +172,8 @@ def _why_left(books: Books, pool: Pool, *, forced: bool, named: bool) -> str:
 def _without_pool(books: Books, done: Released, *, stopping: bool) -> Iterator[tuple[Debt, TrainingApi, Description]]:
     """Our jobs that no service shows a pool of: one that has just ended will; one that runs or queues when asked to."""
     for debt in books.in_question:
-        if holder(debt.lock) and not stopping:
-            continue  # its runner closes it
+        if books.silent(debt.account) or (holder(debt.lock) and not stopping):
+            continue  # nobody can say, or its runner closes it
         try:
             api = reach(debt.account)
             for name in [name for name, owing in books.jobs.items() if owing is debt and name not in done]:
@@ -178,8 +183,26 @@ def _without_pool(books: Books, done: Released, *, stopping: bool) -> Iterator[t
                 running = description["TrainingJobStatus"] in RUNNING
                 if stopping if running else not description.get("WarmPoolStatus"):
                     yield debt, api, description
-        except ApiError:
-            continue  # `live` has told that this account cannot be asked
+        except SweeperError:
+            continue  # it has answered before: what it owes stays a debt
+
+
+def _named_alone(books: Books, names: set[str], done: Released, clock: SystemClock) -> list[str]:
+    """Close the named jobs that neither a pool nor a debt has told of: each service is asked for them by name.
+
+    Returns those that none knows: what nobody has seen is not said to be closed.
+    """
+    unknown = []
+    for name in sorted(name for name in names if name not in done and name not in books.jobs):
+        found = [(account, api, told) for account, api in books.services() if (told := described(api, name))]
+        for account, api, told in found:
+            if why_not := _why_left(books, books.pool(account, told), forced=True, named=True):
+                complain(why_not)
+            else:
+                done.add(name, _close(books, account, api, told, clock))
+        if not found:
+            unknown.append(name)
+    return unknown
 
 
 def _unreachable(entry: Unasked, names: set[str]) -> list[Unreleased]:
@@ -198,7 +221,7 @@ def _settle(books: Books) -> None:
 
 def _is_open(books: Books, debt: Debt) -> bool:
     """True while its service shows a pool or cannot be asked; also where it is not in question, or its runner lives."""
-    if (not books.everywhere and not books.is_here(debt)) or holder(debt.lock):
+    if (not books.everywhere and not books.is_here(debt)) or holder(debt.lock) or books.silent(debt.account):
         return True
     try:
         api = reach(debt.account)

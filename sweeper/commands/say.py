@@ -54,28 +54,35 @@ def tell(text: str = "", *, end: str = "\n", flush: bool = False, file: TextIO |
 
 def complain(text: str) -> None:
     """Tell a person what is wrong, on stderr; without a reader there nobody can be told."""
+    _complain_as_is(_masked(text))
+
+
+def _complain_as_is(text: str) -> None:
     with suppress(OSError):
-        for line in _clean(text).splitlines():
+        for line in harmless_lines(text).splitlines():
             print(f"sweeper: {line}", file=sys.stderr)
 
 
 def trace() -> None:
     """The traceback of the exception that is being handled, on stderr."""
     with suppress(OSError):
-        sys.stderr.write(_clean(traceback.format_exc()))
+        sys.stderr.write(harmless_lines(_masked(traceback.format_exc())))
 
 
-def _clean(text: str) -> str:
+def _masked(text: str) -> str:
     for redact in _hidden:
         text = redact(text)
-    return harmless_lines(text)
+    return text
 
 
 def warn_unreleased(unreleased: Sequence[Unreleased]) -> int:
-    """Say last, and clearly, what may still cost money; returns exit code 3 then, else 0."""
+    """Say last, and clearly, what may still cost money; returns exit code 3 then, else 0.
+
+    The command is to be pasted: no part of a job's name is masked, though the environment may hold it too.
+    """
     for pool in unreleased:
-        complain(f"THE POOL OF {pool.name} MAY STILL BILL: {pool.why}")
-        complain(f"release it with: {pool.command}")
+        _complain_as_is(f"THE POOL OF {pool.name} MAY STILL BILL: {_masked(pool.why)}")
+        _complain_as_is(f"release it with: {pool.command}")
     return BILLING if unreleased else 0
 
 

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.cli import main
-from sweeper.commands.say import complain, hide, hide_given, tell, trace
+from sweeper.commands.say import BILLING, complain, hide, hide_given, tell, trace, warn_unreleased
 from sweeper.core.model import Goal, Objective
 from sweeper.core.results import Results
-from sweeper.core.secrets import Redactor
+from sweeper.core.secrets import MASK, Redactor
 from sweeper.core.text import harmless, harmless_lines
+from sweeper.run.release import Unreleased
 from sweeper.show.table import print_table
 
 FORGED = "\x1b[2J\x9b31m\u202ednuora\u2028\x07\rdone"
@@ -51,6 +52,15 @@ def test_what_is_told_and_complained_of_is_harmless(capsys: pytest.CaptureFixtur
     assert not OBEYED.intersection(told.out + told.err)
     assert told.out.startswith("a\tb\n [2J")
     assert told.err.startswith("sweeper: one\nsweeper:  [2J")
+
+
+def test_the_command_that_releases_a_pool_can_be_pasted(capsys: pytest.CaptureFixture[str]) -> None:
+    """The environment holds the sweep's name, as of a project elsewhere: it is masked in the reason alone."""
+    hide(Redactor({"PROJECT": "mnist-baseline"}))
+    assert warn_unreleased([Unreleased("mnist-baseline-1a-a01", "mnist-baseline was denied", "eu-west-1")]) == BILLING
+    first, last = capsys.readouterr().err.splitlines()
+    assert first == f"sweeper: THE POOL OF mnist-baseline-1a-a01 MAY STILL BILL: {MASK} was denied"
+    assert "--training-job-name mnist-baseline-1a-a01 " in last
 
 
 def test_an_error_that_repeats_a_secret_is_told_without_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from sweeper.core.model import EngineSettings
+from sweeper.engine import launch
 from sweeper.run.registry import Account, Debt, Registry
 from tests.end_to_end.conftest import Project, wait_for
 from tests.end_to_end.test_signals import held
@@ -157,6 +160,35 @@ def test_pools_are_this_projects_unless_they_are_asked_for_everywhere(
     assert (line.split()[0], "tiny", str(project.root)) == (name, line.split()[4], line.split()[5])
     assert other.verb("pools", "release", name).out == f"{name}: closed\n"
     assert project.pools() == ["Terminated"]
+
+
+def test_a_pool_of_an_engine_that_does_not_answer_is_not_taken_for_closed(
+    project: Project, holding: Callable[[], None]
+) -> None:
+    """Its process is stopped, as by a debugger: the pool is named with 3 and stays a debt, which is closed later."""
+    killed(project, NEVER)
+    holding()
+    wait_for(lambda: idles(project), "the pool idles")
+    (job,) = project.jobs()
+    pid = launch.ensure(project.root / ".sweeper/engine").pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        released = project.verb("pools", "release")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    told = f"sweeper: release it with: sweeper pools release {job['TrainingJobName']}"
+    assert (released.code, released.err.splitlines()[-1]) == (3, told), released.err
+    assert project.verb("pools", "release").out == f"{job['TrainingJobName']}: closed\n"
+
+
+def test_a_name_that_nobody_knows_is_not_said_to_be_released(project: Project) -> None:
+    """It ends with 2; a job that no debt tells of any more is found by its name, and its pool is closed."""
+    assert project.run(*ONE).code == 0
+    (job,) = project.jobs()
+    shutil.rmtree(project.root / "state")
+    unknown = project.verb("pools", "release", "nobody-knows", job["TrainingJobName"])
+    assert (unknown.code, unknown.out) == (2, f"{job['TrainingJobName']}: closed\n")
+    assert "no service that was asked knows a training job nobody-knows" in unknown.err
 
 
 def test_row_89_the_rerun_takes_over_from_a_watchdog_that_waits_for_the_job(
