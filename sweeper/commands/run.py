@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sweeper.aws import logs
 from sweeper.commands.owed import abandoned, settle, settle_others
 from sweeper.commands.say import (
     READER_GONE,
@@ -25,15 +24,12 @@ from sweeper.commands.say import (
     warn_unreleased,
 )
 from sweeper.config.project import packaged_conf
-from sweeper.core import measured
 from sweeper.core import results as tables
-from sweeper.core.chain import Chain, Job, fold
+from sweeper.core.chain import Chain, fold
 from sweeper.core.events import TrialStatus
-from sweeper.core.model import EngineKind, Sweep, Trial
-from sweeper.core.outcome import environment_of
+from sweeper.core.model import EngineKind, Sweep
 from sweeper.core.ports import Progress, TrainingApi
 from sweeper.core.queued import QueueOptions
-from sweeper.core.remedies import config_of
 from sweeper.core.request import is_queued_name, job_name, locked_key
 from sweeper.core.resume import resume
 from sweeper.core.secrets import Redactor, masked
@@ -45,10 +41,10 @@ from sweeper.record.locks import has_ended, held, this_process
 from sweeper.run.clock import SystemClock
 from sweeper.run.connect import Connection, connect, engine_folder
 from sweeper.run.debts import Closer, RegisteredJournal
+from sweeper.run.job_logs import JobLogs
 from sweeper.run.registry import Account, Debt, Owed, Registry, state_folder, verify_head
 from sweeper.run.release import Running, Unreleased
 from sweeper.run.runner import Ending, Runner
-from sweeper.run.trial_log import store
 from sweeper.run.watchdog import Watchdog
 from sweeper.run.world import Archive, Guard, Inbox, Logs, Place, World
 from sweeper.show import files, table
@@ -60,10 +56,7 @@ from sweeper.tracking import optuna_journal
 
 if TYPE_CHECKING:
     from sweeper.aws.lease import Lease
-    from sweeper.aws.reader import LogReader
     from sweeper.aws.staging import Staging
-    from sweeper.core.watch import Readings
-    from sweeper.driver.matches import Metrics
 
 SCHEMA = "experiment.json"
 """What checks and completes experiments in an editor; in a project it lies in `.sweeper/`."""
@@ -218,14 +211,14 @@ class Session:
             files.write_results(self.sweep, chain, self.folder, self.redact)
 
         follower = LogFollower(
-            lambda: self.connection.clients().client("logs", attempts=1, patience_s=5),
+            self.logs.hurried,
             self.folder,
-            self._metrics,
+            self.logs.matches,
             self.redact.log,
             self.clock.monotonic,
             max(1.0, self.sweep.engine_settings.poll_s),
             self.display.metric if isinstance(self.display, LiveTable) else lambda job, name, value: None,
-            self._cut_numbers,
+            self.logs.cut_numbers,
         )
         return Several(self.display, ResultFiles(write, self.clock.monotonic), follower)
 
@@ -393,15 +386,15 @@ class Session:
 
     def world(self) -> World:
         """What the runner touches."""
-        connection, reader = self.connection, self._reader
+        connection, logs, reader = self.connection, self.logs, self.logs.reader
         return World(
             api=self._api,
             journal=self._journal,
             clock=self.clock,
             progress=self.progress,
             stage=self._staging,
-            logs=Logs(self._log_metrics, reader.news, reader.tail, reader.curve),
-            archive=Archive(self._keep, self._kept),
+            logs=Logs(logs.metrics, reader.news, reader.tail, reader.curve),
+            archive=Archive(logs.keep, logs.kept),
             inbox=Inbox(self.clock.caught, self._journal.requests, self._journal.answered),
             guard=Guard(self.arm, self._lease.beat if self._lease else lambda: True),
             place=Place(connection.service, self.renew),
@@ -430,61 +423,18 @@ class Session:
         return Staging(connection.clients, connection.scope, self.sweep.name, Path(self.sweep.project))
 
     @cached_property
-    def _reader(self) -> LogReader:
-        from sweeper.aws.reader import LogReader
-
-        def client() -> Any:
-            return self.connection.clients().client("logs", attempts=1, patience_s=5)
-
-        return LogReader(client, self._metrics, self.folder)
-
-    @cached_property
-    def _metrics(self) -> Metrics:
-        """What finds the metrics in a line."""
-        return measured.reading(self.sweep.metrics)
-
-    @cached_property
-    def _cut_numbers(self) -> measured.CutNumbers:
-        return measured.CutNumbers(lambda line: self.progress.say(line))
-
-    def _log_metrics(self, name: str) -> Readings:
-        return measured.readings(self._log_of(name).new(), self._metrics)
-
-    def _log_of(self, name: str) -> logs.Tail:
-        return logs.Tail(self.connection.clients().client("logs"), name)
-
-    def _kept(self, job: Job) -> bool:
-        return (self.folder / "trials" / job.intent.trial / measured.POINTS).exists()
-
-    def _store(self, name: str, folder: Path) -> Iterator[None]:
-        """Store a log; when it breaks off, once more from its beginning. Raises OSError, SweeperError."""
-        for again in (False, True):
-            try:
-                pages = self._log_of(name).pages()
-                yield from store(folder, pages, self._metrics, self.redact.log, self._cut_numbers)
-            except (SweeperError, OSError):
-                if again:
-                    raise
-            else:
-                return
-
-    def _keep(self, job: Job) -> Iterator[None]:
-        """Store a job's configuration, log and metric points below trials/ID; a log that cannot be had is said."""
-        folder = self.folder / "trials" / job.intent.trial
-        intent = job.intent
-        declared = self.sweep.trials.find(intent.trial, intent.index)
-        trial = declared or Trial(intent.index, intent.trial, intent.label, intent.values)
-        try:
-            config = config_of(self.sweep, trial, intent.patches, intent.taken)
-            self.redact.learn(config["environment"])
-            with suppress(SweeperError):  # an earlier invocation may have sent it, with other secrets
-                self.redact.learn(environment_of(self._api.describe_training_job(job.name)))
-            self._learn_credentials(self.redact)
-            swept = {**trial.values, **intent.patches}
-            write_atomically(folder / "config.yaml", files.as_yaml(masked(config, self.redact, swept)))
-            yield from self._store(job.name, folder)
-        except (SweeperError, OSError) as error:
-            self.progress.say(f"warning: the log of {job.intent.label} was not stored: {error}")
+    def logs(self) -> JobLogs:
+        """What the jobs print."""
+        return JobLogs(
+            sweep=self.sweep,
+            folder=self.folder,
+            connection=self.connection,
+            api=self._api,
+            redact=self.redact,
+            learn_credentials=lambda: self._learn_credentials(self.redact),
+            as_yaml=files.as_yaml,
+            say=lambda line: self.progress.say(line),
+        )
 
 
 def report(sweep: Sweep, chain: Chain, folder: Path, redact: Redactor) -> None:
