@@ -14,7 +14,7 @@ from typing import Any
 
 from sweeper.aws.batch import training_api
 from sweeper.commands import sweeps
-from sweeper.commands.run import Session, run
+from sweeper.commands.run import run
 from sweeper.config.declare import of_values
 from sweeper.core.chain import Job
 from sweeper.core.model import Launch, Sweep, Trial
@@ -26,6 +26,7 @@ from sweeper.core.stop import Budget
 from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, UsageError
 from sweeper.record.stored import StoredSweep
 from sweeper.run.connect import reconnect
+from sweeper.run.session import Session
 from sweeper.run.world import World
 
 

@@ -20,10 +20,11 @@ from typing import Any
 import pytest
 
 from sweeper import config
-from sweeper.commands.run import Session, run
+from sweeper.commands.run import run
 from sweeper.core import events as ev
 from sweeper.core.model import Sweep
 from sweeper.record.journal import ask, read
+from sweeper.run.session import Session
 from sweeper.run.world import World
 from tests.end_to_end.conftest import QUICK, Project, wait_for
 from tests.engine.test_interpreter import set_traps

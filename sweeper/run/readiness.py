@@ -1,0 +1,83 @@
+"""What is looked at before a run sends anything: the account, the queue, the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from sweeper.core.chain import Chain
+from sweeper.core.model import EngineKind, Sweep
+from sweeper.core.queued import QueueOptions
+from sweeper.core.request import job_name
+from sweeper.core.resume import resume
+from sweeper.errors import ApiError, ApiErrorKind, UsageError
+from sweeper.run.connect import Connection, engine_folder
+
+Say = Callable[[str], None]
+
+
+def check(sweep: Sweep, connection: Connection, chain: Chain, queue: QueueOptions | None, say: Say) -> None:
+    """What a person should know before anything is sent. Raises UsageError for what must not be sent."""
+    first = next(iter(sweep.trials), None)
+    if first is None or (resume(sweep, chain).nothing_to_do and not sweep.only):
+        return
+    local = connection.scope.engine is EngineKind.LOCAL
+    if local:
+        _tell_start(sweep, say)
+    if queue:
+        check_queue(sweep, connection, queue, say)
+    if local:
+        return
+    try:
+        _check_account(sweep, connection, first.id, say)
+    except UsageError as error:
+        if not chain.debts:
+            raise
+        # What an earlier run left open has to be closed: that is the runner's.
+        say(f"warning: {error}")
+
+
+def _check_account(sweep: Sweep, connection: Connection, first: str, say: Say) -> None:
+    from sweeper.aws import quotas
+    from sweeper.aws.batch import training_api
+    from sweeper.aws.permissions import Permissions
+    from sweeper.run.preflight import Preflight
+
+    clients, owner = connection.clients(), connection.owner
+    job = job_name(owner, connection.scope, sweep.name, first, 1)
+    checks = Preflight(
+        sweep,
+        owner,
+        training_api(connection.clients),
+        lambda: quotas.of(clients, str(sweep.locked["instance_type"])),
+        Permissions(clients, job).may,
+        job.removesuffix("01") + "00",
+    )
+    for warning in checks.warnings():
+        say(f"warning: {warning}")
+
+
+def _tell_start(sweep: Sweep, say: Say) -> None:
+    """The first job waits for the engine, which on a busy machine takes seconds that would look like a hang."""
+    from sweeper.engine import launch
+
+    if launch.find(engine_folder(Path(sweep.project))) is None:
+        say("starting the local engine")
+
+
+def check_queue(sweep: Sweep, connection: Connection, queue: QueueOptions, say: Say) -> None:
+    """Will the queue take the jobs? On the local engine it is made."""
+    from sweeper.aws import queues
+    from sweeper.aws.batch import calls
+
+    call = calls(connection.clients)
+    if connection.scope.engine is EngineKind.LOCAL:
+        instances = int(sweep.locked.get("instance_count") or 1)
+        if queues.ensure(call, queue, instances):
+            say(f"made the job queue {queue.queue} on the local engine, with room for one job")
+    try:
+        queues.check(call, queue)
+    except ApiError as error:
+        if error.kind is not ApiErrorKind.DENIED:
+            raise
+        say(f"warning: the job queue {queue.queue} could not be checked: {error.message}")
