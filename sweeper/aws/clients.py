@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from sweeper.engine.launch import EngineInfo
 
+ANSWER_S = 10.0
+"""Seconds in which SageMaker answers a question: who waits for one that never comes should not wait for long."""
+
 
 @dataclass(frozen=True)
 class Endpoint:
@@ -106,7 +109,7 @@ class Clients:
     @property
     def asking(self) -> Any:
         """SageMaker for questions, which may be asked again."""
-        return self.client("sagemaker", attempts=5)
+        return self.client("sagemaker", attempts=5, patience_s=ANSWER_S)
 
     def client(self, service: str, attempts: int = 5, patience_s: float = 60) -> Any:
         """A client of any service of this endpoint, made once; `patience_s`: seconds to wait for an answer."""

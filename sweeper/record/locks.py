@@ -21,7 +21,7 @@ from sweeper.core.words import utc
 from sweeper.errors import LockHeldError
 from sweeper.record.atomic import private_folder
 
-MOMENT_S = 90.0
+MOMENT_S = 130.0
 """The longest that one round of closing takes: a call whose answer is waited for in vain, and the one after it."""
 LOOK_AGAIN_S = 0.1
 

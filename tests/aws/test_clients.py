@@ -6,6 +6,7 @@ import pytest
 
 from sweeper.aws.clients import Clients, Endpoint, SageMakerApi
 from sweeper.errors import ApiError, ApiErrorKind
+from sweeper.record.locks import MOMENT_S
 from sweeper.testing.hook import attach
 from sweeper.testing.twin import Faults, Twin
 
@@ -28,3 +29,12 @@ def test_an_answer_that_is_no_answer_leaves_the_outcome_unknown() -> None:
         SageMakerApi(lambda: clients).create_training_job(REQUEST)
     assert caught.value.kind is ApiErrorKind.LOST
     assert "job" in twin.service.jobs
+
+
+def test_a_round_of_closing_ends_before_a_runner_that_waits_for_it_gives_up() -> None:
+    """Where nothing answers: the look with its retries (pauses of 1, 2, 4, 8 s at most) and what it is followed by."""
+    clients = Clients(Endpoint(url="http://127.0.0.1:9", region="us-east-1", access_key="a", secret_key="b"))
+    look, act = clients.asking.meta.config, clients.once.meta.config
+    assert act.retries["total_max_attempts"] == 1
+    look_s = look.retries["total_max_attempts"] * look.read_timeout + 15
+    assert look_s + act.read_timeout <= MOMENT_S
