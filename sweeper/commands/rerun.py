@@ -20,9 +20,10 @@ from sweeper.core.chain import Job
 from sweeper.core.model import Launch, Sweep, Trial
 from sweeper.core.outcome import environment_of
 from sweeper.core.ports import Description
-from sweeper.core.request import CHANNEL, Staged, canonical
+from sweeper.core.request import Staged, canonical
 from sweeper.core.secrets import MASK, user_info
 from sweeper.core.stop import Budget
+from sweeper.driver import CHANNEL
 from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, UsageError
 from sweeper.record.stored import StoredSweep
 from sweeper.run.connect import reconnect

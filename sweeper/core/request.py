@@ -14,13 +14,9 @@ from typing import Any
 
 from sweeper.core.model import Launch, Scope
 from sweeper.core.ports import Backend, Request
+from sweeper.driver import CHANNEL, START_DRIVER
 
 FINGERPRINT = "SWEEPER_FINGERPRINT"
-CHANNEL = "sweeper"
-"""The input channel that carries the driver, the source and launch.json."""
-
-# An image may have only one of the two names; exec, so that SIGTERM reaches the driver itself.
-START_DRIVER = f'exec "$(command -v python3 || command -v python)" /opt/ml/input/data/{CHANNEL}/driver.py'
 
 _LOCKED_RESOURCES = {
     "instance_type": "InstanceType",

@@ -2,3 +2,9 @@
 
 FILES = ("driver.py", "causes.py", "matches.py", "arguments.py")
 """What is staged with every source; the first is started."""
+
+CHANNEL = "sweeper"
+"""The input channel that carries the driver, the source and launch.json."""
+
+# An image may have only one of the two names; exec, so that SIGTERM reaches the driver itself.
+START_DRIVER = f'exec "$(command -v python3 || command -v python)" /opt/ml/input/data/{CHANNEL}/driver.py'

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper import driver
-from sweeper.core.request import CHANNEL, START_DRIVER
+from sweeper.driver import CHANNEL, START_DRIVER
 from sweeper.engine.folders import JobFolder, JobView
 from sweeper.engine.imports import COLD, lasting
 from sweeper.engine.namespaces import OPT_ML, Isolation

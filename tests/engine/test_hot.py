@@ -19,7 +19,7 @@ import pytest
 
 from sweeper import driver
 from sweeper.aws import staging
-from sweeper.core.request import CHANNEL, START_DRIVER
+from sweeper.driver import CHANNEL, START_DRIVER
 from sweeper.engine import launch
 from sweeper.engine.folders import JobFolder, JobView
 from sweeper.engine.hot import HopelessError, HotStarts, LateError, Zygote, is_python
