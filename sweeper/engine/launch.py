@@ -27,6 +27,8 @@ SERVICE = "sweeper"
 """What requests to an engine itself are signed for."""
 PROOF = "X-Engine-Proof"
 _LOG_TAIL = 2000
+UNANSWERED_S = 3.0
+"""How long an engine that has not answered may take to end: longer than the end of one that has nothing to stop."""
 
 
 @dataclass(frozen=True)
@@ -120,11 +122,12 @@ def stop(state_dir: Path, timeout_s: float = 180) -> bool:
     found = _living(state)
     if found is None:
         return False
-    if _ask(found, "POST", "/_engine/stop", timeout_s=30) is None and lives(state):
-        raise EngineError(f"the local engine (process {found['pid']}) did not take the request to stop{_tail(state)}")
+    answered = _ask(found, "POST", "/_engine/stop", timeout_s=30) is not None
     with (state / "engine.lock").open("rb") as lock, contextlib.ExitStack() as stack:
-        if not _lock(lock.fileno(), timeout_s):
-            raise EngineError(f"the local engine (process {found['pid']}) did not end within {timeout_s:.0f} s")
+        # one that has nothing to stop may have ended before its answer was sent
+        if not _lock(lock.fileno(), timeout_s if answered else UNANSWERED_S):
+            what = f"did not end within {timeout_s:.0f} s" if answered else "did not take the request to stop"
+            raise EngineError(f"the local engine (process {found['pid']}) {what}{_tail(state)}")
         stack.callback(fcntl.flock, lock.fileno(), fcntl.LOCK_UN)
     return True
 

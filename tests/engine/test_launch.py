@@ -267,8 +267,8 @@ def test_stop_ends_jobs_and_pools_first(folder: Path) -> None:
     assert clients.describe("pooled")["WarmPoolStatus"]["Status"] == "Terminated"
 
 
-def test_a_stop_that_the_engine_does_not_take_is_told_at_once(folder: Path) -> None:
-    """With a secret that is not the engine's the request is refused, and nobody waits for an end."""
+def test_a_stop_that_the_engine_does_not_take_is_told(folder: Path) -> None:
+    """With a secret that is not the engine's the request is refused, and nobody waits for an end for long."""
     _, pid = start(folder)
     known = (folder / "engine.json").read_text()
     (folder / "engine.json").write_text(json.dumps({**json.loads(known), "secret_key": "another"}))
