@@ -9,6 +9,7 @@ import os
 import resource
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -275,6 +276,27 @@ def test_a_stop_that_the_engine_does_not_take_is_told(folder: Path) -> None:
     with pytest.raises(EngineError, match=rf"process {pid}\) did not take the request to stop"):
         launch.stop(folder)
     (folder / "engine.json").write_text(known)
+
+
+def test_an_engine_that_ends_without_an_answer_has_been_stopped(folder: Path) -> None:
+    """The request is taken and the connection closed; what counts is that the folder is let go of."""
+    start(folder)
+    known = json.loads((folder / "engine.json").read_text())
+    assert launch.stop(folder)
+    with socket.create_server(("127.0.0.1", 0)) as server, (folder / "engine.lock").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        there = {**known, "url": f"http://127.0.0.1:{server.getsockname()[1]}"}
+        (folder / "engine.json").write_text(json.dumps(there))
+
+        def end() -> None:
+            server.accept()[0].close()
+            threading.Event().wait(0.3)  # the caller has seen that there is no answer
+            fcntl.flock(lock, fcntl.LOCK_UN)
+
+        ending = threading.Thread(target=end)
+        ending.start()
+        assert launch.stop(folder)
+        ending.join()
 
 
 def test_an_engine_of_an_earlier_version_is_named_and_not_asked(tmp_path: Path) -> None:
