@@ -89,8 +89,9 @@ def left_open(sweep: Sweep) -> list[Unreleased]:
                 continue
             except Exception as error:  # noqa: BLE001 - whatever keeps it from being asked, it may be open
                 region = debt.account.region if sweep.engine is EngineKind.AWS else ""
-                names = [job.name for job in debt.owed or ()] or [f"the sweep {debt.sweep}"]
-                found += [Unreleased(name, f"it could not be asked: {error}", region) for name in names]
+                why, names = f"it could not be asked: {error}", [job.name for job in debt.owed or ()]
+                found += [Unreleased(name, why, region) for name in names]
+                found += [] if names else [Unreleased(f"the sweep {debt.sweep}", why, region, nameless=True)]
     return found
 
 

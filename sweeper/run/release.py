@@ -55,10 +55,14 @@ class Unreleased:
     why: str
     region: str = ""
     """The AWS region; empty for the local engine."""
+    nameless: bool = False
+    """Nothing tells the job's name any more: `name` says which sweep it is of."""
 
     @property
     def command(self) -> str:
         """What to type."""
+        if self.nameless:
+            return "sweeper pools release"
         if not self.region or is_queued_name(self.name):
             return f"sweeper pools release {self.name}"
         return (

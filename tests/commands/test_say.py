@@ -61,6 +61,7 @@ def test_the_command_that_releases_a_pool_can_be_pasted(capsys: pytest.CaptureFi
     first, last = capsys.readouterr().err.splitlines()
     assert first == f"sweeper: THE POOL OF mnist-baseline-1a-a01 MAY STILL BILL: {MASK} was denied"
     assert "--training-job-name mnist-baseline-1a-a01 " in last
+    assert Unreleased("the sweep tiny", "", "eu-west-1", nameless=True).command == "sweeper pools release"
 
 
 def test_an_error_that_repeats_a_secret_is_told_without_it(capsys: pytest.CaptureFixture[str]) -> None:
