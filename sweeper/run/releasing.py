@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from sweeper.core import events as ev
+from sweeper.core.chain import Job
+from sweeper.core.events import Closed
 from sweeper.core.outcome import fingerprint_of
 from sweeper.core.request import fingerprint
 from sweeper.errors import ApiError, ForeignNameError
@@ -24,6 +26,8 @@ class Releasing:
         """A pool could not be closed: the invocation ends, and says so."""
         self.state = notes.world.place.state()
         """Which engine state this invocation works with."""
+        self.outlived: set[str] = set()
+        """Jobs that still answered when their engine's state had got another name: it may go on being removed."""
         self._begun = notes.world.clock.monotonic()
         self._sent: dict[str, float] = {}
 
@@ -55,6 +59,11 @@ class Releasing:
         """Close these jobs; where one could not be closed, nothing more is begun."""
         self.release(names)
         self.gave_up = bool(self.unreleased)
+
+    def engine_gone(self, job: Job) -> None:
+        """It went with the local engine's state: no pool is left, and its trial runs again."""
+        self.notes.say(f"{job.name} is gone with the local engine's state")
+        self.notes.note(ev.PoolClosed(job.name, Closed.ENGINE_GONE.value))
 
     def give_up(self) -> str:
         """One pool could not be closed: the others are, and no job is left to run that nobody would look after."""

@@ -9,7 +9,7 @@ from sweeper.core import events as ev
 from sweeper.core.chain import Chain, Job
 from sweeper.core.decide import Decide, Decision, Extend, Finish, Release, StopJob, Submit, Wait, decide
 from sweeper.core.declared import find, withdrawn
-from sweeper.core.events import Closed, JobStatus
+from sweeper.core.events import JobStatus
 from sweeper.core.identity import canonical
 from sweeper.core.model import Scope, Sweep
 from sweeper.core.outcome import fingerprint_of
@@ -222,9 +222,10 @@ class Runner:
     def _service_gone(self) -> None:
         """The local engine's state was removed, and with it every job and pool it had."""
         for job in self.chain.debts_newest_first:
-            if not self._is_there(job):
-                self.notes.say(f"{job.name} is gone with the local engine's state")
-                self.note(ev.PoolClosed(job.name, Closed.ENGINE_GONE.value))
+            if self._is_there(job):
+                self.releasing.outlived.add(job.name)
+            else:
+                self.releasing.engine_gone(job)
 
     def _is_there(self, job: Job) -> bool:
         """Whether the new state has it: it may have been created there before the old one was missed."""

@@ -87,7 +87,9 @@ class Watching:
             notes.say(f"cannot look at {job.name} for {lasted:.0f} s, still trying: {error.message}")
 
     def _gone(self, job: Job) -> None:
-        if not job.ended:
+        if job.name in self._releasing.outlived and job.in_debt:
+            self._releasing.engine_gone(job)
+        elif not job.ended:
             self.notes.note(lost(job, "the training job is gone from SageMaker; its result cannot be read any more"))
         elif not job.settled:
             self.notes.note(ev.Settled(job.name, PoolStatus.ABSENT.value))  # nobody will ever see its pool

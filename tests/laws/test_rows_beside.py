@@ -398,6 +398,25 @@ def test_row_94_a_sweep_goes_on_when_the_engines_state_is_removed(outside: Make,
     assert set(here.failures) == {""}
 
 
+def test_row_94_a_state_that_is_removed_bit_by_bit_fails_no_trial(outside: Make) -> None:
+    """Its name goes first, the job that trains still answers then and is gone a moment later: the trial runs again."""
+    here = outside(sweep=make_sweep(2))
+    looks: list[str] = []
+
+    def removing(twin: Twin, operation: str, answer: dict[str, Any]) -> dict[str, Any]:
+        if answer.get("SecondaryStatus") == "Training":
+            looks.append(operation)
+            here.state = "the next"
+            if len(looks) == 4:
+                twin.service = Service(twin.service.settings, random.Random(1))
+        return answer
+
+    here.twin.alter = removing
+    here.run()
+    assert here.statuses == [TrialStatus.COMPLETED] * 2
+    assert "engine_gone" in here.pools and here.nothing_is_open()
+
+
 def test_row_94_the_end_waits_for_nothing_that_went_with_the_engines_state(outside: Make) -> None:
     """Removed while the pool is released: it is gone, which is soon seen, and the end is the one that was asked for."""
     here = outside(sweep=make_sweep(2))
