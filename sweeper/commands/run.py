@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sweeper.commands.owed import abandoned, settle, settle_others
 from sweeper.commands.say import (
@@ -36,9 +35,6 @@ from sweeper.show import files, table
 from sweeper.show.display import Display
 from sweeper.tracking import optuna_journal
 
-if TYPE_CHECKING:
-    pass
-
 SCHEMA = "experiment.json"
 """What checks and completes experiments in an editor; in a project it lies in `.sweeper/`."""
 OVER_BUDGET = 5
@@ -58,7 +54,17 @@ def run(sweep: Sweep, session: type[Session] | None = None) -> int:
         if not hasattr(error, "unreleased"):  # the runner did not come to close anything
             error.unreleased = left_open(sweep)  # type: ignore[attr-defined]
         raise
-    # The pool came first, the report comes second.
+    with undisturbed(ending):
+        return _told(sweep, ending, outside)
+
+
+def undisturbed(ending: Ending) -> AbstractContextManager[object]:
+    """While something may still bill no signal ends the telling of it; else one ends the report at once."""
+    return SystemClock().listening() if ending.unreleased else nullcontext()
+
+
+def _told(sweep: Sweep, ending: Ending, outside: Session) -> int:
+    """Report, then say what may still bill: the pool came first. Returns the exit code."""
     try:
         report(sweep, ending.chain, outside.folder, outside.redact)
     except OSError as error:
