@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, RangeSweep, Transformer
+from hydra.core.override_parser.types import Glob, Override, RangeSweep, Sweep, Transformer
 from hydra.errors import HydraException
 
 from sweeper.config.locate import Origin
@@ -83,7 +83,16 @@ def values_of(override: Override) -> Sequence[Any]:
         raise ValueError(str(error).splitlines()[0]) from None
     if not found:
         raise ValueError("has no values")
+    if any(map(_holds_a_sweep, found)):
+        raise ValueError("sweeps within a value: give range(...), choice(...) and the like alone, or say the values")
     return [override._convert_value(value) for value in found]
+
+
+def _holds_a_sweep(value: Any) -> bool:
+    """Hydra's grammar takes a function for one of several values, and leaves it as it is."""
+    if isinstance(value, dict):
+        return any(map(_holds_a_sweep, value.values()))
+    return any(map(_holds_a_sweep, value)) if isinstance(value, list) else isinstance(value, (Sweep, Glob))
 
 
 def _held(declared: Any) -> None:

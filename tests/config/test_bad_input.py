@@ -111,6 +111,8 @@ WORDS = {
     "~job.inputs": "~job.inputs: cannot be taken out: every sweep has it; set it, as job.inputs=null",
     "~experiment": "~experiment: cannot be taken out: every sweep has it; set what is in it, as experiment.KEY=null",
     "hyperparameters=y": "hyperparameters: 'y' is not a mapping",
+    "hyperparameters.rank=range(1,5),8": "hyperparameters.rank=range(1,5),8: sweeps within a value: give range(...), "
+    "choice(...) and the like alone, or say the values",
     "engine=???": "engine=???: '???' is no option of engine: name one",
     "engine=1": "engine=1: 1 is no option of engine: name one",
     "backend=[spot,batch]": "backend=[spot,batch]: ['spot', 'batch'] is no option of backend: name one",
