@@ -103,9 +103,14 @@ def _refused(override: Override, root: Path) -> str:
         return _no_option(override, root)
     if override.is_sweep_override():
         return "one sweep is one experiment: run them one after another"
-    if not isinstance(override.value(), str) or override.value() in ("", MISSING):
+    if not _is_name(override.value()):
         return f"name one experiment: +{GROUP}=NAME, a file of {project.EXPERIMENTS}/"
     return "" if override.is_add() else f"write +{GROUP}={override.value()}"
+
+
+def _is_name(value: object) -> bool:
+    """What can name an option. Hydra asks a resolver before it knows what there is, and trips over what is no text."""
+    return isinstance(value, str) and value not in ("", MISSING) and not re.search(r"\$\{[^}]*:", value)
 
 
 def _deleted(key: str) -> str:
@@ -125,7 +130,7 @@ def _no_option(override: Override, root: Path) -> str:
     if key not in GROUPS and not project.is_dir(root / "conf" / key):
         return ""
     value = override.value()
-    if isinstance(value, str) and value not in ("", MISSING):
+    if _is_name(value):
         return ""
     if isinstance(value, list) and key not in GROUPS and value and all(isinstance(one, str) for one in value):
         return ""

@@ -113,6 +113,7 @@ WORDS = {
     "hyperparameters=y": "hyperparameters: 'y' is not a mapping",
     "hyperparameters.rank=range(1,5),8": "hyperparameters.rank=range(1,5),8: sweeps within a value: give range(...), "
     "choice(...) and the like alone, or say the values",
+    "backend=${prev:accuracy}": "backend=${prev:accuracy}: '${prev:accuracy}' is no option of backend: name one",
     "engine=???": "engine=???: '???' is no option of engine: name one",
     "engine=1": "engine=1: 1 is no option of engine: name one",
     "backend=[spot,batch]": "backend=[spot,batch]: ['spot', 'batch'] is no option of backend: name one",
