@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from sweeper.core.chain import Chain, Job
 from sweeper.core.failures import Failure
 from sweeper.errors import ApiError, ApiErrorKind, assert_never
 
@@ -31,8 +32,11 @@ class Step:
     failure: Failure = Failure.UNKNOWN
 
 
-def after(error: ApiError, lasted_s: float) -> Step:
-    """The step after this failure of a Create that was first sent so many seconds ago."""
+def after(error: ApiError, lasted_s: float, *, repeated: bool = False) -> Step:
+    """The step after this failure of a Create that was first sent so many seconds ago.
+
+    `repeated`: another trial was refused in these very words, so that it is no trial's own fault.
+    """
     match error.kind:
         case ApiErrorKind.IN_USE | ApiErrorKind.LOST | ApiErrorKind.UNAVAILABLE | ApiErrorKind.UNKNOWN:
             return Step(Then.PROVE)
@@ -52,7 +56,25 @@ def after(error: ApiError, lasted_s: float) -> Step:
             return Step(Then.END, failure=Failure.PERMISSION)
         case ApiErrorKind.INVALID_FOR_ALL:
             return Step(Then.END, failure=Failure.REQUEST)
+        case ApiErrorKind.PROPAGATION | ApiErrorKind.INVALID if repeated:
+            return Step(Then.END, "a second trial is refused for the same reason: no other is tried", Failure.REQUEST)
         case ApiErrorKind.PROPAGATION | ApiErrorKind.INVALID:
             return Step(Then.REFUSE, failure=Failure.REQUEST)
         case _:
             assert_never(error.kind)
+
+
+def why(error: ApiError) -> str:
+    """The service's reason not to create a job, as its outcome tells it."""
+    return f"{error.code}: {error.message}"
+
+
+def was_said(chain: Chain, job: Job, reason: str) -> bool:
+    """Whether another trial was refused for this reason, but for the name of its job."""
+    others = (other for other in chain.jobs.values() if other.intent.trial != job.intent.trial)
+    refused = (other for other in others if other.outcome and other.outcome.failure == Failure.REQUEST.value)
+    return any(_nameless(other, other.outcome.message) == _nameless(job, reason) for other in refused if other.outcome)
+
+
+def _nameless(job: Job, text: str) -> str:
+    return text.replace(job.name, "")

@@ -32,8 +32,9 @@ def observation(name: str, description: Mapping[str, Any]) -> ev.Observed:
 
 
 def final_metrics(description: Mapping[str, Any]) -> dict[str, float]:
-    """The last value of each metric that the service computed (FinalMetricDataList)."""
-    return {m["MetricName"]: float(m["Value"]) for m in description.get("FinalMetricDataList") or []}
+    """The last value of each metric that the service computed; FinalMetricDataList may name one without a value."""
+    told = description.get("FinalMetricDataList") or ()
+    return {m["MetricName"]: float(m["Value"]) for m in told if m.get("MetricName") and m.get("Value") is not None}
 
 
 def fingerprint_of(description: Mapping[str, Any]) -> str:
@@ -50,7 +51,8 @@ def created_with(description: Mapping[str, Any]) -> tuple[int | None, int | None
     """(keep-alive, longest run) in seconds that a job was created with; None where Describe does not say."""
     resources, stopping = description.get("ResourceConfig"), description.get("StoppingCondition")
     keep_alive = None if resources is None else int(resources.get("KeepAlivePeriodInSeconds") or 0)
-    return keep_alive, None if stopping is None else int(stopping["MaxRuntimeInSeconds"])
+    longest = (stopping or {}).get("MaxRuntimeInSeconds")
+    return keep_alive, None if longest is None else int(longest)
 
 
 def retained_seconds(description: Mapping[str, Any]) -> float | None:

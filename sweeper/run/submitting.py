@@ -137,7 +137,8 @@ class Submitting:
 
     def failed(self, job: Job, error: ApiError, waited: float, lasted_s: float) -> float:
         """Do what follows from a failed Create; returns how many seconds to wait before it is sent again."""
-        step = creating.after(error, lasted_s)
+        reason = self.notes.world.redact.cut(creating.why(error))
+        step = creating.after(error, lasted_s, repeated=creating.was_said(self.notes.chain, job, reason))
         if step.say:
             self.notes.say_once(job.name, step.say)
         match step.then:
@@ -171,8 +172,7 @@ class Submitting:
 
     def refuse(self, job: Job, step: creating.Step, error: ApiError) -> None:
         """The service will not have this job: it has an end, and never had a pool."""
-        why = f"{error.code}: {error.message}"
-        self.notes.note(refused(job, step.failure, why, wrong=step.then is Then.REFUSE))
+        self.notes.note(refused(job, step.failure, creating.why(error), wrong=step.then is Then.REFUSE))
         self.notes.note(ev.PoolClosed(job.name, Closed.NEVER_HAD_POOL.value))
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from sweeper.core import creating
+from sweeper.core import events as ev
+from sweeper.core.chain import fold
 from sweeper.core.creating import PROPAGATION_S, Then
 from sweeper.core.failures import Failure, refined
 from sweeper.errors import ApiError, ApiErrorKind
+from tests.core.test_decide import OPENED, intent
 
 FULL = "The account-level service limit 'x' is 1 Instances, with current utilization of 1 Instances and a request delta"
 ROLE = "1 validation error detected: Value 'x' at 'roleArn' failed to satisfy constraint"
@@ -51,3 +54,14 @@ def test_what_the_text_says_is_in_the_kind(
     assert refined(kind, text) is found
     made = creating.after(ApiError(found, "CreateTrainingJob", "Code", text), 0.0)
     assert (made.then, made.failure) == (step, failure)
+
+
+def test_the_same_words_are_the_same_but_for_the_name_of_the_job() -> None:
+    """A reason counts as said when another trial was refused for it; one trial's own attempts do not."""
+    said = "ValidationException: s-{}-a01 may not"
+    refused = ev.Outcome("s-0-a01", "Failed", "failed", failure=Failure.REQUEST.value, message=said.format(0))
+    chain = fold([OPENED, intent(0), refused, intent(1), intent(0, 2)])
+    again, other = chain.jobs["s-0-a02"], chain.jobs["s-1-a01"]
+    assert creating.was_said(chain, other, said.format(1))
+    assert not creating.was_said(chain, other, "ValidationException: another")
+    assert not creating.was_said(chain, again, said.format(0))

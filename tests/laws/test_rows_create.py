@@ -254,8 +254,9 @@ def test_row_40_the_lease_is_kept_while_a_full_quota_is_waited_for(outside: Make
 def test_row_41_what_stays_invisible_is_an_end_after_two_minutes(outside: Make) -> None:
     """After two minutes the trial is told as failed with the service's own text, and the chain closes."""
     here = outside(Trouble(CREATE, invalid(PROPAGATION[0]), times=1e9))
-    here.run()
-    assert here.statuses == [TrialStatus.FAILED, TrialStatus.FAILED]
+    with pytest.raises(ApiError, match="Could not assume role"):
+        here.run()
+    assert here.statuses == [TrialStatus.FAILED, TrialStatus.INTERRUPTED]
     assert here.twin.service.jobs == {}
     assert "Could not assume role" in here.said
 
@@ -268,6 +269,18 @@ def test_row_42_a_refused_request_fails_its_trial_and_the_chain_goes_on(outside:
     assert here.statuses == [TrialStatus.FAILED, TrialStatus.COMPLETED]
     assert here.failures == ["request", ""]
     assert here.whole()
+
+
+def test_row_42_a_second_refusal_in_the_same_words_ends_the_sweep(outside: Make) -> None:
+    """What two trials are refused for alike is no trial's fault: no other is tried, nor is the second judged."""
+    text = "Input data configuration of JOB is larger than the volume"
+    here = outside(Trouble(CREATE, invalid(text), times=1e9), sweep=make_sweep(5))
+    with pytest.raises(ApiError, match="larger than the volume"):
+        here.run()
+    assert len(here.calls(CREATE)) == 2
+    assert here.statuses == [TrialStatus.FAILED, TrialStatus.INTERRUPTED, *[TrialStatus.PLANNED] * 3]
+    assert "a second trial is refused for the same reason" in here.said
+    assert here.nothing_is_open()
 
 
 def test_row_42_a_refusal_of_what_is_locked_ends_the_sweep_at_once(outside: Make) -> None:
