@@ -16,9 +16,9 @@ from typing import Any
 import boto3
 
 from sweeper.engine import launch
-from sweeper.engine.service import Service
 from sweeper.engine.settings import ServiceSettings
 from sweeper.engine.store import Store
+from sweeper.engine.training.service import Service
 
 CALLS = 100
 JOBS = 10_000

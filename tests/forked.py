@@ -24,7 +24,8 @@ import moto.core.utils
 
 from sweeper import cli, config
 from sweeper.aws.clients import Clients, Endpoint
-from sweeper.engine import launch, rules, server
+from sweeper.engine import launch, server
+from sweeper.engine.wire import rules
 from sweeper.record.atomic import private_folder
 
 MOST_DESCRIPTORS = 4096

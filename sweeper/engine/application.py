@@ -14,17 +14,18 @@ from urllib.parse import unquote
 from moto.backends import SERVICE_NAMES
 from moto.moto_server.werkzeug_app import create_backend_app
 
-from sweeper.engine import launch, refusals, rules, uploads
-from sweeper.engine.batch import wire as batch
+from sweeper.engine import launch
+from sweeper.engine.around import uploads
+from sweeper.engine.around.iam import Iam
+from sweeper.engine.around.s3 import ObjectStore
 from sweeper.engine.control import Control
 from sweeper.engine.credentials import KeyPair
 from sweeper.engine.errors import ServiceError
-from sweeper.engine.faults import Loss, WireError
-from sweeper.engine.gate import BrowserError, Gate, bucket_in_host
-from sweeper.engine.iam import Iam
-from sweeper.engine.s3 import ObjectStore
-from sweeper.engine.signatures import SignatureError
-from sweeper.engine.wire import Environ, StartResponse
+from sweeper.engine.wire import batch, refusals, rules
+from sweeper.engine.wire.faults import Loss, WireError
+from sweeper.engine.wire.gate import BrowserError, Gate, bucket_in_host
+from sweeper.engine.wire.http import Environ, StartResponse
+from sweeper.engine.wire.signatures import SignatureError
 
 _LOG = logging.getLogger(__name__)
 SAGEMAKER = "SageMaker."

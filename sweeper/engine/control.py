@@ -11,19 +11,19 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sweeper.engine import rules
+from sweeper.engine.around.logs import GROUP
+from sweeper.engine.around.s3 import ObjectStore
+from sweeper.engine.around.series import Series
 from sweeper.engine.batch.service import Batch
-from sweeper.engine.faults import Faults, Wire
-from sweeper.engine.folders import JobView
-from sweeper.engine.logs import GROUP
-from sweeper.engine.machine import Machine
-from sweeper.engine.permissions import Permissions
-from sweeper.engine.s3 import ObjectStore
-from sweeper.engine.series import Series
-from sweeper.engine.service import Service
+from sweeper.engine.machine.folders import JobView
+from sweeper.engine.machine.machine import Machine
 from sweeper.engine.settings import EngineSettings
-from sweeper.engine.states import JobStatus
 from sweeper.engine.store import Store
+from sweeper.engine.training.service import Service
+from sweeper.engine.training.states import JobStatus
+from sweeper.engine.wire import rules
+from sweeper.engine.wire.faults import Faults, Wire
+from sweeper.engine.wire.permissions import Permissions
 
 _LOG = logging.getLogger(__name__)
 Answer = dict[str, Any]

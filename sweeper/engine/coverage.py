@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import botocore
 from botocore.model import ListShape, Shape, StructureShape
 
-from sweeper.engine import rules
-from sweeper.engine.service import Service
+from sweeper.engine.training.service import Service
+from sweeper.engine.wire import rules
 
 # Members that change what happens. All others are checked against the model, kept and described, and do nothing.
 ACTED_ON: dict[str, tuple[str, ...]] = {

@@ -18,17 +18,19 @@ from typing import Any
 
 from werkzeug.serving import BaseWSGIServer
 
-from sweeper.engine import credentials, disk, logs, quotas
+from sweeper.engine import credentials
 from sweeper.engine.application import Admin, Application, Parts
+from sweeper.engine.around import logs, quotas
+from sweeper.engine.around.logs import TrainingLogs
+from sweeper.engine.around.quotas import Quotas
+from sweeper.engine.around.s3 import ObjectStore
 from sweeper.engine.control import Control
 from sweeper.engine.credentials import client_environment
-from sweeper.engine.gate import Gate
 from sweeper.engine.launch import EngineInfo
-from sweeper.engine.logs import TrainingLogs
-from sweeper.engine.quotas import Quotas
-from sweeper.engine.s3 import ObjectStore
+from sweeper.engine.machine import disk
 from sweeper.engine.settings import EngineSettings
-from sweeper.engine.wire import Environ, StartResponse, listen
+from sweeper.engine.wire.gate import Gate
+from sweeper.engine.wire.http import Environ, StartResponse, listen
 from sweeper.record.atomic import private_folder, write_atomically
 
 _LOG = logging.getLogger(__name__)

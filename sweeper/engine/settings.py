@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from sweeper.engine.faults import Faults
+from sweeper.engine.wire.faults import Faults
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
@@ -98,7 +98,7 @@ class EngineSettings:
             if what := _out_of_bounds(name, value):
                 raise ValueError(f"{name}: {what}")
         if values.get("deny"):
-            from sweeper.engine import permissions  # it reads botocore's models
+            from sweeper.engine.wire import permissions  # it reads botocore's models
 
             if wrong := permissions.unknown(values["deny"]):
                 raise ValueError(f"deny: no action that the engine can deny: {', '.join(wrong)}")

@@ -9,9 +9,9 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from sweeper.engine.jobs import Job, Retention
-from sweeper.engine.pool import Pool, PoolState
-from sweeper.engine.states import JobStatus, PoolStatus, Secondary
+from sweeper.engine.training.jobs import Job, Retention
+from sweeper.engine.training.pool import Pool, PoolState
+from sweeper.engine.training.states import JobStatus, PoolStatus, Secondary
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (number INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, record TEXT NOT NULL);

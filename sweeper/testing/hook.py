@@ -12,9 +12,9 @@ from botocore.compat import HTTPHeaders
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 from sweeper.aws.clients import Clients, Endpoint, SageMakerApi
-from sweeper.engine import rules
 from sweeper.engine.errors import ServiceError
-from sweeper.engine.faults import Loss, WireError
+from sweeper.engine.wire import rules
+from sweeper.engine.wire.faults import Loss, WireError
 from sweeper.testing.twin import Twin
 
 _TARGET = "SageMaker."

@@ -16,15 +16,15 @@ from typing import Any
 
 from sweeper.core.failures import refined
 from sweeper.core.ports import Clock, Description, Request
-from sweeper.engine import states
 from sweeper.engine.batch.service import Batch
-from sweeper.engine.effects import SignalContainer, StartContainer, UploadArtifacts, Vacate
 from sweeper.engine.errors import ServiceError
-from sweeper.engine.faults import Faults, Loss, Wire, WireError
-from sweeper.engine.permissions import Permissions
-from sweeper.engine.service import Service
 from sweeper.engine.settings import ServiceSettings
-from sweeper.engine.states import Signal
+from sweeper.engine.training import states
+from sweeper.engine.training.effects import SignalContainer, StartContainer, UploadArtifacts, Vacate
+from sweeper.engine.training.service import Service
+from sweeper.engine.training.states import Signal
+from sweeper.engine.wire.faults import Faults, Loss, Wire, WireError
+from sweeper.engine.wire.permissions import Permissions
 from sweeper.errors import ApiError, ApiErrorKind
 from sweeper.testing.scripts import STARTUP_S, Behaviour, Run, Script, always
 

@@ -15,9 +15,9 @@ from sweeper.core.model import MetricDefinition
 from sweeper.core.outcome import outcome
 from sweeper.driver.driver import Points, Stream
 from sweeper.driver.matches import LINE_BYTES, MATCHED_CHARS, NUMBER, Metrics
-from sweeper.engine.container import Log
-from sweeper.engine.metrics import Scanner
-from sweeper.engine.series import lines
+from sweeper.engine.around.metrics import Scanner
+from sweeper.engine.around.series import lines
+from sweeper.engine.machine.container import Log
 
 DEFINITIONS = {
     "loss": r"loss=(\S+)",

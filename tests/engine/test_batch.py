@@ -13,11 +13,11 @@ import pytest
 from sweeper.engine.batch.scheduling import retried
 from sweeper.engine.batch.service import Batch
 from sweeper.engine.errors import ServiceError
-from sweeper.engine.faults import Faults, WireError
-from sweeper.engine.service import Service
 from sweeper.engine.settings import ServiceSettings
-from sweeper.engine.states import CAPACITY, INTERNAL
 from sweeper.engine.store import Store
+from sweeper.engine.training.service import Service
+from sweeper.engine.training.states import CAPACITY, INTERNAL
+from sweeper.engine.wire.faults import Faults, WireError
 from sweeper.testing.twin import Script, Twin
 
 ALIVE = ("SCHEDULED", "STARTING", "RUNNING")

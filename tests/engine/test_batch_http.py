@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.validate import validate_parameters
 
-from sweeper.engine import rules
+from sweeper.engine.wire import rules
 
 from .conftest import Clients, request
 

@@ -13,8 +13,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.validate import validate_parameters
 
-from sweeper.engine import launch, rules
+from sweeper.engine import launch
 from sweeper.engine.settings import ServiceSettings
+from sweeper.engine.wire import rules
 from sweeper.testing import hook
 from sweeper.testing.twin import Script, Twin
 from tests.forked import start_engine

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from sweeper.engine import launch, toolkit
-from sweeper.engine.dialects import Dialect, dialect_of
+from sweeper.engine import launch
+from sweeper.engine.machine import toolkit
+from sweeper.engine.machine.dialects import Dialect, dialect_of
 from tests.forked import start_engine
 
 from .conftest import Clients, channel, request

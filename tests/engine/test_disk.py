@@ -5,7 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from sweeper.engine import disk, launch
+from sweeper.engine import launch
+from sweeper.engine.machine import disk
 from tests.forked import start_engine
 
 from .conftest import FAST, Clients, wait_for

@@ -14,16 +14,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweeper.engine import folders, launch, rules
-from sweeper.engine.batch import wire
+from sweeper.engine import launch
+from sweeper.engine.around.logs import TrainingLogs
+from sweeper.engine.around.metrics import Scanner
+from sweeper.engine.around.s3 import matching
 from sweeper.engine.batch.service import Batch
-from sweeper.engine.container import LOG_MAX, Log, escape
 from sweeper.engine.errors import ServiceError
-from sweeper.engine.folders import InputError
-from sweeper.engine.logs import TrainingLogs
-from sweeper.engine.metrics import Scanner
-from sweeper.engine.s3 import matching
-from sweeper.engine.service import Service
+from sweeper.engine.machine import folders
+from sweeper.engine.machine.container import LOG_MAX, Log, escape
+from sweeper.engine.machine.folders import InputError
+from sweeper.engine.training.service import Service
+from sweeper.engine.wire import batch, rules
 
 from .conftest import Clients, channel, request
 
@@ -163,7 +164,7 @@ def test_a_batch_request_with_anything_anywhere_is_answered_or_refused(data: st.
         if number == 3 and wrong != 3:
             asked = {**params, "serviceRequestPayload": payload}
         with contextlib.suppress(ServiceError):
-            wire.answer(world, "POST", f"/v1/{operation.lower()}", "", asked)
+            batch.answer(world, "POST", f"/v1/{operation.lower()}", "", asked)
     for record in world.batch.changed:
         json.dumps(world.batch.dump(record))
     due = world.batch.next_due()

@@ -21,8 +21,8 @@ from sweeper import driver
 from sweeper.aws import staging
 from sweeper.driver import CHANNEL, START_DRIVER
 from sweeper.engine import launch
-from sweeper.engine.folders import JobFolder, JobView
-from sweeper.engine.hot import HopelessError, HotStarts, LateError, Zygote, is_python
+from sweeper.engine.machine.folders import JobFolder, JobView
+from sweeper.engine.machine.hot import HopelessError, HotStarts, LateError, Zygote, is_python
 from sweeper.record.source import Folder
 from tests.forked import start_engine
 

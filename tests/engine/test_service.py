@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from sweeper.engine.effects import DropPool, SignalContainer, StartContainer, UploadArtifacts
 from sweeper.engine.errors import ServiceError
-from sweeper.engine.service import Service
 from sweeper.engine.settings import ServiceSettings
-from sweeper.engine.states import Signal
+from sweeper.engine.training.effects import DropPool, SignalContainer, StartContainer, UploadArtifacts
+from sweeper.engine.training.service import Service
+from sweeper.engine.training.states import Signal
 
 
 class World:

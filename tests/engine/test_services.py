@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from sweeper.engine.around.log_patterns import matcher
 from sweeper.engine.errors import ServiceError
-from sweeper.engine.log_patterns import matcher
 
 from .conftest import Clients
 

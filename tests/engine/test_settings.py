@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sweeper.engine.permissions import Permissions
 from sweeper.engine.settings import EngineSettings, ServiceSettings
+from sweeper.engine.wire.permissions import Permissions
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper.engine import signatures
-from sweeper.engine.signatures import Flaw, Known, Received, SignatureError
+from sweeper.engine.wire import signatures
+from sweeper.engine.wire.signatures import Flaw, Known, Received, SignatureError
 
 KEY, SECRET = "LOCALKEY", "the secret"
 CREDENTIALS = Credentials(KEY, SECRET)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from sweeper.engine.errors import ServiceError
-from sweeper.engine.service import Service
 from sweeper.engine.settings import ServiceSettings
 from sweeper.engine.store import Store
+from sweeper.engine.training.service import Service
 
 SETTINGS = ServiceSettings(
     cold_start_s=20,

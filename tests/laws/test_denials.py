@@ -10,8 +10,8 @@ import pytest
 from sweeper.commands.run import exit_code
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import PoolSettings
-from sweeper.engine.permissions import Permissions
 from sweeper.engine.settings import ServiceSettings
+from sweeper.engine.wire.permissions import Permissions
 from sweeper.errors import ApiError
 from sweeper.testing.twin import Script
 from tests.laws.outside import Outside, make_sweep, scripts

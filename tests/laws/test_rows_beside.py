@@ -24,7 +24,7 @@ from sweeper.core.events import TrialStatus
 from sweeper.core.model import EngineSettings
 from sweeper.core.ports import TrainingApi
 from sweeper.engine.errors import ServiceError
-from sweeper.engine.service import Service
+from sweeper.engine.training.service import Service
 from sweeper.errors import JournalError, LockHeldError
 from sweeper.record.journal import SqliteJournal, read
 from sweeper.record.locks import held, holder

@@ -20,7 +20,7 @@ from sweeper.aws.staging import Staging
 from sweeper.core import events as ev
 from sweeper.core.events import TrialStatus
 from sweeper.core.request import Staged
-from sweeper.engine.states import JobStatus as ServiceStatus
+from sweeper.engine.training.states import JobStatus as ServiceStatus
 from sweeper.errors import ApiError, ApiErrorKind, JournalError, JournalWriteError
 from sweeper.record.journal import SqliteJournal, read
 from sweeper.run.registry import Account, Debt, verify_head

@@ -8,15 +8,15 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from sweeper.engine import states
 from sweeper.engine.batch import scheduling
 from sweeper.engine.batch.limits import MAX_RESOURCE, NO_CAPACITY
 from sweeper.engine.batch.records import JOB, QUEUE, Answer, Attempt, JobStatus, Queue, ServiceJob
 from sweeper.engine.batch.resources import Resources
 from sweeper.engine.errors import ServiceError, invalid
-from sweeper.engine.jobs import Job
-from sweeper.engine.service import Service
-from sweeper.engine.states import Secondary
+from sweeper.engine.training import states
+from sweeper.engine.training.jobs import Job
+from sweeper.engine.training.service import Service
+from sweeper.engine.training.states import Secondary
 
 _NAME_MAX, _ATTEMPT_ID = 63, 32
 _PREFIX = "AWSBatch"

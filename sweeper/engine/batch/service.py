@@ -13,7 +13,7 @@ from sweeper.engine.batch.limits import SHARES_MAX, check_job, check_range, refu
 from sweeper.engine.batch.queueing import Queueing
 from sweeper.engine.batch.records import QUEUE, Answer, Queue, ServiceJob, describe, summary
 from sweeper.engine.errors import ServiceError
-from sweeper.engine.service import Service
+from sweeper.engine.training.service import Service
 
 Operation = Callable[[Mapping[str, Any], float], Answer]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sweeper.engine.states import JobStatus, PoolStatus, Secondary
+from sweeper.engine.training.states import JobStatus, PoolStatus, Secondary
 
 _NOT_DESCRIBED = frozenset({"Tags", "SessionChainingConfig"})
 _DEFAULT_MAX_RUNTIME_S = 86400

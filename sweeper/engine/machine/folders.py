@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sweeper.engine import namespaces
-from sweeper.engine.s3 import NoSuchBucketError, ObjectStore, matching, parse_uri
+from sweeper.engine.around.s3 import NoSuchBucketError, ObjectStore, matching, parse_uri
+from sweeper.engine.machine import namespaces
 
 OPT_ML = "/opt/ml"
 HOSTS = Path("/etc/hosts")

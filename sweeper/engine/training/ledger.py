@@ -6,10 +6,10 @@ import heapq
 from collections.abc import Iterable
 from enum import Enum
 
-from sweeper.engine.effects import AdoptContainer, Effect, UploadArtifacts, Vacate
-from sweeper.engine.jobs import Job
-from sweeper.engine.pool import Pool, PoolState
 from sweeper.engine.settings import ServiceSettings
+from sweeper.engine.training.effects import AdoptContainer, Effect, UploadArtifacts, Vacate
+from sweeper.engine.training.jobs import Job
+from sweeper.engine.training.pool import Pool, PoolState
 
 
 class Timer(str, Enum):

@@ -11,8 +11,8 @@ from typing import Any
 
 from werkzeug.formparser import parse_form_data
 
-from sweeper.engine.signatures import Flaw, Known, Scope, SignatureError, Signed, compare, policy_signature
-from sweeper.engine.wire import Environ
+from sweeper.engine.wire.http import Environ
+from sweeper.engine.wire.signatures import Flaw, Known, Scope, SignatureError, Signed, compare, policy_signature
 
 _OF_THE_FORM = frozenset({"bucket", "file", "policy", "signature", "awsaccesskeyid", "x-amz-signature"})
 

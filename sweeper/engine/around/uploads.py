@@ -11,8 +11,8 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
-from sweeper.engine.s3 import ObjectStore, Received
-from sweeper.engine.wire import Application, Environ, StartResponse
+from sweeper.engine.around.s3 import ObjectStore, Received
+from sweeper.engine.wire.http import Application, Environ, StartResponse
 
 _URL_FORM, _FORM = "application/x-www-form-urlencoded", "multipart/form-data"
 _OF_THE_SIGNATURE = ("x-amz-", "x-id", "awsaccesskeyid", "signature", "expires", "content-")

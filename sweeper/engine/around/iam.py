@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import parse_qs, quote
 from xml.sax.saxutils import escape
 
-from sweeper.engine.permissions import KEEP_ALIVE, Permissions
-from sweeper.engine.wire import Environ, StartResponse
+from sweeper.engine.wire.http import Environ, StartResponse
+from sweeper.engine.wire.permissions import KEEP_ALIVE, Permissions
 
 _NAMESPACE = "https://iam.amazonaws.com/doc/2010-05-08/"
 Asked = Mapping[str, list[str]]

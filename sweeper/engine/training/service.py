@@ -6,16 +6,16 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sweeper.engine import states
-from sweeper.engine.effects import ForgetJob
 from sweeper.engine.errors import ServiceError, invalid, not_found
-from sweeper.engine.jobs import Job, describe, milliseconds, summary
-from sweeper.engine.ledger import Timer
-from sweeper.engine.life import Life
-from sweeper.engine.listing import Listing, keeps
-from sweeper.engine.search import search
 from sweeper.engine.settings import ServiceSettings
-from sweeper.engine.states import JobStatus, Secondary
+from sweeper.engine.training import states
+from sweeper.engine.training.effects import ForgetJob
+from sweeper.engine.training.jobs import Job, describe, milliseconds, summary
+from sweeper.engine.training.ledger import Timer
+from sweeper.engine.training.life import Life
+from sweeper.engine.training.listing import Listing, keeps
+from sweeper.engine.training.search import search
+from sweeper.engine.training.states import JobStatus, Secondary
 
 Answer = dict[str, Any]
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sweeper.engine.folders import OPT_ML, InputError, inside, link_in
-from sweeper.engine.s3 import NoSuchBucketError, ObjectStore, parse_uri
+from sweeper.engine.around.s3 import NoSuchBucketError, ObjectStore, parse_uri
+from sweeper.engine.machine.folders import OPT_ML, InputError, inside, link_in
 
 _DEFAULT = f"{OPT_ML}/checkpoints"
 _EVERY_S = 1.0

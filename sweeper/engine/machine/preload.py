@@ -25,8 +25,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from sweeper.engine import generators, imports, watched
-    from sweeper.engine.namespaces import OPT_ML
+    from sweeper.engine.machine import generators, imports, watched
+    from sweeper.engine.machine.namespaces import OPT_ML
 else:  # by their files: hook/sitecustomize.py
     import generators
     import imports

@@ -7,9 +7,9 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from sweeper.engine import rules
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.settings import ServiceSettings
+from sweeper.engine.wire import rules
 
 TARGET = "ServiceQuotasV20190624."
 SERVICE = "service-quotas"

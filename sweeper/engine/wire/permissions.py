@@ -77,7 +77,7 @@ def _denies_something(pattern: str) -> bool:
 
 @cache
 def _actions(service: str) -> frozenset[str]:
-    from sweeper.engine import rules  # botocore's models, which only a denial needs
+    from sweeper.engine.wire import rules  # botocore's models, which only a denial needs
 
     actions = {name.lower() for name in rules.model(_SERVICES[service]).operation_names}
     return frozenset(actions | {"passrole"} if service == "iam" else actions)

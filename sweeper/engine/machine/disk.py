@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from sweeper.engine.s3 import ObjectStore, parse_uri
+from sweeper.engine.around.s3 import ObjectStore, parse_uri
 
 _LOG = logging.getLogger(__name__)
 

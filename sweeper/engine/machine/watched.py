@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sweeper.engine import imports
+    from sweeper.engine.machine import imports
 else:  # by their files: hook/sitecustomize.py
     import imports
 

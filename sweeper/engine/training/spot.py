@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 
-from sweeper.engine import states
-from sweeper.engine.jobs import Job
 from sweeper.engine.settings import ServiceSettings
-from sweeper.engine.states import Secondary
+from sweeper.engine.training import states
+from sweeper.engine.training.jobs import Job
+from sweeper.engine.training.states import Secondary
 
 
 def next_interruption(job: Job, settings: ServiceSettings, rng: random.Random) -> float | None:

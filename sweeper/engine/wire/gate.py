@@ -8,10 +8,10 @@ import sys
 import time
 from datetime import datetime, timezone
 
-from sweeper.engine import forms, signatures
 from sweeper.engine.credentials import KeyPair
-from sweeper.engine.signatures import Flaw, Known, Received, SignatureError, Signed
-from sweeper.engine.wire import HEADERS, Environ
+from sweeper.engine.wire import forms, signatures
+from sweeper.engine.wire.http import HEADERS, Environ
+from sweeper.engine.wire.signatures import Flaw, Known, Received, SignatureError, Signed
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 

@@ -21,10 +21,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from sweeper.engine import container, dialects, folders, namespaces, toolkit
-from sweeper.engine.checkpoints import Checkpoints
-from sweeper.engine.dialects import Dialect, dialect_of
-from sweeper.engine.effects import (
+from sweeper.engine.around.metrics import Scanner
+from sweeper.engine.around.s3 import NoSuchBucketError, ObjectStore, parse_uri
+from sweeper.engine.around.series import lines
+from sweeper.engine.machine import container, dialects, folders, namespaces, toolkit
+from sweeper.engine.machine.checkpoints import Checkpoints
+from sweeper.engine.machine.dialects import Dialect, dialect_of
+from sweeper.engine.machine.folders import InputError, JobFolder, JobView, link_in
+from sweeper.engine.machine.hot import HotStarts, Zygote
+from sweeper.engine.machine.namespaces import Isolation
+from sweeper.engine.training.effects import (
     AdoptContainer,
     DropPool,
     Effect,
@@ -34,13 +40,7 @@ from sweeper.engine.effects import (
     UploadArtifacts,
     Vacate,
 )
-from sweeper.engine.folders import InputError, JobFolder, JobView, link_in
-from sweeper.engine.hot import HotStarts, Zygote
-from sweeper.engine.metrics import Scanner
-from sweeper.engine.namespaces import Isolation
-from sweeper.engine.s3 import NoSuchBucketError, ObjectStore, parse_uri
-from sweeper.engine.series import lines
-from sweeper.engine.states import Signal
+from sweeper.engine.training.states import Signal
 
 _LOG = logging.getLogger(__name__)
 LOST = "InternalServerError: the local engine found neither the container of this job nor its exit."

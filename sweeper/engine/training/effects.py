@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sweeper.engine.states import Signal
+from sweeper.engine.training.states import Signal
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from sweeper.driver import driver
-    from sweeper.engine import container, namespaces
-    from sweeper.engine.preload import Preloaded, RefusedError, UnfitError
+    from sweeper.engine.machine import container, namespaces
+    from sweeper.engine.machine.preload import Preloaded, RefusedError, UnfitError
 else:  # by their files: hook/sitecustomize.py
     import container
     import driver

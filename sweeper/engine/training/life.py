@@ -6,15 +6,15 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from sweeper.engine import states
-from sweeper.engine.effects import DropPool, SignalContainer, StartContainer, UploadArtifacts, Vacate
 from sweeper.engine.errors import ServiceError, invalid
-from sweeper.engine.jobs import Job, Retention, milliseconds
-from sweeper.engine.ledger import Ledger, Timer
-from sweeper.engine.pool import CloseReason, Pool, PoolState, may_have_pool, pool_key
 from sweeper.engine.settings import ServiceSettings
-from sweeper.engine.spot import next_interruption, vacate
-from sweeper.engine.states import JobStatus, PoolStatus, Secondary, Signal
+from sweeper.engine.training import states
+from sweeper.engine.training.effects import DropPool, SignalContainer, StartContainer, UploadArtifacts, Vacate
+from sweeper.engine.training.jobs import Job, Retention, milliseconds
+from sweeper.engine.training.ledger import Ledger, Timer
+from sweeper.engine.training.pool import CloseReason, Pool, PoolState, may_have_pool, pool_key
+from sweeper.engine.training.spot import next_interruption, vacate
+from sweeper.engine.training.states import JobStatus, PoolStatus, Secondary, Signal
 
 FAILURE_REASON_MAX = 1024
 _STOP_MESSAGES = {

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from sweeper.engine.metrics import Scanner
+from sweeper.engine.around.metrics import Scanner
 
 _AT_ONCE = 1000
 NAMESPACE = "/aws/sagemaker/TrainingJobs"

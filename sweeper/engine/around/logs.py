@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from sweeper.engine import rules
+from sweeper.engine.around.log_patterns import matcher, refused
 from sweeper.engine.errors import ServiceError
-from sweeper.engine.log_patterns import matcher, refused
+from sweeper.engine.wire import rules
 
 GROUP = "/aws/sagemaker/TrainingJobs"
 TARGET = "Logs_20140328."

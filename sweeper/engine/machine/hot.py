@@ -25,9 +25,9 @@ from typing import Any
 
 from sweeper import driver
 from sweeper.driver import CHANNEL, START_DRIVER
-from sweeper.engine.folders import JobFolder, JobView
-from sweeper.engine.imports import COLD, lasting
-from sweeper.engine.namespaces import OPT_ML, Isolation
+from sweeper.engine.machine.folders import JobFolder, JobView
+from sweeper.engine.machine.imports import COLD, lasting
+from sweeper.engine.machine.namespaces import OPT_ML, Isolation
 
 _LOG = logging.getLogger(__name__)
 _HOOK = str(Path(__file__).with_name("hook"))

@@ -9,9 +9,9 @@ from functools import cache
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
-from sweeper.engine import rules
 from sweeper.engine.batch.limits import REQUEST_MAX, refused
 from sweeper.engine.errors import ServiceError
+from sweeper.engine.wire import rules
 
 SERVICE = "batch"
 

@@ -12,10 +12,10 @@ import sys
 _FOLDER = os.path.dirname(__file__)
 
 
-def _engine(name: str) -> object:
-    """A module of the engine by its file. sys.modules forgets it: its name might be one of the user's."""
-    engine = os.path.dirname(_FOLDER)
-    folders = [engine, os.path.join(os.path.dirname(engine), "driver")]
+def _machine(name: str) -> object:
+    """A module of the machine by its file. sys.modules forgets it: its name might be one of the user's."""
+    machine = os.path.dirname(_FOLDER)
+    folders = [machine, os.path.join(os.path.dirname(os.path.dirname(machine)), "driver")]
     known = set(sys.modules)
     sys.path[:0] = folders
     try:
@@ -57,7 +57,7 @@ def _wait() -> None:
         told = os.environ.pop("SWEEPER_ENGINE_ZYGOTE")
         _withdraw()
         _hidden()
-        _engine("zygote").wait(told)  # type: ignore[attr-defined]
+        _machine("zygote").wait(told)  # type: ignore[attr-defined]
     except BaseException:  # noqa: BLE001
         sys.excepthook(*sys.exc_info())
         os._exit(1)
@@ -69,6 +69,6 @@ elif "SWEEPER_ENGINE_NOTES" in os.environ and _is_script():
     _path = os.environ.pop("SWEEPER_ENGINE_NOTES")
     _withdraw()
     _hidden()
-    _engine("imports").Notes(_path).begin()  # type: ignore[attr-defined]
+    _machine("imports").Notes(_path).begin()  # type: ignore[attr-defined]
 else:
     _hidden()

@@ -1,0 +1,1 @@
+"""What runs a job here: its folder, its container, its checkpoints, and interpreters that are kept hot."""

@@ -1,0 +1,1 @@
+"""SageMaker training as a pure state machine: jobs, warm pools, spot, and how the service tells of them."""
