@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from sweeper.commands import MODULES
+from sweeper.commands import VERBS
 from sweeper.commands.owed import remind
 from sweeper.commands.say import (
     READER_GONE,
@@ -30,35 +29,16 @@ if TYPE_CHECKING:
     from sweeper.run.release import Unreleased
 
 
-def _verb(module: str) -> Callable[[Sequence[str]], int]:
-    """The verb of this module, imported when it is called: the others cost nothing."""
-    return lambda arguments: int(importlib.import_module(f"sweeper.commands.{module}").main(arguments))
-
-
-VERBS: Mapping[str, Callable[[Sequence[str]], int]] = {verb: _verb(module) for verb, module in MODULES.items()}
-
-HELP = """\
+_USES = (
+    ("sweeper +experiment=NAME [KEY=VALUE ...]", "run the experiment, or continue where it stopped"),
+    *((f"sweeper {verb.name} {verb.words}", verb.about) for verb in VERBS.values()),
+    ("sweeper --help", "this text; `sweeper VERB --help` tells more of a verb"),
+)
+_LINES = "\n".join(f"  {use:<41}  {about}" for use, about in _USES)
+HELP = f"""\
 sweeper: sweeps of SageMaker training jobs on one warm pool that is always released
 
-  sweeper +experiment=NAME [KEY=VALUE ...]   run the experiment, or continue where it stopped
-  sweeper plan +experiment=NAME [KEY=VALUE]  everything short of spending: trials, requests, quotas, time and money
-  sweeper status [NAME]                      the chain now, from the journal; works while another process runs it
-  sweeper list                               every sweep of this project
-  sweeper logs NAME [TRIAL] [-f]             a trial's log, stored or live
-  sweeper report NAME                        write report.html and the result files anew, print the table
-  sweeper stop NAME [--now]                  ask a running sweep to end after its job, or now; the pool is released
-  sweeper skip [NAME] TRIAL                  leave a trial out, also while it runs; the pool goes to the next one
-  sweeper add NAME KEY=VALUE ...             queue another trial, also while the sweep runs
-  sweeper pools [list|release]               every pool that is or may be billing; close them
-  sweeper engine serve|status|stop           the local engine as a server for any boto3, SDK or AWS CLI client
-  sweeper clean                              remove the engine's state and sweeps whose pools are closed; asks first
-  sweeper retry NAME [--failed|--all]        open trials again; the next run takes them
-  sweeper rerun NAME [best|TRIAL]            run that trial again exactly, as its next attempt
-  sweeper pull NAME [best|TRIAL] [--to DIR]  bring the model that a trial has left, unpacked
-  sweeper verify NAME                        check a sweep's journal against the service
-  sweeper simulate [+experiment=NAME]        a sweep, or drawn ones, under simulated faults and crashes, by seed
-  sweeper complete bash|zsh|fish             tab completion: eval "$(sweeper complete bash)"
-  sweeper --help                             this text; `sweeper VERB --help` tells more of a verb
+{_LINES}
 
 NAME is a file of experiments/. KEY=VALUE changes a value, KEY=A,B,C sweeps it.
 engine=local (the default) trains on this machine, engine=aws on SageMaker.
@@ -90,9 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if verb is None and re.fullmatch(r"[\w-]+", arguments[0]) and not arguments[0].startswith("-"):
         complain(unknown_verb(arguments))
         return UsageError.exit_code
-    if verb and arguments[0] != "pools":
+    if verb and verb.reminds:
         remind(complain)
-    return guarded(lambda: verb(arguments[1:]) if verb else _run(arguments))
+    return guarded(lambda: verb.main(arguments[1:]) if verb else _run(arguments))
 
 
 def _undecodable(word: str) -> bool:

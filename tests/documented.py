@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import os
 import re
@@ -11,7 +10,7 @@ import sys
 from pathlib import Path
 
 from sweeper import cli
-from sweeper.commands import MODULES
+from sweeper.commands import VERBS
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/command-line.md"
 BLOCK = re.compile(r"^```\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
@@ -24,7 +23,7 @@ def help_of(verb: str) -> str:
     os.environ["COLUMNS"] = WIDTH
     try:
         with contextlib.redirect_stdout(told), contextlib.suppress(SystemExit):
-            importlib.import_module(f"sweeper.commands.{MODULES[verb]}").main(["--help"])
+            VERBS[verb].main(["--help"])
     finally:
         os.environ.pop("COLUMNS")
         if before is not None:
@@ -40,7 +39,7 @@ def regenerated(page: str) -> str:
         if text.startswith(cli.HELP.split(":")[0] + ": "):
             return f"```\n{cli.HELP}```\n"
         verb = re.match(r"usage: sweeper (\w+)", text)
-        return f"```\n{help_of(verb[1])}```\n" if verb and verb[1] in MODULES else match[0]
+        return f"```\n{help_of(verb[1])}```\n" if verb and verb[1] in VERBS else match[0]
 
     return BLOCK.sub(anew, page)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sweeper import cli
-from sweeper.commands import MODULES, complete
+from sweeper.commands import VERBS
 from tests import documented
 from tests.config.conftest import EXPERIMENT
 
@@ -27,7 +27,7 @@ def test_the_page_shows_the_real_help() -> None:
     assert cli.HELP in page
 
 
-@pytest.mark.parametrize("verb", cli.VERBS)
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_is_in_the_help_and_has_its_place_on_the_page(verb: str) -> None:
     """A line in `sweeper --help`, a heading and a block of usage in docs/command-line.md."""
     page = documented.PAGE.read_text(encoding="utf-8")
@@ -38,16 +38,25 @@ def test_every_verb_is_in_the_help_and_has_its_place_on_the_page(verb: str) -> N
 
 def test_no_verb_is_told_of_that_does_not_exist() -> None:
     """Every `sweeper WORD` line of the help is a verb."""
-    told = re.findall(r"^  sweeper (\w+)", cli.HELP, re.MULTILINE)
-    assert told == list(cli.VERBS) == list(MODULES)
+    assert re.findall(r"^  sweeper (\w+)", cli.HELP, re.MULTILINE) == list(VERBS)
 
 
-def test_no_verb_is_completed_that_does_not_exist() -> None:
-    """What tab completion knows of verbs are verbs."""
-    assert {*complete.COMPOSING, *complete.NAMING, *complete.TRIALS} <= set(MODULES)
+@pytest.mark.parametrize("line", [line for line in cli.HELP.splitlines() if line.startswith("  sweeper ")])
+def test_a_line_of_the_help_is_told_in_its_two_columns(line: str) -> None:
+    """What is typed fits before what it does, which begins below the others' and within a wide terminal."""
+    assert re.fullmatch(r"  sweeper \S.{32}  \S.*", line) and len(line) <= 120
 
 
-@pytest.mark.parametrize("verb", cli.VERBS)
+@pytest.mark.parametrize("verb", VERBS)
+def test_what_a_verb_takes_is_what_its_parser_takes(verb: str) -> None:
+    """A sweep's name, a trial of it and an experiment are completed for those verbs whose own help asks for them."""
+    usage, told = documented.help_of(verb).split("\n\n")[0], VERBS[verb]
+    assert told.takes_sweep is (re.search(r"(?i)(?<![=\w])name\b", usage) is not None)
+    assert told.takes_trial is ("trial" in usage.lower())
+    assert told.composes is ("+experiment=NAME" in usage)
+
+
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_says_what_it_does(verb: str) -> None:
     """Its help names itself and has a description; an unknown flag is refused with exit code 2 and no traceback."""
     told = documented.help_of(verb)

@@ -1,22 +1,72 @@
 """The verbs of the command line, one module each. They may print; everything below them may not."""
 
-MODULES = {
-    "plan": "plan",
-    "status": "status",
-    "list": "listing",
-    "logs": "logs",
-    "report": "report",
-    "stop": "stop",
-    "skip": "skip",
-    "add": "add",
-    "pools": "pools",
-    "engine": "engine",
-    "clean": "clean",
-    "retry": "retry",
-    "rerun": "rerun",
-    "pull": "pull",
-    "verify": "verify",
-    "simulate": "simulate",
-    "complete": "complete",
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A verb: all that dispatch, the help and tab completion know of it. Its module is imported when it is used."""
+
+    name: str
+    words: str
+    """What may follow, as the help shows it: NAME is a sweep, TRIAL a trial of it, +experiment=NAME an experiment."""
+    about: str
+    """What it does, in one line."""
+    module: str = ""
+    """Its module in this package, where that has another name."""
+    reminds: bool = True
+    """Does a person hear of open pools first?"""
+
+    def main(self, arguments: Sequence[str]) -> int:
+        """Do it; returns the exit code."""
+        found = importlib.import_module(f"sweeper.commands.{self.module or self.name}")
+        return int(found.main(arguments))
+
+    @property
+    def composes(self) -> bool:
+        """Does it take an experiment and overrides, as a run does?"""
+        return "+experiment=" in self.words
+
+    @property
+    def takes_sweep(self) -> bool:
+        """Is its first word a sweep?"""
+        return not self.composes and re.search(r"\bNAME\b", self.words) is not None
+
+    @property
+    def takes_trial(self) -> bool:
+        """Does a trial of that sweep follow?"""
+        return re.search(r"\bTRIAL\b", self.words) is not None
+
+
+VERBS: Mapping[str, Verb] = {
+    verb.name: verb
+    for verb in (
+        Verb(
+            "plan",
+            "+experiment=NAME [KEY=VALUE]",
+            "everything short of spending: trials, requests, quotas, time and money",
+        ),
+        Verb("status", "[NAME]", "the chain now, from the journal; works while another process runs it"),
+        Verb("list", "", "every sweep of this project", module="listing"),
+        Verb("logs", "NAME [TRIAL] [-f]", "a trial's log, stored or live"),
+        Verb("report", "NAME", "write report.html and the result files anew, print the table"),
+        Verb("stop", "NAME [--now]", "ask a running sweep to end after its job, or now; the pool is released"),
+        Verb("skip", "[NAME] TRIAL", "leave a trial out, also while it runs; the pool goes to the next one"),
+        Verb("add", "NAME KEY=VALUE ...", "queue another trial, also while the sweep runs"),
+        Verb("pools", "[list|release]", "every pool that is or may be billing; close them", reminds=False),
+        Verb("engine", "serve|status|stop", "the local engine as a server for any boto3, SDK or AWS CLI client"),
+        Verb("clean", "[NAME ...]", "remove the engine's state and sweeps whose pools are closed; asks first"),
+        Verb("retry", "NAME [--trial TRIAL|--all]", "open trials again; the next run takes them"),
+        Verb("rerun", "NAME [best|TRIAL]", "run that trial again exactly, as its next attempt"),
+        Verb("pull", "NAME [best|TRIAL] [--to DIR]", "bring the model that a trial has left, unpacked"),
+        Verb("verify", "NAME", "check a sweep's journal against the service"),
+        Verb("simulate", "[+experiment=NAME]", "a sweep, or drawn ones, under simulated faults and crashes, by seed"),
+        Verb("complete", "bash|zsh|fish", 'tab completion: eval "$(sweeper complete bash)"'),
+    )
 }
-"""Every verb and the module whose `main(arguments)` it is."""
+"""Every verb, in the order of the help."""

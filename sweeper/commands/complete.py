@@ -1,27 +1,23 @@
-"""`sweeper complete`: tab completion of verbs, sweeps, trials, and of everything that Hydra can complete."""
+"""`sweeper complete`: tab completion of verbs, sweeps, trials, and of everything that Hydra can complete.
+
+Of our own: shtab writes scripts of what parsers know, which is not the values, sweeps and trials that are asked for
+here; argcomplete would want one parser of every verb with completers on its arguments: more code than these scripts.
+"""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib
 import io
 import os
 import re
 from collections.abc import Iterator, Sequence
 
 from sweeper import config
-from sweeper.commands import MODULES, sweeps
+from sweeper.commands import VERBS, Verb, sweeps
 from sweeper.commands.say import tell
 from sweeper.errors import SweeperError
 from sweeper.record.stored import folders
-
-COMPOSING = ("plan", "simulate")
-"""Verbs that take an experiment and overrides, as a run does."""
-NAMING = ("status", "logs", "report", "stop", "skip", "add", "clean", "retry", "rerun", "pull", "verify")
-"""Verbs whose first argument is a sweep."""
-TRIALS = ("logs", "skip", "retry", "rerun", "pull")
-"""Verbs whose second argument is a trial."""
 
 EXPERIMENT = "+experiment="
 
@@ -79,32 +75,32 @@ def candidates(text: str) -> list[str]:
     """What may stand where this command line ends; a blank at the end means that the word is whole."""
     words = text.split(" ")
     before, current = [word for word in words[1:-1] if word], words[-1]
-    verb = before[0] if before else ""
-    if verb in MODULES and verb not in COMPOSING:
+    verb = VERBS.get(before[0]) if before else None
+    if verb and not verb.composes:
         found = [f"{word} " for word in _of_verb(verb, before[1:])]
-    elif verb in MODULES:
+    elif verb:
         found = [*(f"{word} " for word in _flags(verb)), EXPERIMENT, *_hydra([*before[1:], current])]
     else:
-        found = [*(f"{word} " for word in MODULES if not before), EXPERIMENT, *_hydra([*before, current])]
+        found = [*(f"{word} " for word in VERBS if not before), EXPERIMENT, *_hydra([*before, current])]
     fitting = dict.fromkeys(word for word in found if word.startswith(current))
     return [word for word in fitting if f"{word}=" not in fitting]  # Hydra offers `+experiment` beside `+experiment=`
 
 
-def _of_verb(verb: str, before: Sequence[str]) -> Iterator[str]:
+def _of_verb(verb: Verb, before: Sequence[str]) -> Iterator[str]:
     given = [word for word in before if not word.startswith("-")]
     yield from _flags(verb)
-    if verb in NAMING and not given:
+    if verb.takes_sweep and not given:
         yield from (folder.name for folder in folders(sweeps.here()))
-    elif verb in TRIALS and len(given) == 1:
+    elif verb.takes_trial and len(given) == 1:
         with contextlib.suppress(SweeperError):
             yield from (trial.name for trial in sweeps.find(given[0]).declared.trials)
 
 
-def _flags(verb: str) -> list[str]:
+def _flags(verb: Verb) -> list[str]:
     """The flags and the choices that the verb's own help tells of."""
     told = io.StringIO()
     with contextlib.redirect_stdout(told), contextlib.suppress(SystemExit):
-        importlib.import_module(f"sweeper.commands.{MODULES[verb]}").main(["--help"])
+        verb.main(["--help"])
     flags = re.findall(r"(?<![\w-])--?[a-z][\w-]*", told.getvalue())
     choices = [word for group in re.findall(r"\{([\w,]+)\}", told.getvalue()) for word in group.split(",")]
     return list(dict.fromkeys([*choices, *flags]))

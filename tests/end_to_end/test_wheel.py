@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -141,36 +142,55 @@ def test_the_console_script_and_the_module_are_the_same(programs: Path, elsewher
     assert run(programs, elsewhere, elsewhere, "--version").stdout.startswith("sweeper 0.")
 
 
-COMPLETING = """\
+SHELLS = {
+    "bash": """\
 eval "$(sweeper complete bash)"
 COMP_LINE=$1 COMP_POINT=${#1}
 _sweeper_complete
 printf '%s\\n' "${COMPREPLY[@]}"
-"""
+""",
+    "zsh": """\
+zmodload zsh/zpty
+zpty terminal zsh -f -i
+zpty -w terminal 'PS1=; autoload -U compinit; compinit -D -u; eval "$(sweeper complete zsh)"; print rea""dy'
+zpty -r terminal shown '*ready*'
+zpty -w -n terminal "$1"$'\\t'
+zpty -r terminal shown "*$2*"
+print -r -- $2
+zpty -d terminal
+""",
+    "fish": """\
+sweeper complete fish | source
+complete -C $argv[2]
+""",
+}
+"""What completes the first line given, in each shell; zsh does so on a terminal alone, until the second is seen."""
 
 
 @pytest.mark.parametrize(
-    ("line", "offered"),
+    ("shell", "line", "offered"),
     [
-        ("sweeper sta", "status "),
-        ("sweeper +exp", "+experiment="),
-        ("sweeper +experiment=", "mine"),
-        ("sweeper +experiment=mine hyperparameters.", "hyperparameters.x="),
-        ("sweeper plan +experiment=mine engine=", "aws"),
-        ("sweeper engine s", "serve "),
-        ("sweeper status --j", "--json "),
+        ("bash", "sweeper sta", "status "),
+        ("bash", "sweeper +experiment=", "mine"),
+        ("bash", "sweeper +experiment=mine hyperparameters.", "hyperparameters.x="),
+        ("bash", "sweeper plan +experiment=mine engine=", "aws"),
+        ("bash", "sweeper engine s", "serve "),
+        ("bash", "sweeper status --j", "--json "),
+        ("zsh", "sweeper +experiment=m", "sweeper +experiment=mine"),
+        ("fish", "sweeper +experiment=m", "+experiment=mine"),
     ],
 )
-def test_tab_completes_verbs_experiments_and_keys(programs: Path, elsewhere: Path, line: str, offered: str) -> None:
-    """In bash, with the script that `sweeper complete bash` prints."""
-    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+def test_tab_completes_verbs_experiments_and_keys(
+    programs: Path, elsewhere: Path, shell: str, line: str, offered: str
+) -> None:
+    """In each shell, with the script that `sweeper complete SHELL` prints."""
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is not installed")
+    home = {"HOME": str(elsewhere), "TERM": "xterm", "PATH": f"{programs}:{os.environ['PATH']}"}
+    environment = {**os.environ, **home}
     environment.pop("PYTHONPATH", None)
+    words = [shell, *(["-f"] if shell == "zsh" else []), "-c", SHELLS[shell], shell, line, offered]
     done = subprocess.run(
-        ["bash", "-c", COMPLETING, "bash", line],
-        cwd=elsewhere,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
+        words, cwd=elsewhere, env=environment, capture_output=True, text=True, check=False, timeout=120
     )
-    assert offered in done.stdout.splitlines()
+    assert offered in done.stdout.splitlines(), done.stderr
