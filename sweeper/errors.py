@@ -39,9 +39,13 @@ class ForeignNameError(SweeperError):
 
 
 class LockedChangedError(SweeperError):
-    """A request would leave the pool: its locked fields differ from the frozen ones. Always our bug."""
+    """The locked section of a trial differs from the frozen one. Always our bug."""
 
     exit_code = 70
+
+
+class LeavesPoolError(SweeperError):
+    """A request would leave the pool: a backend that is not ours has changed a field that the pool matches on."""
 
 
 class ApiErrorKind(Enum):
@@ -60,6 +64,7 @@ class ApiErrorKind(Enum):
     PROPAGATION = "propagation"  # a role, bucket or repository that is too new: true again in minutes
     INVALID = "invalid"  # the request itself is refused
     INVALID_FOR_ALL = "invalid_for_all"  # it is refused for what every job of a sweep shares
+    WITHHELD = "withheld"  # never sent: it would have left the pool
     UNKNOWN = "unknown"
 
     @property

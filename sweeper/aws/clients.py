@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
+from sweeper.aws import guard
 from sweeper.aws.errors import mapped, readable
 from sweeper.core.ports import Description, Request
 from sweeper.errors import ApiError, ApiErrorKind
@@ -63,12 +64,14 @@ class Clients:
             inner = botocore.session.Session(profile=self._endpoint.profile)
             inner.register_component("data_loader", _models(inner.get_config_variable("data_path")))
             inner.register("before-send", self._check_life)
-            return boto3.Session(
+            made = boto3.Session(
                 botocore_session=inner,
                 region_name=self._endpoint.region,
                 aws_access_key_id=self._endpoint.access_key,
                 aws_secret_access_key=self._endpoint.secret_key,
             )
+        guard.watch(made)
+        return made
 
     def _check_life(self, **event: Any) -> None:
         """Before each attempt, botocore's own retries too. Raises ApiError, which it does not try again."""
@@ -120,6 +123,7 @@ class Clients:
 
     def _make(self, service: str, attempts: int, patience_s: float) -> Any:
         make: Callable[..., Any] = self.session.client
+        guard.watch_default()
         with mapped(service):
             return make(service, endpoint_url=self._endpoint.url, config=_config(attempts, self._endpoint, patience_s))
 

@@ -54,7 +54,7 @@ def after(error: ApiError, lasted_s: float, *, repeated: bool = False) -> Step:
             return Step(Then.END, failure=Failure.QUOTA)
         case ApiErrorKind.DENIED | ApiErrorKind.NOT_FOUND:
             return Step(Then.END, failure=Failure.PERMISSION)
-        case ApiErrorKind.INVALID_FOR_ALL:
+        case ApiErrorKind.INVALID_FOR_ALL | ApiErrorKind.WITHHELD:
             return Step(Then.END, failure=Failure.REQUEST)
         case ApiErrorKind.PROPAGATION | ApiErrorKind.INVALID if repeated:
             return Step(Then.END, "a second trial is refused for the same reason: no other is tried", Failure.REQUEST)

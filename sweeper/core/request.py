@@ -172,6 +172,24 @@ def _channels(launch: Launch, staged: Staged) -> list[dict[str, Any]]:
     ]
 
 
+_MATCHED_RESOURCES = (
+    *_LOCKED_RESOURCES.values(),
+    "InstanceGroups",
+    "InstancePreferences",
+    "InstancePlacementConfig",
+    "TrainingPlanArn",
+)
+_MATCHED = (
+    "RoleArn",
+    "EnableNetworkIsolation",
+    "EnableInterContainerTrafficEncryption",
+    "EnableManagedSpotTraining",
+    "SessionChainingConfig",
+)
+NOT_DESCRIBED = "SessionChainingConfig"
+"""The one matching field that DescribeTrainingJob never shows."""
+
+
 @dataclass(frozen=True)
 class PoolKey:
     """The fields of a request that a warm pool matches on, as one comparable value."""
@@ -180,22 +198,45 @@ class PoolKey:
 
     @classmethod
     def of(cls, request: Mapping[str, Any]) -> PoolKey:
-        """The key of this request. A superset of the documented fields: what is undocumented must match too."""
-        resources = {k: v for k, v in request.get("ResourceConfig", {}).items() if k != "KeepAlivePeriodInSeconds"}
-        vpc = {k: sorted(v) for k, v in (request.get("VpcConfig") or {}).items()}
-        fields = (
-            "RoleArn",
-            "EnableNetworkIsolation",
-            "EnableInterContainerTrafficEncryption",
-            "EnableManagedSpotTraining",
-            "SessionChainingConfig",
-        )
-        return cls(canonical([resources, vpc, [request.get(field) or None for field in fields]]))
+        """The key of this request, or of a job as described.
+
+        The documented fields, and those of which it is not known whether they must match; no member that is new.
+        """
+        asked, network = request.get("ResourceConfig") or {}, request.get("VpcConfig") or {}
+        resources = {k: asked[k] for k in _MATCHED_RESOURCES if asked.get(k)}
+        vpc = {k: sorted(network[k]) for k in ("SecurityGroupIds", "Subnets") if network.get(k)}
+        return cls(canonical([resources, vpc, [request.get(field) or None for field in _MATCHED]]))
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """Each field that is set, by its name in the request."""
+        resources, vpc, others = json.loads(self.text)
+        return {
+            **{f"ResourceConfig.{name}": value for name, value in resources.items()},
+            **{f"VpcConfig.{name}": value for name, value in vpc.items()},
+            **{name: value for name, value in zip(_MATCHED, others, strict=True) if value is not None},
+        }
+
+    def differences(self, other: PoolKey) -> dict[str, tuple[Any, Any]]:
+        """Each field that differs, with its value here and there; None where it is not set."""
+        ours, theirs = self.fields, other.fields
+        names = [*ours, *(name for name in theirs if name not in ours)]
+        return {n: (ours.get(n), theirs.get(n)) for n in names if ours.get(n) != theirs.get(n)}
+
+    def may_match(self, described: PoolKey) -> bool:
+        """Does the pool of a job with this key as described fit, as far as a description tells?"""
+        return not self.differences(described).keys() - {NOT_DESCRIBED}
 
     @property
     def short(self) -> str:
         """Twelve characters that name the key in a lock file."""
         return digest(self.text)[:12]
+
+
+def differing(frozen: PoolKey, request: Mapping[str, Any]) -> str:
+    """In words, how the pool key of this request differs from the frozen one; empty when it does not."""
+    found = frozen.differences(PoolKey.of(request))
+    return ", ".join(f"{name} is {canonical(now)} and not {canonical(was)}" for name, (was, now) in found.items())
 
 
 def locked_key(locked: Mapping[str, Any], backend: Backend | None = None) -> PoolKey:

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from sweeper.aws import guard
 from sweeper.core.chain import Chain, fold
 from sweeper.core.model import EngineKind, Sweep
 from sweeper.core.ports import Progress, TrainingApi
@@ -121,6 +122,7 @@ class Session:
 
     def open(self, stack: ExitStack) -> None:
         """Open the journal under the lock, proved against what the registry remembers of it."""
+        stack.enter_context(guard.frozen(locked_key(self.sweep.locked, self.sweep.backend)))
         path = self.folder / "journal.db"
         self._forgotten: Sequence[Owed] = ()
         if not path.exists():

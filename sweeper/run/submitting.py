@@ -16,8 +16,8 @@ from sweeper.core.keepalive import keep_alive_s
 from sweeper.core.outcome import created_with, fingerprint_of, refused
 from sweeper.core.ports import Request
 from sweeper.core.remedies import config_of
-from sweeper.core.request import PoolKey, Staged, build, digest, fingerprint, job_name, locked_key
-from sweeper.errors import ApiError, ForeignNameError, LockedChangedError, assert_never
+from sweeper.core.request import Staged, build, differing, digest, fingerprint, job_name, locked_key
+from sweeper.errors import ApiError, ForeignNameError, LeavesPoolError, LockedChangedError, assert_never
 from sweeper.run.attention import Attention
 from sweeper.run.notes import Notes
 from sweeper.run.releasing import Releasing
@@ -90,7 +90,7 @@ class Submitting:
         )
 
     def request(self, intent: ev.Intent, config: Mapping[str, Any], staged: Staged) -> Request:
-        """The Create of this intent, the same each time. Raises LockedChangedError."""
+        """The Create of this intent, the same each time. Raises LockedChangedError, LeavesPoolError."""
         sweep = self.notes.sweep
         if digest(config["locked"]) != sweep.locked_digest:
             raise LockedChangedError(f"trial {intent.label}: its locked section differs from the frozen one")
@@ -104,8 +104,11 @@ class Submitting:
             region=self.notes.scope.region,
         )
         shaped = sweep.backend.shape(request, intent.keep_alive_s)
-        if PoolKey.of(shaped) != self._key:
-            raise LockedChangedError(f"trial {intent.label}: its request would leave the pool")
+        if found := differing(self._key, shaped):
+            raise LeavesPoolError(
+                f"trial {intent.label}: its request would leave the pool: {found}; nothing was sent. "
+                f"backend={sweep.backend.kind} must shape every trial's request alike"
+            )
         return shaped
 
     def create(self, job: Job, request: Request) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sweeper.backends.spot import Spot
 from sweeper.core.model import EngineKind, Scope
-from sweeper.core.request import PoolKey, Staged, build, encode_hyperparameters, job_name, locked_key
+from sweeper.core.request import PoolKey, Staged, build, differing, encode_hyperparameters, job_name, locked_key
 
 SCOPE = Scope(EngineKind.AWS, "123456789012", "eu-west-1")
 LOCKED = {
@@ -124,3 +124,36 @@ def test_a_spot_request_has_no_keep_alive_and_may_wait() -> None:
     assert shaped["EnableManagedSpotTraining"] is True
     assert shaped["StoppingCondition"] == {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 160}
     assert PoolKey.of(shaped) == locked_key(LOCKED, Spot()) != locked_key(LOCKED)
+
+
+DESCRIBED = {
+    "TrainingJobStatus": "Completed",
+    "EnableNetworkIsolation": False,
+    "EnableInterContainerTrafficEncryption": False,
+    "EnableManagedSpotTraining": False,
+}
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [{"SelectedInstanceType": "ml.m5.large"}, {"KeepAlivePeriodInSeconds": 60}, {"VolumeKmsKeyId": ""}, {"New": [1]}],
+)
+def test_a_job_as_described_matches_the_request_that_it_was_created_with(shown: dict[str, object]) -> None:
+    """Describe never shows session chaining, fills in what was left out, and has members that match nothing."""
+    locked = {**LOCKED, "enable_session_tag_chaining": True}
+    request = a_request(locked)
+    assert "SessionChainingConfig" in request
+    described = {**DESCRIBED, **{k: v for k, v in request.items() if k not in ("Tags", "SessionChainingConfig")}}
+    described["ResourceConfig"] = {**request["ResourceConfig"], **shown}
+    assert locked_key(locked).may_match(PoolKey.of(described))
+    assert not locked_key({**locked, "instance_count": 3}).may_match(PoolKey.of(described))
+
+
+def test_what_differs_is_told_by_the_fields_of_the_request() -> None:
+    """Each differing field by its name, with what it is and was; nothing else."""
+    other = {**LOCKED, "volume_size_in_gb": 31, "subnets": ["subnet-c"]}
+    assert differing(locked_key(LOCKED), a_request(other)) == (
+        'ResourceConfig.VolumeSizeInGB is 31 and not 30, VpcConfig.Subnets is ["subnet-c"] and not '
+        '["subnet-a","subnet-b"]'
+    )
+    assert differing(locked_key(LOCKED), a_request(LOCKED)) == ""
