@@ -12,7 +12,6 @@ from pathlib import Path
 from textwrap import dedent
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("sweeper", "conf", "tests/contracts", "tests/core", "tests/laws", "tests/own_backend.py", "pyproject.toml")
 
 
 def blocks(recipe: str, language: str) -> list[str]:
@@ -21,9 +20,35 @@ def blocks(recipe: str, language: str) -> list[str]:
     return [dedent(code) for code in re.findall(rf"^ *```{language}\n(.*?)^ *```", page, re.MULTILINE | re.DOTALL)]
 
 
+def copied(copy: Path, *names: str) -> None:
+    """Put these files and folders into the copy, with the code and its defaults."""
+    for name in ("sweeper", "conf", "pyproject.toml", *names):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_dir():
+            # with what Python has compiled, which fits files of the same age; not with what it is compiling now
+            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("*.pyc.*"))
+        else:
+            shutil.copy2(ROOT / name, copy / name)
+
+
+def insert(file: Path, before: str, text: str) -> None:
+    """Put a text before another, which stands there once."""
+    content = file.read_text(encoding="utf-8")
+    assert content.count(before) == 1
+    file.write_text(content.replace(before, text + before), encoding="utf-8")
+
+
+def passed(copy: Path, kind: str, suite: str) -> int:
+    """How many tests of a suite have this kind in their name; all of them pass."""
+    said = run(copy, "-m", "pytest", "-q", "--noconftest", "-p", "no:cacheprovider", "-k", kind, suite)
+    found = re.search(r"^(\d+) passed", said, re.MULTILINE)
+    assert found, said
+    return int(found[1])
+
+
 def run(copy: Path, *words: str) -> str:
     """What Python says with the copy as its sweeper; it ends well."""
-    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     ended = subprocess.run([sys.executable, *words], cwd=copy, env=environment, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout
@@ -31,25 +56,29 @@ def run(copy: Path, *words: str) -> str:
 
 def test_a_backend_is_two_files_and_a_line(tmp_path: Path) -> None:
     """The recipe's own backend is in the schema, and holds the contract."""
-    for name in COPIED:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(ROOT / name, tmp_path / name)
+    copied(tmp_path, "tests/contracts", "tests/core", "tests/laws", "tests/own_backend.py")
     module, line = blocks("backend.md", "python")
     (defaults,) = blocks("backend.md", "yaml")
     (tmp_path / "sweeper/backends/training_plan.py").write_text(module)
     (tmp_path / "conf/backend/training_plan.yaml").write_text(defaults)
     registry = tmp_path / "sweeper/backends/__init__.py"
-    own = "from sweeper.backends.training_plan import TrainingPlan\nfrom sweeper.backends.warm_pool"
-    text = registry.read_text().replace("from sweeper.backends.warm_pool", own)
-    registry.write_text(re.sub(r"^KINDS: .*\n", line, text, flags=re.MULTILINE))
+    insert(registry, "from sweeper.backends.warm_pool", "from sweeper.backends.training_plan import TrainingPlan\n")
+    registry.write_text(re.sub(r"^KINDS: .*\n", line, registry.read_text(), flags=re.MULTILINE))
 
     run(tmp_path, "-m", "sweeper.config.schema", "conf/schema")
     schema = json.loads((tmp_path / "conf/schema/experiment.json").read_text())
     assert "training_plan" in json.dumps(schema["properties"]["backend"]["properties"]["kind"])
-    plain = ("-q", "--noconftest", "-p", "no:cacheprovider", "-k", "training_plan")
-    assert re.search(
-        r"^\d\d passed", run(tmp_path, "-m", "pytest", *plain, "tests/contracts/test_backends.py"), re.MULTILINE
-    )
+    assert passed(tmp_path, "training_plan", "tests/contracts/test_backends.py") >= 10
+
+
+def test_a_verb_is_a_file_and_a_line(tmp_path: Path) -> None:
+    """The recipe's own verb is in the help, on the page, and takes what its line says."""
+    copied(tmp_path, "docs/command-line.md", "tests/documented.py", "tests/test_command_line.py", "tests/config")
+    module, line = blocks("verb.md", "python")
+    (page,) = blocks("verb.md", "markdown")
+    (tmp_path / "sweeper/commands/best.py").write_text(module)
+    insert(tmp_path / "sweeper/commands/__init__.py", '        Verb("retry",', f"        {line.strip()},\n")
+    insert(tmp_path / "docs/command-line.md", "## Exit codes\n", page.replace("~~~", "```") + "\n")
+
+    run(tmp_path, "-m", "tests.documented")
+    assert passed(tmp_path, "best", "tests/test_command_line.py") >= 4
