@@ -16,7 +16,7 @@ CLIENT_sdk3 := "sagemaker-train>=1.27,<2"
 # Where a machine tells Python not to keep what it compiles, each of some thousand processes would compile it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup run test test-matrix test-clients check docs bench clean test-crash fuzz
+.PHONY: setup run test test-matrix test-clients check docs bench clean test-crash fuzz coverage
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -58,6 +58,12 @@ test-crash: $(READY)  ## kill the runner at 200 random moments, and stop a sweep
 fuzz: $(READY)  ## 2,000 bad files and 2,000 command lines, some minutes each: no traceback, none that does not end
 	SWEEPER_TEST_FUZZ=2000 $(BIN)/python -m pytest -q tests/fuzz
 
+coverage: $(READY)  ## which lines of sweeper/ no test runs, in whatever process; the least covered modules come last
+	$(BIN)/coverage erase
+	-$(BIN)/coverage run -m pytest -q -n auto --dist worksteal
+	-$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
 check: $(READY)  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -71,4 +77,4 @@ bench: $(READY) $(CLIENTS)/sdk3/.ready  ## ratios of time and memory, measured i
 	$(BIN)/python -m benchmarks
 
 clean:  ## remove the environment and everything a run leaves behind
-	rm -rf $(VENV) $(NEXT) $(CLIENTS) runs .sweeper
+	rm -rf $(VENV) $(NEXT) $(CLIENTS) runs .sweeper build
