@@ -15,7 +15,7 @@ from sweeper.aws.clients import Clients
 from sweeper.aws.errors import mapped
 from sweeper.core import dependencies
 from sweeper.core.model import Launch, Scope
-from sweeper.core.request import Staged, canonical
+from sweeper.core.request import ARCHIVE, Staged, canonical
 from sweeper.errors import ApiError, ApiErrorKind, UsageError
 from sweeper.record.source import Folder, SourceError
 
@@ -43,14 +43,20 @@ def tarball(folder: Folder, instead: Mapping[str, bytes] | None = None) -> bytes
     return gzip.compress(packed.getvalue(), mtime=0)
 
 
-def requirements(name: str, folder: Folder, versions: Mapping[str, str | None]) -> dict[str, bytes]:
-    """The requirements files of a job that change with the versions that its trial declares, by name."""
+def requirements(name: str, folder: Folder, versions: Mapping[str, str | None], launch: Launch) -> dict[str, bytes]:
+    """The requirements files of a job that are others than those of its source, by name.
+
+    They change with the versions that its trial declares; the toolkit finds one of another name by way of its own.
+    """
     there = files_of(folder)
 
     def read(name: str) -> str | None:
         return there[name].read_text(encoding="utf-8") if name in there else None
 
-    return {name: text.encode() for name, text in dependencies.rewrite(name, read, versions).items()}
+    written = dependencies.rewrite(name, read, versions) if versions else {}
+    if launch is Launch.TOOLKIT and name != dependencies.TOOLKITS:
+        written[dependencies.TOOLKITS] = f"-r {name}\n"
+    return {name: text.encode() for name, text in written.items()}
 
 
 class Staging:
@@ -85,15 +91,14 @@ class Staging:
         if job.get("checkpoint_s3_uri"):
             self._need_bucket(_split(job["checkpoint_s3_uri"])[0])
         source = ""
-        if Launch(job["launch"]) is not Launch.IMAGE:
+        launch = Launch(job["launch"])
+        if launch is not Launch.IMAGE:
             folder = Folder(self._project / job["source_dir"], self._project)
-            needed = job.get("requirements") or (dependencies.FILE if versions else None)
+            needed = job.get("requirements") or (dependencies.file_for(launch) if versions else None)
             files = {
                 "launch.json": _launch({**job, "requirements": needed}).encode(),
                 **{name: Path(driver.__file__).with_name(name).read_bytes() for name in driver.FILES},
-                "source.tar.gz": tarball(
-                    folder, requirements(needed, folder, versions) if needed and versions else None
-                ),
+                ARCHIVE: tarball(folder, requirements(needed, folder, versions, launch) if needed else None),
             }
             content = hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in files.values())).hexdigest()
             source = self._put_once(bucket, f"{prefix}/source/{content[:16]}", files)

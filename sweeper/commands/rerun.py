@@ -20,10 +20,9 @@ from sweeper.core.chain import Job
 from sweeper.core.model import Launch, Sweep, Trial
 from sweeper.core.outcome import environment_of
 from sweeper.core.ports import Description
-from sweeper.core.request import Staged, canonical
+from sweeper.core.request import Staged, canonical, own_channel
 from sweeper.core.secrets import MASK, user_info
 from sweeper.core.stop import Budget
-from sweeper.driver import CHANNEL
 from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, UsageError
 from sweeper.record.stored import StoredSweep
 from sweeper.run.connect import reconnect
@@ -53,7 +52,8 @@ def main(arguments: Sequence[str]) -> int:
     if not stored.config:
         raise UsageError(f"{stored.name}: config.yaml is gone or torn; run the experiment again")
     was = _described(stored, job)
-    return run(as_it_was(stored, job, was), _session(staged(job, was)))
+    launch = Launch(_config(stored, job.intent.trial)["job"]["launch"])
+    return run(as_it_was(stored, job, was), _session(staged(job, was, launch)))
 
 
 def _described(stored: StoredSweep, job: Job) -> Description:
@@ -118,10 +118,11 @@ def _config(stored: StoredSweep, trial: str) -> Mapping[str, Any]:
     return config
 
 
-def staged(job: Job, was: Description) -> Staged:
+def staged(job: Job, was: Description, launch: Launch) -> Staged:
     """Where the code and data of the job lie, and where its model went."""
     channels = {c["ChannelName"]: c["DataSource"]["S3DataSource"]["S3Uri"] for c in was.get("InputDataConfig") or []}
-    source = channels.pop(CHANNEL, job.intent.source).rstrip("/")
+    own = own_channel(launch, bool(was.get("EnableNetworkIsolation")))
+    source = channels.pop(own, job.intent.source).rstrip("/") if own else job.intent.source
     return Staged(source, channels, was["OutputDataConfig"]["S3OutputPath"])
 
 

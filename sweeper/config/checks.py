@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.config import project
 from sweeper.config.check import findings
-from sweeper.config.draft import GROUPS, MOST_ROWS, ONE_LOCKED, Draft, apply, section_of, there_is
+from sweeper.config.draft import GROUPS, MOST_ROWS, ONE_LOCKED, Draft, apply, section_of, there_is, told
 from sweeper.config.locate import GROUP
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, brief, dotted, nearest, refuse, shown
 from sweeper.config.reading import load
@@ -186,8 +186,7 @@ def handover_fits(draft: Draft, values: Sections) -> None:
 
 def arguments_fit(draft: Draft, job: Sections) -> None:
     """How a script is called is ours to say only when our driver calls it, and of hyperparameters that there are."""
-    rows = [row for axis in draft.axes for row in axis.block.rows[:MOST_ROWS]]
-    launches, every = ([job[k], *(r[f"job.{k}"] for r in rows if f"job.{k}" in r)] for k in ("launch", "arguments"))
+    launches, every = told(draft, job, "launch"), told(draft, job, "arguments")
     if other := next((launch for launch in launches if launch in _CALLED), None) if any(every) else None:
         draft.wrong(("job", "arguments"), f"is for launch: driver; {_CALLED[other]}")
     keys = [key for axis in draft.axes for key in axis.block.keys]
@@ -203,8 +202,7 @@ def arguments_fit(draft: Draft, job: Sections) -> None:
 def images_run(draft: Draft, values: Sections) -> None:
     """The local engine runs no image: what it is to run instead has to be said, or every such trial would fail."""
     engine, job = values["engine"], values["job"]
-    rows = [row for axis in draft.axes for row in axis.block.rows[:MOST_ROWS]]
-    launches, images = ({job[k], *(r[f"job.{k}"] for r in rows if f"job.{k}" in r)} for k in ("launch", "image_uri"))
+    launches, images = told(draft, job, "launch"), set(told(draft, job, "image_uri"))
     if engine["kind"] != EngineKind.LOCAL.value or Launch.IMAGE.value not in launches:
         return
     known = engine.get("images") or {}

@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from sweeper import backends
-from sweeper.config import checks, doubts, exposed, lengths, reasons, varying
+from sweeper.config import checks, doubts, exposed, lengths, reasons, silent, varying
 from sweeper.config.axes import CommandLine
 from sweeper.config.check import findings
 from sweeper.config.draft import FREE, MOST_ROWS, Draft
@@ -66,6 +66,7 @@ def declare(draft: Draft) -> Sweep:
         checks.metrics_fit(draft, values)
     if not draft.problems:
         draft.note(reasons.findings(values))
+        draft.note([*silent.findings(draft, values)])
     if draft.holds("job", "metrics") and draft.holds("objective"):
         checks.handover_fits(draft, values)
     checks.hydra_tells(draft)

@@ -176,6 +176,12 @@ class Draft:
         self.problems.append(Problem(axis.where(self.origin, key), key, what))
 
 
+def told(draft: Draft, job: Mapping[str, Any], key: str) -> list[Any]:
+    """Each value of this key of `job` that a trial may have: the resolved one, then the swept ones."""
+    rows = (row for axis in draft.axes for row in axis.block.rows[:MOST_ROWS])
+    return [job.get(key), *(row[f"job.{key}"] for row in rows if f"job.{key}" in row)]
+
+
 def apply(config: DictConfig, values: Mapping[str, Any]) -> None:
     """Set these values as Hydra's own composition would."""
     for key, value in values.items():

@@ -6,8 +6,11 @@ import posixpath
 import re
 from collections.abc import Callable, Mapping
 
-FILE = "sweeper-requirements.txt"
-"""What a requirements file is called when the experiment names versions but the source has no such file."""
+from sweeper.core.model import Launch
+
+FILE, TOOLKITS = "sweeper-requirements.txt", "requirements.txt"
+"""What a requirements file is called when the experiment names versions but the source has no such file: ours, and
+the one that the sagemaker-training toolkit looks for."""
 
 # A name, extras, the version or address, and an environment marker; options and links match none of it.
 _LINE = re.compile(
@@ -17,6 +20,11 @@ _LINE = re.compile(
 
 _NAMED = re.compile(r"^\s*(?P<option>-r|--requirement|-c|--constraint)[\s=]*(?P<file>[^\s#]+)")
 """A line that names another file of requirements or constraints, seen from the file that it stands in."""
+
+
+def file_for(launch: Launch) -> str:
+    """The requirements file that is installed under this launch where the experiment names none."""
+    return TOOLKITS if launch is Launch.TOOLKIT else FILE
 
 
 def normal(name: str) -> str:

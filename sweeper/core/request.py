@@ -15,8 +15,12 @@ from typing import Any
 from sweeper.core.model import Launch, Scope
 from sweeper.core.ports import Backend, Request
 from sweeper.driver import CHANNEL, START_DRIVER
+from sweeper.errors import UsageError
 
 FINGERPRINT = "SWEEPER_FINGERPRINT"
+CODE = "code"
+"""The channel that brings the toolkit's source to a container without a network: the SDK's own name."""
+ARCHIVE = "source.tar.gz"
 
 _LOCKED_RESOURCES = {
     "instance_type": "InstanceType",
@@ -90,13 +94,13 @@ def build(
 ) -> Request:
     """The request for one job, without what the backend adds. `config` is a resolved trial (model.Sweep.resolve)."""
     locked, job = config["locked"], config["job"]
-    launch = Launch(job["launch"])
+    launch, isolated = Launch(job["launch"]), bool(locked.get("enable_network_isolation"))
     request: Request = {
         "TrainingJobName": name,
         "RoleArn": locked["role_arn"],
         "AlgorithmSpecification": _algorithm(job, launch),
-        "HyperParameters": _hyperparameters(config["hyperparameters"], job, launch, staged, name, region),
-        "InputDataConfig": _channels(launch, staged),
+        "HyperParameters": _hyperparameters(config["hyperparameters"], job, staged, name, region, isolated),
+        "InputDataConfig": _channels(own_channel(launch, isolated), staged),
         "OutputDataConfig": {"S3OutputPath": staged.output},
         "ResourceConfig": _present(locked, _LOCKED_RESOURCES),
         "StoppingCondition": {"MaxRuntimeInSeconds": max_runtime_s},
@@ -138,14 +142,15 @@ def _algorithm(job: Mapping[str, Any], launch: Launch) -> dict[str, Any]:
 
 
 def _hyperparameters(
-    values: Mapping[str, Any], job: Mapping[str, Any], launch: Launch, staged: Staged, name: str, region: str
+    values: Mapping[str, Any], job: Mapping[str, Any], staged: Staged, name: str, region: str, isolated: bool
 ) -> dict[str, str]:
-    if launch is not Launch.TOOLKIT:
+    if Launch(job["launch"]) is not Launch.TOOLKIT:
         return encode_hyperparameters(values)
+    source = f"/opt/ml/input/data/{CODE}" if isolated else staged.source
     # The sagemaker-training toolkit reads every value as JSON, strings included.
     toolkit = {
         "sagemaker_program": job["entry_script"],
-        "sagemaker_submit_directory": f"{staged.source}/source.tar.gz",
+        "sagemaker_submit_directory": f"{source}/{ARCHIVE}",
         "sagemaker_container_log_level": 20,
         "sagemaker_job_name": name,
         "sagemaker_region": region,
@@ -153,10 +158,18 @@ def _hyperparameters(
     return {k: json.dumps(v) for k, v in {**values, **toolkit}.items() if v is not None}
 
 
-def _channels(launch: Launch, staged: Staged) -> list[dict[str, Any]]:
-    channels = dict(staged.inputs)
+def own_channel(launch: Launch, isolated: bool) -> str | None:
+    """The channel that brings the code; None where the image has it, or its toolkit fetches it from S3."""
     if launch is Launch.DRIVER:
-        channels[CHANNEL] = staged.source + "/"
+        return CHANNEL
+    return CODE if launch is Launch.TOOLKIT and isolated else None
+
+
+def _channels(own: str | None, staged: Staged) -> list[dict[str, Any]]:
+    """Raises UsageError where a channel of the user's has the name of ours."""
+    if own in staged.inputs:
+        raise UsageError(f"job.inputs.{own}: brings the code: give your channel another name")
+    channels = {**staged.inputs, **({own: staged.source + "/"} if own else {})}
     return [
         {
             "ChannelName": channel,

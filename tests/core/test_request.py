@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sweeper.backends.spot import Spot
 from sweeper.core.model import EngineKind, Scope
 from sweeper.core.request import PoolKey, Staged, build, differing, encode_hyperparameters, job_name, locked_key
+from sweeper.errors import UsageError
 
 SCOPE = Scope(EngineKind.AWS, "123456789012", "eu-west-1")
 LOCKED = {
@@ -91,6 +92,27 @@ def test_the_toolkit_gets_every_value_as_json() -> None:
     sent = a_request(launch="toolkit", optimizer="adam")["HyperParameters"]
     assert sent["optimizer"] == '"adam"'
     assert sent["sagemaker_submit_directory"] == '"s3://b/source/1/source.tar.gz"'
+
+
+def test_a_toolkit_without_a_network_finds_its_source_in_a_channel() -> None:
+    """An isolated container cannot fetch it from S3; the channel has the SDK's own name."""
+    sent = a_request({**LOCKED, "enable_network_isolation": True}, launch="toolkit")
+    channels = {c["ChannelName"]: c["DataSource"]["S3DataSource"]["S3Uri"] for c in sent["InputDataConfig"]}
+    assert channels == {"train": "s3://b/data", "code": "s3://b/source/1/"}
+    assert sent["HyperParameters"]["sagemaker_submit_directory"] == '"/opt/ml/input/data/code/source.tar.gz"'
+
+
+def test_a_channel_of_ours_never_takes_the_place_of_another() -> None:
+    """Whatever a trial has made of its channels: one with the name of ours is refused, not replaced."""
+    config = {
+        "locked": LOCKED,
+        "job": {"launch": "driver", "image_uri": "repo/train:1", "entry_script": "train.py"},
+        "hyperparameters": {},
+        "environment": {},
+    }
+    staged = Staged("s3://b/source/1", {"sweeper": "s3://b/data"}, "s3://b/out")
+    with pytest.raises(UsageError, match=r"job\.inputs\.sweeper"):
+        build(config, name="n", mark="m", sweep="s", max_runtime_s=60, staged=staged, region="eu-west-1")
 
 
 def test_each_trial_has_a_prefix_for_its_checkpoints() -> None:

@@ -113,6 +113,20 @@ def test_the_toolkits_container_exits_with_one_and_its_own_failure_text(clients:
     assert reason.endswith('train.py --lr 0.1", exit code: 1')
 
 
+def test_a_toolkit_without_a_network_cannot_fetch_its_source(clients: Clients) -> None:
+    """As on SageMaker it fails where its source lies in S3, and runs where a channel brings it."""
+    made = toolkit_request(clients, "tk-alone", archive({"train.py": "print('ran')"}))
+    made["EnableNetworkIsolation"] = True
+    clients.sagemaker.create_training_job(**made)
+    brought = {**made, "TrainingJobName": "tk-brought", "HyperParameters": {**made["HyperParameters"]}}
+    brought["InputDataConfig"] = [channel("code", "s3://bucket/source/tk-alone.tar.gz")]
+    brought["HyperParameters"]["sagemaker_submit_directory"] = '"/opt/ml/input/data/code/tk-alone.tar.gz"'
+    clients.sagemaker.create_training_job(**brought)
+    assert "Could not connect to the endpoint URL" in clients.ended("tk-alone")["FailureReason"]
+    assert clients.ended("tk-brought")["TrainingJobStatus"] == "Completed"
+    assert clients.log("tk-brought")[-1] == "ran"
+
+
 def test_pytorch_containers_quote_the_scripts_stderr(clients: Clients) -> None:
     """Where the image captures errors the traceback is in the failure text."""
     made = toolkit_request(clients, "tk-quotes", archive({"train.py": "raise ValueError('no such rank')"}))

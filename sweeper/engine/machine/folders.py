@@ -86,12 +86,17 @@ class JobFolder:
                 except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
                     raise InputError(f"s3://{bucket}/{key} is both an object and a folder") from error
 
-    def fetch_source(self, uri: str, objects: ObjectStore, root: str) -> str:
-        """The toolkit's source archive, fetched from S3, or where it lies in a channel."""
+    def fetch_source(self, uri: str, objects: ObjectStore, root: str, *, isolated: bool) -> str:
+        """The toolkit's source archive, fetched from S3, or where it lies in a channel.
+
+        In a container without a network it is the toolkit that cannot fetch it.
+        """
         if not uri.startswith("s3://"):
             if not uri.startswith(OPT_ML):
                 raise InputError(f"sagemaker_submit_directory {uri!r} is neither in S3 nor below {OPT_ML}")
             return rewritten(uri, root)
+        if isolated:
+            return uri
         bucket, key = parse_uri(uri)
         target = self.path / "sourcedir.tar.gz"
         try:

@@ -265,7 +265,9 @@ class Machine:
         """What the container runs, by the dialect of the request."""
         request, dialect = view.request, dialect_of(view.request)
         if dialect is Dialect.TOOLKIT:
-            source = folder.fetch_source(dialects.submit_directory(request), self._objects, root)
+            isolated = bool(request.get("EnableNetworkIsolation"))
+            submitted = dialects.submit_directory(request)
+            source = folder.fetch_source(submitted, self._objects, root, isolated=isolated)
             return [sys.executable, toolkit.__file__, root, source, str(int(dialects.captures_errors(request)))]
         if dialect is Dialect.DRIVER_V3 and root != folders.OPT_ML:
             folder.rewrite(f"input/data/{dialects.V3_DRIVERS}", root)

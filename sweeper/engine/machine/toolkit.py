@@ -1,8 +1,9 @@
 """Does inside a container what the `train` command of an image with the sagemaker-training toolkit does.
 
-Started as `python toolkit.py ROOT SOURCE CAPTURE`: SOURCE is a tar archive or a folder, CAPTURE is 1 when the image's
-toolkit quotes the script's stderr. Standard library only. Hyperparameters are JSON, arguments are sorted, whatever the
-script's exit code the container's is 1, and the failure file has the toolkit's own form.
+Started as `python toolkit.py ROOT SOURCE CAPTURE`: SOURCE is a tar archive or a folder (or an s3:// address, where no
+network is there to fetch it by), CAPTURE is 1 when the image's toolkit quotes the script's stderr. Standard library
+only. Hyperparameters are JSON, arguments are sorted, whatever the script's exit code the container's is 1, and the
+failure file has the toolkit's own form.
 """
 
 from __future__ import annotations
@@ -145,10 +146,13 @@ class Training:
         values.update({f"hp_{name}": value for name, value in self.hyperparameters.items()})
         return variables(values)
 
-    def unpack(self, source: Path) -> None:
+    def unpack(self, submitted: str) -> None:
         """Fill the code folder, unless the image has filled it."""
         if any(self.code.iterdir()):
             return
+        if submitted.startswith("s3://"):
+            raise ConnectionError(f'Could not connect to the endpoint URL: "{submitted}"')
+        source = Path(submitted)
         if source.is_dir():
             shutil.copytree(source, self.code, dirs_exist_ok=True)
         else:
@@ -286,7 +290,7 @@ def unpack(archive: Path, folder: Path) -> None:
             tar.extract(member, root)
 
 
-def main(root: Path, source: Path, capture: bool) -> int:
+def main(root: Path, source: str, capture: bool) -> int:
     """Prepare and run; the container's exit code."""
     # a stop is for the script, which gets it too; the real toolkit does not forward it at all
     signal.signal(signal.SIGTERM, lambda *_: None)
@@ -310,4 +314,4 @@ def main(root: Path, source: Path, capture: bool) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "1"))
+    raise SystemExit(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "1"))

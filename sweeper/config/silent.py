@@ -1,0 +1,96 @@
+"""What SageMaker would take and not do as it is told: half of a VPC, a channel of ours, requirements nobody installs.
+
+Each of them would be found out on a machine that bills, or never: they are refused where they are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sweeper.config import project
+from sweeper.config.check import Finding
+from sweeper.config.draft import MOST_ROWS, Draft, told
+from sweeper.config.problems import brief
+from sweeper.core import dependencies
+from sweeper.core.identity import path_of, within
+from sweeper.core.model import Launch
+from sweeper.core.request import own_channel
+
+Sections = Mapping[str, Any]
+
+
+def findings(draft: Draft, values: Sections) -> Iterator[Finding]:
+    """Everything of this kind, at its key; the sections have the shape that their schemas say."""
+    yield from _vpc(values["locked"])
+    yield from _channels(draft, values)
+    yield from _requirements(draft, values)
+
+
+def _vpc(locked: Sections) -> Iterator[Finding]:
+    groups, subnets = locked.get("security_group_ids"), locked.get("subnets")
+    if groups and not subnets:
+        yield ("locked", "security_group_ids"), "needs locked.subnets too: without them a job runs outside of the VPC"
+    if subnets and not groups:
+        yield ("locked", "subnets"), "needs locked.security_group_ids too: SageMaker takes no VPC without them"
+
+
+def _channels(draft: Draft, values: Sections) -> Iterator[Finding]:
+    isolated = bool(values["locked"].get("enable_network_isolation"))
+    ours = {own_channel(Launch(launch), isolated): launch for launch in told(draft, values["job"], "launch")}
+    for (*path, channel), where in _inputs(draft, values["job"]):
+        if channel in ours:
+            yield (*path, channel), f"brings the code under launch: {ours[channel]}: give your channel another name"
+        if isinstance(where, str) and "://" in where and not where.startswith("s3://"):
+            what = (
+                f"must be s3://BUCKET/PREFIX or a folder of the project, not {brief(where)}: a channel is no download"
+            )
+            yield (*path, channel), what
+
+
+def _inputs(draft: Draft, job: Sections) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every channel that a trial may have, by its path, with what it holds."""
+    yield from ((("job", "inputs", channel), where) for channel, where in (job.get("inputs") or {}).items())
+    for axis in draft.axes:
+        for row in axis.block.rows[:MOST_ROWS]:
+            paths = ((path_of(key, within(draft.sections)), where) for key, where in row.items())
+            yield from ((path, where) for path, where in paths if path[:2] == ("job", "inputs") and len(path) == 3)
+
+
+def _requirements(draft: Draft, values: Sections) -> Iterator[Finding]:
+    """Those that the toolkit does not look at, and those that a container without a network cannot fetch."""
+    job = values["job"]
+    versions = values.get("dependencies") or {}
+    launches = set(told(draft, job, "launch"))
+    named = [name for name in told(draft, job, "requirements") if name]
+    path = ("job", "requirements") if named else ("dependencies",)
+    wanted = named or ([dependencies.file_for(Launch(job["launch"]))] if versions else [])
+    if not wanted or launches == {Launch.IMAGE.value}:
+        return
+    if Launch.TOOLKIT.value in launches and (what := _unseen(draft, job, wanted)):
+        yield path, what
+    if values["locked"].get("enable_network_isolation"):
+        for name in wanted:
+            if not _by_itself(draft, job, name):
+                what = f"{name} may need a network, and locked.enable_network_isolation gives the job none: put wheels "
+                yield path, what + "into source_dir, and --no-index and --find-links FOLDER into the file"
+
+
+def _unseen(draft: Draft, job: Sections, wanted: list[str]) -> str:
+    """Why the sagemaker-training toolkit would not install these; empty when it does."""
+    its_own = dependencies.file_for(Launch.TOOLKIT)
+    if not str(job["entry_script"] or "").endswith(".py"):
+        return f"launch: toolkit installs {its_own} for a Python script alone, not for {brief(job['entry_script'])}"
+    other = next((name for name in wanted if name != its_own), None)
+    if other and project.is_file(draft.root / str(job["source_dir"]) / its_own):
+        return f"launch: toolkit would install {its_own}, which lies in source_dir too, and not {other}: take one away"
+    return ""
+
+
+def _by_itself(draft: Draft, job: Sections, name: str) -> bool:
+    """Does this file say that nothing is fetched from a package index?"""
+    try:
+        text = (draft.root / str(job["source_dir"]) / name).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return any(line.split("#")[0].strip() == "--no-index" for line in text.splitlines())
