@@ -12,6 +12,7 @@ from pathlib import Path
 from sweeper.aws.batch import training_api
 from sweeper.aws.clients import Clients, Endpoint
 from sweeper.commands.say import complain
+from sweeper.core.chain import Chain
 from sweeper.core.model import EngineKind
 from sweeper.core.outcome import fingerprint_of
 from sweeper.core.ports import Description, TrainingApi
@@ -94,14 +95,17 @@ class Books:
         return [debt for debt in self.registry if not debt.account.gone and self.engine in (None, debt.account.engine)]
 
     @cached_property
-    def jobs(self) -> dict[str, Debt]:
-        """Every job that a debt names, and its debt. A journal that cannot be read is told when it is in question."""
-        quiet = {debt.folder for debt in self.elsewhere}
+    def chains(self) -> dict[str, Chain]:
+        """What is known of each debt's jobs, by its folder. A journal that cannot be read is told when in question."""
+        asked = {debt.folder for debt in self.in_question}
         return {
-            name: debt
-            for debt in self.debts
-            for name in (on_record(debt) if debt.folder in quiet else on_record(debt, complain)).debts
+            debt.folder: on_record(debt, complain) if debt.folder in asked else on_record(debt) for debt in self.debts
         }
+
+    @cached_property
+    def jobs(self) -> dict[str, Debt]:
+        """Every job that a debt names, and its debt."""
+        return {name: debt for debt in self.debts for name in self.chains[debt.folder].debts}
 
     def is_here(self, debt: Debt) -> bool:
         """Is this a sweep of the project that asks?"""

@@ -5,27 +5,27 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
-from sweeper.commands.billing import LIVE, Books, Pool, Unasked, described, place, reach
+from sweeper.commands.billing import Books, Pool, Unasked, described, place, reach
 from sweeper.commands.columns import columns
 from sweeper.commands.say import BILLING, complain, tell, warn_unreleased
 from sweeper.config import project
-from sweeper.core import events as ev
-from sweeper.core.chain import Job
+from sweeper.core.chain import Job, apply
+from sweeper.core.fate import Pool as Shows
+from sweeper.core.fate import look
 from sweeper.core.model import EngineKind, EngineSettings
-from sweeper.core.outcome import created_with, fingerprint_of
 from sweeper.core.ports import Description, TrainingApi
-from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, SweeperError, UsageError
-from sweeper.record.locks import held_to_close, holder
+from sweeper.errors import LockHeldError, SweeperError, UsageError
+from sweeper.record.locks import holder
 from sweeper.run.clock import SystemClock
+from sweeper.run.debts import Closer, alone, closer_of, what_is_owed
 from sweeper.run.registry import Account, Debt, Registry, state_folder
-from sweeper.run.release import Releaser, Unreleased
+from sweeper.run.release import Running, Unreleased
 
-RUNNING = ("InProgress", "Stopping")
 HEADER = ("job", "status", "instance type", "since", "sweep", "project", "owner")
 
 
@@ -139,10 +139,9 @@ def _release(books: Books, names: set[str], *, everything: bool, as_json: bool) 
                 complain(why_not)
             else:
                 done.add(pool.job, _close(books, account, api, description, clock))
-        for debt, api, description in _without_pool(books, done, stopping=everything or bool(names)):
-            name = str(description["TrainingJobName"])
-            if not names or name in names:
-                done.add(name, _close(books, debt.account, api, description, clock))
+        for debt, api, job, running in list(_not_shown(books, done, stopping=everything or bool(names))):
+            if not names or job.name in names:
+                done.add(job.name, _close_owed(books, debt, api, job.name, clock, running))
         unknown = _named_alone(books, names, done, clock)
     _settle(books)
     for entry in books.unasked:
@@ -169,22 +168,34 @@ def _why_left(books: Books, pool: Pool, *, forced: bool, named: bool) -> str:
     return ""
 
 
-def _without_pool(books: Books, done: Released, *, stopping: bool) -> Iterator[tuple[Debt, TrainingApi, Description]]:
-    """Our jobs that no service shows a pool of: one that has just ended will; one that runs or queues when asked to."""
+def _not_shown(books: Books, done: Released, *, stopping: bool) -> Iterator[tuple[Debt, TrainingApi, Job, Running]]:
+    """Our jobs that no service shows a pool of, and what becomes of one that trains.
+
+    One that has just ended will show it; one that runs or queues is among them when asked to; one that is not there
+    may still arrive, or was deleted while its pool idled.
+    """
+    for debt, api in _answering(books):
+        if holder(debt.lock) and not stopping:
+            continue  # its runner closes it
+        for job in [job for job in books.chains[debt.folder].debts_newest_first if job.name not in done]:
+            try:
+                description = described(api, job.name)
+            except SweeperError:
+                continue  # it has answered before: what it owes stays a debt
+            shown = look(job, description) if description else None
+            if shown is None:
+                yield debt, api, job, Running.STOP if stopping else Running.LEAVE
+            elif shown.ours and (shown.pool is Shows.NOT_SHOWN if shown.status.terminal else stopping):
+                yield debt, api, job, Running.STOP
+
+
+def _answering(books: Books) -> Iterator[tuple[Debt, TrainingApi]]:
+    """The debts in question whose service answers."""
     for debt in books.in_question:
-        if books.silent(debt.account) or (holder(debt.lock) and not stopping):
-            continue  # nobody can say, or its runner closes it
-        try:
-            api = reach(debt.account)
-            for name in [name for name, owing in books.jobs.items() if owing is debt and name not in done]:
-                description = described(api, name) if api else None
-                if api is None or description is None or not books.pool(debt.account, description).ours:
-                    continue
-                running = description["TrainingJobStatus"] in RUNNING
-                if stopping if running else not description.get("WarmPoolStatus"):
-                    yield debt, api, description
-        except SweeperError:
-            continue  # it has answered before: what it owes stays a debt
+        if not books.silent(debt.account):
+            with suppress(SweeperError):
+                if api := reach(debt.account):
+                    yield debt, api
 
 
 def _named_alone(books: Books, names: set[str], done: Released, clock: SystemClock) -> list[str]:
@@ -213,63 +224,61 @@ def _unreachable(entry: Unasked, names: set[str]) -> list[Unreleased]:
 
 
 def _settle(books: Books) -> None:
-    """Strike off the debts of which the service shows nothing open any more."""
+    """Strike off the debts of which every job was seen closed."""
     for debt in books.registry:
-        if debt.account.gone or not _is_open(books, debt):
+        if debt.account.gone:
+            books.registry.settle(debt)
+    for debt in books.in_question:
+        if not (holder(debt.lock) or books.silent(debt.account)) and not _is_open(books, debt):
             books.registry.settle(debt)
 
 
 def _is_open(books: Books, debt: Debt) -> bool:
-    """True while its service shows a pool or cannot be asked; also where it is not in question, or its runner lives."""
-    if (not books.everywhere and not books.is_here(debt)) or holder(debt.lock) or books.silent(debt.account):
-        return True
+    """Look once at each job that is not closed yet: True while one may bill, or the service cannot be asked."""
     try:
         api = reach(debt.account)
-        return api is not None and any(_is_live(api, name) for name in _names(books, debt))
+        if api is None:
+            return False
+        chain = books.chains[debt.folder]
+        if not chain.jobs:
+            chain = what_is_owed(debt, api, lambda line: None)
+        for job in chain.debts_newest_first:
+            description = described(api, job.name)
+            if description and (closed := look(job, description).closed(lambda other: True)):
+                apply(chain, closed)
     except Exception:  # noqa: BLE001 - an account that cannot be asked
         return True
-
-
-def _names(books: Books, debt: Debt) -> list[str]:
-    return [name for name, owing in books.jobs.items() if owing.folder == debt.folder]
-
-
-def _is_live(api: TrainingApi, name: str) -> bool:
-    try:
-        shown = api.describe_training_job(name)
-    except ApiError as error:
-        return error.kind is not ApiErrorKind.NOT_FOUND
-    return shown["TrainingJobStatus"] in RUNNING or (shown.get("WarmPoolStatus") or {}).get("Status") in LIVE
+    return bool(chain.debts)
 
 
 def _close(
-    books: Books, account: Account, api: TrainingApi, description: Mapping[str, Any], clock: SystemClock
+    books: Books, account: Account, api: TrainingApi, description: Description, clock: SystemClock
 ) -> Unreleased | None:
-    """Close one job's pool, whatever its journal says; a live runner's is left to it."""
-    name, mark = str(description["TrainingJobName"]), fingerprint_of(description)
-    keep_alive_s, most_s = created_with(description)
-    intent = ev.Intent(name, "", 0, name, {}, 1, mark, keep_alive_s or 0, most_s or 0, "")
-    job, debt = Job(intent, acknowledged=True), books.jobs.get(name)
-
-    def note(event: ev.Event) -> None:
-        if isinstance(event, ev.PoolClosed):
-            job.closed = ev.Closed(event.how)
-
-    releaser = Releaser(
-        api=api,
-        clock=clock,
-        settings=EngineSettings(poll_s=0.1 if account.engine == EngineKind.LOCAL.value else 2.0),
-        note=note,
-        say=complain,
-        harvest=lambda job, description: ev.Outcome(job.name, "", ev.TrialStatus.INTERRUPTED.value),
-        is_own=lambda other: True,
-        region=account.region if account.engine == EngineKind.AWS.value else "",
+    """Close the pool of a job as the service shows it, whether a debt tells of it or not."""
+    name = str(description["TrainingJobName"])
+    if debt := books.jobs.get(name):
+        return _close_owed(books, debt, api, name, clock)
+    on_aws = account.engine == EngineKind.AWS.value
+    closer = Closer(
+        api,
+        EngineSettings(poll_s=2.0 if on_aws else 0.1),
+        clock,
+        complain,
         impatient=lambda: len(clock.caught) > 1,
+        region=account.region if on_aws else "",
+        is_own=lambda other: True,
     )
-    if debt:
-        lock, what = debt.lock, f"the sweep {debt.sweep}"
-        releaser.turn = lambda: held_to_close(lock, what, clock.now(), "`sweeper pools release`")
+    return next(iter(closer.close_all(alone(description), running=Running.STOP)), None)
+
+
+def _close_owed(
+    books: Books, debt: Debt, api: TrainingApi, name: str, clock: SystemClock, running: Running = Running.STOP
+) -> Unreleased | None:
+    """Close one job of a debt as its runner would, whatever its journal says; a live runner's is left to it."""
+    chain = books.chains[debt.folder]
+    closes = "`sweeper pools release`"
+    closer = closer_of(debt, chain, api, clock, complain, closes=closes, impatient=lambda: len(clock.caught) > 1)
     try:
-        return next(iter(releaser.close_all([job])), None)
+        return next(iter(closer.close_all(chain, running=running, only={name})), None)
     except LockHeldError as error:
         return Unreleased(name, f"its sweep is running; stop that instead ({error})")

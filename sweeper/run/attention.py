@@ -9,9 +9,9 @@ from typing import Any
 from sweeper.core import events as ev
 from sweeper.core.asked import REOPENING, VALUES, Asked, reopening
 from sweeper.core.declared import count, find
+from sweeper.core.fate import IMPATIENT_S
 from sweeper.errors import SweeperError
 from sweeper.run.notes import Notes
-from sweeper.run.release import IMPATIENT_S
 
 
 class Attention:

@@ -6,7 +6,7 @@ service is asked; what cannot be locked, read or written is said and passed over
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +16,7 @@ from sweeper.core.asked import Asked
 from sweeper.core.chain import Chain, Job, apply, fold
 from sweeper.core.model import EngineKind, EngineSettings
 from sweeper.core.outcome import created_with, fingerprint_of
-from sweeper.core.ports import Clock, TrainingApi
+from sweeper.core.ports import Clock, Description, TrainingApi
 from sweeper.core.request import fingerprint
 from sweeper.errors import ApiError, ApiErrorKind, JournalError, JournalWriteError
 from sweeper.record.journal import SqliteJournal
@@ -109,7 +109,7 @@ def close_debt(
     """
 
     def turn() -> AbstractContextManager[None]:
-        return held_to_close(debt.lock, f"the sweep {debt.sweep}", clock.now(), closes)
+        return turn_at(debt, clock, closes)
 
     with turn():
         if known := registry.find(debt.folder):  # what it has come to since whoever acts was started
@@ -117,14 +117,41 @@ def close_debt(
         api = None if debt.account.gone else debt.account.api()
         chain = what_is_owed(debt, api, say) if api else Chain()
     if api is not None:
-        region = debt.account.region if debt.account.engine == EngineKind.AWS.value else ""
-        state = chain.opened.service if chain.opened else ""
-        closer = Closer(api, debt.settings, clock, say, impatient, region, turn, lambda: debt.account.lost(state))
+        closer = closer_of(debt, chain, api, clock, say, closes=closes, impatient=impatient)
         if unreleased := closer.close_all(chain, running=running):
             return unreleased
     with turn():
         registry.settle(debt)
     return []
+
+
+def turn_at(debt: Debt, clock: Clock, closes: str) -> AbstractContextManager[None]:
+    """The sweep's lock for one round. Raises LockHeldError."""
+    return held_to_close(debt.lock, f"the sweep {debt.sweep}", clock.now(), closes)
+
+
+def closer_of(
+    debt: Debt,
+    chain: Chain,
+    api: TrainingApi,
+    clock: Clock,
+    say: Callable[[str], None],
+    *,
+    closes: str,
+    impatient: Callable[[], bool] = lambda: False,
+) -> Closer:
+    """What closes the jobs of this debt, of which `chain` tells. `closes` says who this is."""
+    state = chain.opened.service if chain.opened else ""
+    return Closer(
+        api,
+        debt.settings,
+        clock,
+        say,
+        impatient,
+        region=debt.account.region if debt.account.engine == EngineKind.AWS.value else "",
+        turn=lambda: turn_at(debt, clock, closes),
+        gone=lambda: debt.account.lost(state),
+    )
 
 
 def what_is_owed(debt: Debt, api: TrainingApi, say: Callable[[str], None]) -> Chain:
@@ -167,10 +194,19 @@ def _at_the_service(debt: Debt, api: TrainingApi) -> Iterator[Owed]:
             if error.kind is not ApiErrorKind.NOT_FOUND:
                 raise
             continue
-        mark = fingerprint_of(description)
-        if mark.startswith(marks):
-            keep_alive_s, most_s = created_with(description)
-            yield Owed(name, mark, keep_alive_s or 0, most_s or 0)
+        if fingerprint_of(description).startswith(marks):
+            yield _described(description)
+
+
+def _described(description: Description) -> Owed:
+    keep_alive_s, most_s = created_with(description)
+    return Owed(str(description["TrainingJobName"]), fingerprint_of(description), keep_alive_s or 0, most_s or 0)
+
+
+def alone(description: Description) -> Chain:
+    """A chain of one job, of which only the service tells."""
+    owed = _described(description)
+    return fold([owed.intent, ev.Created(owed.name, str(description.get("TrainingJobArn", "")))])
 
 
 @dataclass(frozen=True)
@@ -186,9 +222,11 @@ class Closer:
     turn: Callable[[], AbstractContextManager[None]] = nullcontext
     """What each round happens under."""
     gone: Callable[[], bool] = lambda: False
+    is_own: Callable[[str], bool] | None = None
+    """Knows the sweep's other jobs; None: those of the chain."""
 
-    def close_all(self, chain: Chain, *, running: Running) -> list[Unreleased]:
-        """Close every job that may hold a pool, newest first; returns those that could not be closed."""
+    def close_all(self, chain: Chain, *, running: Running, only: Collection[str] | None = None) -> list[Unreleased]:
+        """Close every job that may hold a pool, or `only` these, newest first; returns those that could not be."""
 
         def note(event: ev.Event) -> None:
             apply(chain, event)
@@ -202,14 +240,14 @@ class Closer:
             note=note,
             say=self.say,
             harvest=_not_ours_to_judge,
-            is_own=chain.jobs.__contains__,
+            is_own=self.is_own or chain.jobs.__contains__,
             impatient=self.impatient,
             region=self.region,
             running=running,
             turn=self.turn,
             gone=self.gone,
         )
-        return releaser.close_all(chain.debts_newest_first)
+        return releaser.close_all([job for job in chain.debts_newest_first if only is None or job.name in only])
 
 
 def _not_ours_to_judge(job: Job, description: Mapping[str, Any]) -> ev.Outcome:

@@ -15,28 +15,15 @@ from typing import Any, ClassVar
 
 from sweeper.core import events as ev
 from sweeper.core.chain import Job
-from sweeper.core.costs import LATE_S, OVERRUN_S
 from sweeper.core.events import Closed, JobStatus
-from sweeper.core.fate import Look, Pool, look, warning
+from sweeper.core.fate import GRACE_S, Look, Pool, Unseen, look, warning
 from sweeper.core.model import EngineSettings
 from sweeper.core.outcome import retained_seconds
 from sweeper.core.ports import Clock, TrainingApi
 from sweeper.core.request import is_queued_name
 from sweeper.errors import ApiError, ApiErrorKind
 
-GRACE_S = 120.0
-"""Seconds past the end of the keep-alive after which a pool cannot live any more."""
-DENIED_S = 300.0
-"""Seconds for which AccessDenied right after a Create may be mere propagation (SDK, PR 4600)."""
-IMPATIENT_S = 10.0
-"""Seconds without an answer after which a person who has pressed Ctrl-C twice is told what may still bill."""
 NAG_S = 30.0
-
-
-def longest_life_s(job: Job) -> float:
-    """Seconds after the last answer in which something of this job may still bill."""
-    run = 0.0 if job.ended else job.intent.max_runtime_s + OVERRUN_S + LATE_S
-    return run + job.keep_alive_s + GRACE_S
 
 
 class Running(Enum):
@@ -158,7 +145,6 @@ class Closing:
         status = shown.status
         self.waits_for_its_end = not status.terminal and self.r.running is Running.AWAIT
         if not shown.ours:
-            # Someone else's job under our name: ours never came to be, and theirs is not touched.
             self._closed(Closed.NEVER_HAD_POOL)
         elif status.terminal:
             self._ended(shown)
@@ -209,37 +195,33 @@ class Closing:
 
     def _no_answer(self, error: ApiError) -> None:
         self._last_problem = str(error)
-        if error.kind is not ApiErrorKind.DENIED:
-            self._denied_since = None  # two separate troubles are two
-        if error.kind is ApiErrorKind.NOT_FOUND:
-            self._silent_since = None
-            if self.r.gone():
-                self._closed(Closed.ENGINE_GONE)
-            else:
-                self._not_found()
-            return
-        self._silent_since = self._now if self._silent_since is None else self._silent_since
-        silent = self._now - self._silent_since  # a job may run, or wait in a queue, for long before it falls silent
-        if error.kind is ApiErrorKind.DENIED and self._denied_s() > DENIED_S:
-            self._give_up(f"looking at it was denied: {error.message}")
-        elif silent > longest_life_s(self.job) or (self.r.hurried and silent > IMPATIENT_S):
-            self._give_up(f"the service could not be asked: {error.message}")
+        unseen = self._unseen(error.kind)
+        if unseen.missing and self.r.gone():
+            self._closed(Closed.ENGINE_GONE)
+        elif how := unseen.closed(self.r.settings.not_found_s):
+            self._closed(how)
+        elif why := unseen.hopeless(hurried=self.r.hurried):
+            # AWS's own command could not do anything about a job that is not there.
+            region = "" if unseen.missing else self.r.region
+            self.given_up = Unreleased(self.job.name, why if unseen.missing else f"{why}: {error.message}", region)
 
-    def _denied_s(self) -> float:
-        self._denied_since = self._now if self._denied_since is None else self._denied_since
-        return self._now - self._denied_since
-
-    def _not_found(self) -> None:
-        if self._missing_since is None:
-            self._missing_since = self._now
-            self._arrives_until = self._now + (0.0 if self.job.acknowledged else self._arriving_s())
-        missing, arriving = self._now - self._missing_since, self._arrives_until - self._now
-        if not self.job.acknowledged and min(missing, -arriving) > self.r.settings.not_found_s:
-            self._closed(Closed.NEVER_HAD_POOL)
-        elif self.job.acknowledged and missing > self.job.keep_alive_s + GRACE_S:
-            self._closed(Closed.EXPIRED_BY_BOUND)  # deleted by someone; the keep-alive has ended by now
-        elif arriving > 0 and self.r.hurried and missing > IMPATIENT_S:
-            self._give_up(f"the request that creates it may still arrive, for {arriving:.0f} s")
+    def _unseen(self, kind: ApiErrorKind) -> Unseen:
+        """Since when it has been so: a job may run, or wait in a queue, for long before it falls silent."""
+        now = self._now
+        missing, denied = kind is ApiErrorKind.NOT_FOUND, kind is ApiErrorKind.DENIED
+        if missing and self._missing_since is None:
+            self._missing_since = now
+            self._arrives_until = now + (0.0 if self.job.acknowledged else self._arriving_s())
+        self._silent_since = None if missing else _first(self._silent_since, now)
+        self._denied_since = _first(self._denied_since, now) if denied else None  # two separate troubles are two
+        return Unseen(
+            self.job,
+            kind,
+            missing_s=now - _first(self._missing_since, now),
+            silent_s=now - _first(self._silent_since, now),
+            denied_s=now - _first(self._denied_since, now),
+            arriving_s=self._arrives_until - now,
+        )
 
     def _arriving_s(self) -> float:
         return self.r.arriving_s(self.job.name) if self.r.arriving_s else self.r.settings.request_life_s
@@ -255,6 +237,10 @@ class Closing:
             self._next_nag = self._now + NAG_S
             problem = f" ({self._last_problem})" if self._last_problem else ""
             self.r.say(f"still releasing the pool of {self.job.name}, {self._now - self._begun:.0f} s{problem}")
+
+
+def _first(since: float | None, now: float) -> float:
+    return now if since is None else since
 
 
 Releaser.closing = Closing

@@ -5,14 +5,14 @@ from __future__ import annotations
 from sweeper.core import events as ev
 from sweeper.core.chain import Job
 from sweeper.core.events import PoolStatus
-from sweeper.core.fate import Look, look, warning
+from sweeper.core.fate import DENIED_S, Look, Unseen, look, warning
 from sweeper.core.outcome import environment_of, lost
 from sweeper.core.watch import Watch
-from sweeper.errors import ApiError, ApiErrorKind, ForeignNameError
+from sweeper.errors import ApiError, ForeignNameError
 from sweeper.run.attention import Attention
 from sweeper.run.harvesting import Harvesting
 from sweeper.run.notes import Notes
-from sweeper.run.release import DENIED_S, IMPATIENT_S, NAG_S, longest_life_s
+from sweeper.run.release import NAG_S
 from sweeper.run.releasing import Releasing
 
 RARE_NAG_S = 600.0
@@ -71,7 +71,8 @@ class Watching:
         """Describe failed: not an end, until it has lasted (rows 49, 50, 53, 54)."""
         notes = self.notes
         lasted = notes.lasting(job.name, "unseen")
-        if error.kind is ApiErrorKind.NOT_FOUND:
+        unseen = Unseen(job, error.kind, missing_s=lasted, silent_s=lasted)
+        if unseen.missing:
             if lasted > notes.settings.not_found_s:
                 self._gone(job)
             return
@@ -80,7 +81,8 @@ class Watching:
         elif notes.lasting(job.name, "denied") > DENIED_S:
             raise error
         ending = bool(notes.chain.stopping or notes.chain.decided)
-        if (self._attention.impatient() and lasted > IMPATIENT_S) or (ending and lasted > longest_life_s(job)):
+        impatient = self._attention.impatient()
+        if (impatient or ending) and unseen.hopeless(hurried=impatient):
             # A second Ctrl-C, or nothing is to come and nothing can live any more: named instead of waited for.
             self._releasing.release_or_give_up(tuple(job.name for job in notes.chain.debts_newest_first))
         elif lasted > notes.settings.poll_s * 3 and notes.due(job.name, "nagged", NAG_S if ending else RARE_NAG_S):

@@ -9,7 +9,8 @@ import pytest
 from sweeper.core import events as ev
 from sweeper.core.chain import Job
 from sweeper.core.events import Closed
-from sweeper.core.fate import Look, Pool, look, warning
+from sweeper.core.fate import DENIED_S, GRACE_S, IMPATIENT_S, Look, Pool, Unseen, longest_life_s, look, warning
+from sweeper.errors import ApiErrorKind
 
 OWN = "own"
 
@@ -56,3 +57,46 @@ def test_a_job_without_our_fingerprint_is_not_ours() -> None:
     assert seen(None).ours
     assert not seen(None, mark="somebody/s/t/1").ours
     assert not seen(None, mark="").ours
+
+
+INTENDED = Job(ev.Intent("job", "t", 0, "x=1", {}, 1, "o/s/t/1", 300, 600, ""))
+CREATED = Job(INTENDED.intent, acknowledged=True)
+MISSING, SILENT, DENIED = ApiErrorKind.NOT_FOUND, ApiErrorKind.LOST, ApiErrorKind.DENIED
+
+
+@pytest.mark.parametrize(
+    ("unseen", "how"),
+    [
+        (Unseen(INTENDED, MISSING, missing_s=61, arriving_s=-61), Closed.NEVER_HAD_POOL),
+        (Unseen(INTENDED, MISSING, missing_s=61, arriving_s=-60), None),
+        (Unseen(INTENDED, MISSING, missing_s=60, arriving_s=-61), None),
+        (Unseen(INTENDED, MISSING, missing_s=1e6, arriving_s=1), None),
+        (Unseen(CREATED, MISSING, missing_s=301 + GRACE_S), Closed.EXPIRED_BY_BOUND),
+        (Unseen(CREATED, MISSING, missing_s=300 + GRACE_S), None),
+        (Unseen(INTENDED, SILENT, silent_s=1e6, arriving_s=-1e6), None),
+        (Unseen(CREATED, DENIED, denied_s=1e6), None),
+    ],
+)
+def test_what_is_not_seen_is_closed_when_nothing_of_it_can_come_or_live_any_more(
+    unseen: Unseen, how: Closed | None
+) -> None:
+    """No answer proves nothing; NotFound does once no Create can arrive, or the keep-alive has ended."""
+    assert unseen.closed(60) is how
+
+
+@pytest.mark.parametrize(
+    ("unseen", "named", "named_in_a_hurry"),
+    [
+        (Unseen(INTENDED, MISSING, missing_s=IMPATIENT_S + 1, arriving_s=50), False, True),
+        (Unseen(INTENDED, MISSING, missing_s=IMPATIENT_S + 1, arriving_s=-1), False, False),
+        (Unseen(INTENDED, MISSING, missing_s=IMPATIENT_S, arriving_s=50), False, False),
+        (Unseen(CREATED, MISSING, missing_s=IMPATIENT_S + 1), False, True),
+        (Unseen(CREATED, SILENT, silent_s=IMPATIENT_S + 1), False, True),
+        (Unseen(CREATED, SILENT, silent_s=longest_life_s(CREATED) + 1), True, True),
+        (Unseen(CREATED, DENIED, denied_s=DENIED_S + 1, silent_s=0), True, True),
+        (Unseen(CREATED, SILENT, denied_s=DENIED_S + 1, silent_s=0), False, False),
+    ],
+)
+def test_nobody_waits_for_ever_for_what_is_not_seen(unseen: Unseen, named: bool, named_in_a_hurry: bool) -> None:
+    """It is named past every bound; by whoever cannot wait it is named soon, unless it proves closed even sooner."""
+    assert [bool(unseen.hopeless(hurried=hurried)) for hurried in (False, True)] == [named, named_in_a_hurry]
