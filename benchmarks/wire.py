@@ -16,9 +16,9 @@ from typing import Any
 import boto3
 
 from sweeper.engine import launch
-from sweeper.engine.settings import ServiceSettings
 from sweeper.engine.store import Store
 from sweeper.engine.training.service import Service
+from sweeper.engine.training.settings import ServiceSettings
 
 CALLS = 100
 JOBS = 10_000
@@ -64,9 +64,9 @@ def filled(folder: Path, jobs: int) -> None:
     for n in range(jobs):
         now += 1
         service.call("CreateTrainingJob", {"TrainingJobName": f"job-{n}", **REQUEST}, now)
-        service.container_started(f"job-{n}", now)
-        service.container_exited(f"job-{n}", 0, "", now + 0.5)
-        service.artifacts_uploaded(f"job-{n}", now + 0.6)
+        service.reports.container_started(f"job-{n}", now)
+        service.reports.container_exited(f"job-{n}", 0, "", now + 0.5)
+        service.reports.artifacts_uploaded(f"job-{n}", now + 0.6)
         service.drain()
     store = Store(folder / "engine.db")
     store.save(dict(service.jobs), {})

@@ -62,7 +62,7 @@ class Control:
             self._service.restore(jobs, pools)
             self._batch.restore(self._store.load_batch())
             for ended_at, name in sorted(self._ended_meanwhile()):
-                self._service.container_left(name, ended_at)
+                self._service.reports.container_left(name, ended_at)
             self._service.tick(time.time())
             self._flush()
         threading.Thread(target=self._pass_time, name="clock", daemon=True).start()
@@ -128,7 +128,7 @@ class Control:
 
     def _pause_s(self) -> float | None:
         """Until there is something to do; None: until somebody says so."""
-        if self._service.changed_jobs or self._service.changed_pools or self._batch.changed:
+        if self._service.ledger.changed_jobs or self._service.ledger.changed_pools or self._batch.changed:
             return _RETRY_S
         dues = [due for due in (self._service.next_due(), self._batch.next_due()) if due is not None]
         return max(0.0, min(dues) - time.time()) if dues else None
@@ -147,13 +147,13 @@ class Control:
             return  # whatever this was, the next engine finds it out by itself
         service, batch = self._service, self._batch
         batch.advance(time.time())
-        jobs = {name: service.jobs.get(name) for name in service.changed_jobs}
-        pools = {key: service.pools.get(key) for key in service.changed_pools}
+        jobs = {name: service.jobs.get(name) for name in service.ledger.changed_jobs}
+        pools = {key: service.pools.get(key) for key in service.ledger.changed_pools}
         queued = {record: batch.dump(record) for record in batch.changed}
         if jobs or pools or queued:
             self._store.save(jobs, pools, queued)
-            service.changed_jobs.clear()
-            service.changed_pools.clear()
+            service.ledger.changed_jobs.clear()
+            service.ledger.changed_pools.clear()
             batch.changed.clear()
             self._changed.notify_all()
         for effect in service.drain():
@@ -174,7 +174,7 @@ class Control:
         if definitions:
             found = self.machine.metrics(name, definitions)
             with self._changed:
-                self._service.metrics_seen(name, found)
+                self._service.reports.metrics_seen(name, found)
 
     def publish_metrics(self) -> None:
         """Give CloudWatch every point that the logs hold by now."""
@@ -218,24 +218,24 @@ class Control:
 
     def started(self, name: str) -> None:
         """The entrypoint runs."""
-        self._report(lambda now: self._service.container_started(name, now))
+        self._report(lambda now: self._service.reports.container_started(name, now))
 
     def exited(self, name: str, exit_code: int, failure_text: str, ended_at: float | None = None) -> None:
         """The entrypoint ended; its last metrics count."""
         self._refresh_metrics(name)
-        self._report(lambda now: self._service.container_exited(name, exit_code, failure_text, now, ended_at))
+        self._report(lambda now: self._service.reports.container_exited(name, exit_code, failure_text, now, ended_at))
 
     def vacated(self, name: str) -> None:
         """The checkpoints are in S3, and nothing but the log is left of the attempt."""
-        self._report(lambda now: self._service.vacated(name, now))
+        self._report(lambda now: self._service.reports.vacated(name, now))
 
     def uploaded(self, name: str, problem: str | None) -> None:
         """The artifacts are in S3."""
-        self._report(lambda now: self._service.artifacts_uploaded(name, now, problem))
+        self._report(lambda now: self._service.reports.artifacts_uploaded(name, now, problem))
 
     def failed(self, name: str, reason: str) -> None:
         """The platform gives up on the job."""
-        self._report(lambda now: self._service.platform_failed(name, reason, now))
+        self._report(lambda now: self._service.reports.platform_failed(name, reason, now))
 
     # ------------------------------------------------------------------ looking and ending
 

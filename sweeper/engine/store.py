@@ -9,7 +9,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from sweeper.engine.training.jobs import Job, Retention
+from sweeper.engine.training.job import Job, Retention
 from sweeper.engine.training.pool import Pool, PoolState
 from sweeper.engine.training.states import JobStatus, PoolStatus, Secondary
 

@@ -13,7 +13,7 @@ from sweeper.core.chain import Chain, Job, fold
 from sweeper.core.model import Sweep
 from sweeper.core.request import FINGERPRINT
 from sweeper.core.stop import Budget
-from sweeper.engine.training import jobs as service
+from sweeper.engine.training import job as service
 from sweeper.engine.training.states import JobStatus as ServiceStatus
 from sweeper.run.runner import Ending
 from sweeper.testing.twin import Call, Twin

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import boto3
 
     from sweeper.engine.launch import EngineInfo
-    from sweeper.engine.settings import ServiceSettings
+    from sweeper.engine.training.settings import ServiceSettings
     from sweeper.testing.hook import Hook
     from sweeper.testing.scripts import Behaviour
     from sweeper.testing.twin import Faults, Twin
@@ -37,7 +37,7 @@ _ENVIRONMENT = {
 @pytest.fixture
 def sagemaker_settings() -> ServiceSettings:
     """How the service behaves: machines take five minutes to start, and 20 s on a warm pool. Override it with yours."""
-    from sweeper.engine.settings import ServiceSettings
+    from sweeper.engine.training.settings import ServiceSettings
 
     return ServiceSettings(
         cold_start_s=300.0, warm_start_s=20.0, settle_gap_s=2.0, release_lag_s=3.0, spot_wait_s=120.0

@@ -18,10 +18,10 @@ from sweeper.core.failures import refined
 from sweeper.core.ports import Clock, Description, Request
 from sweeper.engine.batch.service import Batch
 from sweeper.engine.errors import ServiceError
-from sweeper.engine.settings import ServiceSettings
 from sweeper.engine.training import states
 from sweeper.engine.training.effects import SignalContainer, StartContainer, UploadArtifacts, Vacate
 from sweeper.engine.training.service import Service
+from sweeper.engine.training.settings import ServiceSettings
 from sweeper.engine.training.states import Signal
 from sweeper.engine.wire.faults import Faults, Loss, Wire, WireError
 from sweeper.engine.wire.permissions import Permissions
@@ -362,14 +362,14 @@ class Twin:
         elif run is None or attempt != run.attempt:
             return  # of a machine that was taken away
         elif what == "started":
-            service.container_started(name, at)
+            service.reports.container_started(name, at)
         elif what == "uploaded":
-            service.artifacts_uploaded(name, at)
+            service.reports.artifacts_uploaded(name, at)
             self._tempt_a_stranger(name, at)
         elif what == "vacated":
-            service.vacated(name, at)
+            service.reports.vacated(name, at)
         elif what == "gave up":
-            service.platform_failed(name, run.script.platform_failure or states.INTERNAL, at)
+            service.reports.platform_failed(name, run.script.platform_failure or states.INTERNAL, at)
         else:
             self._exit(what, name, run, at)
 
@@ -383,17 +383,17 @@ class Twin:
         if run.checkpoints:
             self._saved[run.checkpoints] = saved
         if what == "exited":
-            self.service.metrics_seen(name, {k: (v, at) for k, v in script.metrics.items()})
-            self.service.container_exited(name, script.exit_code, script.failure, at)
+            self.service.reports.metrics_seen(name, {k: (v, at) for k, v in script.metrics.items()})
+            self.service.reports.container_exited(name, script.exit_code, script.failure, at)
         else:
-            self.service.container_exited(name, 143 if what == "terminated" else 137, "", at)
+            self.service.reports.container_exited(name, 143 if what == "terminated" else 137, "", at)
 
     def _print_points(self, name: str, now: float) -> None:
         """Metrics of a running job: what its script has printed by now."""
         run, job = self._runs.get(name), self.service.jobs.get(name)
         if run is None or not run.script.points or job is None or job.exited:
             return
-        self.service.metrics_seen(name, {metric: (value, when) for when, metric, value in run.printed(now)})
+        self.service.reports.metrics_seen(name, {metric: (value, when) for when, metric, value in run.printed(now)})
 
     def printed_by(self, name: str) -> list[tuple[str, float]]:
         """(metric, value) in the order in which a job's script has printed them by now."""

@@ -13,9 +13,9 @@ import pytest
 from sweeper.engine.batch.scheduling import retried
 from sweeper.engine.batch.service import Batch
 from sweeper.engine.errors import ServiceError
-from sweeper.engine.settings import ServiceSettings
 from sweeper.engine.store import Store
 from sweeper.engine.training.service import Service
+from sweeper.engine.training.settings import ServiceSettings
 from sweeper.engine.training.states import CAPACITY, INTERNAL
 from sweeper.engine.wire.faults import Faults, WireError
 from sweeper.testing.twin import Script, Twin
@@ -388,8 +388,8 @@ def test_a_restart_changes_nothing(tmp_path: Path) -> None:
         world.advance(now := world.clock.now())
         service, batch = world.service, world.batch
         store.save(
-            {name: service.jobs.get(name) for name in service.changed_jobs},
-            {key: service.pools.get(key) for key in service.changed_pools},
+            {name: service.jobs.get(name) for name in service.ledger.changed_jobs},
+            {key: service.pools.get(key) for key in service.ledger.changed_pools},
             {record: batch.dump(record) for record in batch.changed},
         )
         batch.changed.clear()

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from botocore.validate import validate_parameters
 
 from sweeper.engine import launch
-from sweeper.engine.settings import ServiceSettings
+from sweeper.engine.training.settings import ServiceSettings
 from sweeper.engine.wire import rules
 from sweeper.testing import hook
 from sweeper.testing.twin import Script, Twin

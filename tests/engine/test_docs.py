@@ -9,7 +9,8 @@ from pathlib import Path
 import botocore
 
 from sweeper.engine import coverage
-from sweeper.engine.settings import EngineSettings, ServiceSettings
+from sweeper.engine.settings import EngineSettings
+from sweeper.engine.training.settings import ServiceSettings
 
 PAGE = (Path(__file__).parents[2] / "docs/engine.md").read_text(encoding="utf-8")
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from sweeper.engine.errors import ServiceError
-from sweeper.engine.settings import ServiceSettings
 from sweeper.engine.training.effects import DropPool, SignalContainer, StartContainer, UploadArtifacts
 from sweeper.engine.training.service import Service
+from sweeper.engine.training.settings import ServiceSettings
 from sweeper.engine.training.states import Signal
 
 
@@ -54,10 +54,10 @@ class World:
         self.service.tick(self.now)
 
     def finish(self, name: str, seconds: float = 10, exit_code: int = 0, failure: str = "") -> None:
-        self.service.container_started(name, self.now)
+        self.service.reports.container_started(name, self.now)
         self.wait(seconds)
-        self.service.container_exited(name, exit_code, failure, self.now)
-        self.service.artifacts_uploaded(name, self.now)
+        self.service.reports.container_exited(name, exit_code, failure, self.now)
+        self.service.reports.artifacts_uploaded(name, self.now)
 
     def run(self, name: str, keep_alive: int | None = 300, settle: float = 1.0, **changes: Any) -> None:
         self.create(name, keep_alive, **changes)
@@ -190,10 +190,10 @@ def test_a_job_that_ended_unseen_ended_then_and_so_its_pool_bills_from_then(
     world = World()
     world.create("a", keep_alive)
     world.wait(0)
-    world.service.container_started("a", world.now)
+    world.service.reports.container_started("a", world.now)
     world.wait(110)
-    world.service.container_exited("a", 0, "", world.now, world.now - 100)
-    world.service.artifacts_uploaded("a", world.now)
+    world.service.reports.container_exited("a", 0, "", world.now, world.now - 100)
+    world.service.reports.artifacts_uploaded("a", world.now)
     world.wait(0)
     found = world.describe("a")
     assert (found["TrainingEndTime"], found["TrainingTimeInSeconds"]) == (world.now - 100, 10)
@@ -276,7 +276,7 @@ def test_an_internal_error_does_not_retain_the_pool() -> None:
     world = World()
     world.create("a")
     world.wait(0)
-    world.service.platform_failed("a", "InternalServerError: We encountered an internal error.", world.now)
+    world.service.reports.platform_failed("a", "InternalServerError: We encountered an internal error.", world.now)
     world.wait(1)
     assert world.pool("a") == "Terminated"
 
@@ -288,7 +288,7 @@ def test_a_job_that_is_being_stopped_ends_as_stopped_whatever_becomes_of_it(reas
     world.create("a", keep_alive=300)
     world.wait(0)
     world("StopTrainingJob", "a")
-    world.service.platform_failed("a", reason, world.now)
+    world.service.reports.platform_failed("a", reason, world.now)
     answer = world.describe("a")
     assert (answer["TrainingJobStatus"], answer["SecondaryStatus"]) == ("Stopped", "Stopped")
     assert "FailureReason" not in answer
@@ -324,12 +324,12 @@ def test_a_stopped_job_retains_its_pool_or_not(retains: bool) -> None:
     world = World(stop_retains_pool=retains)
     world.create("a")
     world.wait(0)
-    world.service.container_started("a", world.now)
+    world.service.reports.container_started("a", world.now)
     world("StopTrainingJob", "a")
     assert world.describe("a")["TrainingJobStatus"] == "Stopping"
     assert SignalContainer("a", Signal.TERM) in world.service.drain()
-    world.service.container_exited("a", 143, "", world.now)
-    world.service.artifacts_uploaded("a", world.now)
+    world.service.reports.container_exited("a", 143, "", world.now)
+    world.service.reports.artifacts_uploaded("a", world.now)
     world.wait(1)
     assert world.describe("a")["TrainingJobStatus"] == world.describe("a")["SecondaryStatus"] == "Stopped"
     assert world.pool("a") == ("Available" if retains else "Terminated")
@@ -417,7 +417,7 @@ def test_a_service_may_notice_late_that_a_job_runs_too_long() -> None:
     world = World(max_runtime_late_s=290)
     world.create("a")
     world.wait(0)
-    world.service.container_started("a", world.now)
+    world.service.reports.container_started("a", world.now)
     world.wait(600 + 289)
     assert world.describe("a")["TrainingJobStatus"] == "InProgress"
     world.wait(1)
@@ -429,11 +429,11 @@ def test_max_runtime_stops_the_job() -> None:
     world = World()
     world.create("a")
     world.wait(0)
-    world.service.container_started("a", world.now)
+    world.service.reports.container_started("a", world.now)
     world.wait(600)
     assert world.describe("a")["TrainingJobStatus"] == "Stopping"
-    world.service.container_exited("a", 143, "", world.now)
-    world.service.artifacts_uploaded("a", world.now)
+    world.service.reports.container_exited("a", 143, "", world.now)
+    world.service.reports.artifacts_uploaded("a", world.now)
     answer = world.describe("a")
     assert (answer["TrainingJobStatus"], answer["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
     assert "FailureReason" not in answer

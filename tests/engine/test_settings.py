@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from sweeper.engine.settings import EngineSettings, ServiceSettings
+from sweeper.engine.settings import EngineSettings
+from sweeper.engine.training.settings import ServiceSettings
 from sweeper.engine.wire.permissions import Permissions
 
 

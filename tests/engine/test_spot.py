@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sweeper.engine.settings import ServiceSettings
+from sweeper.engine.training.settings import ServiceSettings
 from sweeper.errors import ApiError
 from sweeper.testing.twin import Script, Twin, always
 from tests.engine.conftest import Clients

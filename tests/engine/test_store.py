@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from sweeper.engine.errors import ServiceError
-from sweeper.engine.settings import ServiceSettings
 from sweeper.engine.store import Store
 from sweeper.engine.training.service import Service
+from sweeper.engine.training.settings import ServiceSettings
 
 SETTINGS = ServiceSettings(
     cold_start_s=20,
@@ -53,14 +53,14 @@ def act(service: Service, rng: random.Random, now: float, number: int) -> None:
             keep = {"KeepAlivePeriodInSeconds": rng.choice([0, 60])}
             service.call("UpdateTrainingJob", {"TrainingJobName": name, "ResourceConfig": keep}, now)
         elif what == 4:
-            service.container_started(name, now)
+            service.reports.container_started(name, now)
         elif what == 5:
-            service.metrics_seen(name, {"m": (rng.random(), now)})
-            service.container_exited(name, rng.choice([0, 1]), "why", now)
+            service.reports.metrics_seen(name, {"m": (rng.random(), now)})
+            service.reports.container_exited(name, rng.choice([0, 1]), "why", now)
         elif what == 6:
-            service.artifacts_uploaded(name, now)
+            service.reports.artifacts_uploaded(name, now)
         elif what == 7:
-            service.vacated(name, now)
+            service.reports.vacated(name, now)
         else:
             service.call("DeleteTrainingJob", {"TrainingJobName": name}, now)
     except ServiceError:
@@ -81,10 +81,10 @@ def test_a_restart_changes_nothing(tmp_path: Path, seed: int) -> None:
     for number in range(60):
         now += rng.choice([0.0, 0.5, 3.0, 40.0])
         act(service, rng, now, number)
-        jobs = {name: service.jobs.get(name) for name in service.changed_jobs}
-        store.save(jobs, {key: service.pools.get(key) for key in service.changed_pools})
-        service.changed_jobs.clear()
-        service.changed_pools.clear()
+        jobs = {name: service.jobs.get(name) for name in service.ledger.changed_jobs}
+        store.save(jobs, {key: service.pools.get(key) for key in service.ledger.changed_pools})
+        service.ledger.changed_jobs.clear()
+        service.ledger.changed_pools.clear()
         again = Service(SETTINGS, random.Random(seed))
         again.restore(*store.load())
         assert list(again.jobs) == list(service.jobs)

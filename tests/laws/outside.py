@@ -19,7 +19,7 @@ from sweeper.core.ports import Journal, Request, TrainingApi
 from sweeper.core.request import Staged, fingerprint
 from sweeper.core.watch import Readings
 from sweeper.engine.errors import ServiceError
-from sweeper.engine.settings import ServiceSettings
+from sweeper.engine.training.settings import ServiceSettings
 from sweeper.engine.wire.faults import Loss, WireError
 from sweeper.record.journal import SqliteJournal, read
 from sweeper.run.debts import Closer

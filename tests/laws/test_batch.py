@@ -22,7 +22,7 @@ from sweeper.core.queued import QueueOptions
 from sweeper.core.request import FINGERPRINT
 from sweeper.engine.batch.records import ServiceJob
 from sweeper.engine.errors import ServiceError
-from sweeper.engine.settings import ServiceSettings
+from sweeper.engine.training.settings import ServiceSettings
 from sweeper.errors import SweeperError, UsageError
 from sweeper.testing.twin import Faults, Script, VirtualClock
 from tests.laws.outside import CRASH, GONE, LOST, Crash, Outside, Trouble, Troubled, make_sweep, scripts

@@ -19,7 +19,7 @@ from sweeper.core.model import PoolSettings, Sweep
 from sweeper.core.ports import Request
 from sweeper.core.search import search_for
 from sweeper.core.stop import rules
-from sweeper.engine.settings import ServiceSettings
+from sweeper.engine.training.settings import ServiceSettings
 from sweeper.run.runner import Runner
 from sweeper.run.world import Logs, World
 from sweeper.simulation.danger import Crash, Danger, DyingApi, DyingClock, DyingJournal

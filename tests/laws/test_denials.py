@@ -10,7 +10,7 @@ import pytest
 from sweeper.commands.run import exit_code
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import PoolSettings
-from sweeper.engine.settings import ServiceSettings
+from sweeper.engine.training.settings import ServiceSettings
 from sweeper.engine.wire.permissions import Permissions
 from sweeper.errors import ApiError
 from sweeper.testing.twin import Script

@@ -14,7 +14,7 @@ from sweeper.core.model import EngineSettings, PoolSettings, Sweep
 from sweeper.core.ports import Request
 from sweeper.core.request import Staged
 from sweeper.core.stop import rules
-from sweeper.engine.settings import ServiceSettings
+from sweeper.engine.training.settings import ServiceSettings
 from sweeper.run.runner import Runner
 from sweeper.run.world import Logs, World
 from sweeper.simulation.drawn import SCOPE, ListedTrials, draw_sweep

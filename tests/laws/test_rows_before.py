@@ -23,7 +23,7 @@ from sweeper.core.events import TrialStatus
 from sweeper.core.model import EngineKind, PoolSettings, Scope, Sweep
 from sweeper.core.request import FINGERPRINT, job_name
 from sweeper.engine import launch
-from sweeper.engine.settings import ServiceSettings
+from sweeper.engine.training.settings import ServiceSettings
 from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, UsageError
 from sweeper.record.locks import boot_id, held, holder
 from sweeper.run.preflight import May, Preflight

@@ -17,7 +17,7 @@ from sweeper.core.request import build, job_name
 from sweeper.core.stop import rules
 from sweeper.core.verify import verify
 from sweeper.engine.errors import ServiceError
-from sweeper.engine.settings import ServiceSettings
+from sweeper.engine.training.settings import ServiceSettings
 from sweeper.errors import ApiError, ApiErrorKind, ForeignNameError
 from sweeper.simulation.drawn import NAME, SCOPE
 from sweeper.simulation.simulation import OWNER

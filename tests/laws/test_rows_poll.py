@@ -21,7 +21,7 @@ from sweeper.core.results import results as table
 from sweeper.core.stop import rules
 from sweeper.core.watch import Readings
 from sweeper.engine.errors import ServiceError
-from sweeper.engine.settings import ServiceSettings
+from sweeper.engine.training.settings import ServiceSettings
 from sweeper.errors import ApiError, ApiErrorKind
 from sweeper.testing.hook import attach
 from sweeper.testing.twin import Faults, Script, Twin, VirtualClock

@@ -15,7 +15,7 @@ from sweeper.core.events import TrialStatus
 from sweeper.core.model import PoolSettings
 from sweeper.core.stop import rules
 from sweeper.engine.errors import ServiceError
-from sweeper.engine.settings import ServiceSettings
+from sweeper.engine.training.settings import ServiceSettings
 from sweeper.record.locks import held
 from sweeper.run.registry import Account, Debt, Registry
 from sweeper.run.watchdog import act

@@ -16,7 +16,7 @@ from sweeper.core.costs import Rate
 from sweeper.core.events import Closed, TrialStatus
 from sweeper.core.model import PoolSettings, Sweep
 from sweeper.core.results import SAVINGS, results
-from sweeper.engine.settings import ServiceSettings
+from sweeper.engine.training.settings import ServiceSettings
 from sweeper.errors import UsageError
 from sweeper.run.preflight import Preflight
 from sweeper.simulation.simulation import OWNER

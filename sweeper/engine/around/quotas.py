@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweeper.engine.errors import ServiceError
-from sweeper.engine.settings import ServiceSettings
+from sweeper.engine.training.settings import ServiceSettings
 from sweeper.engine.wire import rules
 
 TARGET = "ServiceQuotasV20190624."

@@ -14,7 +14,7 @@ from sweeper.engine.batch.records import JOB, QUEUE, Answer, Attempt, JobStatus,
 from sweeper.engine.batch.resources import Resources
 from sweeper.engine.errors import ServiceError, invalid
 from sweeper.engine.training import states
-from sweeper.engine.training.jobs import Job
+from sweeper.engine.training.job import Job
 from sweeper.engine.training.service import Service
 from sweeper.engine.training.states import Secondary
 

@@ -16,7 +16,7 @@ from sweeper.engine.batch.limits import (
     refused,
 )
 from sweeper.engine.batch.records import ENVIRONMENT, POLICY, QUEUE, Answer, Queue, Records
-from sweeper.engine.settings import ServiceSettings
+from sweeper.engine.training.settings import ServiceSettings
 
 _HEALTHY = "JobQueue Healthy"
 

@@ -1,182 +1,141 @@
-"""One training job as the service keeps it: its request, its history, and how DescribeTrainingJob tells it."""
+"""The life of jobs: waiting, launched, stopped, interrupted, ended, by what time brings. Pure; time is an argument."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from sweeper.engine.training import states
+from sweeper.engine.training.effects import AdoptContainer, SignalContainer, StartContainer, UploadArtifacts, Vacate
+from sweeper.engine.training.job import Job, milliseconds
+from sweeper.engine.training.ledger import Ledger
+from sweeper.engine.training.pool import CloseReason, Pool
+from sweeper.engine.training.pools import Pools
+from sweeper.engine.training.quota import check_training_quota
+from sweeper.engine.training.settings import ServiceSettings
+from sweeper.engine.training.states import JobStatus, Secondary, Signal
+from sweeper.engine.training.timers import Timer, Timers
 
-from sweeper.engine.training.states import JobStatus, PoolStatus, Secondary
-
-_NOT_DESCRIBED = frozenset({"Tags", "SessionChainingConfig"})
-_DEFAULT_MAX_RUNTIME_S = 86400
-
-
-def milliseconds(now: float) -> float:
-    """The service keeps times to the millisecond, and never one that is not over yet."""
-    return math.floor(now * 1000) / 1000
-
-
-@dataclass
-class Retention:
-    """What DescribeTrainingJob says of the instances a terminal job left behind."""
-
-    status: PoolStatus
-    since: float
-    shown_from: float  # the settle gap ends here
-    ended_at: float | None = None  # billing of the idle time ended here
-    terminated_shown_from: float | None = None
-    reused_by: str | None = None
-
-    def visible(self, now: float) -> PoolStatus:
-        """The status a client sees; the end of a pool shows late."""
-        late = self.terminated_shown_from is not None and now < self.terminated_shown_from
-        return PoolStatus.AVAILABLE if late else self.status
-
-    def billable_s(self, now: float) -> int:
-        """Idle seconds so far, wall clock."""
-        end = now if self.ended_at is None else self.ended_at
-        return max(0, round(end - self.since))
+_STOP_MESSAGES = {
+    Secondary.MAX_RUNTIME_EXCEEDED: states.MAX_RUNTIME,
+    Secondary.MAX_WAIT_TIME_EXCEEDED: states.MAX_WAIT,
+}
 
 
-@dataclass
-class Job:
-    """A training job."""
+class Jobs:
+    """The jobs of a ledger, which time passes for."""
 
-    name: str
-    arn: str
-    request: dict[str, Any]
-    created: float
-    modified: float
-    pool_id: str | None = None
-    warm: bool = False
-    status: JobStatus = JobStatus.IN_PROGRESS
-    secondary: Secondary = Secondary.STARTING
-    transitions: list[dict[str, Any]] = field(default_factory=list)
-    launched: bool = False  # the cluster exists
-    container: bool = False  # the container was asked to start
-    exited: bool = False
-    unseen_s: float = 0.0  # how much later than it happened the end of its container was seen
-    training_from: float | None = None
-    attempt_from: float | None = None  # the present attempt's machine is there since
-    trained_s: float = 0.0  # on the machines of the attempts before
-    interruptions: int = 0
-    interrupting: bool = False  # the machine is being taken
-    discount: float = 0.0  # of the seconds that are billed
-    ended: float | None = None
-    failure: str | None = None
-    stop_why: Secondary | None = None
-    metrics: dict[str, tuple[float, float]] = field(default_factory=dict)
-    retention: Retention | None = None
-    tags: dict[str, str] = field(default_factory=dict)
-    timers: dict[str, float] = field(default_factory=dict)
+    def __init__(self, settings: ServiceSettings, ledger: Ledger, timers: Timers, pools: Pools) -> None:
+        self._settings, self._ledger, self._timers, self._pools = settings, ledger, timers, pools
 
-    @property
-    def keep_alive_s(self) -> int:
-        """KeepAlivePeriodInSeconds, 0 when absent."""
-        return int(self.request.get("ResourceConfig", {}).get("KeepAlivePeriodInSeconds") or 0)
+    def take_up(self) -> None:
+        """Ask for every container again that an earlier process left."""
+        for job in self._ledger.running:
+            if job.exited:
+                taken = job.interrupting and job.stop_why is None
+                self._ledger.ask(Vacate(job.name) if taken else UploadArtifacts(job.name))
+            elif job.container:
+                self._ledger.ask(AdoptContainer(job.name))
 
-    @property
-    def max_runtime_s(self) -> int:
-        """MaxRuntimeInSeconds, or the service's default of a day."""
-        return int(self.request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", _DEFAULT_MAX_RUNTIME_S))
+    def tick(self, now: float) -> None:
+        """Let everything happen that is due, in the order of time."""
+        while (due := self._timers.pop_due(now)) is not None:
+            at, kind, subject = due
+            self._ledger.mark(subject)
+            if isinstance(subject, Pool):
+                self._pools.close(subject, CloseReason.EXPIRED if kind is Timer.EXPIRE else CloseReason.PATCHED, at)
+            else:
+                self._fire(at, kind, subject)
 
-    @property
-    def spot(self) -> bool:
-        """EnableManagedSpotTraining."""
-        return bool(self.request.get("EnableManagedSpotTraining"))
+    def begin(self, job: Job, now: float) -> None:
+        """A new job starts on a pool that fits, or waits for a machine; raises ServiceError when the quota is used."""
+        pool = self._pools.matching(job.request, now)
+        if pool is None:
+            check_training_quota(job.request, self._ledger, self._settings)
+        if job.spot:
+            job.discount = self._settings.spot_discount
+            self._timers.set(job, Timer.MAX_WAIT, now + job.max_wait_s)
+        self._ledger.add(job)
+        job.enter(Secondary.STARTING, states.STARTING, now)
+        if pool is not None:
+            self._pools.hand_over(pool, job, now)
+            self._timers.set(job, Timer.LAUNCH, now + self._settings.warm_start_s)
+        else:
+            self._await_machine(job, now)
 
-    @property
-    def max_wait_s(self) -> int:
-        """MaxWaitTimeInSeconds of a spot job."""
-        return int(self.request["StoppingCondition"]["MaxWaitTimeInSeconds"])
+    def stop(self, job: Job, why: Secondary, now: float) -> None:
+        """Begin to stop it; one that is stopped already, or has ended, stays so."""
+        if job.status is not JobStatus.IN_PROGRESS:
+            return
+        waiting = (Timer.PREPARE, Timer.LAUNCH, Timer.REQUEUE)
+        self._timers.cancel(job, Timer.MAX_RUNTIME, Timer.MAX_WAIT, Timer.INTERRUPT, *waiting)
+        job.status, job.stop_why = JobStatus.STOPPING, why
+        job.enter(Secondary.STOPPING, states.STOPPING, now)
+        if not job.container:
+            self.end(job, now)
+        elif not job.exited and not job.interrupting:  # else it has its notice already
+            self._give_notice(job, now)
 
-    def pause(self, now: float) -> None:
-        """The machine of this attempt is given back: what it trained is counted."""
-        if self.attempt_from is not None:
-            self.trained_s += now - self.attempt_from
-        self.attempt_from = None
+    def end(self, job: Job, now: float) -> None:
+        """The job is terminal; its instances are retained or not."""
+        now -= job.unseen_s
+        self._timers.cancel(job, *map(Timer, list(job.timers)))
+        self._ledger.close(job)
+        job.ended = now
+        job.pause(now)
+        if job.failure is not None:
+            job.status = JobStatus.FAILED
+            job.enter(Secondary.FAILED, states.FAILED, now)
+        elif job.stop_why is not None:
+            job.status = JobStatus.STOPPED
+            job.enter(job.stop_why, _STOP_MESSAGES.get(job.stop_why, states.STOPPED), now)
+        else:
+            job.status = JobStatus.COMPLETED
+            job.enter(Secondary.COMPLETED, states.COMPLETED, now)
+        job.transitions[-1]["EndTime"] = milliseconds(now)
+        self._pools.settle(job, now)
 
-    def enter(self, secondary: Secondary, message: str, now: float) -> None:
-        """Append a secondary status transition; the one before it ends."""
-        now = milliseconds(now)
-        if self.transitions:
-            self.transitions[-1].setdefault("EndTime", now)
-        self.transitions.append({"Status": secondary.value, "StartTime": now, "StatusMessage": message})
-        self.secondary, self.modified = secondary, now
+    def _fire(self, now: float, kind: Timer, job: Job) -> None:
+        if kind is Timer.PREPARE:
+            job.enter(Secondary.PENDING, states.PREPARING, now)
+            self._timers.set(job, Timer.LAUNCH, now + self._settings.cold_start_s)
+        elif kind is Timer.LAUNCH:
+            self._launch(job, now)
+        elif kind is Timer.MAX_RUNTIME:
+            self.stop(job, Secondary.MAX_RUNTIME_EXCEEDED, now)
+        elif kind is Timer.MAX_WAIT:
+            self.stop(job, Secondary.MAX_WAIT_TIME_EXCEEDED, now)
+        elif kind is Timer.INTERRUPT:
+            job.interrupting = True  # the spot machine is wanted back
+            self._give_notice(job, now)
+        elif kind is Timer.REQUEUE:
+            job.enter(Secondary.STARTING, states.STARTING, now)
+            self._await_machine(job, now)
+        elif kind is Timer.KILL:
+            self._ledger.ask(SignalContainer(job.name, Signal.KILL))
+        elif kind is Timer.END:
+            self.end(job, now)
 
-    def say(self, message: str, now: float) -> None:
-        """Change the message of the last transition, as the service does when a pool changes hands."""
-        self.transitions[-1]["StatusMessage"] = message
-        self.modified = milliseconds(now)
+    def _await_machine(self, job: Job, now: float) -> None:
+        """A new machine is asked for. Where there is no capacity the job is Pending; it trains, and bills, later."""
+        if self._settings.pending_s <= 0:
+            self._timers.set(job, Timer.LAUNCH, now + self._settings.cold_start_s)
+            return
+        job.enter(Secondary.PENDING, states.WAITING, now)
+        self._timers.set(job, Timer.PREPARE, now + self._settings.pending_s)
 
+    def _launch(self, job: Job, now: float) -> None:
+        """The cluster is there: hand the job to its container."""
+        if job.pool_id is None:
+            self._pools.found_for(job, now)
+        job.launched = job.container = True
+        job.attempt_from = now
+        if job.training_from is None:
+            job.training_from = now
+        if job.stop_why is None:
+            job.enter(Secondary.DOWNLOADING, states.DOWNLOADING, now)
+        left = max(0.0, job.max_runtime_s - job.trained_s)
+        self._timers.set(job, Timer.MAX_RUNTIME, now + left + self._settings.max_runtime_late_s)
+        self._ledger.ask(StartContainer(job.name))
 
-def model_artifacts(job: Job) -> str:
-    """Where the model of this job goes."""
-    output = job.request["OutputDataConfig"]
-    base = f"{output['S3OutputPath'].rstrip('/')}/{job.name}/output"
-    return f"{base}/model" if output.get("CompressionType") == "NONE" else f"{base}/model.tar.gz"
-
-
-def describe(job: Job, warm_pool: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The answer to DescribeTrainingJob; times are epoch seconds."""
-    answer = {k: v for k, v in job.request.items() if k not in _NOT_DESCRIBED}
-    answer.setdefault("EnableNetworkIsolation", False)
-    answer.setdefault("EnableInterContainerTrafficEncryption", False)
-    answer.setdefault("EnableManagedSpotTraining", False)
-    answer["OutputDataConfig"] = {"KmsKeyId": "", **job.request["OutputDataConfig"]}  # SDK v2 cannot attach without it
-    answer["StoppingCondition"] = {"MaxRuntimeInSeconds": job.max_runtime_s, **job.request.get("StoppingCondition", {})}
-    answer.update(
-        TrainingJobArn=job.arn,
-        ModelArtifacts={"S3ModelArtifacts": model_artifacts(job)},
-        TrainingJobStatus=job.status.value,
-        SecondaryStatus=job.secondary.value,
-        SecondaryStatusTransitions=[dict(t) for t in job.transitions],
-        CreationTime=job.created,
-        LastModifiedTime=job.modified,
-        ProfilingStatus="Disabled",
-    )
-    if job.failure is not None:
-        answer["FailureReason"] = job.failure
-    if job.metrics:
-        answer["FinalMetricDataList"] = [
-            {"MetricName": name, "Value": value, "Timestamp": at} for name, (value, at) in job.metrics.items()
-        ]
-    if warm_pool is not None:
-        answer["WarmPoolStatus"] = dict(warm_pool)
-    return answer | _times(job)
-
-
-def summary(job: Job, warm_pool: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The answer of ListTrainingJobs for one job."""
-    answer: dict[str, Any] = {
-        "TrainingJobName": job.name,
-        "TrainingJobArn": job.arn,
-        "CreationTime": job.created,
-        "LastModifiedTime": job.modified,
-        "TrainingJobStatus": job.status.value,
-        "SecondaryStatus": job.secondary.value,
-    }
-    if job.ended is not None:
-        answer["TrainingEndTime"] = job.ended
-    if warm_pool is not None:
-        answer["WarmPoolStatus"] = dict(warm_pool)
-    if plan := job.request.get("ResourceConfig", {}).get("TrainingPlanArn"):
-        answer["TrainingPlanArn"] = plan
-    return answer
-
-
-def _times(job: Job) -> dict[str, Any]:
-    """Start, end and seconds; a job that never trained has none of them but the end."""
-    times: dict[str, Any] = {}
-    if job.training_from is not None:
-        times["TrainingStartTime"] = job.training_from
-    if job.ended is not None:
-        times["TrainingEndTime"] = job.ended
-    if job.training_from is not None and job.ended is not None:
-        # a spot job waits between its attempts, on no machine
-        seconds = job.trained_s if job.spot else job.ended - job.training_from
-        times["TrainingTimeInSeconds"] = max(1, round(seconds))
-        times["BillableTimeInSeconds"] = max(1, round(seconds * (1 - job.discount)))
-    return times
+    def _give_notice(self, job: Job, now: float) -> None:
+        """Its container is to end, and has the grace to save a checkpoint."""
+        self._ledger.ask(SignalContainer(job.name, Signal.TERM))
+        self._timers.set(job, Timer.KILL, now + self._settings.stop_grace_s)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sweeper.engine.errors import invalid
-from sweeper.engine.training.jobs import Job
+from sweeper.engine.training.job import Job
 
 _DEFAULT_PAGE = 10
 Key = tuple[float | str, float, str]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 
-from sweeper.engine.settings import ServiceSettings
 from sweeper.engine.training import states
-from sweeper.engine.training.jobs import Job
+from sweeper.engine.training.job import Job
+from sweeper.engine.training.settings import ServiceSettings
 from sweeper.engine.training.states import Secondary
 
 

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from sweeper.engine.errors import ServiceError
-from sweeper.engine.settings import ServiceSettings
+from sweeper.engine.training.settings import ServiceSettings
 
 KEEP_ALIVE = "sagemaker:KeepAlivePeriod"
 _CONDITIONED = ("sagemaker:CreateTrainingJob", "sagemaker:UpdateTrainingJob")

@@ -1,0 +1,63 @@
+"""How the service behaves: defaults suit a laptop, the facts' full ranges are drawn by seed in the twin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """How the simulated service behaves; every latency is simulated and labelled so wherever it is shown."""
+
+    account: str = ACCOUNT
+    region: str = REGION
+    pending_s: float = 0.0  # a job without a pool waits for capacity for so long, unbilled
+    cold_start_s: float = 0.0
+    warm_start_s: float = 0.0
+    stopping_s: float = 0.0  # from the end of the container to the terminal status, for a stopped job
+    settle_gap_s: float = 0.2  # a terminal job shows no WarmPoolStatus for so long
+    gap_shows_in_use: bool = False  # in that gap a reusing job may still show InUse
+    cold_shows_in_use: bool = True  # unknown of the real service: does a first, cold job show InUse while it runs?
+    release_lag_s: float = 0.1  # from Update(0), where billing stops, to Terminated
+    describe_lag_s: float = 0.0  # NotFound for so long after Create
+    stop_retains_pool: bool = True
+    timeout_retains_pool: bool = True
+    update_from_now: bool = True  # a longer keep-alive counts from the update; else from the end of the job
+    network_order_matters: bool = False  # are Subnets and SecurityGroupIds compared as lists?
+    list_order: str = "Ascending"  # of ListTrainingJobs when the request says none: as documented
+    retained_shown_while_available: bool = False
+    stop_grace_s: float = 120.0
+    max_runtime_late_s: float = 0.0  # a job that runs too long is stopped so much later; of the real one 290 s are seen
+    pool_max_age_s: float = 28 * 86400.0
+    pool_patch_rate: float = 0.0  # chance that an idle pool is ended early by a patch update
+    max_keep_alive_s: int = 21600
+    # instances per type; "*" stands for every other type
+    training_quota: Mapping[str, int] = field(default_factory=lambda: {"*": 100})
+    warm_pool_quota: Mapping[str, int] = field(default_factory=lambda: {"*": 100})
+    spot_quota: Mapping[str, int] = field(default_factory=lambda: {"*": 100})
+    # managed spot training: seconds of training after which the machine is taken, by seed or exactly so
+    spot_interruption_mean_s: float = 0.0  # 0: never
+    spot_interruptions: Sequence[float] = ()  # of each attempt in turn; those after the last are left alone
+    spot_wait_s: float = 0.5  # from an interruption until another machine is had
+    spot_discount: float = 0.7  # how much less than on demand the seconds of a spot job cost
+    # what is denied to every caller, as actions of IAM with wildcards: "sagemaker:UpdateTrainingJob", "logs:*"
+    deny: Sequence[str] = ()
+    keep_alive_below_s: int | None = None  # a condition on sagemaker:KeepAlivePeriod: a longer one is denied
+    search_lag_s: float = 0.0  # a change is found by Search so much later
+    # AWS Batch
+    batch_lag_s: float = 0.0  # from SubmitServiceJob until the scheduler looks at the job
+    batch_capacity_pause_s: float = 60.0  # until a job that found no capacity is sent again
+    batch_submit_rate: int = 0  # SubmitServiceJob calls a second; 0: any number
+    batch_rejects_replay: bool = True  # the same request with the same clientToken; else it gets the same answer
+    batch_token_kept_s: float = 0.0  # after which the same clientToken makes another job; 0: never
+    batch_list_lag_s: float = 0.0  # a job is listed so long after its submission
+    batch_reason_space: bool = True  # a blank after "Received status from SageMaker:"
+
+    @property
+    def arn_prefix(self) -> str:
+        """What every ARN of this account and Region begins with."""
+        return f"arn:aws:sagemaker:{self.region}:{self.account}"
