@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from sweeper.aws import guard
-from sweeper.aws.errors import mapped, readable
+from sweeper.aws.credentials import renewal
+from sweeper.aws.errors import kind_of, mapped, readable
 from sweeper.core.ports import Description, Request
 from sweeper.errors import ApiError, ApiErrorKind
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 ANSWER_S = 10.0
 """Seconds in which SageMaker answers a question: who waits for one that never comes should not wait for long."""
+_NOT_THERE = ("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "ConfigParseError")
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Clients:
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._made: dict[tuple[str, int, float], Any] = {}
+        self._answered = self._stale = False
 
     @cached_property
     def session(self) -> boto3.Session:
@@ -64,6 +68,7 @@ class Clients:
             inner = botocore.session.Session(profile=self._endpoint.profile)
             inner.register_component("data_loader", _models(inner.get_config_variable("data_path")))
             inner.register("before-send", self._check_life)
+            inner.register("after-call", self._look_for_expiry)
             made = boto3.Session(
                 botocore_session=inner,
                 region_name=self._endpoint.region,
@@ -81,6 +86,12 @@ class Clients:
                 ApiErrorKind.UNAVAILABLE, operation, "EngineEnded", f"no engine answers at {self._endpoint.url}"
             )
 
+    def _look_for_expiry(self, **event: Any) -> None:
+        """After each answer of any service: what signed it was there, and may have run out."""
+        self._answered = True
+        code = str((event["parsed"].get("Error") or {}).get("Code", ""))
+        self._stale = self._stale or kind_of(code, "", 400) is ApiErrorKind.EXPIRED
+
     def secrets(self) -> list[str]:
         """The secret key and the token that these clients sign with, none where there are no credentials yet."""
         with mapped("Credentials"):
@@ -88,21 +99,34 @@ class Clients:
             frozen = found.get_frozen_credentials() if found else None
         return [text for text in (frozen.secret_key, frozen.token) if text] if frozen else []
 
-    def renew(self) -> None:
-        """Read the credentials again at the next call: somebody may have written new ones into a file meanwhile."""
+    def _renew(self) -> None:
+        """Read the credentials again: somebody may have written new ones into a file meanwhile."""
         self.__dict__.pop("session", None)
         self._made.clear()
+        self._stale = False
 
     @contextmanager
     def asked(self, operation: str) -> Iterator[None]:
-        """Botocore's failures inside become ApiErrors; expired credentials are read again before the next call."""
+        """Botocore's failures inside become ApiErrors; expired credentials are read again before the next call.
+
+        Credentials that were there and are not any more are being written anew.
+        """
         try:
             with mapped(operation):
                 yield
         except ApiError as error:
-            if error.kind is ApiErrorKind.EXPIRED:
-                self.renew()
+            if error.kind is ApiErrorKind.EXPIRED or (self._answered and error.code in _NOT_THERE):
+                self._stale = True
+                message = f"{error.message}; {self._renewal(error.code)}"
+                raise ApiError(ApiErrorKind.EXPIRED, operation, error.code, message) from error
             raise
+
+    def _renewal(self, code: str) -> str:
+        method = ""
+        with suppress(ApiError), mapped("Credentials"):
+            found = self.session.get_credentials()
+            method = found.method if found else ""
+        return renewal(code, method, self._endpoint.profile or os.environ.get("AWS_PROFILE", ""))
 
     @property
     def once(self) -> Any:
@@ -116,6 +140,8 @@ class Clients:
 
     def client(self, service: str, attempts: int = 5, patience_s: float = 60) -> Any:
         """A client of any service of this endpoint, made once; `patience_s`: seconds to wait for an answer."""
+        if self._stale:
+            self._renew()
         key = (service, attempts, patience_s)
         if key not in self._made:
             self._made[key] = self._make(service, attempts, patience_s)
@@ -187,6 +213,6 @@ class SageMakerApi:
 
     def list_training_jobs(self, **filters: Any) -> Iterable[Description]:
         """ListTrainingJobs, page by page."""
-        with mapped("ListTrainingJobs"):
-            for page in self._make().asking.get_paginator("list_training_jobs").paginate(**filters):
+        with self._asked("ListTrainingJobs") as clients:
+            for page in clients.asking.get_paginator("list_training_jobs").paginate(**filters):
                 yield from readable("ListTrainingJobs", page, "TrainingJobSummaries")["TrainingJobSummaries"]

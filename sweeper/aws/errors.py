@@ -55,6 +55,26 @@ _MANY_VALUES = re.compile(r"(enum value set: \[(?:[^,\]]*, ){5})[^\]]*\]")
 _ECHO = re.compile(r"Value '(?:(?!' at ').)*' at '(environment\b[^']*)' failed", re.DOTALL)
 # Of a refused signature all that should have been signed is repeated, the session's token with it.
 _TOKEN = re.compile(r"(x-amz-security-token[:=]\s*)[^\s'&]+", re.IGNORECASE)
+# Nothing was sent, since there is nothing to sign with.
+_UNSIGNED = (
+    "NoCredentialsError",
+    "PartialCredentialsError",
+    "LoginInsufficientPermissions",
+    "ProfileNotFound",
+    "ConfigNotFound",
+    "ConfigParseError",
+    "InvalidConfigError",
+    "UnknownCredentialError",
+    "MissingDependencyException",
+)
+# What somebody renews beside us, in a browser or a file. `aws login` is younger than our oldest botocore.
+_RENEWED = (
+    "CredentialRetrievalError",
+    "TokenRetrievalError",
+    "SSOError",
+    "LoginError",
+    "RefreshWithMFAUnsupportedError",
+)
 _MISSING = ("Requested resource not found", "could not be found", "does not exist")
 
 
@@ -122,11 +142,18 @@ def _meanings() -> tuple[tuple[tuple[type[Exception], ...], ApiErrorKind], ...]:
     return (
         (lost, ApiErrorKind.LOST),
         (never_sent, ApiErrorKind.UNAVAILABLE),
-        ((boto.NoCredentialsError, boto.PartialCredentialsError, boto.TokenRetrievalError), ApiErrorKind.DENIED),
-        ((boto.CredentialRetrievalError, boto.SSOTokenLoadError, boto.UnauthorizedSSOTokenError), ApiErrorKind.EXPIRED),
+        (_named(*_UNSIGNED), ApiErrorKind.DENIED),
+        (_named(*_RENEWED), ApiErrorKind.EXPIRED),
         # Whatever else: it may or may not have been sent.
         ((boto.BotoCoreError, boto.HTTPClientError), ApiErrorKind.LOST),
     )
+
+
+def _named(*names: str) -> tuple[type[Exception], ...]:
+    """Those of botocore's exceptions that this version of it has."""
+    from botocore import exceptions as boto
+
+    return tuple(getattr(boto, name) for name in names if hasattr(boto, name))
 
 
 def readable(operation: str, answer: Mapping[str, Any], needed: str) -> Mapping[str, Any]:

@@ -43,7 +43,7 @@ def after(error: ApiError, lasted_s: float, *, repeated: bool = False) -> Step:
         case ApiErrorKind.THROTTLED:
             return Step(Then.SEND_AGAIN)
         case ApiErrorKind.EXPIRED:
-            return Step(Then.SEND_AGAIN, f"credentials have expired; waiting for new ones ({error.message})")
+            return Step(Then.SEND_AGAIN)  # which is told wherever it is met
         case ApiErrorKind.SKEWED:
             return Step(Then.SEND_AGAIN, f"this machine's clock is wrong; waiting until it is set ({error.message})")
         case ApiErrorKind.PROPAGATION if lasted_s < PROPAGATION_S:

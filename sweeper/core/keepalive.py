@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from itertools import pairwise
 from math import ceil
 from typing import TYPE_CHECKING
@@ -26,6 +27,15 @@ def keep_alive_s(sweep: Sweep, chain: Chain, *, last: bool) -> int:
         return 0
     declared = sweep.pool.keep_alive_s
     return fitting(chain) if declared == AUTO else int(declared)
+
+
+def idles_until(chain: Chain) -> str:
+    """Until when the newest pool that idles is kept at most, in words; empty when none idles."""
+    for job in chain.debts_newest_first:
+        if job.outcome and job.outcome.ended_at is not None and job.keep_alive_s:
+            until = datetime.fromtimestamp(job.outcome.ended_at + job.keep_alive_s, timezone.utc)
+            return f"the pool of {job.name} idles until {until:%H:%M:%S} UTC at most"
+    return ""
 
 
 def fitting(chain: Chain) -> int:

@@ -6,8 +6,9 @@ from collections import deque
 
 from sweeper.core import events as ev
 from sweeper.core.chain import Job, apply, fold
+from sweeper.core.keepalive import idles_until
 from sweeper.core.model import EngineKind, EngineSettings, Scope, Sweep
-from sweeper.errors import JournalError
+from sweeper.errors import ApiError, JournalError
 from sweeper.run.world import World
 
 
@@ -71,6 +72,12 @@ class Notes:
     def say(self, line: str) -> None:
         """Tell a person."""
         self.world.progress.say(line)
+
+    def say_expired(self, name: str, error: ApiError) -> None:
+        """Tell once that this job waits for new credentials, what to do, and for how long a pool waits too."""
+        pool = idles_until(self.chain)
+        told = "credentials have expired; waiting for new ones" + (f", while {pool}" if pool else "")
+        self.say_once(name, f"{told}: {error.message}")
 
     def say_once(self, name: str, line: str) -> None:
         """Tell a person once of this job."""

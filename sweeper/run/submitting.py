@@ -13,17 +13,27 @@ from sweeper.core.decide import Submit, time_is_up
 from sweeper.core.declared import ended
 from sweeper.core.events import Closed
 from sweeper.core.keepalive import keep_alive_s
+from sweeper.core.model import Trial
 from sweeper.core.outcome import created_with, fingerprint_of, refused
 from sweeper.core.ports import Request
 from sweeper.core.remedies import config_of
 from sweeper.core.request import Staged, build, differing, digest, fingerprint, job_name, locked_key
-from sweeper.errors import ApiError, ForeignNameError, LeavesPoolError, LockedChangedError, assert_never
+from sweeper.errors import (
+    ApiError,
+    ApiErrorKind,
+    ForeignNameError,
+    LeavesPoolError,
+    LockedChangedError,
+    assert_never,
+)
 from sweeper.run.attention import Attention
 from sweeper.run.notes import Notes
 from sweeper.run.releasing import Releasing
 
 LIMIT_FIRST_S, LIMIT_MOST_S = 30.0, 600.0
 BACKOFF_MOST_S = 60.0
+STAGING_S = 600.0
+"""Seconds for which S3 is asked again before the chain ends."""
 ATTENTION_S = 30.0
 """Seconds after which a longer wait looks up: half a heartbeat of the lease."""
 
@@ -46,7 +56,9 @@ class Submitting:
         patches = known.intent.patches if known else decision.patches
         config = config_of(sweep, trial, patches, taken)
         world.redact.learn(config["environment"])
-        staged = world.stage(config)
+        staged = self._staged(trial, config)
+        if staged is None:
+            return
         intent = known.intent if known else self.intend(name, decision, config, staged, taken)
         request = self.request(intent, config, staged)
         world.guard.arm()
@@ -54,6 +66,33 @@ class Submitting:
             self.notes.note(intent)
             self._releasing.intended(name)
         self.create(self.notes.chain.jobs[name], request)
+
+    def _staged(self, trial: Trial, config: Mapping[str, Any]) -> Staged | None:
+        """Where the job reads its code and data; None when the chain is to end while that cannot be put there.
+
+        Raises ApiError for what does not pass, or has not in STAGING_S; new credentials are waited for.
+        """
+        notes, waited = self.notes, 1.0
+        begun = notes.world.clock.monotonic()
+        while not self._over():
+            try:
+                return notes.world.stage(config)
+            except ApiError as error:
+                lasted = notes.world.clock.monotonic() - begun
+                if not error.kind.passing or (error.kind is not ApiErrorKind.EXPIRED and lasted > STAGING_S):
+                    raise
+                if error.kind is ApiErrorKind.EXPIRED:
+                    notes.say_expired(trial.id, error)
+                else:
+                    notes.say_once(trial.id, f"cannot stage what {trial.name} reads, still trying: {error.message}")
+            self._pause(min(waited, BACKOFF_MOST_S))
+            waited *= 2
+        return None
+
+    def _over(self) -> bool:
+        """Is nothing to be created any more?"""
+        notes = self.notes
+        return bool(notes.chain.stopping or time_is_up(notes.sweep, notes.chain, notes.world.clock.now()))
 
     def _handed_over(self) -> Mapping[str, Any]:
         """What the next trial takes over from those before it."""
@@ -127,7 +166,7 @@ class Submitting:
                 return
             pause = min(pause, BACKOFF_MOST_S) if pause < LIMIT_FIRST_S else pause
             self._pause(pause * _unevenness(job.name, waited))
-            if notes.chain.stopping or time_is_up(notes.sweep, notes.chain, clock.now()):
+            if self._over():
                 return  # the release finds out whether the job exists, and closes it
             waited = min(waited * 2, LIMIT_MOST_S)
 
@@ -142,6 +181,8 @@ class Submitting:
         """Do what follows from a failed Create; returns how many seconds to wait before it is sent again."""
         reason = self.notes.world.redact.cut(creating.why(error))
         step = creating.after(error, lasted_s, repeated=creating.was_said(self.notes.chain, job, reason))
+        if error.kind is ApiErrorKind.EXPIRED:
+            self.notes.say_expired(job.name, error)
         if step.say:
             self.notes.say_once(job.name, step.say)
         match step.then:

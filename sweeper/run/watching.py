@@ -76,6 +76,8 @@ class Watching:
             if lasted > notes.settings.not_found_s:
                 self._gone(job)
             return
+        if error.kind is ApiErrorKind.EXPIRED:
+            notes.say_expired(job.name, error)
         if error.kind.passing:
             notes.over(job.name, "denied")  # two separate troubles are two
         elif notes.lasting(job.name, "denied") > DENIED_S:

@@ -39,7 +39,7 @@ class Wire(Clients):
         made.meta.events.register_first("choose-signer.sagemaker", lambda **_: UNSIGNED)  # nobody would look at it
         return made
 
-    def renew(self) -> None:
+    def _renew(self) -> None:
         """Nothing: a twin asks for no credentials."""
 
     def to(self, twin: Twin) -> SageMakerApi:

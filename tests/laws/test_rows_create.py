@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import pairwise
@@ -13,12 +14,13 @@ from sweeper.aws.lease import HEARTBEAT_S
 from sweeper.core import events as ev
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import PoolSettings
-from sweeper.core.request import build, job_name
+from sweeper.core.request import Staged, build, job_name
 from sweeper.core.stop import rules
 from sweeper.core.verify import verify
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.training.settings import ServiceSettings
 from sweeper.errors import ApiError, ApiErrorKind, ForeignNameError
+from sweeper.run.submitting import BACKOFF_MOST_S, STAGING_S
 from sweeper.simulation.drawn import NAME, SCOPE
 from sweeper.simulation.simulation import OWNER
 from sweeper.testing.twin import Faults
@@ -249,6 +251,68 @@ def test_row_40_the_lease_is_kept_while_a_full_quota_is_waited_for(outside: Make
     assert max(b - a for a, b in pairwise(asked)) <= HEARTBEAT_S
     sent = [call.at for call in here.calls(CREATE)]
     assert max(b - a for a, b in pairwise(sent)) > 600
+
+
+def expiring(here: Outside, kind: ApiErrorKind, seconds: float) -> list[float]:
+    """From its second trial on, for so many seconds nothing can be staged; returns the times of the attempts."""
+    asked: list[float] = []
+
+    def stage(config: Mapping[str, Any]) -> Staged:
+        if here.twin.service.jobs:
+            asked.append(here.clock.now())
+            if here.clock.now() < asked[0] + seconds:
+                raise ApiError(kind, "PutObject", "Code", "run `aws sso login`")
+        return STAGED
+
+    here.stage = stage
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds"), [(ApiErrorKind.EXPIRED, 1200.0), (ApiErrorKind.UNAVAILABLE, 300.0), (ApiErrorKind.LOST, 30.0)]
+)
+def test_row_41_what_cannot_be_staged_for_a_while_is_waited_for(
+    outside: Make, kind: ApiErrorKind, seconds: float
+) -> None:
+    """An outage of S3 and a session that is renewed after 20 minutes lose nothing, and cost no second cold start."""
+    here = outside(sweep=make_sweep(3, pool=PoolSettings(keep_alive_s=3600, last_job_releases=False)))
+    asked = expiring(here, kind, seconds)
+    here.run()
+    assert here.statuses == [TrialStatus.COMPLETED] * 3
+    assert [job.pool_word for job in here.chain.jobs.values()] == ["cold", "reused", "reused"]
+    assert asked[-1] - asked[0] >= seconds
+    assert "run `aws sso login`" in here.said
+    if kind is ApiErrorKind.EXPIRED:
+        assert re.search(
+            r"waiting for new ones, while the pool of \S+ idles until \d\d:\d\d:\d\d UTC at most", here.said
+        )
+    assert here.whole()
+
+
+def test_row_41_an_outage_of_s3_that_does_not_end_ends_the_sweep(outside: Make) -> None:
+    """After ten minutes the error is told, and the pool closed."""
+    here = outside(sweep=make_sweep(3))
+    asked = expiring(here, ApiErrorKind.UNAVAILABLE, 1e9)
+    with pytest.raises(ApiError):
+        here.run()
+    assert STAGING_S <= asked[-1] - asked[0] <= STAGING_S + 2 * BACKOFF_MOST_S
+    assert here.nothing_is_open()
+
+
+def test_row_41_who_gives_up_while_nothing_can_be_staged_is_heard_soon(outside: Make) -> None:
+    """Ctrl-C while new credentials are waited for closes the pool as soon as the service can be asked."""
+    here = outside(sweep=make_sweep(3))
+    asked = expiring(here, ApiErrorKind.EXPIRED, 1e9)
+    stage = here.stage
+
+    def interrupted(config: Mapping[str, Any]) -> Staged:
+        here.caught[:] = [2] if len(asked) == 3 else []
+        return stage(config)
+
+    here.stage = interrupted
+    here.run()
+    assert here.clock.now() - asked[0] < 300
+    assert here.nothing_is_open()
 
 
 def test_row_41_what_stays_invisible_is_an_end_after_two_minutes(outside: Make) -> None:
