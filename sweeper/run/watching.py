@@ -8,7 +8,7 @@ from sweeper.core.events import PoolStatus
 from sweeper.core.fate import DENIED_S, Look, Unseen, look, warning
 from sweeper.core.outcome import environment_of, lost
 from sweeper.core.watch import Watch
-from sweeper.errors import ApiError, ForeignNameError
+from sweeper.errors import ApiError, ApiErrorKind, ForeignNameError
 from sweeper.run.attention import Attention
 from sweeper.run.harvesting import Harvesting
 from sweeper.run.notes import Notes
