@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sweeper import config
 from sweeper.core.declared import ended
-from sweeper.core.model import EngineKind, EngineSettings, Scope, Sweep
+from sweeper.core.model import EngineKind, Scope, Sweep
 from sweeper.core.request import Staged
 from sweeper.record.journal import SqliteJournal
 from sweeper.run.runner import Runner
@@ -61,5 +61,4 @@ def main(size: int) -> None:
 
 
 if __name__ == "__main__":
-    assert EngineSettings
     main(int(sys.argv[1]))

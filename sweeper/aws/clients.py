@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sweeper.aws import guard
 from sweeper.aws.credentials import renewal
 from sweeper.aws.errors import kind_of, mapped, readable
+from sweeper.core.options import option
 from sweeper.core.ports import Description, Request
 from sweeper.errors import ApiError, ApiErrorKind
 
@@ -31,8 +32,13 @@ class Endpoint:
     """Where the API is and who asks. All None: boto3's own configuration decides."""
 
     url: str | None = None
-    region: str | None = None
-    profile: str | None = None
+    region: str | None = option(
+        "Default: boto3's own.",
+        default=None,
+        pattern=r"^[a-z]{2,}(-[a-z]+)+-\d+$",
+        says="must be a region, such as us-east-1",
+    )
+    profile: str | None = option("Default: boto3's own.", default=None)
     access_key: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
     lives: Callable[[], bool] | None = field(default=None, repr=False, compare=False)

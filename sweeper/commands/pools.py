@@ -17,8 +17,9 @@ from sweeper.config import project
 from sweeper.core.chain import Job, apply
 from sweeper.core.fate import Pool as Shows
 from sweeper.core.fate import look
-from sweeper.core.model import EngineKind, EngineSettings
+from sweeper.core.model import EngineKind
 from sweeper.core.ports import Description, TrainingApi
+from sweeper.core.waits import Waits
 from sweeper.errors import LockHeldError, SweeperError, UsageError
 from sweeper.record.locks import holder
 from sweeper.run.clock import SystemClock
@@ -261,7 +262,7 @@ def _close(
     on_aws = account.engine == EngineKind.AWS.value
     closer = Closer(
         api,
-        EngineSettings(poll_s=2.0 if on_aws else 0.1),
+        Waits(poll_s=2.0 if on_aws else 0.1),
         clock,
         complain,
         impatient=lambda: len(clock.caught) > 1,

@@ -8,7 +8,8 @@ from typing import Any
 from sweeper.config.fits import fits
 from sweeper.config.meant import meant
 from sweeper.config.problems import KeyPath, brief, dotted, nearest
-from sweeper.config.schema import SECTIONS, Schema
+from sweeper.config.schema import SECTIONS
+from sweeper.core.options import Schema
 
 Finding = tuple[KeyPath, str]
 MOST_KEYS = 20

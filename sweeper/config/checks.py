@@ -22,12 +22,13 @@ from sweeper.config.draft import GROUPS, MOST_ROWS, ONE_LOCKED, Draft, apply, se
 from sweeper.config.locate import GROUP
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, brief, dotted, nearest, refuse, shown
 from sweeper.config.reading import load
-from sweeper.config.schema import SECTIONS, Schema, backend_schema, engine_schema
+from sweeper.config.schema import SECTIONS, backend_schema, engine_schema
 from sweeper.config.sources import ExperimentSource
 from sweeper.config.values import hydra_keys, plain, prev_keys, read
 from sweeper.core.handover import why_not
 from sweeper.core.identity import path_of, within
-from sweeper.core.model import EngineKind, Goal, Launch, Objective
+from sweeper.core.model import EngineKind, Launch, Objective
+from sweeper.core.options import Schema, from_section
 from sweeper.errors import UsageError
 from sweeper.record.source import OURS, Folder, SourceError
 
@@ -151,8 +152,7 @@ def unknown_keys(draft: Draft) -> None:
 
 def objective_of(values: Sections) -> Objective | None:
     """The declared objective."""
-    goal = values["objective"]
-    return Objective(goal["metric"], Goal(goal["goal"])) if goal else None
+    return from_section(Objective, values["objective"]) if values["objective"] else None
 
 
 def metrics_fit(draft: Draft, values: Sections) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from sweeper import backends
-from sweeper.config import checks, doubts, exposed, lengths, reasons, silent, varying
+from sweeper.config import checks, doubts, engines, exposed, lengths, reasons, silent, varying
 from sweeper.config.axes import CommandLine
 from sweeper.config.check import findings
 from sweeper.config.draft import FREE, MOST_ROWS, Draft
@@ -21,7 +20,9 @@ from sweeper.config.values import identity_leaves, plain, prev_keys, read
 from sweeper.config.varying import Compositions
 from sweeper.core import costs, stop
 from sweeper.core.identity import Base, Leaves, flatten, text_of
-from sweeper.core.model import EngineKind, EngineSettings, MetricDefinition, PoolSettings, Sweep, Trial
+from sweeper.core.job import Job
+from sweeper.core.model import EngineKind, PoolSettings, Sweep, Trial
+from sweeper.core.options import from_section
 from sweeper.core.request import digest
 from sweeper.core.search_optuna import OptunaSearch, OptunaTrials, study
 from sweeper.core.space.blocks import Part
@@ -137,18 +138,16 @@ def of_values(values: Mapping[str, Any]) -> dict[str, Any]:
         "engine": EngineKind(engine["kind"]),
         "backend": backends.made(values["backend"]),
         "engine_options": engine,
-        "engine_settings": EngineSettings(
-            **{f.name: engine[f.name] for f in fields(EngineSettings) if f.name in engine}
-        ),
+        "waits": from_section(engines.KINDS[EngineKind(engine["kind"])].waits, engine),
         "owner": values["owner"],
-        "metrics": tuple(MetricDefinition(m["name"], m["regex"]) for m in values["job"]["metrics"]),
+        "metrics": from_section(Job, values["job"]).metrics,
         "objective": checks.objective_of(values),
         "stop": stop.rules(values["stop"]),
         "on_until": values["stop"]["on_until"],
         "prune": {k: v for k, v in values["prune"].items() if v},
         "rate": costs.rate(values["prices"], values["locked"], EngineKind(engine["kind"])),
         "max_runtime_s": values["job"]["max_runtime_s"],
-        "pool": PoolSettings(**values["pool"]),
+        "pool": from_section(PoolSettings, values["pool"]),
         "on_failure": {k: v for k, v in values["on_failure"].items() if v is not None},
     }
 

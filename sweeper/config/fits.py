@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sweeper.config.schema import Schema
+from sweeper.core.options import Schema
 
 _SAYS_NOTHING = {"$schema", "title", "description", "errorMessage", "default", "examples"}
 

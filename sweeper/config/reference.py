@@ -13,9 +13,11 @@ from typing import Any
 import yaml
 
 from sweeper.backends import KINDS
+from sweeper.config import engines
 from sweeper.config.project import packaged_conf
-from sweeper.config.schema import ENGINES, SECTIONS, Schema
-from sweeper.core.options import defaults_of
+from sweeper.config.schema import ENGINES, OPTIONS, SECTIONS
+from sweeper.core.model import EngineKind
+from sweeper.core.options import Schema, defaults_of
 
 BEGIN = "<!-- reference: begin; written by `python -m sweeper.config.reference` -->"
 END = "<!-- reference: end -->"
@@ -25,13 +27,15 @@ ORDER = ("locked", "job", "hyperparameters", "environment", "dependencies", "var
 def text() -> str:
     """The whole reference."""
     defaults: dict[str, Any] = yaml.safe_load((packaged_conf() / "config.yaml").read_text(encoding="utf-8"))
-    defaults["backend"] = {key: value for kind in KINDS.values() for key, value in defaults_of(kind).items()}
+    defaults |= {section: defaults_of(options) for section, options in OPTIONS.items()}
+    defaults["backend"] = defaults_of(*KINDS.values())
     lines: list[str] = []
     for section in [*ORDER, *(name for name in SECTIONS if name not in ORDER)]:
         lines += _section(section, SECTIONS[section], defaults.get(section))
     for kind, schema in ENGINES.items():
-        found = yaml.safe_load((packaged_conf() / "engine" / f"{kind}.yaml").read_text(encoding="utf-8"))
-        lines += _section(f"engine={kind}", schema, found)
+        lines += _section(
+            f"engine={kind}", schema, {"kind": kind, **defaults_of(*engines.KINDS[EngineKind(kind)].options)}
+        )
     return "\n".join(lines).strip() + "\n"
 
 
@@ -63,7 +67,9 @@ def _told(schema: Schema) -> str:
 def _default(value: Any) -> str:
     if value is None or value == {} or value == []:
         return ""
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 
 def _values(schema: Schema) -> str:

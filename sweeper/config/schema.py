@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from sweeper import backends
+from sweeper.config import engines
+from sweeper.core.costs import Prices
 from sweeper.core.failures import Failure
-from sweeper.core.options import schema_of
+from sweeper.core.job import Experiment, Job, Locked
+from sweeper.core.model import EngineKind, Objective, PoolSettings
+from sweeper.core.options import Schema, schema_of
+from sweeper.core.plan import Assume
 from sweeper.core.search_optuna import SAMPLERS
 from sweeper.core.space import draws
-from sweeper.driver.arguments import STYLES
-
-Schema = dict[str, Any]
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 
@@ -58,133 +60,6 @@ def _object(description: str, properties: Mapping[str, Schema], required: tuple[
 def _list(description: str, items: Schema, most: int) -> Schema:
     return {"type": "array", "description": description, "items": items, "maxItems": most}
 
-
-def _id(prefix: str) -> Schema:
-    return {
-        "type": "string",
-        "pattern": f"^{prefix}-[0-9a-zA-Z]+$",
-        "errorMessage": f"must look like {prefix}-0123456789abcdef0",
-    }
-
-
-LOCKED = _object(
-    "What every job of a sweep shares: the fields a warm pool matches on. Validated, frozen, never swept.",
-    {
-        "role_arn": _text(
-            "The execution role of the jobs.",
-            pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+$",
-            errorMessage="must be a role's ARN: arn:aws:iam::123456789012:role/NAME",
-        ),
-        "instance_type": _text(
-            "The machine, for example ml.g6e.2xlarge.",
-            pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$",
-            errorMessage="must look like ml.g6e.2xlarge",
-        ),
-        "instance_count": _whole("How many machines a job uses.", 1, 10000),
-        "volume_size_in_gb": _whole("The size of the machine's volume in GB.", 1, 65536),
-        "volume_kms_key_id": _optional(_text("The key that encrypts the volume.", maxLength=2048)),
-        "security_group_ids": _optional(_list("The security groups of the VPC.", _id("sg"), 5)),
-        "subnets": _optional(_list("The subnets of the VPC.", _id("subnet"), 16)),
-        "enable_network_isolation": _flag("No network for the container."),
-        "enable_inter_container_traffic_encryption": _flag("Encrypt the traffic between machines."),
-        "enable_session_tag_chaining": _flag("Pass the session's tags on to the job."),
-        "session_tag_keys": _optional(_list("The session tag keys that are chained.", {"type": "string"}, 50)),
-    },
-    required=("role_arn", "instance_type", "instance_count", "volume_size_in_gb"),
-)
-
-METRIC = _object(
-    "A metric and how it is found in the log.",
-    {
-        "name": _text("The metric's name.", minLength=1, maxLength=255),
-        "regex": _text("A regular expression; its first group is the value.", minLength=1, maxLength=500),
-    },
-    required=("name", "regex"),
-)
-
-S3_OR_NULL = {
-    "type": ["string", "null"],
-    "pattern": "^s3://[^/]+",
-    "errorMessage": "must begin with s3://BUCKET",
-}
-
-JOB = _object(
-    "What one job runs. Not part of the pool key: it may differ from trial to trial.",
-    {
-        "image_uri": _text(
-            "The training image.",
-            minLength=1,
-            maxLength=255,
-            pattern=r"^\S+$",
-            errorMessage="must be an image's URI, without blanks",
-        ),
-        "source_dir": {"type": ["string", "null"], "description": "The folder with the code, relative to the project."},
-        "entry_script": {"type": ["string", "null"], "description": "The script to start, a file in source_dir."},
-        "requirements": {"type": ["string", "null"], "description": "A requirements file in source_dir."},
-        "launch": {
-            "enum": ["driver", "toolkit", "image"],
-            "description": "How the script starts: our driver, the image's sagemaker-training toolkit, or the image.",
-        },
-        "arguments": {
-            "anyOf": [
-                {"enum": list(STYLES)},
-                {"type": "object", "additionalProperties": {"enum": list(STYLES)}},
-                {"type": "null"},
-            ],
-            "description": "How hyperparameters become arguments under launch: driver. options, the default: "
-            "--name value; flags: --name for true, nothing for false, --name a b for a list; hydra: name=value.",
-            "errorMessage": "must be options, flags or hydra, or a mapping of hyperparameters to one of them",
-        },
-        "inputs": {
-            "type": "object",
-            "description": "Channels: a name, and an s3:// prefix or a local folder.",
-            "propertyNames": {
-                "pattern": r"^[A-Za-z0-9._-]{1,64}$",
-                "errorMessage": "letters, digits, '.', '_' or '-', at most 64 of them",
-            },
-            "additionalProperties": {"type": ["string", "null"], "minLength": 1},
-            "maxProperties": 19,
-        },
-        "output_path": {**S3_OR_NULL, "description": "Where the models go."},
-        "max_runtime_s": _whole("The longest a job may run, in seconds: the outermost safety net.", 1, 2419200),
-        "checkpoint_s3_uri": {
-            **S3_OR_NULL,
-            "description": "Where checkpoints are kept, below a prefix for each trial. backend=spot needs it.",
-        },
-        "checkpoint_local_path": {
-            "type": ["string", "null"],
-            "description": "Where the script writes checkpoints and finds them; default /opt/ml/checkpoints.",
-        },
-        "metrics": _list("The metrics to read from the log.", METRIC, 40),
-        "allow_outside_project": _flag("Folders of source_dir and inputs may lie outside of the project."),
-    },
-    required=("image_uri", "launch", "max_runtime_s"),
-)
-
-HYPERPARAMETERS: Schema = {
-    "type": "object",
-    "description": "What the script is called with: --name value. Text as it is, everything else as JSON.",
-    "propertyNames": {
-        "pattern": r"^[^\s=-][^\s=]*$",
-        "maxLength": 256,
-        "errorMessage": "text without blanks and =, that does not begin with -, at most 256 characters",
-    },
-    "maxProperties": 100,
-}
-
-ENVIRONMENT: Schema = {
-    "type": "object",
-    "description": "Environment variables of the job. Their values are masked wherever sweeper writes.",
-    "propertyNames": {
-        "pattern": "^[a-zA-Z_][a-zA-Z0-9_]{0,511}$",
-        "errorMessage": "letters, digits and _, the first one no digit",
-    },
-    "additionalProperties": {
-        "type": ["string", "number", "boolean", "null"],
-        "errorMessage": "must be text, a number or true/false",
-    },
-    "maxProperties": 99,
-}
 
 ACTION: Schema = {
     "anyOf": [
@@ -356,120 +231,11 @@ PRUNE = _object(
     },
 )
 
-PRICES = _object(
-    "What machines cost: for budgets, and shown where money is told.",
-    {
-        "as_of": {"type": ["string", "null"], "description": "When these prices were looked up."},
-        "usd_per_hour": {"type": "object", "description": "Instance types and USD an hour."},
-    },
-)
 
-OBJECTIVE: Schema = {
-    "anyOf": [
-        _object(
-            "The metric the sweep is after.",
-            {
-                "metric": _text("A metric of job.metrics."),
-                "goal": {"enum": ["maximize", "minimize"], "description": "Which way is better."},
-            },
-            required=("metric", "goal"),
-        ),
-        {"type": "null"},
-    ]
-}
-
-POOL = _object(
-    "How the warm pool is kept.",
-    {
-        "keep_alive_s": {
-            "anyOf": [{"type": "integer", "minimum": 0, "maximum": 3600}, {"enum": ["auto"]}],
-            "errorMessage": "must be 0 to 3600 seconds, or auto",
-            "description": "Seconds the pool is kept after a job. Under 60 a successor may come too late.",
-        },
-        "last_job_releases": _flag(
-            "Send the last job without keep-alive, so that it releases the pool itself. "
-            "Not where `on_failure` may run it again."
-        ),
-        "on_no_quota": {"enum": ["cold", "fail"], "description": "Without a warm pool quota: go on cold, or refuse."},
-        "watchdog_grace_s": _seconds("How long the watchdog waits for a restart before it releases."),
-        "lease": {
-            "type": ["string", "null"],
-            "pattern": "^s3://",
-            "description": "An S3 prefix: one runner at a time on this pool, across the hosts of a team.",
-        },
-        "settle_debts": {
-            "type": "boolean",
-            "description": "Close what other sweeps of yours left open before this one begins.",
-        },
-    },
-)
-
-WAITS = {
-    "poll_s": {"type": "number", "exclusiveMinimum": 0, "description": "Seconds between two looks at a job."},
-    "settle_s": _seconds("The longest wait for a pool to show its status after a job."),
-    "metrics_wait_s": _seconds("How long a finished job's metrics may be late."),
-    "not_found_s": _seconds("How long a created job may be unknown."),
-    "request_life_s": _seconds("How long a request that got no answer may still arrive."),
-}
-
-ENGINES: dict[str, Schema] = {
-    "local": _object(
-        "The embedded engine.",
-        {
-            "kind": {"enum": ["local"]},
-            **WAITS,
-            "pending_s": _seconds("Simulated seconds in which a job without a pool waits for capacity."),
-            "cold_start_s": _seconds("Simulated seconds to start a machine."),
-            "warm_start_s": _seconds("Simulated seconds to start on a warm machine."),
-            "idle_s": _seconds("The engine stops itself after so long without work."),
-            "settle_gap_s": _seconds("Simulated seconds without a pool status after a job."),
-            "release_lag_s": _seconds("Simulated seconds from a release to Terminated."),
-            "stop_grace_s": _seconds("Seconds between SIGTERM and SIGKILL."),
-            "training_quota": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
-            "warm_pool_quota": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
-            "spot_quota": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
-            "spot_interruption_mean_s": _seconds(
-                "Simulated: a spot machine is taken after so long on average; 0: never."
-            ),
-            "spot_interruptions": _list(
-                "Simulated: seconds of training after which each attempt's machine is taken.",
-                {"type": "number", "minimum": 0},
-                100,
-            ),
-            "spot_wait_s": _seconds("Simulated seconds from an interruption to another machine."),
-            "spot_discount": {
-                "type": "number",
-                "minimum": 0,
-                "maximum": 1,
-                "description": "Simulated: how much less a second on a spot machine costs.",
-            },
-            "images": {
-                "type": "object",
-                "additionalProperties": {"type": "array", "items": {"type": "string"}, "minItems": 1},
-                "description": "What is run in place of an image (launch: image): a pattern of its name and a command.",
-            },
-            "hot": _flag("Start a pool's later jobs in forks of an interpreter that has imported their packages."),
-            "private_opt_ml": _flag("Give each job its own /opt/ml where the kernel allows it."),
-            "seed": {"type": "integer", "description": "Draws what is unknown about the service."},
-        },
-        required=("kind", "poll_s"),
-    ),
-    "aws": _object(
-        "The real service.",
-        {
-            "kind": {"enum": ["aws"]},
-            **WAITS,
-            "region": {
-                "type": ["string", "null"],
-                "pattern": r"^[a-z]{2,}(-[a-z]+)+-\d+$",
-                "errorMessage": "must be a region, such as us-east-1",
-                "description": "Default: boto3's own.",
-            },
-            "profile": {"type": ["string", "null"], "description": "Default: boto3's own."},
-        },
-        required=("kind", "poll_s"),
-    ),
-}
+def _engine(kind: EngineKind) -> Schema:
+    own = schema_of(*engines.KINDS[kind].options)
+    properties = {"kind": {"enum": [kind.value]}, **own["properties"]}
+    return _object(engines.KINDS[kind].words, properties, required=("kind",))
 
 
 def options_of(kind: str) -> dict[str, Schema]:
@@ -502,7 +268,7 @@ def backend_schema(kind: object) -> Schema:
     own = schema_of(backends.kind_of(kind))
     let_pass: dict[str, Schema] = {name: {} for name in BACKEND["properties"]}
     properties = {**let_pass, "kind": {"enum": [kind]}, **own["properties"]}
-    return _object("Where machines come from.", properties, required=("kind", *own["required"]))
+    return _object("Where machines come from.", properties, required=("kind", *own.get("required", ())))
 
 
 AXIS_FUNCTIONS = {
@@ -665,51 +431,30 @@ SWEEP = _object(
     },
 )
 
-NAME: Schema = {
-    "type": "string",
-    "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
-    "errorMessage": "must be letters, digits, '.', '_' or '-', and begin with a letter or digit",
-    "description": "The sweep's name: its folder below runs/. Default: the file's stem.",
+OPTIONS: Mapping[str, type] = {
+    "locked": Locked,
+    "job": Job,
+    "objective": Objective,
+    "prices": Prices,
+    "pool": PoolSettings,
+    "assume": Assume,
 }
+"""What is declared in one dataclass each, by section; the sections that are one option each are Experiment's."""
 
-ASSUME: Schema = _object(
-    "What a plan assumes where nothing was measured yet.",
-    {
-        "cold_start_s": _seconds("Seconds from Create to training on new machines."),
-        "warm_start_s": _seconds("Seconds from Create to training on a warm pool."),
-        "train_s": _seconds("Seconds that a job trains; those of finished jobs are used instead when there are some."),
-        "spot_savings_percent": {
-            "type": ["number", "null"],
-            "minimum": 0,
-            "maximum": 100,
-            "description": "What spot machines save; that of finished jobs is used instead when it is known.",
-        },
-    },
-)
-
+_OWN: dict[str, Schema] = {
+    **schema_of(Experiment)["properties"],
+    **{section: schema_of(options) for section, options in OPTIONS.items()},
+}
 SECTIONS: dict[str, Schema] = {
-    "name": NAME,
-    "owner": _optional(_text("Whose sweep this is. Default: SWEEPER_OWNER, else the caller's ARN.")),
-    "locked": LOCKED,
-    "job": JOB,
-    "hyperparameters": HYPERPARAMETERS,
-    "environment": ENVIRONMENT,
-    "dependencies": {
-        "type": "object",
-        "description": "Versions that replace those of the requirements file: a name and a version or a specifier.",
-        "additionalProperties": {"type": ["string", "null"], "errorMessage": "must be text: quote the version"},
-    },
-    "vars": {"type": "object", "description": "Values of your own, for ${vars.x}."},
+    **_OWN,
     "sweep": SWEEP,
-    "objective": OBJECTIVE,
+    "objective": {"anyOf": [_OWN["objective"], {"type": "null"}]},
     "stop": STOP,
     "prune": PRUNE,
-    "prices": PRICES,
     "on_failure": ON_FAILURE,
-    "pool": POOL,
-    "assume": ASSUME,
     "backend": BACKEND,
 }
+ENGINES = {kind.value: _engine(kind) for kind in engines.KINDS}
 
 
 def engine_schema(kind: object) -> Schema:
@@ -763,7 +508,6 @@ def experiment() -> Schema:
 def files() -> dict[str, Schema]:
     """Every published schema by file name."""
     return {
-        "locked.json": {"$schema": DRAFT, "title": "sweeper locked section", **LOCKED},
         "experiment.json": experiment(),
     }
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from sweeper.core.events import Closed
 from sweeper.core.identity import flatten
-from sweeper.core.model import EngineKind
+from sweeper.core.model import MOST_KEEP_ALIVE_S, EngineKind
+from sweeper.core.options import from_section, option
 
 if TYPE_CHECKING:
     from sweeper.core.chain import Chain, Job
@@ -23,7 +24,14 @@ LATE_S = 300.0
 """Seconds past MaxRuntimeInSeconds after which the real service begins to stop a job: up to 290 were seen."""
 SHORTEST_S = 60.0
 """A job that may only run for less is not worth its start."""
-MOST_KEEP_ALIVE_S = 3600
+
+
+@dataclass(frozen=True)
+class Prices:
+    """What machines cost: for budgets, and shown where money is told."""
+
+    as_of: str | None = option("When these prices were looked up.", default=None)
+    usd_per_hour: Mapping[str, Any] = option("Instance types and USD an hour.", default={})  # its dots may nest
 
 
 @dataclass(frozen=True)
@@ -40,13 +48,14 @@ def rate(
     prices: Mapping[str, Any] | None, locked: Mapping[str, Any], engine: EngineKind = EngineKind.LOCAL
 ) -> Rate | None:
     """The rate of a locked section by a `prices` section; None when the price is unknown."""
-    known = {".".join(path): value for path, value in flatten((prices or {}).get("usd_per_hour") or {})}
+    told = from_section(Prices, prices or {})
+    known = {".".join(path): value for path, value in flatten(told.usd_per_hour or {})}
     price = known.get(str(locked.get("instance_type")))
     if price is None:
         return None
     usd = float(price) / 3600 * int(locked.get("instance_count") or 1)
     overrun_s = OVERRUN_S + (LATE_S if engine is EngineKind.AWS else 0.0)
-    return Rate(usd, str((prices or {}).get("as_of") or ""), overrun_s)
+    return Rate(usd, told.as_of or "", overrun_s)
 
 
 def savings_percent(billable_s: float | None, train_s: float | None) -> float | None:

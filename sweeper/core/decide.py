@@ -12,7 +12,7 @@ from sweeper.core.chain import Chain, Job
 from sweeper.core.declared import find, finished
 from sweeper.core.events import HAS_MACHINE, JobStatus, PoolStatus, TrialStatus
 from sweeper.core.keepalive import keep_alive_s
-from sweeper.core.model import Sweep, Trial
+from sweeper.core.model import MOST_KEEP_ALIVE_S, Sweep, Trial
 from sweeper.core.remedies import action_for, may_follow, remedy, repeated
 from sweeper.core.stop import TIMED, Budget, Fired, MaxTrials, fired
 
@@ -238,7 +238,7 @@ def _can_extend(sweep: Sweep, chain: Chain, needed: int) -> bool:
         for rule in budgets
         if sweep.rate is not None
     )
-    return fits and needed <= costs.MOST_KEEP_ALIVE_S
+    return fits and needed <= MOST_KEEP_ALIVE_S
 
 
 def _within_budget(sweep: Sweep, chain: Chain, submit: Submit) -> Submit | Decide:

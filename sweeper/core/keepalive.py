@@ -7,7 +7,7 @@ from itertools import pairwise
 from math import ceil
 from typing import TYPE_CHECKING
 
-from sweeper.core.costs import MOST_KEEP_ALIVE_S
+from sweeper.core.model import MOST_KEEP_ALIVE_S
 
 if TYPE_CHECKING:
     from sweeper.core.chain import Chain, Job

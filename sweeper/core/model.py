@@ -6,8 +6,10 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
+from sweeper.core.options import option
+from sweeper.core.waits import Waits
 from sweeper.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 
 Item = TypeVar("Item")
+MOST_KEEP_ALIVE_S = 3600
 
 
 class EngineKind(str, Enum):
@@ -122,10 +125,10 @@ class Trials(Protocol):
 
 @dataclass(frozen=True)
 class Objective:
-    """The metric a sweep is after."""
+    """The metric the sweep is after."""
 
-    metric: str
-    goal: Goal
+    metric: str = option("A metric of job.metrics.")
+    goal: Goal = option("Which way is better.")
 
     def best(self, items: Iterable[Item], value_of: Callable[[Item], float | None]) -> Item | None:
         """The item with the best value; one with none, or NaN, is never best; the first of equals wins."""
@@ -141,33 +144,38 @@ class Objective:
 
 @dataclass(frozen=True)
 class MetricDefinition:
-    """A name and the regular expression whose first group is its value in a log line."""
+    """A metric and how it is found in the log."""
 
-    name: str
-    regex: str
+    name: str = option("The metric's name.", low=1, high=255)
+    regex: str = option("A regular expression; its first group is the value.", low=1, high=500)
 
 
 @dataclass(frozen=True)
 class PoolSettings:
-    """How the warm pool is kept: seconds of keep-alive, and what happens without a quota for it."""
+    """How the warm pool is kept."""
 
-    keep_alive_s: int | str = 300  # or "auto"
-    last_job_releases: bool = True
-    on_no_quota: str = "cold"
-    watchdog_grace_s: float = 30.0
-    settle_debts: bool = True
-    lease: str | None = None  # an s3:// prefix that teams share
-
-
-@dataclass(frozen=True)
-class EngineSettings:
-    """How often to look and how long to wait, in seconds; differs between the local engine and AWS."""
-
-    poll_s: float = 10.0
-    settle_s: float = 120.0  # R4: the longest wait for a pool to show its status after a job
-    metrics_wait_s: float = 60.0  # how long a Completed job's final metrics may be late
-    not_found_s: float = 60.0  # how long NotFound after a Create may be mere lag
-    request_life_s: float = 300.0  # how long an unanswered request may still arrive: AWS refuses older signatures
+    keep_alive_s: int | Literal["auto"] = option(
+        "Seconds the pool is kept after a job. Under 60 a successor may come too late.",
+        default=300,
+        low=0,
+        high=MOST_KEEP_ALIVE_S,
+        says=f"must be 0 to {MOST_KEEP_ALIVE_S} seconds, or auto",
+    )
+    last_job_releases: bool = option(
+        "Send the last job without keep-alive, so that it releases the pool itself. Not where `on_failure` may run it "
+        "again.",
+        default=True,
+    )
+    on_no_quota: str = option(
+        "Without a warm pool quota: go on cold, or refuse.", default="cold", choices=("cold", "fail")
+    )
+    watchdog_grace_s: float = option(
+        "How long the watchdog waits for a restart before it releases.", default=30.0, low=0
+    )
+    lease: str | None = option(
+        "An S3 prefix: one runner at a time on this pool, across the hosts of a team.", default=None, pattern="^s3://"
+    )
+    settle_debts: bool = option("Close what other sweeps of yours left open before this one begins.", default=True)
 
 
 def no_more_trials(values: Mapping[str, Any], index: int) -> Trial:
@@ -195,7 +203,7 @@ class Sweep:
     """Where its machines come from."""
     engine: EngineKind = EngineKind.LOCAL
     engine_options: Mapping[str, Any] = field(default_factory=dict)
-    engine_settings: EngineSettings = field(default_factory=EngineSettings)
+    waits: Waits = field(default_factory=Waits)
     owner: str | None = None
     metrics: tuple[MetricDefinition, ...] = ()
     objective: Objective | None = None

@@ -1,82 +1,239 @@
 """An option is declared once: a field of a dataclass, with its words, bounds and default beside what it steers.
 
-The JSON Schema that checks it, and the reference that explains it, are derived from there. Pure.
+The JSON Schema that checks it, the reference that explains it, its default in `conf/` and the reading of a section are
+derived from there. Pure.
 """
 
 from __future__ import annotations
 
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, Field, field, fields
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
+from enum import Enum
+from functools import cache
+from typing import Annotated, Any, Literal, TypeGuard, TypeVar, Union, get_args, get_origin, get_type_hints
+
+Schema = dict[str, Any]
+Options = TypeVar("Options")
 
 _ABOUT = "sweeper.option"
-_KINDS: Mapping[type, str] = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
+_KINDS: Mapping[Any, str] = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
+_LIMITS: Mapping[str, Mapping[str, str]] = {
+    "string": {"low": "minLength", "high": "maxLength", "pattern": "pattern"},
+    "number": {"low": "minimum", "high": "maximum", "above": "exclusiveMinimum", "below": "exclusiveMaximum"},
+    "array": {"low": "minItems", "high": "maxItems"},
+    "object": {"low": "minProperties", "high": "maxProperties"},
+}
+"""What a bound is called in a schema, by the kind of value that it bounds."""
 
 
-def option(
-    words: str,
-    *,
-    default: Any = MISSING,
-    low: float | None = None,
-    high: float | None = None,
-    pattern: str = "",
-    says: str = "",
-    choices: Sequence[Any] = (),
-) -> Any:
-    """A field that is an option: what it means, and what may stand there.
+@dataclass(frozen=True)
+class Bounds:
+    """What may stand in the place of an option, beyond its type: `Annotated[str, Bounds(pattern=...)]` for an item.
 
-    `low` and `high` bound a number, and the number of letters of a text. `says`: what a value that does not fit is told
-    ("must be ..."). Without a default it is required.
+    `low` and `high` bound a number, and how many letters a text has, items a list, keys a mapping; `above` and `below`
+    leave the number itself out. `says`: what a value that does not fit is told ("must be ...").
     """
-    told = {"low": low, "high": high, "pattern": pattern, "says": says, "choices": tuple(choices)}
-    return field(default=default, metadata={_ABOUT: {"words": words, **told}})
+
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    below: float | None = None
+    pattern: str | None = None
+    choices: Sequence[Any] = ()
+    says: str | None = None
 
 
-def schema_of(options: type) -> dict[str, Any]:
-    """The JSON Schema of a section that a dataclass is made of: a mapping with its fields and nothing else.
+@dataclass(frozen=True)
+class _About:
+    """What a field of options says of itself."""
 
-    Raises TypeError for a field whose type no schema can say.
+    words: str
+    bounds: Bounds
+
+
+def option(words: str, *, default: Any = MISSING, **bounds: Any) -> Any:
+    """A field that is an option: what it means, and by `Bounds` what may stand there. Without a default it is required.
+
+    A mapping or a list as its default is copied for each.
     """
-    declared: Sequence[Field[Any]] = fields(options)
-    hints = get_type_hints(options)
+    about = {_ABOUT: _About(words, Bounds(**bounds))}
+    if isinstance(default, (dict, list)):
+        return field(default_factory=lambda: type(default)(default), metadata=about)
+    return field(default=default, metadata=about)
+
+
+def redefined(options: type, name: str, default: Any) -> Any:
+    """The same option in a subclass, with another default."""
+    declared = next(one for one in fields(options) if one.name == name)
+    return field(default=default, metadata=declared.metadata)
+
+
+def declared(options: type) -> dict[str, Field[Any]]:
+    """The fields that are options, by name."""
+    return {one.name: one for one in fields(options) if _ABOUT in one.metadata}
+
+
+def words_of(options: type) -> dict[str, str]:
+    """What each option means."""
+    return {name: str(one.metadata[_ABOUT].words) for name, one in declared(options).items()}
+
+
+# -- the schema ---------------------------------------------------------------------------------------------------
+
+
+def schema_of(*options: type) -> Schema:
+    """The JSON Schema of a section: a mapping with the options of these dataclasses and nothing else.
+
+    It is described by the first one's docstring. Raises TypeError for a field whose type no schema can say.
+    """
+    properties = {name: _of_field(one, hint) for group in options for name, one, hint in _typed(group)}
+    required = [name for group in options for name, one, _ in _typed(group) if _default(one) is MISSING]
     return {
         "type": "object",
-        "description": _first_line(options),
+        "description": _first_line(options[0]),
         "additionalProperties": False,
-        "properties": {one.name: _schema(one, hints[one.name]) for one in declared},
-        "required": [one.name for one in declared if one.default is MISSING and one.default_factory is MISSING],
+        "properties": properties,
+        **({"required": required} if required else {}),
     }
 
 
-def defaults_of(options: type) -> dict[str, Any]:
-    """The default of each option that has one."""
-    return {one.name: one.default for one in fields(options) if one.default is not MISSING}
+def _typed(options: type) -> list[tuple[str, Field[Any], Any]]:
+    hints = _hints(options)
+    return [(name, one, hints[name]) for name, one in declared(options).items()]
+
+
+@cache
+def _hints(options: type) -> Mapping[str, Any]:
+    return get_type_hints(options, include_extras=True)
 
 
 def _first_line(options: type) -> str:
     return (options.__doc__ or "").strip().partition("\n")[0]
 
 
-def _schema(declared: Field[Any], hint: Any) -> dict[str, Any]:
-    about = declared.metadata.get(_ABOUT, {})
-    kinds = _kinds(declared.name, hint)
-    low, high = ("minLength", "maxLength") if "string" in kinds else ("minimum", "maximum")
-    found = {
-        low: about.get("low"),
-        high: about.get("high"),
-        "enum": list(about.get("choices") or ()) or None,
-        "pattern": about.get("pattern") or None,
-        "errorMessage": about.get("says") or None,
-        "description": about.get("words") or None,
-    }
-    return {"type": kinds[0] if len(kinds) == 1 else kinds, **{k: v for k, v in found.items() if v is not None}}
+def _of_field(declared: Field[Any], hint: Any) -> Schema:
+    about: _About = declared.metadata[_ABOUT]
+    try:
+        schema = _schema(hint, about.bounds)
+    except TypeError as error:
+        raise TypeError(f"{declared.name}: {error}") from None
+    return {**schema, **({"description": about.words} if about.words else {})}
 
 
-def _kinds(name: str, hint: Any) -> list[str]:
-    """The schema's names of a field's types."""
-    union = get_origin(hint) in (Union, types.UnionType)
-    parts = get_args(hint) if union else (hint,)
-    if unknown := [part for part in parts if part not in _KINDS]:
-        raise TypeError(f"{name}: an option is text, a number, true or false; not {unknown[0]}")
-    return [_KINDS[part] for part in parts]
+def _schema(hint: Any, bounds: Bounds) -> Schema:
+    """The schema of a type, and of the bounds that hold for it."""
+    if get_origin(hint) is Annotated:
+        hint, within = get_args(hint)[:2]
+        return _schema(hint, within)
+    parts = _parts(hint)
+    says = {"errorMessage": bounds.says} if bounds.says else {}
+    if bounds.choices:
+        return {"enum": list(bounds.choices), **says}
+    if all(part in _KINDS for part in parts) or _is_list_or_null(parts):
+        shapes = [_shape(part, bounds) for part in parts]
+        kinds = [shape["type"] for shape in shapes]
+        merged = {key: value for shape in shapes for key, value in shape.items()}
+        return {**merged, "type": kinds[0] if len(kinds) == 1 else kinds, **says}
+    if len(parts) == 1:
+        return {**_shape(parts[0], bounds), **says}
+    return {"anyOf": [_schema(part, replace(bounds, says=None)) for part in parts], **says}
+
+
+def _parts(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+
+
+def _is_list_or_null(parts: Sequence[Any]) -> bool:
+    """A list or a mapping that need not be there."""
+    others = [part for part in parts if part is not type(None)]
+    return len(others) == 1 < len(parts) and _container(others[0]) is not None
+
+
+def _container(hint: Any) -> str | None:
+    origin = get_origin(hint)
+    if not isinstance(origin, type) or issubclass(origin, str):
+        return None
+    return "object" if issubclass(origin, Mapping) else "array" if issubclass(origin, Sequence) else None
+
+
+def _shape(hint: Any, bounds: Bounds) -> Schema:
+    """The schema of one type that is no union."""
+    if hint in _KINDS:
+        kind = _KINDS[hint]
+        return {"type": kind, **_limits("number" if kind == "integer" else kind, bounds)}
+    if hint is Any:
+        return {}
+    if get_origin(hint) is Literal:
+        return {"enum": list(get_args(hint))}
+    if container := _container(hint):
+        inside = _items(*get_args(hint)) if container == "array" else _entries(*get_args(hint))
+        return {"type": container, **inside, **_limits(container, bounds)}
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return {"enum": [member.value for member in hint]}
+    if _is_options(hint):
+        return schema_of(hint)
+    raise TypeError(f"an option is text, a number, true or false, a list, a mapping or options again; not {hint}")
+
+
+def _is_options(hint: Any) -> TypeGuard[type]:
+    return isinstance(hint, type) and is_dataclass(hint)
+
+
+def _limits(kind: str, bounds: Bounds) -> Schema:
+    found = {word: getattr(bounds, name) for name, word in _LIMITS.get(kind, {}).items()}
+    return {word: limit for word, limit in found.items() if limit is not None}
+
+
+def _items(item: Any, *_: Any) -> Schema:
+    inside = _schema(item, Bounds())
+    return {"items": inside} if inside else {}
+
+
+def _entries(key: Any, value: Any) -> Schema:
+    names = {word: rule for word, rule in _schema(key, Bounds()).items() if word != "type"}
+    inside = _schema(value, Bounds())
+    return {**({"propertyNames": names} if names else {}), **({"additionalProperties": inside} if inside else {})}
+
+
+# -- defaults and values ------------------------------------------------------------------------------------------
+
+
+def _default(one: Field[Any]) -> Any:
+    return one.default if one.default_factory is MISSING else one.default_factory()
+
+
+def defaults_of(*options: type) -> dict[str, Any]:
+    """The default of each option that has one, as a file says it."""
+    found = {name: _default(one) for group in options for name, one in declared(group).items()}
+    return {name: _plain(default) for name, default in found.items() if default is not MISSING}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    return list(value) if isinstance(value, tuple) else value
+
+
+def from_section(options: type[Options], section: Mapping[str, Any]) -> Options:
+    """The options that a checked section says: what it leaves out has its default, what is no option is passed over.
+
+    Raises TypeError when one that is required is missing.
+    """
+    said = {name: _value(hint, section[name]) for name, _, hint in _typed(options) if name in section}
+    return options(**said)
+
+
+def _value(hint: Any, value: Any) -> Any:
+    """A value as its type has it: an enum, options again, a tuple of them."""
+    if get_origin(hint) is Annotated:
+        return _value(get_args(hint)[0], value)
+    others = [part for part in _parts(hint) if part is not type(None)]
+    if value is None or len(others) != 1:
+        return value
+    (kind,) = others
+    if _container(kind) == "array":
+        return tuple(_value(get_args(kind)[0], item) for item in value)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return kind(value)
+    return from_section(kind, value) if _is_options(kind) and isinstance(value, Mapping) else value

@@ -11,9 +11,29 @@ from sweeper.core.costs import OVERRUN_S, Rate, keeps, savings_percent, spent
 from sweeper.core.declared import finished
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import EngineKind, Sweep
+from sweeper.core.options import from_section, option
 from sweeper.core.stop import Budget, MaxTrials
 
 _TO_THE_END = (TrialStatus.COMPLETED.value, TrialStatus.METRIC_MISSING.value)
+
+
+@dataclass(frozen=True)
+class Assume:
+    """What a plan assumes where nothing was measured yet."""
+
+    cold_start_s: float = option("Seconds from Create to training on new machines.", default=300.0, low=0)
+    warm_start_s: float = option("Seconds from Create to training on a warm pool.", default=20.0, low=0)
+    train_s: float = option(
+        "Seconds that a job trains; those of finished jobs are used instead when there are some.",
+        default=600.0,
+        low=0,
+    )
+    spot_savings_percent: float | None = option(
+        "What spot machines save; that of finished jobs is used instead when it is known.",
+        default=None,
+        low=0,
+        high=100,
+    )
 
 
 @dataclass(frozen=True)
@@ -44,16 +64,16 @@ def assumed(sweep: Sweep, chain: Chain) -> Assumed:
 
     A job that failed or was stopped says little about how long one trains.
     """
-    told = dict(sweep.composed.get("assume") or {})
+    told = from_section(Assume, sweep.composed.get("assume") or {})
     ends = [job.outcome for job in chain.outcomes if job.outcome and job.outcome.trial_status in _TO_THE_END]
     measured = [end.train_seconds for end in ends if end.train_seconds is not None]
-    train_s = sum(measured) / len(measured) if measured else float(told.get("train_s") or 0)
+    train_s = sum(measured) / len(measured) if measured else told.train_s
     return Assumed(
-        float(told.get("cold_start_s") or 0),
-        float(told.get("warm_start_s") or 0),
+        told.cold_start_s,
+        told.warm_start_s,
         train_s,
         measured=len(measured),
-        savings_percent=_saved(chain) or told.get("spot_savings_percent"),
+        savings_percent=_saved(chain) or told.spot_savings_percent,
     )
 
 

@@ -4,41 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
+from sweeper.core.options import Bounds, option
 from sweeper.engine.training.settings import ServiceSettings
 from sweeper.engine.wire.faults import Faults
+
+Command = Annotated[Sequence[str], Bounds(low=1)]
 
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """The settings of one engine process."""
+    """The settings of one engine process. What is an `option` may stand in an experiment too."""
 
     service: ServiceSettings = field(default_factory=ServiceSettings)
     port: int = 0  # 0: the kernel's choice
-    idle_s: float = 300.0  # stop after so long without a running job, a live pool or a request
-    seed: int = 0
+    idle_s: float = option(
+        "The engine stops itself after so long without a job, a pool or a request.", default=300.0, low=0
+    )
+    seed: int = option("Draws what is unknown about the service.", default=0)
     faults: Faults = field(default_factory=Faults)  # what goes wrong on the wire
     disk_cap_bytes: int = 10 << 30  # above it what the oldest ended jobs left is removed
-    private_opt_ml: bool = True  # a private /opt/ml by namespaces where the kernel allows it
-    hot: bool = True  # a pool's later jobs start in forks of an interpreter that has imported their packages
-    # what to run for an image (a pattern) whose request names no entrypoint; `train` is added, as to a container
-    images: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    private_opt_ml: bool = option("Give each job its own /opt/ml where the kernel allows it.", default=True)
+    hot: bool = option(
+        "Start a pool's later jobs in forks of an interpreter that has imported their packages.", default=True
+    )
+    images: Mapping[str, Command] = option(  # `train` is added, as to a container
+        "What is run in place of an image (launch: image): a pattern of its name and a command.", default={}
+    )
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> EngineSettings:
         """Build from one flat mapping; a name nobody knows or a value of another kind raises ValueError."""
-        own = {f.name: str(f.type) for f in fields(cls) if f.name != "service"}
+        own = {f.name: f for f in fields(cls) if f.name != "service"}
         values = {**values, "faults": Faults(**values["faults"])} if isinstance(values.get("faults"), dict) else values
-        service = {f.name: str(f.type) for f in fields(ServiceSettings)}
+        service = {f.name: f for f in fields(ServiceSettings)}
         declared = {**own, **service}
+        types = get_type_hints(cls) | get_type_hints(ServiceSettings)
         if unknown := sorted(set(values) - set(declared)):
             raise ValueError(f"unknown engine setting: {', '.join(unknown)}")
         if isinstance(values.get("deny"), str):
             values = {**values, "deny": [values["deny"]]}
         for name, value in values.items():
-            if not _fits(declared[name], value):
-                raise ValueError(f"{name}: {value!r} is no {declared[name]}")
+            if not _fits(types[name], value):
+                raise ValueError(f"{name}: {value!r} is no {declared[name].type}")
             if what := _out_of_bounds(name, value):
                 raise ValueError(f"{name}: {what}")
         if values.get("deny"):
@@ -61,30 +71,23 @@ MOST_PORT = 65535
 MOST_S = 10**9
 """A moment much later is none that the system can wait for."""
 MOST = 2**63 - 1
-_KINDS: Mapping[str, type | tuple[type, ...]] = {
-    "bool": bool,
-    "int": (int, float),
-    "float": (int, float),
-    "str": str,
-    "Mapping": Mapping,
-    "Sequence": (list, tuple),
-    "Faults": Faults,
-}
 
 
-def _fits(declared: str, value: object) -> bool:
+def _fits(declared: Any, value: object) -> bool:
     """Is this a value of the declared type?"""
-    kind, *others = (word.partition("[")[0] for word in declared.split(" | "))
-    if value is None:
-        return "None" in others
-    if not isinstance(value, _KINDS[kind]) or isinstance(value, bool) is not (kind == "bool"):
+    if parts := [part for part in get_args(declared) if get_origin(declared) in (Union, UnionType)]:
+        return any(_fits(part, value) for part in parts)
+    kind = get_origin(declared) or declared
+    if isinstance(value, bool) or kind is bool:
+        return isinstance(value, bool) and kind is bool
+    if kind in (int, float):
+        return isinstance(value, int) or (isinstance(value, float) and (kind is float or value.is_integer()))
+    if not isinstance(value, (list, tuple) if kind is Sequence else kind):
         return False
-    inside = declared.partition("[")[2].removesuffix("]")
+    inside = get_args(declared)
     if isinstance(value, Mapping):
-        return all(_fits("str", key) and _fits(inside.partition(", ")[2], below) for key, below in value.items())
-    if isinstance(value, (list, tuple)):
-        return all(_fits(inside, item) for item in value)
-    return kind != "int" or not isinstance(value, float) or value.is_integer()
+        return all(_fits(inside[0], key) and _fits(inside[1], below) for key, below in value.items())
+    return not isinstance(value, (list, tuple)) or all(_fits(inside[0], item) for item in value)
 
 
 def _out_of_bounds(name: str, value: object) -> str:

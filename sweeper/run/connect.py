@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from sweeper.aws.clients import Clients, Endpoint
 from sweeper.aws.errors import mapped
-from sweeper.core.model import EngineKind, EngineSettings, Scope, Sweep
+from sweeper.core.model import EngineKind, Scope, Sweep
+from sweeper.core.waits import Waits
 from sweeper.errors import UsageError
 from sweeper.record.atomic import write_atomically
 from sweeper.run.registry import LocalEngine, state_of
@@ -73,7 +74,7 @@ def local(project: Path, options: Mapping[str, object], owner: str | None, *, re
     """The embedded engine of this project."""
 
     # What is ours to know (how often to look, how long to wait) is not the engine's.
-    ours = {"kind", *(setting.name for setting in fields(EngineSettings))}
+    ours = {"kind", *(setting.name for setting in fields(Waits))}
     theirs = {key: value for key, value in options.items() if key not in ours}
 
     named = owner or os.environ.get("SWEEPER_OWNER") or _user()

@@ -14,10 +14,11 @@ from typing import Any
 from sweeper.core import events as ev
 from sweeper.core.asked import Asked
 from sweeper.core.chain import Chain, Job, apply, fold
-from sweeper.core.model import EngineKind, EngineSettings
+from sweeper.core.model import EngineKind
 from sweeper.core.outcome import created_with, fingerprint_of
 from sweeper.core.ports import Clock, Description, TrainingApi
 from sweeper.core.request import fingerprint
+from sweeper.core.waits import Waits
 from sweeper.errors import ApiError, ApiErrorKind, JournalError, JournalWriteError
 from sweeper.record.journal import SqliteJournal
 from sweeper.record.locks import held_to_close
@@ -214,7 +215,7 @@ class Closer:
     """Closes what a chain owes without being its runner: the watchdog, and a later command."""
 
     api: TrainingApi
-    settings: EngineSettings
+    settings: Waits
     clock: Clock
     say: Callable[[str], None]
     impatient: Callable[[], bool] = lambda: False

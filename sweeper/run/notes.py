@@ -7,7 +7,8 @@ from collections import deque
 from sweeper.core import events as ev
 from sweeper.core.chain import Job, apply, fold
 from sweeper.core.keepalive import idles_until
-from sweeper.core.model import EngineKind, EngineSettings, Scope, Sweep
+from sweeper.core.model import EngineKind, Scope, Sweep
+from sweeper.core.waits import Waits
 from sweeper.errors import ApiError, JournalError
 from sweeper.run.world import World
 
@@ -26,9 +27,9 @@ class Notes:
         self._since: dict[tuple[str, str], float] = {}
 
     @property
-    def settings(self) -> EngineSettings:
+    def settings(self) -> Waits:
         """How long the service is waited for."""
-        return self.sweep.engine_settings
+        return self.sweep.waits
 
     @property
     def aws_region(self) -> str:

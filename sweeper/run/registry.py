@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, fold
-from sweeper.core.model import EngineKind, EngineSettings
+from sweeper.core.model import EngineKind
+from sweeper.core.waits import Waits
 from sweeper.errors import JournalError
 from sweeper.record.atomic import write_atomically
 
@@ -128,7 +129,7 @@ class Debt:
     sweep: str
     folder: str
     account: Account
-    settings: EngineSettings
+    settings: Waits
     owner: str = ""
     head: str = ""
     open: bool = True
@@ -161,7 +162,7 @@ class Debt:
         owed = told.get("owed")
         parts = {
             "account": Account(**told["account"]),
-            "settings": EngineSettings(**told["settings"]),
+            "settings": Waits(**told["settings"]),
             "owed": None if owed is None else tuple(Owed(**job) for job in owed),
         }
         return cls(**{**told, **parts})

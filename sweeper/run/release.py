@@ -17,10 +17,10 @@ from sweeper.core import events as ev
 from sweeper.core.chain import Job
 from sweeper.core.events import Closed, JobStatus
 from sweeper.core.fate import GRACE_S, Look, Pool, Unseen, look, warning
-from sweeper.core.model import EngineSettings
 from sweeper.core.outcome import retained_seconds
 from sweeper.core.ports import Clock, TrainingApi
 from sweeper.core.request import is_queued_name
+from sweeper.core.waits import Waits
 from sweeper.errors import ApiError, ApiErrorKind
 
 NAG_S = 30.0
@@ -66,7 +66,7 @@ class Releaser:
 
     api: TrainingApi
     clock: Clock
-    settings: EngineSettings
+    settings: Waits
     note: Callable[[ev.Event], None]
     say: Callable[[str], None]
     harvest: Callable[[Job, Mapping[str, Any]], ev.Outcome]

@@ -118,7 +118,7 @@ class Session:
             engine_folder=str(engine_folder(Path(self.sweep.project).absolute())) if local else "",
             queue=self.queue.queue if self.queue else "",
         )
-        return Debt(self.sweep.name, str(self.folder), account, self.sweep.engine_settings, self.connection.owner)
+        return Debt(self.sweep.name, str(self.folder), account, self.sweep.waits, self.connection.owner)
 
     def open(self, stack: ExitStack) -> None:
         """Open the journal under the lock, proved against what the registry remembers of it."""
@@ -189,7 +189,7 @@ class Session:
         jobs = [owed.intent for owed in self._forgotten if owed.name not in chain.jobs]
         scope = self.connection.scope
         region = scope.region if scope.engine is EngineKind.AWS else ""
-        closer = Closer(self._api, self.sweep.engine_settings, self.clock, self.shown.say, region=region)
+        closer = Closer(self._api, self.sweep.waits, self.clock, self.shown.say, region=region)
         return closer.close_all(fold(jobs), running=Running.LEAVE) if jobs else []
 
     def settle(self) -> None:

@@ -48,7 +48,7 @@ class Display:
             session.logs.matches,
             session.redact.log,
             session.clock.monotonic,
-            max(1.0, session.sweep.engine_settings.poll_s),
+            max(1.0, session.sweep.waits.poll_s),
             display.metric if isinstance(display, LiveTable) else lambda job, name, value: None,
             session.logs.cut_numbers,
         )

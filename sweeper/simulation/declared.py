@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from sweeper.core.failures import Failure
-from sweeper.core.model import EngineKind, EngineSettings, Sweep, Trial
+from sweeper.core.model import EngineKind, Sweep, Trial
 from sweeper.core.ports import Request
 from sweeper.core.request import canonical, digest
 from sweeper.core.stop import MaxTrials, Until, every
+from sweeper.core.waits import Waits
 from sweeper.errors import UsageError
 from sweeper.simulation.drawn import SECRET
 from sweeper.testing.scripts import Behaviour, Script
@@ -51,8 +52,8 @@ def as_simulated(sweep: Sweep) -> Sweep:
             known[key] = {**config, "environment": {**config["environment"], "PLANTED": SECRET}}
         return known[key]
 
-    own = sweep.engine_settings if sweep.engine is EngineKind.AWS else EngineSettings()
-    return replace(sweep, resolve=resolve, engine_settings=own)
+    own = sweep.waits if sweep.engine is EngineKind.AWS else Waits()
+    return replace(sweep, resolve=resolve, waits=own)
 
 
 def behaviour_of(sweep: Sweep) -> Behaviour:
@@ -94,4 +95,4 @@ def polled(sweep: Sweep, rng: random.Random) -> Sweep:
     """Looked at as often as somebody may choose; on AWS as the experiment says."""
     if sweep.engine is EngineKind.AWS:
         return sweep
-    return replace(sweep, engine_settings=replace(sweep.engine_settings, poll_s=rng.choice(POLLS_S)))
+    return replace(sweep, waits=replace(sweep.waits, poll_s=rng.choice(POLLS_S)))

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from sweeper.backends.warm_pool import WarmPool
 from sweeper.core.chain import Chain
 from sweeper.core.costs import LATE_S, OVERRUN_S, Rate
-from sweeper.core.model import (
-    EngineKind,
-    EngineSettings,
-    Goal,
-    MetricDefinition,
-    Objective,
-    PoolSettings,
-    Scope,
-    Sweep,
-    Trial,
-)
+from sweeper.core.model import EngineKind, Goal, MetricDefinition, Objective, PoolSettings, Scope, Sweep, Trial
 from sweeper.core.ports import Request
 from sweeper.core.request import digest
 from sweeper.core.search import Proposal
 from sweeper.core.space.draws import draw
 from sweeper.core.stop import Budget, Deadline, rules
+from sweeper.core.waits import Waits
 from sweeper.testing.twin import Script, VirtualClock
 
 NAME = "sweep"
@@ -211,7 +202,7 @@ def draw_sweep(rng: random.Random) -> Sweep:
     }
     batch = rng.choice((1, 1, 1, 64))
     chosen = rules(stops(rng))
-    keeps: Sequence[int | str] = (60, 300, 900, 3600, "auto")
+    keeps: Sequence[int | Literal["auto"]] = (60, 300, 900, 3600, "auto")
     if any(isinstance(rule, Budget) for rule in chosen):
         keeps = (60, 60, 120, 300, "auto")  # what an idle pool may cost is not left for a job to run too long
     if rng.random() < 0.05:
@@ -229,7 +220,7 @@ def draw_sweep(rng: random.Random) -> Sweep:
             "hyperparameters": {"x": trial.values[KEY], "batch": trial.values.get(BATCH, batch)},
         },
         backend=WarmPool(),
-        engine_settings=EngineSettings(poll_s=rng.choice((10.0, 20.0, 30.0))),
+        waits=Waits(poll_s=rng.choice((10.0, 20.0, 30.0))),
         metrics=(MetricDefinition("m", "m=(.*)"),),
         objective=Objective("m", Goal.MAXIMIZE),
         stop=chosen,

@@ -195,7 +195,7 @@ class Host:
         self.twin.clock.sleep(self.rng.choice((1.0, 30.0, 600.0, 7200.0)))
         api = DyingApi(self.twin, self.twin, Danger(self.rng, 0.0, 0))
         api.sent = self.sent
-        closer = Closer(api, self.sweep.engine_settings, self.twin.clock, self.listener.say, turn=self._turn)
+        closer = Closer(api, self.sweep.waits, self.twin.clock, self.listener.say, turn=self._turn)
         chain = fold(self.journal.events())
         if self.rng.random() < UNREADABLE:
             debts = chain.debts.values()

@@ -188,7 +188,7 @@ def _cost(ledger: Ledger, sweep: Sweep) -> list[str]:
         last = max(before, key=lambda j: j.ended or 0.0, default=None)
         if last is None or job.warm or last.retention is None:
             continue
-        waited = sweep.engine_settings.settle_s
+        waited = sweep.waits.settle_s
         hidden = job.created < last.retention.shown_from
         if hidden and last.keep_alive_s and settings.settle_gap_s < waited:
             found.append(f"I10: {job.name} started cold inside the settle gap of {last.name}")

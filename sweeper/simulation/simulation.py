@@ -228,7 +228,7 @@ class Simulation:
         sweep = polled(self.declared, rng) if self.declared else draw_sweep(rng)
         if self.poll_s is None:
             return sweep
-        return replace(sweep, engine_settings=replace(sweep.engine_settings, poll_s=self.poll_s))
+        return replace(sweep, waits=replace(sweep.waits, poll_s=self.poll_s))
 
     def _add_rival(self, stack: ExitStack) -> None:
         first, rivals = self.hosts[0], self.rivals

@@ -120,7 +120,7 @@ def test_what_is_set_reaches_the_sweep(project: Any) -> None:
     assert sweep.objective is not None
     assert (sweep.objective.metric, sweep.objective.goal) == ("accuracy", Goal.MAXIMIZE)
     assert (sweep.engine, sweep.backend, sweep.owner) == (EngineKind.AWS, OnDemand(), "me")
-    assert (sweep.engine_settings.poll_s, sweep.engine_settings.settle_s) == (3, 120)
+    assert (sweep.waits.poll_s, sweep.waits.settle_s) == (3, 120)
     assert sweep.pool.keep_alive_s == 120
     assert sweep.on_failure == {"algorithm_error": "stop", "internal_error": {"retry": 2}}
     assert len(sweep.stop) == 2

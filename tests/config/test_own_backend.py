@@ -83,7 +83,7 @@ BROKEN = {
     "plain": (own_backend.MODULE.replace("@dataclass(frozen=True)\n", ""), "Reserved", "dataclass"),
     "lies": (own_backend.MODULE.replace("keeps_pool: ClassVar[bool] = True", "keeps_pool: ClassVar[bool] = False"),
         "Reserved", "says that it keeps no pool and does send KeepAlivePeriodInSeconds"),
-    "typed": (own_backend.MODULE.replace("training_plan_arn: str", "training_plan_arn: list[str]"),
+    "typed": (own_backend.MODULE.replace("training_plan_arn: str", "training_plan_arn: set[str]"),
         "Reserved", "training_plan_arn: an option is text, a number, true or false"),
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.core.model import EngineSettings
+from sweeper.core.waits import Waits
 from sweeper.engine import launch
 from sweeper.run.registry import Account, Debt, Registry
 from tests.end_to_end.conftest import Project, wait_for
@@ -121,7 +121,7 @@ def test_row_88_93_what_is_wrong_with_another_project_is_told_and_hides_nothing(
     """A debt whose profile is gone: `pools` tells the rest and ends with 3, a run goes on and warns of it."""
     registry = Registry(project.root / "state/sweeper")
     account = Account("aws", "us-east-1", profile="nobody-has-this")
-    registry.record(Debt("theirs", "/elsewhere/runs/theirs", account, EngineSettings()))
+    registry.record(Debt("theirs", "/elsewhere/runs/theirs", account, Waits()))
     killed(project, NEVER)
     holding()
     wait_for(lambda: idles(project), "the pool idles")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sweeper.core import events as ev
-from sweeper.core.model import EngineSettings
+from sweeper.core.waits import Waits
 from sweeper.engine import launch
 from sweeper.record.journal import SqliteJournal
 from sweeper.run.debts import RegisteredJournal
@@ -18,7 +18,7 @@ from tests.end_to_end.conftest import Project, sagemaker, wait_for
 NAME, MARK = "tiny-0123456789abcdef-a01", "tester/tiny/trial/1"
 
 
-def left_by_a_killed_runner(project: Project, waits: EngineSettings) -> Debt:
+def left_by_a_killed_runner(project: Project, waits: Waits) -> Debt:
     """The journal and the debt of a run that died between its intent and the answer to its Create."""
     folder = project.root / "runs/tiny"
     account = Account("local", "us-east-1", engine_folder=str(project.root / ".sweeper/engine"))
@@ -59,7 +59,7 @@ def arrive(project: Project) -> None:
 
 def test_row_91_a_create_that_arrives_late_is_waited_for_and_closed(project: Project) -> None:
     """`pools release NAME` says that it is closed when the job has come and its pool is gone, and not before."""
-    left_by_a_killed_runner(project, EngineSettings(poll_s=0.1, request_life_s=600))
+    left_by_a_killed_runner(project, Waits(poll_s=0.1, request_life_s=600))
     releasing = project.background("pools", "release", NAME)
     lock = project.root / "runs/tiny/.lock"
     wait_for(lambda: lock.exists() or releasing.poll() is not None, "it looks at the job")
@@ -76,14 +76,14 @@ def test_row_91_a_create_that_arrives_late_is_waited_for_and_closed(project: Pro
 @pytest.mark.parametrize("named", [[NAME], []])
 def test_row_91_a_create_that_cannot_arrive_any_more_is_no_debt(project: Project, named: list[str]) -> None:
     """Once its signature is too old the service will not have it: nothing came to be, and nothing is owed."""
-    left_by_a_killed_runner(project, EngineSettings(poll_s=0.1, request_life_s=0.3, not_found_s=0.1))
+    left_by_a_killed_runner(project, Waits(poll_s=0.1, request_life_s=0.3, not_found_s=0.1))
     ended = project.verb("pools", "release", *named)
     assert (ended.code, list(registry(project))) == (0, []), ended.err
 
 
 def test_what_is_not_asked_for_stays_a_debt(project: Project, tmp_path: Path) -> None:
     """`--engine local` asks no account, and so says nothing of what is owed there."""
-    debt = left_by_a_killed_runner(project, EngineSettings())
+    debt = left_by_a_killed_runner(project, Waits())
     registry(project).record(replace(debt, account=Account("aws", "us-east-1")))
     assert project.verb("pools", "release", "--engine", "local").code == 0
     assert [owed.account.engine for owed in registry(project)] == ["aws"]

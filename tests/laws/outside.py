@@ -14,9 +14,10 @@ from typing import Any
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, Job, fold
 from sweeper.core.events import TrialStatus
-from sweeper.core.model import EngineSettings, PoolSettings, Sweep
+from sweeper.core.model import PoolSettings, Sweep
 from sweeper.core.ports import Journal, Request, TrainingApi
 from sweeper.core.request import Staged, fingerprint
+from sweeper.core.waits import Waits
 from sweeper.core.watch import Readings
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.training.settings import ServiceSettings
@@ -114,7 +115,7 @@ def make_sweep(trials: int | Sequence[Mapping[str, Any]] = 2, **changes: Any) ->
     """A plain sweep of so many trials, or of these, that keeps its pool for 300 s."""
     plain: dict[str, Any] = {
         "trials": ListedTrials(trials),
-        "engine_settings": EngineSettings(poll_s=5.0),
+        "waits": Waits(poll_s=5.0),
         "stop": (),
         "pool": PoolSettings(keep_alive_s=300, last_job_releases=False),
         "on_failure": {},
@@ -217,7 +218,7 @@ class Outside:
 
     def watchdog(self) -> None:
         """What the watchdog does once the runner is dead."""
-        closer = Closer(self.api, self.sweep.engine_settings, self.clock, self.listener.say)
+        closer = Closer(self.api, self.sweep.waits, self.clock, self.listener.say)
         closer.close_all(self.chain, running=Running.AWAIT)
 
     @property

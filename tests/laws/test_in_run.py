@@ -10,10 +10,11 @@ import pytest
 
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain
-from sweeper.core.model import EngineSettings, PoolSettings, Sweep
+from sweeper.core.model import PoolSettings, Sweep
 from sweeper.core.ports import Request
 from sweeper.core.request import Staged
 from sweeper.core.stop import rules
+from sweeper.core.waits import Waits
 from sweeper.engine.training.settings import ServiceSettings
 from sweeper.run.runner import Runner
 from sweeper.run.world import Logs, World
@@ -40,7 +41,7 @@ def run(*, keeps: bool, **changes: Any) -> tuple[Twin, Chain, list[ev.Event]]:
     base = replace(
         draw_sweep(Random(1)),
         trials=ListedTrials(3),
-        engine_settings=EngineSettings(poll_s=POLL_S),
+        waits=Waits(poll_s=POLL_S),
         pool=PoolSettings(keep_alive_s=300),
         stop=(),
         prune={},

@@ -21,8 +21,8 @@ from sweeper.commands.run import exit_code
 from sweeper.core import events as ev
 from sweeper.core.costs import LATE_S, OVERRUN_S
 from sweeper.core.events import TrialStatus
-from sweeper.core.model import EngineSettings
 from sweeper.core.ports import TrainingApi
+from sweeper.core.waits import Waits
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.training.service import Service
 from sweeper.errors import JournalError, LockHeldError
@@ -42,7 +42,7 @@ Make = Callable[..., Outside]
 DESCRIBE, CREATE = "DescribeTrainingJob", "CreateTrainingJob"
 
 
-PATIENT = EngineSettings(poll_s=120.0)
+PATIENT = Waits(poll_s=120.0)
 REACHED: dict[str, Outside] = {}
 
 
@@ -79,7 +79,7 @@ def owing(here: Outside, state: Path, *, dies: type[object] = ev.Outcome, older:
     registry = Registry(state)
     REACHED[str(state)] = here
     account = Reached("aws", "us-east-1", str(state))
-    debt = Debt("sweep", str(here.folder), account, here.sweep.engine_settings, OWNER)
+    debt = Debt("sweep", str(here.folder), account, here.sweep.waits, OWNER)
     here.dies(after=dies)
     journal = RegisteredJournal(SqliteJournal(here.path, here.clock.now), registry, debt)
     journal.append(ev.Reopened("nothing"))
@@ -238,7 +238,7 @@ def test_row_88_another_projects_bad_debt_is_a_warning(tmp_path: Path, monkeypat
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     registry = Registry(tmp_path / "sweeper")
     account = Account("aws", "us-east-1", profile="nobody-has-this")
-    registry.record(Debt("theirs", str(tmp_path / "other/runs/theirs"), account, EngineSettings()))
+    registry.record(Debt("theirs", str(tmp_path / "other/runs/theirs"), account, Waits()))
     told: list[str] = []
     settle_others(SystemClock(), told.append, but="")
     assert any("the sweep theirs in" in line and "nobody-has-this" in line for line in told), told
@@ -333,7 +333,7 @@ def test_row_92_a_service_that_falls_silent_after_a_signal_is_nagged_about_and_n
     outside: Make, number: int
 ) -> None:
     """One signal and no answer any more: told again and again; past the longest life of job and pool exit code 3."""
-    here = outside(behaviour=scripts(x0=Script(900.0)), sweep=make_sweep(2, engine_settings=PATIENT))
+    here = outside(behaviour=scripts(x0=Script(900.0)), sweep=make_sweep(2, waits=PATIENT))
     down = here.clock.now() + 200
 
     def silent(twin: Twin) -> bool:
@@ -352,7 +352,7 @@ def test_row_92_a_service_that_falls_silent_after_a_signal_is_nagged_about_and_n
 def test_row_92_a_sweep_that_is_to_go_on_waits_for_ever_and_says_so(outside: Make) -> None:
     """A day without the network ends nothing that nobody asked to end; it is told now and then."""
     lasting = scripts(x0=Script(900.0, metrics={"m": 0.5}))
-    here = outside(behaviour=lasting, sweep=make_sweep(1, engine_settings=PATIENT))
+    here = outside(behaviour=lasting, sweep=make_sweep(1, waits=PATIENT))
     down = here.clock.now() + 300
     here.twin.troubles = [Trouble(DESCRIBE, LOST, times=1e9, when=lambda twin: down < twin.clock.now() < down + 86400)]
     here.run()

@@ -173,7 +173,7 @@ def test_row_26_an_emptied_or_older_journal_is_refused(outside: Make, tmp_path: 
     journal = SqliteJournal(here.path, here.clock.now)
     journal.close()
     account = Account("local", "us-east-1", engine_folder=str(tmp_path))
-    debt = Debt("sweep", str(here.folder), account, here.sweep.engine_settings, head=journal.head)
+    debt = Debt("sweep", str(here.folder), account, here.sweep.waits, head=journal.head)
     verify_head(debt, here.path)
     here.path.write_bytes(older)
     with pytest.raises(JournalError, match="rows are missing"):

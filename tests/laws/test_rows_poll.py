@@ -352,7 +352,7 @@ def test_row_68_a_log_is_stored_when_its_pool_is_closed_and_holds_nothing_up(out
     short.run()
     long.run()
     assert steps == [(job.name, False) for job in long.ledger.jobs for _ in range(1000)]
-    assert all(b <= a + long.sweep.engine_settings.poll_s + step for a, b in zip(idle(short), idle(long), strict=True))
+    assert all(b <= a + long.sweep.waits.poll_s + step for a, b in zip(idle(short), idle(long), strict=True))
 
 
 def test_row_68_what_a_killed_invocation_did_not_store_the_next_one_does(outside: Make) -> None:

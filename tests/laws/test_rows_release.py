@@ -172,7 +172,7 @@ def test_row_82_a_watchdog_leaves_a_sweep_to_the_runner_that_came_back(
     here = outside()
     here.dies(after=ev.Outcome)
     account = Account("local", "us-east-1", engine_folder=str(tmp_path))
-    debt = Debt("sweep", str(here.folder), account, here.sweep.engine_settings)
+    debt = Debt("sweep", str(here.folder), account, here.sweep.waits)
     state = tmp_path / "state"
     Registry(state).record(debt)
     before = len(here.twin.calls)

@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Annotated
+
+from sweeper.core.options import Bounds, option
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 
+Seconds = Annotated[float, Bounds(low=0)]
+Machines = Annotated[int, Bounds(low=0)]
+_QUOTA = "instances per type; `*` stands for every other type."
+
 
 @dataclass(frozen=True)
 class ServiceSettings:
-    """How the simulated service behaves; every latency is simulated and labelled so wherever it is shown."""
+    """How the simulated service behaves; every latency is simulated and labelled so wherever it is shown.
+
+    What is an `option` may stand in an experiment too.
+    """
 
     account: str = ACCOUNT
     region: str = REGION
-    pending_s: float = 0.0  # a job without a pool waits for capacity for so long, unbilled
-    cold_start_s: float = 0.0
-    warm_start_s: float = 0.0
+    pending_s: float = option(  # unbilled
+        "Simulated seconds in which a job without a pool waits for capacity.", default=0.0, low=0
+    )
+    cold_start_s: float = option("Simulated seconds to start a machine.", default=0.0, low=0)
+    warm_start_s: float = option("Simulated seconds to start on a warm machine.", default=0.0, low=0)
     stopping_s: float = 0.0  # from the end of the container to the terminal status, for a stopped job
-    settle_gap_s: float = 0.2  # a terminal job shows no WarmPoolStatus for so long
+    settle_gap_s: float = option("Simulated seconds without a pool status after a job.", default=0.2, low=0)
     gap_shows_in_use: bool = False  # in that gap a reusing job may still show InUse
     cold_shows_in_use: bool = True  # unknown of the real service: does a first, cold job show InUse while it runs?
-    release_lag_s: float = 0.1  # from Update(0), where billing stops, to Terminated
+    release_lag_s: float = option(  # billing stops at the release
+        "Simulated seconds from a release to Terminated.", default=0.1, low=0
+    )
     describe_lag_s: float = 0.0  # NotFound for so long after Create
     stop_retains_pool: bool = True
     timeout_retains_pool: bool = True
@@ -30,20 +44,24 @@ class ServiceSettings:
     network_order_matters: bool = False  # are Subnets and SecurityGroupIds compared as lists?
     list_order: str = "Ascending"  # of ListTrainingJobs when the request says none: as documented
     retained_shown_while_available: bool = False
-    stop_grace_s: float = 120.0
+    stop_grace_s: float = option("Seconds between SIGTERM and SIGKILL.", default=120.0, low=0)
     max_runtime_late_s: float = 0.0  # a job that runs too long is stopped so much later; of the real one 290 s are seen
     pool_max_age_s: float = 28 * 86400.0
     pool_patch_rate: float = 0.0  # chance that an idle pool is ended early by a patch update
     max_keep_alive_s: int = 21600
-    # instances per type; "*" stands for every other type
-    training_quota: Mapping[str, int] = field(default_factory=lambda: {"*": 100})
-    warm_pool_quota: Mapping[str, int] = field(default_factory=lambda: {"*": 100})
-    spot_quota: Mapping[str, int] = field(default_factory=lambda: {"*": 100})
-    # managed spot training: seconds of training after which the machine is taken, by seed or exactly so
-    spot_interruption_mean_s: float = 0.0  # 0: never
-    spot_interruptions: Sequence[float] = ()  # of each attempt in turn; those after the last are left alone
-    spot_wait_s: float = 0.5  # from an interruption until another machine is had
-    spot_discount: float = 0.7  # how much less than on demand the seconds of a spot job cost
+    training_quota: Mapping[str, Machines] = option(f"For training jobs: {_QUOTA}", default={"*": 100})
+    warm_pool_quota: Mapping[str, Machines] = option(f"For warm pools: {_QUOTA}", default={"*": 100})
+    spot_quota: Mapping[str, Machines] = option(f"For spot training jobs: {_QUOTA}", default={"*": 100})
+    spot_interruption_mean_s: float = option(
+        "Simulated: a spot machine is taken after so long on average; 0: never.", default=0.0, low=0
+    )
+    spot_interruptions: Sequence[Seconds] = option(  # those after the last are left alone
+        "Simulated: seconds of training after which each attempt's machine is taken.", default=(), high=100
+    )
+    spot_wait_s: float = option("Simulated seconds from an interruption to another machine.", default=0.5, low=0)
+    spot_discount: float = option(
+        "Simulated: how much less a second on a spot machine costs.", default=0.7, low=0, high=1
+    )
     # what is denied to every caller, as actions of IAM with wildcards: "sagemaker:UpdateTrainingJob", "logs:*"
     deny: Sequence[str] = ()
     keep_alive_below_s: int | None = None  # a condition on sagemaker:KeepAlivePeriod: a longer one is denied

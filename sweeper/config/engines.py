@@ -1,0 +1,32 @@
+"""What answers the API: the kinds of engine, and whose options stand in the `engine` section of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sweeper.aws.clients import Endpoint
+from sweeper.core.model import EngineKind
+from sweeper.core.waits import LocalWaits, Waits
+from sweeper.engine.settings import EngineSettings
+from sweeper.engine.training.settings import ServiceSettings
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A kind of engine: what it is, how it is waited for, and what else may be said of it."""
+
+    words: str
+    waits: type[Waits]
+    more: Sequence[type]
+
+    @property
+    def options(self) -> Sequence[type]:
+        """The dataclasses whose options its section holds."""
+        return (self.waits, *self.more)
+
+
+KINDS: Mapping[EngineKind, Engine] = {
+    EngineKind.LOCAL: Engine("The embedded engine.", LocalWaits, (ServiceSettings, EngineSettings)),
+    EngineKind.AWS: Engine("The real service.", Waits, (Endpoint,)),
+}

@@ -1,0 +1,119 @@
+"""What an experiment says of its jobs: what all of them share, what one of them runs, and with which values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from sweeper.core.model import Launch, MetricDefinition
+from sweeper.core.options import Bounds, option
+from sweeper.driver.arguments import STYLES
+
+
+def _id(prefix: str) -> Bounds:
+    return Bounds(pattern=f"^{prefix}-[0-9a-zA-Z]+$", says=f"must look like {prefix}-0123456789abcdef0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Locked:
+    """What every job of a sweep shares: the fields a warm pool matches on. Validated, frozen, never swept."""
+
+    role_arn: str = option(
+        "The execution role of the jobs.",
+        pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+$",
+        says="must be a role's ARN: arn:aws:iam::123456789012:role/NAME",
+    )
+    instance_type: str = option(
+        "The machine, for example ml.g6e.2xlarge.",
+        pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$",
+        says="must look like ml.g6e.2xlarge",
+    )
+    instance_count: int = option("How many machines a job uses.", default=1, low=1, high=10000)
+    volume_size_in_gb: int = option("The size of the machine's volume in GB.", default=30, low=1, high=65536)
+    volume_kms_key_id: str | None = option("The key that encrypts the volume.", default=None, high=2048)
+    security_group_ids: Sequence[Annotated[str, _id("sg")]] | None = option(
+        "The security groups of the VPC.", default=None, high=5
+    )
+    subnets: Sequence[Annotated[str, _id("subnet")]] | None = option("The subnets of the VPC.", default=None, high=16)
+    enable_network_isolation: bool = option("No network for the container.", default=False)
+    enable_inter_container_traffic_encryption: bool = option("Encrypt the traffic between machines.", default=False)
+    enable_session_tag_chaining: bool = option("Pass the session's tags on to the job.", default=False)
+    session_tag_keys: Sequence[str] | None = option("The session tag keys that are chained.", default=None, high=50)
+
+
+_S3: Mapping[str, str] = {"pattern": "^s3://[^/]+", "says": "must begin with s3://BUCKET"}
+_CHANNEL = Bounds(pattern=r"^[A-Za-z0-9._-]{1,64}$", says="letters, digits, '.', '_' or '-', at most 64 of them")
+_Style = Annotated[str, Bounds(choices=STYLES)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What one job runs. Not part of the pool key: it may differ from trial to trial."""
+
+    image_uri: str = option(
+        "The training image.", low=1, high=255, pattern=r"^\S+$", says="must be an image's URI, without blanks"
+    )
+    # its content is part of a trial's identity, its place is not
+    source_dir: str | None = option("The folder with the code, relative to the project.", default=None)
+    entry_script: str | None = option("The script to start, a file in source_dir.", default=None)
+    requirements: str | None = option("A requirements file in source_dir.", default=None)
+    launch: Launch = option(
+        "How the script starts: our driver, the image's sagemaker-training toolkit, or the image.",
+        default=Launch.DRIVER,
+    )
+    arguments: _Style | Mapping[str, _Style] | None = option(
+        "How hyperparameters become arguments under launch: driver. options, the default: --name value; flags: --name "
+        "for true, nothing for false, --name a b for a list; hydra: name=value.",
+        default=None,
+        says="must be options, flags or hydra, or a mapping of hyperparameters to one of them",
+    )
+    inputs: Mapping[Annotated[str, _CHANNEL], Annotated[str | None, Bounds(low=1)]] = option(
+        "Channels: a name, and an s3:// prefix or a local folder.", default={}, high=19
+    )
+    output_path: str | None = option("Where the models go.", default=None, **_S3)
+    max_runtime_s: int = option("The longest a job may run, in seconds: the outermost safety net.", low=1, high=2419200)
+    checkpoint_s3_uri: str | None = option(
+        "Where checkpoints are kept, below a prefix for each trial. backend=spot needs it.", default=None, **_S3
+    )
+    checkpoint_local_path: str | None = option(
+        "Where the script writes checkpoints and finds them; default /opt/ml/checkpoints.", default=None
+    )
+    metrics: Sequence[MetricDefinition] = option("The metrics to read from the log.", default=(), high=40)
+    allow_outside_project: bool = option(
+        "Folders of source_dir and inputs may lie outside of the project.", default=False
+    )
+
+
+_HYPERPARAMETER = Bounds(
+    pattern=r"^[^\s=-][^\s=]*$",
+    high=256,
+    says="text without blanks and =, that does not begin with -, at most 256 characters",
+)
+_VARIABLE = Bounds(pattern="^[a-zA-Z_][a-zA-Z0-9_]{0,511}$", says="letters, digits and _, the first one no digit")
+_Text = Annotated[str | float | bool | None, Bounds(says="must be text, a number or true/false")]
+_Version = Annotated[str | None, Bounds(says="must be text: quote the version")]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What an experiment says at its top: what it is called, and the values that are an author's own."""
+
+    name: str | None = option(
+        "The sweep's name: its folder below runs/. Default: the file's stem.",
+        default=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+        says="must be letters, digits, '.', '_' or '-', and begin with a letter or digit",
+    )
+    # two people with the same file never share a job name
+    owner: str | None = option("Whose sweep this is. Default: SWEEPER_OWNER, else the caller's ARN.", default=None)
+    hyperparameters: Mapping[Annotated[str, _HYPERPARAMETER], Any] = option(
+        "What the script is called with: --name value. Text as it is, everything else as JSON.", default={}, high=100
+    )
+    environment: Mapping[Annotated[str, _VARIABLE], _Text] = option(
+        "Environment variables of the job. Their values are masked wherever sweeper writes.", default={}, high=99
+    )
+    dependencies: Mapping[str, _Version] = option(
+        "Versions that replace those of the requirements file: a name and a version or a specifier.", default={}
+    )
+    vars: Mapping[str, Any] = option("Values of your own, for ${vars.x}.", default={})

@@ -1,0 +1,200 @@
+"""An option is declared once: what else says its default or its words follows from there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, Any, Literal
+
+import pytest
+import yaml
+
+from sweeper import backends
+from sweeper.config import engines
+from sweeper.config.check import findings
+from sweeper.config.project import packaged_conf
+from sweeper.config.schema import ENGINES, OPTIONS, SECTIONS
+from sweeper.core.job import Experiment
+from sweeper.core.model import EngineKind
+from sweeper.core.options import Bounds, declared, defaults_of, from_section, option, redefined, schema_of, words_of
+
+REQUIRED = "???"
+ALL: Sequence[type] = [
+    Experiment,
+    *OPTIONS.values(),
+    *backends.KINDS.values(),
+    *(options for engine in engines.KINDS.values() for options in engine.options),
+]
+
+
+def composed(*path: str) -> Any:
+    """A file of conf/ as it is written."""
+    return yaml.safe_load(packaged_conf().joinpath(*path).read_text(encoding="utf-8"))
+
+
+def in_file(options: type) -> dict[str, Any]:
+    """What a file of conf/ says of these options."""
+    return {name: defaults_of(options).get(name, REQUIRED) for name in declared(options)}
+
+
+@pytest.mark.parametrize("section", [name for name in OPTIONS if name not in ("objective", "prices")])
+def test_the_defaults_of_a_section_are_the_declared_ones(section: str) -> None:
+    """Every option is in `conf/config.yaml` with its default, those without one as what must be said, and no other."""
+    assert composed("config.yaml")[section] == in_file(OPTIONS[section])
+
+
+def test_what_stands_alone_has_its_declared_default() -> None:
+    """The sections that are one option each; what is no section is Hydra's own, or composed of a group."""
+    base = composed("config.yaml")
+    assert {name: base[name] for name in declared(Experiment)} == defaults_of(Experiment)
+    assert {"objective", *declared(Experiment)} < base.keys()
+    assert base.keys() - SECTIONS.keys() == {"defaults", "hydra"} and base["objective"] is None
+
+
+@pytest.mark.parametrize("kind", EngineKind)
+def test_the_defaults_of_an_engine_are_the_declared_ones(kind: EngineKind) -> None:
+    """What `engine=KIND` composes: every wait, and of the rest nothing that the engine would not do by itself."""
+    said = composed("engine", f"{kind.value}.yaml")
+    engine = engines.KINDS[kind]
+    known = {"kind": kind.value, **defaults_of(*engine.options)}
+    assert {name: known[name] for name in said} == said
+    assert declared(engine.waits).keys() < said.keys()
+
+
+@pytest.mark.parametrize("kind", backends.KINDS)
+def test_the_defaults_of_a_backend_are_the_declared_ones(kind: str) -> None:
+    """What `backend=KIND` composes is every option of its dataclass."""
+    said = composed("backend", f"{kind}.yaml")
+    assert said.get("backend", said) == {"kind": kind, **in_file(backends.kind_of(kind))}
+
+
+@pytest.mark.parametrize("options", ALL, ids=lambda options: options.__name__)
+def test_every_option_has_words_and_a_default_that_fits(options: type) -> None:
+    """What is declared says what it means, and its own default is valid."""
+    schema = schema_of(options)
+    assert [name for name, words in words_of(options).items() if not words] == []
+    assert [one for name, d in defaults_of(options).items() for one in findings(d, schema["properties"][name])] == []
+
+
+def test_every_key_of_a_section_has_words() -> None:
+    """Also where it is no dataclass: a reference without words explains nothing."""
+    shapes = {**SECTIONS, **{f"engine={kind}": schema for kind, schema in ENGINES.items()}}
+    for section, shape in shapes.items():
+        assert shape.get("description") or "anyOf" in shape, section
+        silent = {key for key, part in shape.get("properties", {}).items() if key != "kind" and not told(part)}
+        assert not silent - FAILURES, section
+
+
+def told(part: Mapping[str, Any]) -> bool:
+    """Does it, or an alternative of it, say what it means?"""
+    return bool(part.get("description")) or any(map(told, part.get("anyOf", ())))
+
+
+FAILURES = set(SECTIONS["on_failure"]["properties"])
+
+
+# -- every type that an option may have ---------------------------------------------------------------------------
+
+
+class Colour(str, Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+@dataclass(frozen=True)
+class Inner:
+    """Options inside of others."""
+
+    colour: Colour = option("one of them.")
+    size: float = option("how much.", default=1.0, above=0, below=2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outer:
+    """Every kind of option.
+
+    This is not told.
+    """
+
+    inner: Inner | None = option("", default=None)
+    inners: Sequence[Inner] = option("several.", default=(), high=2)
+    of_text: Mapping[Annotated[str, Bounds(pattern="^[a-z]+$")], int | None] = option("by name.", default={}, high=2)
+    seconds: int | Literal["auto"] = option("how long.", default="auto", low=0, says="must be seconds, or auto")
+    needed: str = option("required.", low=1, high=3)
+    items: list[Annotated[str, Bounds(low=2)]] | None = option("some.", default=None, low=1)
+    anything: Any = option("whatever.", default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Other(Outer):
+    needed: str = redefined(Outer, "needed", "yes")
+
+
+VALID = {
+    "inner": {"colour": "red", "size": 1.5},
+    "inners": [{"colour": "blue"}],
+    "of_text": {"a": 1, "b": None},
+    "seconds": 3,
+    "needed": "abc",
+    "items": ["ab"],
+    "anything": {"x": [1]},
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "what"),
+    [
+        ({}, None, ""),
+        ({"inner": None, "items": None, "seconds": "auto"}, None, ""),
+        ({"inner": {"colour": "green"}}, ("inner", "colour"), "not one of red, blue"),
+        ({"inner": {"colour": "red", "size": 2}}, ("inner", "size"), "too large: less than 2"),
+        ({"inners": [{"colour": "red"}] * 3}, ("inners",), "at most 2"),
+        ({"inners": [{}]}, ("inners", 0, "colour"), "is missing"),
+        ({"of_text": {"A": 1}}, ("of_text", "A"), "not a possible name"),
+        ({"of_text": {"a": "x"}}, ("of_text", "a"), "not a whole number or null"),
+        ({"seconds": -1}, ("seconds",), "must be seconds, or auto"),
+        ({"needed": ""}, ("needed",), "is empty"),
+        ({"needed": None}, ("needed",), "is not text"),
+        ({"items": []}, ("items",), "is empty"),
+        ({"items": ["a"]}, ("items", 0), "is empty"),
+        ({"more": 1}, ("more",), "is not a field"),
+    ],
+)
+def test_what_is_declared_is_what_is_checked(
+    change: Mapping[str, Any], path: tuple[str | int, ...] | None, what: str
+) -> None:
+    """Every type and every bound, at the key that is wrong."""
+    found = findings({**VALID, **change}, schema_of(Outer))
+    assert [at for at, _ in found] == ([path] if path else [])
+    assert what in "".join(said for _, said in found)
+
+
+def test_what_was_read_is_typed() -> None:
+    """Options inside of others, enums and tuples of them; what is not said has its default, what is unknown is left."""
+    read = from_section(Outer, {**VALID, "more": 1})
+    assert (read.inner, read.inners) == (Inner(Colour.RED, 1.5), (Inner(Colour.BLUE),))
+    assert (read.of_text, read.items, read.anything) == ({"a": 1, "b": None}, ("ab",), {"x": [1]})
+    assert from_section(Outer, {"needed": "x"}) == Outer(needed="x")
+    with pytest.raises(TypeError, match="needed"):
+        from_section(Outer, {})
+
+
+def test_another_default_keeps_words_and_bounds() -> None:
+    """In a subclass only the default differs, and no two hold the same mapping."""
+    schemas = [schema_of(options) for options in (Outer, Other)]
+    assert schemas[0]["properties"] == schemas[1]["properties"]
+    assert (schemas[0]["required"], schemas[1].get("required")) == (["needed"], None)
+    assert (schemas[0]["description"], defaults_of(Other)["needed"]) == ("Every kind of option.", "yes")
+    assert Other().of_text is not Other().of_text
+
+
+def test_a_type_that_no_schema_can_say_is_refused() -> None:
+    """At the field that has it."""
+
+    @dataclass(frozen=True)
+    class Odd:
+        odd: set[int] = option("a set.")
+
+    with pytest.raises(TypeError, match="odd: an option is text"):
+        schema_of(Odd)
