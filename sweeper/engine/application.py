@@ -21,7 +21,7 @@ from sweeper.engine.around.s3 import ObjectStore
 from sweeper.engine.control import Control
 from sweeper.engine.credentials import KeyPair
 from sweeper.engine.errors import ServiceError
-from sweeper.engine.wire import batch, refusals, rules
+from sweeper.engine.wire import access, batch, refusals, rules
 from sweeper.engine.wire.faults import Loss, WireError
 from sweeper.engine.wire.gate import BrowserError, Gate, bucket_in_host
 from sweeper.engine.wire.http import Environ, StartResponse
@@ -91,6 +91,8 @@ class Application:
             self._control.publish_metrics()
         if service == "s3":
             return self._s3(environ, start)
+        if service == "sts" and (refused := access.refused(self._control.permissions, access.of_sts(environ))):
+            return refusals.denied(environ, start, service, refused.message)
         if service in Moto.ANSWERS:
             return self._moto.app(service)(environ, start)
         path = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO'][:100]}"
@@ -114,16 +116,15 @@ class Application:
     def _part_or_moto(
         self, part: Part, service: str, operation: str, environ: Environ, start: StartResponse
     ) -> Iterable[bytes]:
-        action = f"{service}:{operation}"
-        if not self._control.permissions.allows(action):
-            return _refusal(start, self._control.permissions.refused(action))
-        if operation == "DescribeLogGroups":
-            self._control.publish_log_group()
-        body = environ["wsgi.input"]
+        body, permissions = environ["wsgi.input"], self._control.permissions
         try:
             params = json.loads(body.read())
         except (ValueError, RecursionError):
             params = None
+        if refused := access.refused(permissions, access.of_part(permissions, service, operation, params)):
+            return _refusal(start, refused)
+        if operation == "DescribeLogGroups":
+            self._control.publish_log_group()
         if isinstance(params, dict) and part.knows(operation, params):
             return _answer(start, lambda: part.call(operation, params))
         body.seek(0)
@@ -132,7 +133,9 @@ class Application:
     def _s3(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
         """moto has no lock and forgets everything: one request at a time, and what it changed goes to disk first."""
         bucket, key = _object_of(environ)
-        moto = self._moto.app("s3")
+        moto, permissions = self._moto.app("s3"), self._control.permissions
+        if refused := access.refused(permissions, access.of_s3(permissions, environ, bucket, key)):
+            return refusals.denied(environ, start, "s3", refused.message)
         if uploads.is_plain_put(environ, key):
             return uploads.put(moto, self._objects, bucket, key, environ, start)
         with self._objects.lock:

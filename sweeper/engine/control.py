@@ -94,7 +94,7 @@ class Control:
 
     def call_batch(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """The same for AWS Batch."""
-        self.permissions.check(f"batch:{operation}")
+        self.permissions.check_batch(operation, params, self._batch.role_of(params))
         return self._through_faults(operation, None, lambda: self._apply_batch(operation, params))
 
     def _through_faults(self, operation: str, created: float | None, apply: Callable[[], Answer]) -> Answer:

@@ -31,6 +31,7 @@ from sweeper.engine.machine import disk
 from sweeper.engine.settings import EngineSettings
 from sweeper.engine.wire.gate import Gate
 from sweeper.engine.wire.http import Environ, StartResponse, listen
+from sweeper.engine.wire.policies import Asked
 from sweeper.record.atomic import private_folder, write_atomically
 
 _LOG = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ class EngineProcess:
 
     def __init__(self, state: Path, settings: EngineSettings) -> None:
         self._state, self._settings = state, settings
-        self._objects = ObjectStore(private_folder(state / "s3"), settings.service.account)
+        self._objects = ObjectStore(private_folder(state / "s3"), settings.service)
         self._ended = threading.Event()
         pair = credentials.kept(state)
         gate = Gate(pair)
@@ -127,6 +128,10 @@ class EngineProcess:
             _LOG.error("some jobs did not stop; their containers go on")
         self.end()
 
+    def _asked(self) -> list[Asked]:
+        """What a policy was asked for so far."""
+        return sorted(self._control.permissions.asked.copy(), key=lambda asked: (asked.action, asked.resource))
+
     def _status(self) -> dict[str, Any]:
         running, pools = self._control.busy()
         return {
@@ -138,6 +143,7 @@ class EngineProcess:
             "disk_cap_bytes": self._settings.disk_cap_bytes,
             "disk_bytes": disk.used(self._state),
             "jobs": self._control.records(),
+            "asked": [{"action": a.action, "resource": a.resource, **dict(a.context)} for a in self._asked()],
         }
 
 

@@ -51,11 +51,7 @@ class EngineSettings:
                 raise ValueError(f"{name}: {value!r} is no {declared[name].type}")
             if what := _out_of_bounds(name, value):
                 raise ValueError(f"{name}: {what}")
-        if values.get("deny"):
-            from sweeper.engine.wire import permissions  # it reads botocore's models
-
-            if wrong := permissions.unknown(values["deny"]):
-                raise ValueError(f"deny: no action that the engine can deny: {', '.join(wrong)}")
+        _check_actions(values)
         return cls(
             service=ServiceSettings(**{k: v for k, v in values.items() if k in service}),
             **{k: v for k, v in values.items() if k in own},
@@ -67,6 +63,22 @@ class EngineSettings:
         return {**flat.pop("service"), **flat}
 
 
+def _check_actions(values: Mapping[str, Any]) -> None:
+    """Raise ValueError for a policy that is not understood, and for actions that the engine does not know."""
+    if not values.get("deny") and not values.get("policy"):
+        return
+    from sweeper.engine.wire import permissions, policies  # they read botocore's models
+
+    if wrong := permissions.unknown(values.get("deny") or ()):
+        raise ValueError(f"deny: no action that the engine can deny: {', '.join(wrong)}")
+    try:
+        named = policies.Policy.parse(values["policy"]).actions if values.get("policy") else []
+    except ValueError as error:
+        raise ValueError(f"policy: {error}") from error
+    if wrong := permissions.unknown([action for action in named if permissions.is_ours(action)]):
+        raise ValueError(f"policy: there is no such action: {', '.join(wrong)}")
+
+
 MOST_PORT = 65535
 MOST_S = 10**9
 """A moment much later is none that the system can wait for."""
@@ -75,6 +87,8 @@ MOST = 2**63 - 1
 
 def _fits(declared: Any, value: object) -> bool:
     """Is this a value of the declared type?"""
+    if declared is Any:
+        return True
     if parts := [part for part in get_args(declared) if get_origin(declared) in (Union, UnionType)]:
         return any(_fits(part, value) for part in parts)
     kind = get_origin(declared) or declared

@@ -43,8 +43,43 @@ def test_a_setting_of_the_wrong_kind_is_named(setting: dict[str, Any], told: str
 
 def test_a_denial_of_nothing_is_refused_as_a_setting() -> None:
     """An action that no service has, or that the engine cannot deny, is named; one action needs no list."""
-    with pytest.raises(ValueError, match="sagemaker:UpdateTrainingJobs, s3:PutObject"):
-        EngineSettings.from_mapping({"deny": ["sagemaker:UpdateTrainingJobs", "s3:PutObject", "iam:PassRole"]})
+    with pytest.raises(ValueError, match=r"sagemaker:UpdateTrainingJobs, ec2:\*$"):
+        EngineSettings.from_mapping({"deny": ["sagemaker:UpdateTrainingJobs", "ec2:*", "s3:PutObject", "iam:PassRole"]})
     settings = EngineSettings.from_mapping({"deny": "sagemaker:*"})
     assert not Permissions(settings.service).allows("sagemaker:StopTrainingJob")
     assert Permissions(ServiceSettings()).allows("sagemaker:StopTrainingJob")
+
+
+def allowing(**changes: Any) -> dict[str, Any]:
+    """A policy of one statement."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "sagemaker:*", "Resource": "*", **changes}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [
+        ({"Statement": []}, "policy: Version must be"),
+        ({**allowing(), "Statements": []}, "policy: Statements of a policy: not understood"),
+        (allowing(NotAction="s3:*"), "policy: NotAction of a statement: not understood"),
+        (allowing(Effect="allow"), "policy: Effect must be Allow or Deny"),
+        (allowing(Action="sagemaker:CreateTrainingJobs"), "policy: there is no such action: sagemaker:CreateTrain"),
+        (allowing(Resource="my-bucket"), r"policy: Resource must be \* or an ARN"),
+        (allowing(Action=[]), "policy: Action must be a text or a list of texts"),
+        (allowing(Condition={"Bool": {"aws:SecureTransport": "true"}}), "policy: Condition: Bool is not understood"),
+    ],
+)
+def test_a_policy_that_is_not_understood_is_refused_as_a_setting(policy: dict[str, Any], told: str) -> None:
+    """Nothing of a policy is passed over: what nobody looks at would allow too much."""
+    with pytest.raises(ValueError, match=told):
+        EngineSettings.from_mapping({"policy": policy})
+
+
+def test_a_policy_may_speak_of_services_that_the_engine_has_not() -> None:
+    """They are never asked for."""
+    policy = allowing(Action=["ec2:RunInstances", "sagemaker:Describe*"])
+    permissions = Permissions(EngineSettings.from_mapping({"policy": policy}).service)
+    assert permissions.allows("sagemaker:DescribeTrainingJob")
+    assert not permissions.allows("sagemaker:StopTrainingJob")

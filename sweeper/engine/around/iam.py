@@ -1,18 +1,20 @@
-"""IAM over HTTP: policies are simulated by what the settings deny, any role exists, and the rest is moto's."""
+"""IAM over HTTP: policies are simulated by what the settings allow and deny, any role exists, the rest is moto's."""
 
 from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from urllib.parse import parse_qs, quote
 from xml.sax.saxutils import escape
 
 from sweeper.engine.wire.http import Environ, StartResponse
-from sweeper.engine.wire.permissions import KEEP_ALIVE, Permissions
+from sweeper.engine.wire.permissions import Permissions
+from sweeper.engine.wire.policies import Asked, Value
 
 _NAMESPACE = "https://iam.amazonaws.com/doc/2010-05-08/"
-Asked = Mapping[str, list[str]]
+Form = Mapping[str, list[str]]
+"""A call of the query protocol."""
 
 
 class Iam:
@@ -28,28 +30,39 @@ class Iam:
         body = environ["wsgi.input"]
         asked = parse_qs(body.read().decode("utf-8", "replace"))
         operation = asked.get("Action", [""])[0]
-        if not self._permissions.allows(f"iam:{operation}"):
-            return _denied(start, self._permissions.refused(f"iam:{operation}").message)
+        action, on = f"iam:{operation}", self._resource(asked)
+        if not self._permissions.allows(action, on):
+            return _denied(start, self._permissions.refused(action, on).message)
         if operation == "SimulatePrincipalPolicy":
             return self._simulation(start, asked)
         if operation == "GetRole" and not self._has_role(name := asked.get("RoleName", [""])[0]):
-            return _any_role(start, name, self._account)
+            return _any_role(start, name, self._prefix)
         body.seek(0)
         return self._moto(environ, start)
 
-    def _simulation(self, start: StartResponse, asked: Asked) -> Iterable[bytes]:
-        keep_alive = _keep_alive(asked)
-        actions = [values[0] for name, values in asked.items() if name.startswith("ActionNames.member")]
-        results = "".join(f"<member>{self._result(action, keep_alive)}</member>" for action in actions)
+    @property
+    def _prefix(self) -> str:
+        return f"arn:{self._permissions.settings.partition}:iam::{self._account}"
+
+    def _resource(self, asked: Form) -> str:
+        """What a call is about: whose policies are simulated, or a role."""
+        role = asked.get("RoleName", [""])[0]
+        return asked.get("PolicySourceArn", [f"{self._prefix}:role/{role}" if role else "*"])[0]
+
+    def _simulation(self, start: StartResponse, asked: Form) -> Iterable[bytes]:
+        actions, resources = _members(asked, "ActionNames"), _members(asked, "ResourceArns") or ["*"]
+        context = tuple(_context(asked))
+        told = (self._result(Asked(action, on, context)) for action in actions for on in resources)
+        results = "".join(f"<member>{one}</member>" for one in told)
         inner = f"<IsTruncated>false</IsTruncated><EvaluationResults>{results}</EvaluationResults>"
         return _answer(start, "SimulatePrincipalPolicy", inner)
 
-    def _result(self, action: str, keep_alive_s: float | None) -> str:
-        decision = "allowed" if self._permissions.allows(action, keep_alive_s) else "explicitDeny"
-        missing = self._permissions.depends_on(action) if keep_alive_s is None else ()
-        keys = "".join(f"<member>{key}</member>" for key in missing)
+    def _result(self, asked: Asked) -> str:
+        decision = self._permissions.decides(asked).value
+        keys = "".join(f"<member>{key}</member>" for key in self._permissions.depends_on(asked))
         return (
-            f"<EvalActionName>{escape(action)}</EvalActionName><EvalResourceName>*</EvalResourceName>"
+            f"<EvalActionName>{escape(asked.action)}</EvalActionName>"
+            f"<EvalResourceName>{escape(asked.resource)}</EvalResourceName>"
             f"<EvalDecision>{decision}</EvalDecision><MatchedStatements/>"
             f"<MissingContextValues>{keys}</MissingContextValues>"
         )
@@ -57,19 +70,25 @@ class Iam:
     def _has_role(self, name: str) -> bool:
         from moto.iam.models import iam_backends  # a second that most sessions never need
 
-        return any(role.name == name for role in iam_backends[self._account]["aws"].roles.values())
+        return any(
+            role.name == name
+            for role in iam_backends[self._account][self._permissions.settings.partition].roles.values()
+        )
 
 
-def _keep_alive(asked: Asked) -> float | None:
-    """The keep-alive that the caller wants simulated."""
+def _members(asked: Form, name: str) -> list[str]:
+    """The texts of a list, as the query protocol writes one."""
+    return [values[0] for key, values in asked.items() if key.startswith(f"{name}.member.")]
+
+
+def _context(asked: Form) -> Iterator[tuple[str, Value]]:
+    """The condition keys that the caller wants simulated, with the first value of each."""
     for name, values in asked.items():
-        if name.endswith(".ContextKeyName") and values == [KEEP_ALIVE]:
-            given = asked.get(f"{name.removesuffix('Name')}Values.member.1", [""])[0]
-            return float(given) if given.isdecimal() else None
-    return None
+        if name.endswith(".ContextKeyName"):
+            yield values[0], asked.get(f"{name.removesuffix('Name')}Values.member.1", [""])[0]
 
 
-def _any_role(start: StartResponse, name: str, account: str) -> Iterable[bytes]:
+def _any_role(start: StartResponse, name: str, prefix: str) -> Iterable[bytes]:
     """A role that nobody created: SageMaker may assume it."""
     principal = {"Service": "sagemaker.amazonaws.com"}
     trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
@@ -79,7 +98,7 @@ def _any_role(start: StartResponse, name: str, account: str) -> Iterable[bytes]:
         start,
         "GetRole",
         f"<Role><Path>/</Path><RoleName>{name}</RoleName><RoleId>AROALOCALENGINELOCAL1</RoleId>"
-        f"<Arn>arn:aws:iam::{account}:role/{name}</Arn><CreateDate>2024-01-01T00:00:00Z</CreateDate>"
+        f"<Arn>{prefix}:role/{name}</Arn><CreateDate>2024-01-01T00:00:00Z</CreateDate>"
         f"<AssumeRolePolicyDocument>{policy}</AssumeRolePolicyDocument></Role>",
     )
 

@@ -22,7 +22,7 @@ class Quotas:
     """ListServiceQuotas leaves out what has no applied value, as the service does: defaults have their own list."""
 
     def __init__(self, settings: ServiceSettings) -> None:
-        self._arn = f"arn:aws:servicequotas:{settings.region}:{settings.account}:{_CODE}"
+        self._arn = f"{settings.prefix_of('servicequotas')}:{_CODE}"
         kinds: dict[str, Mapping[str, int]] = {
             "for training job usage": settings.training_quota,
             "for training warm pool usage": settings.warm_pool_quota,

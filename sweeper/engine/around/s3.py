@@ -17,6 +17,8 @@ from typing import IO, Any
 
 from moto.s3.models import FakeKey, s3_backends
 
+from sweeper.engine.training.settings import ServiceSettings
+
 _BLOCK = 1 << 20
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS buckets (name TEXT PRIMARY KEY, region TEXT NOT NULL);
@@ -62,11 +64,11 @@ class Received:
 class ObjectStore:
     """The buckets of one account. `lock` guards moto's backend, which has no lock of its own."""
 
-    def __init__(self, folder: Path, account: str) -> None:
+    def __init__(self, folder: Path, settings: ServiceSettings) -> None:
         self.lock = threading.RLock()
         self._folder = folder / "objects"
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._backend = s3_backends[account]["aws"]
+        self._backend = s3_backends[settings.account][settings.partition]
         self._db = sqlite3.connect(folder / "index.db", check_same_thread=False, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")

@@ -27,7 +27,7 @@ class Resources(Records):
     def __init__(self, settings: ServiceSettings) -> None:
         super().__init__()
         self.settings = settings
-        self._prefix = f"arn:aws:batch:{settings.region}:{settings.account}"
+        self._prefix = settings.prefix_of("batch")
 
     # ------------------------------------------------------------------ service environments
 

@@ -64,6 +64,15 @@ class Batch(Queueing):
         self.advance(now)
         return answer
 
+    @staticmethod
+    def role_of(params: Mapping[str, Any]) -> str:
+        """The role in the payload that a call submits; empty when it has none, which is found out later."""
+        try:
+            payload = json.loads(params.get("serviceRequestPayload") or "{}")
+        except (ValueError, RecursionError):
+            return ""
+        return str(payload.get("RoleArn", "")) if isinstance(payload, dict) else ""
+
     def restore(self, records: Iterable[tuple[str, str, Answer]]) -> None:
         """Take up what an earlier process left."""
         self.take_up(records)

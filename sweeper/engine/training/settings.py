@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 
 from sweeper.core.options import Bounds, option
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
+_PARTITIONS = {
+    "cn-": "aws-cn",
+    "us-gov-": "aws-us-gov",
+    "eusc-": "aws-eusc",
+    "us-iso-": "aws-iso",
+    "us-isob-": "aws-iso-b",
+    "us-isof-": "aws-iso-f",
+    "eu-isoe-": "aws-iso-e",
+}
+"""By what the names of their Regions begin with; every other Region is of `aws`."""
 
 Seconds = Annotated[float, Bounds(low=0)]
 Machines = Annotated[int, Bounds(low=0)]
@@ -62,6 +72,8 @@ class ServiceSettings:
     spot_discount: float = option(
         "Simulated: how much less a second on a spot machine costs.", default=0.7, low=0, high=1
     )
+    # an identity-based policy as IAM takes it: what every caller is allowed; empty: everything
+    policy: Mapping[str, Any] = field(default_factory=dict)
     # what is denied to every caller, as actions of IAM with wildcards: "sagemaker:UpdateTrainingJob", "logs:*"
     deny: Sequence[str] = ()
     keep_alive_below_s: int | None = None  # a condition on sagemaker:KeepAlivePeriod: a longer one is denied
@@ -76,6 +88,15 @@ class ServiceSettings:
     batch_reason_space: bool = True  # a blank after "Received status from SageMaker:"
 
     @property
+    def partition(self) -> str:
+        """The part of AWS that the Region is of: every ARN names it."""
+        return next((name for start, name in _PARTITIONS.items() if self.region.startswith(start)), "aws")
+
+    @property
     def arn_prefix(self) -> str:
-        """What every ARN of this account and Region begins with."""
-        return f"arn:aws:sagemaker:{self.region}:{self.account}"
+        """What every ARN of a training job begins with."""
+        return self.prefix_of("sagemaker")
+
+    def prefix_of(self, service: str) -> str:
+        """What every ARN of a service of this account and Region begins with."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}"

@@ -85,6 +85,11 @@ def not_emulated(environ: Environ, start: StartResponse, what: str, service: str
     return refusal(start, form_of(environ, service), 400, "UnknownOperationException", said)
 
 
+def denied(environ: Environ, start: StartResponse, service: str, message: str) -> Iterable[bytes]:
+    """403 for what no policy allows."""
+    return refusal(start, form_of(environ, service), 403, "AccessDenied", message)
+
+
 def refusal(start: StartResponse, form: Form, status: int, code: str, message: str) -> Iterable[bytes]:
     """An error as this protocol writes it."""
     request = str(uuid.uuid4())
