@@ -87,10 +87,17 @@ class Queued(Outside):
         return True
 
 
-def queued(folder: Path, *troubles: Trouble, twin: Risky | None = None, strangers: int = 0, **sweep: Any) -> Queued:
+def queued(
+    folder: Path,
+    *troubles: Trouble,
+    twin: Risky | None = None,
+    service: Mapping[str, Any] | None = None,
+    strangers: int = 0,
+    **sweep: Any,
+) -> Queued:
     """A queue with room for one, in which strangers may stand already."""
     clock = VirtualClock()
-    settings = ServiceSettings(cold_start_s=90.0)
+    settings = ServiceSettings(cold_start_s=90.0, **(service or {}))
     twin = twin or Risky(clock, settings=settings, faults=Faults(), behaviour=scripts())
     twin.clock, twin.troubles, twin.caught = clock, troubles, []
     made = Queued(folder, make_sweep(backend=QUEUE, **sweep), twin, clock, caught=twin.caught)
@@ -138,8 +145,7 @@ def test_a_sweep_through_a_queue(tmp_path: Path) -> None:
 )
 def test_row_84_a_lost_submission(tmp_path: Path, trouble: BaseException, service: dict[str, Any]) -> None:
     """Whether it was applied or not, there is one job: by its token while the list is late, by the list after that."""
-    here = queued(tmp_path, Trouble("SubmitServiceJob", trouble, applied=trouble is GONE))
-    here.twin.batch.settings = replace(here.twin.batch.settings, **service)
+    here = queued(tmp_path, Trouble("SubmitServiceJob", trouble, applied=trouble is GONE), service=service)
     here.run()
     assert here.statuses == DONE and here.right()
 
@@ -160,8 +166,7 @@ def test_row_84_a_refusal_that_is_a_replay(tmp_path: Path) -> None:
 @pytest.mark.row(84)
 def test_row_84_a_crash_after_the_submission(tmp_path: Path) -> None:
     """The next run finds the job in the queue, also when its token is forgotten by then."""
-    here = queued(tmp_path, Trouble("SubmitServiceJob", CRASH, applied=True))
-    here.twin.batch.settings = replace(here.twin.batch.settings, batch_token_kept_s=600.0)
+    here = queued(tmp_path, Trouble("SubmitServiceJob", CRASH, applied=True), service={"batch_token_kept_s": 600.0})
     with pytest.raises(Crash):
         here.run()
     here.twin.dead = False

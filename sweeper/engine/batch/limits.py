@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sweeper.engine.errors import ServiceError
@@ -13,6 +13,7 @@ RESOURCES_MAX = 50  # service environments, and job queues
 SHARES_MAX = 500
 MAX_RESOURCE = "MISCONFIGURATION:SERVICE_ENVIRONMENT_MAX_RESOURCE"
 NO_CAPACITY = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"
+BY_TIME_LIMIT = "Terminated by JobStateTimeLimit action due to reason: "
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _SHARE = re.compile(r"[A-Za-z0-9]{1,255}")
 
@@ -31,6 +32,14 @@ def check_name(name: str, what: str) -> None:
     """Letters, digits, hyphens and underscores, at most 128."""
     if _NAME.fullmatch(name) is None:
         raise refused(f"{what} must match [A-Za-z0-9_-]{{1,128}}: {name[:200]}")
+
+
+def check_new(known: Collection[str], name: str, what: str) -> None:
+    """A resource of a name that is not taken, and not one too many."""
+    if name in known:
+        raise refused(f"Object already exists: {name}")
+    if len(known) >= RESOURCES_MAX:
+        raise refused(f"The limit of {RESOURCES_MAX} {what} is reached.")
 
 
 def check_range(value: float | None, low: float, high: float, what: str) -> None:

@@ -1,17 +1,36 @@
-"""ListServiceJobs: filters and pages, newest first. Pure."""
+"""Lists in pages: of resources in the order of creation, of service jobs with filters, newest first. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from sweeper.engine.batch.ledger import short
 from sweeper.engine.batch.limits import check_range, not_emulated, refused
-from sweeper.engine.batch.records import ServiceJob
+from sweeper.engine.batch.records import Answer, ServiceJob
 
 Keep = Callable[[ServiceJob], bool]
 
 
-def page(jobs: Iterable[ServiceJob], params: Mapping[str, Any]) -> tuple[list[ServiceJob], str | None]:
+def chosen(known: Mapping[str, Answer], asked: Iterable[str] | None) -> list[Answer]:
+    """Those that were asked for and exist; all when none was named."""
+    if not asked:
+        return list(known.values())
+    return [known[short(name)] for name in asked if short(name) in known]
+
+
+def page(found: list[Answer], params: Mapping[str, Any]) -> tuple[list[Answer], Answer]:
+    """One page, and the member that holds the token of the next, if there is one."""
+    check_range(size := params.get("maxResults", 100), 1, 100, "maxResults")
+    token = params.get("nextToken", "0")
+    if not token.isdecimal():
+        raise refused("Invalid nextToken.")
+    start = int(token)
+    token_of_next = {"nextToken": str(start + size)} if start + size < len(found) else {}
+    return found[start : start + size], token_of_next
+
+
+def page_of_jobs(jobs: Iterable[ServiceJob], params: Mapping[str, Any]) -> tuple[list[ServiceJob], str | None]:
     """One page, and the token of the next."""
     check_range(size := params.get("maxResults", 100), 1, 100, "maxResults")
     before = _number(params["nextToken"]) if "nextToken" in params else None

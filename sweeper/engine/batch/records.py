@@ -1,13 +1,15 @@
-"""What Batch knows: environments, policies, queues and service jobs, and how they look on the wire. Pure."""
+"""Queues and service jobs as Batch keeps them, and how they look on the wire. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 Answer = dict[str, Any]
+Operations = Mapping[str, Callable[[Mapping[str, Any], float], Answer]]
+"""By name: each answers a request that came now, or raises ServiceError."""
 Record = tuple[str, str]
 """Kind and key of a record, as it is stored."""
 ENVIRONMENT, POLICY, QUEUE, JOB = "environment", "policy", "queue", "job"
@@ -163,38 +165,3 @@ def _resource(training_job: str | None, training_arn: str) -> Answer | None:
 
 def _milliseconds(seconds: float | None) -> int | None:
     return None if seconds is None else int(seconds * 1000)
-
-
-class Records:
-    """Everything by key, and what changed since it was last written."""
-
-    def __init__(self) -> None:
-        self.environments: dict[str, Answer] = {}  # by name
-        self.policies: dict[str, Answer] = {}  # by ARN
-        self.queues: dict[str, Queue] = {}  # by name
-        self.jobs: dict[str, ServiceJob] = {}  # by id, in the order of submission
-        self.changed: set[Record] = set()
-
-    def dump(self, record: Record) -> Answer | None:
-        """A record as JSON holds it; None when it is gone."""
-        kind, key = record
-        if kind in (ENVIRONMENT, POLICY):
-            return (self.environments if kind == ENVIRONMENT else self.policies).get(key)
-        found = self.queues.get(key) if kind == QUEUE else self.jobs.get(key)
-        return None if found is None else asdict(found)
-
-    def take_up(self, records: Iterable[tuple[str, str, Answer]]) -> None:
-        """Read back what `dump` gave, by kind and key, in the order of creation."""
-        for kind, key, value in records:
-            if kind == ENVIRONMENT:
-                self.environments[key] = value
-            elif kind == POLICY:
-                self.policies[key] = value
-            elif kind == QUEUE:
-                used = {share: (amount, at) for share, (amount, at) in value["used"].items()}
-                self.queues[key] = Queue(value["name"], value["told"], used)
-            elif kind == JOB:
-                known = {name: value[name] for name in (f.name for f in fields(ServiceJob)) if name in value}
-                known["status"] = JobStatus(known["status"])
-                known["attempts"] = [Attempt(**attempt) for attempt in known["attempts"]]
-                self.jobs[key] = ServiceJob(**known)

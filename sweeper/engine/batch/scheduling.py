@@ -11,9 +11,17 @@ from sweeper.engine.batch.records import Queue, ServiceJob
 _DECAY_S = 600.0  # what shareDecaySeconds of 0 means
 
 
-def head(waiting: Iterable[ServiceJob]) -> ServiceJob | None:
-    """The next job of a FIFO queue."""
-    return min(waiting, key=lambda job: job.number, default=None)
+def next_job(
+    queue: Queue,
+    policy: Mapping[str, Any] | None,
+    waiting: Iterable[ServiceJob],
+    running: Mapping[str, int],
+    now: float,
+) -> ServiceJob | None:
+    """The next job of a queue: first in, first out without a fair-share policy."""
+    if policy is None:
+        return min(waiting, key=lambda job: job.number, default=None)
+    return fair_head(queue, policy, waiting, running, now)
 
 
 def fair_head(
