@@ -9,16 +9,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from sweeper.aws.batch import training_api
-from sweeper.aws.clients import Clients, Endpoint
 from sweeper.commands.say import complain
 from sweeper.core.chain import Chain
 from sweeper.core.model import EngineKind
 from sweeper.core.outcome import fingerprint_of
 from sweeper.core.ports import Description, TrainingApi
 from sweeper.core.words import utc
-from sweeper.engine import launch
-from sweeper.errors import ApiError, ApiErrorKind, EngineError
+from sweeper.errors import ApiError, ApiErrorKind
 from sweeper.run.clock import SystemClock
 from sweeper.run.connect import engine_folder
 from sweeper.run.debts import on_record
@@ -64,7 +61,7 @@ class Unasked:
 
 def place(account: Account) -> str:
     """A service in words."""
-    if account.engine == EngineKind.LOCAL.value:
+    if not account.on_aws:
         return f"the local engine of {project_of(account)}"
     profile = f" with the profile {account.profile}" if account.profile else ""
     return f"AWS in {account.region or 'no region'}{profile}"
@@ -138,7 +135,7 @@ class Books:
     def services(self) -> Iterator[tuple[Account, TrainingApi]]:
         """The services that `live` could ask."""
         for account in self.accounts():
-            api = None if self.silent(account) else reach(account)
+            api = None if self.silent(account) else account.running_api()
             if api:
                 yield account, api
 
@@ -146,7 +143,7 @@ class Books:
         """Every pool that a service shows. One that cannot be asked hides none of the others: it is in `unasked`."""
         for account in self.accounts():
             try:
-                api = reach(account)
+                api = account.running_api()
                 for description in _descriptions(api) if api else ():
                     assert api is not None
                     yield account, api, self.pool(account, description), description
@@ -191,30 +188,13 @@ class Books:
     def _owners(self, account: Account) -> set[str]:
         """Who we are, in the words that our jobs' fingerprints use."""
         named = {debt.owner for debt in self.debts} | {os.environ.get("SWEEPER_OWNER", "")}
-        local = {getpass.getuser()} if account.engine == EngineKind.LOCAL.value else set()
+        local = set() if account.on_aws else {getpass.getuser()}
         return (named | local) - {""}
 
 
 def _service(account: Account) -> tuple[str, str, str | None, str]:
     """Which service answers for an account, through whatever queue its jobs went."""
     return account.engine, account.region, account.profile, account.engine_folder
-
-
-def reach(account: Account) -> TrainingApi | None:
-    """The service; None when it is a local engine that does not run and so holds no pool that costs anything.
-
-    Raises EngineError for one that lives and does not answer: nobody knows what it holds.
-    """
-    if account.engine != EngineKind.LOCAL.value:
-        return account.api()
-    folder = Path(account.engine_folder)
-    running = launch.find(folder)
-    if running is None and launch.lives(folder):
-        raise EngineError(f"the local engine lives and does not answer (see {folder / 'engine.log'})")
-    if running is None:
-        return None
-    clients = Clients(Endpoint.local(running))
-    return training_api(lambda: clients, account.queue)
 
 
 def _descriptions(api: TrainingApi) -> Iterator[Description]:

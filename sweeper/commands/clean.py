@@ -75,7 +75,7 @@ def _sweep(folder: Path) -> Item:
     try:
         sweep = StoredSweep(folder)
         kept = f"it runs: {sweep.runner}" if sweep.runner else ""
-        gone = "@" not in folder.name and not engine_folder(sweeps.here()).exists()
+        gone = not sweep.on_aws and not engine_folder(sweeps.here()).exists()
         kept = kept or ("a pool was not seen closed" if sweep.chain.debts and not gone else "")
     except JournalError as error:
         kept = str(error)
@@ -103,10 +103,11 @@ def _engine(state: Path) -> Item:
 def _local_sweeps() -> Iterator[StoredSweep]:
     for folder in folders(sweeps.here()):
         try:
-            if "@" not in folder.name:
-                yield StoredSweep(folder)
+            sweep = StoredSweep(folder)
         except JournalError:
             continue
+        if not sweep.on_aws:
+            yield sweep
 
 
 def _remove_engine(state: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sweeper.aws.batch import training_api
-from sweeper.aws.clients import Clients, Endpoint
+from sweeper.aws.clients import Clients
 from sweeper.aws.logs import Tail
 from sweeper.commands import sweeps
 from sweeper.commands.say import complain, tell
@@ -17,11 +17,10 @@ from sweeper.core.events import JobStatus
 from sweeper.core.outcome import environment_of
 from sweeper.core.ports import TrainingApi
 from sweeper.core.secrets import Redactor
-from sweeper.engine import launch
 from sweeper.errors import ApiError, UsageError
 from sweeper.record.stored import StoredSweep
 from sweeper.run.clock import SystemClock
-from sweeper.run.connect import engine_folder
+from sweeper.run.connect import account_of
 
 LOCAL_S, AWS_S = 0.2, 5.0
 """Seconds between two looks at a log that is being followed."""
@@ -79,14 +78,10 @@ def _stored(sweep: StoredSweep, job: Job) -> list[str] | None:
 
 def _clients(sweep: StoredSweep) -> Clients:
     """The service that this sweep runs on. The local engine is not started for a look."""
-    engine = sweep.config.get("engine") or {}
-    if "@" not in sweep.name:
-        running = launch.find(engine_folder(sweeps.here()))
-        if running is None:
-            raise UsageError(f"{sweep.name}: this log was not stored, and the local engine that has it does not run")
-        return Clients(Endpoint.local(running))
-    region = sweep.name.rpartition("@")[2].partition(".")[2]
-    return Clients(Endpoint(region=region, profile=engine.get("profile")))
+    running = account_of(sweep.folder, sweep.config.get("engine") or {}).running()
+    if running is None:
+        raise UsageError(f"{sweep.name}: this log was not stored, and the local engine that has it does not run")
+    return running()
 
 
 def _api(sweep: StoredSweep, clients: Clients) -> TrainingApi:
@@ -115,7 +110,7 @@ def _hidden(sweep: StoredSweep, api: TrainingApi, clients: Clients, name: str) -
 def _follow(sweep: StoredSweep, trial: str | None) -> None:
     """Print a job's lines as they come; without a trial go on with the next job while the sweep runs."""
     clock = SystemClock()
-    pause = LOCAL_S if "@" not in sweep.name else AWS_S
+    pause = AWS_S if sweep.on_aws else LOCAL_S
     job = _job(sweep, trial)
     while True:
         _follow_job(sweep, job, clock, pause)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweeper.core.model import EngineKind
 from sweeper.errors import LockHeldError
 from sweeper.record.locks import holder
 from sweeper.run.registry import Debt, Registry, state_folder
@@ -57,16 +55,8 @@ def settle(debt: Debt, clock: SystemClock, say: Callable[[str], None]) -> Sequen
     from sweeper.run.release import Running
 
     registry = Registry(state_folder())
-    if debt.account.gone or engine_stopped(debt):
+    if debt.account.gone or debt.account.stopped:
         registry.settle(debt)  # with the local engine stopped nothing runs and nothing bills
         return ()
     say(f"closing the pools that the sweep {debt.sweep} in {debt.folder} left open")
     return close_debt(debt, registry, clock, say, closes="another run", running=Running.LEAVE)
-
-
-def engine_stopped(debt: Debt) -> bool:
-    """True when the debt is with a local engine that does not run."""
-    from sweeper.engine import launch
-
-    local = debt.account.engine == EngineKind.LOCAL.value
-    return local and not launch.lives(Path(debt.account.engine_folder))

@@ -19,7 +19,7 @@ from sweeper.core.chain import Chain, TrialHistory, apply, fold
 from sweeper.core.declared import added, find, withdrawn
 from sweeper.core.events import TrialStatus
 from sweeper.core.keepalive import keep_alive_s
-from sweeper.core.model import EngineKind, Sweep, Trial, Usage
+from sweeper.core.model import Sweep, Trial, Usage
 from sweeper.core.request import FINGERPRINT, build, fingerprint, job_name
 from sweeper.core.secrets import MASK
 from sweeper.core.words import counted, span
@@ -109,7 +109,7 @@ class _Plan:
 
     def quota(self) -> str:
         """What the account may use of this instance type, in words."""
-        if self.sweep.engine is EngineKind.LOCAL:
+        if not self.sweep.engine.on_aws:
             return "not asked: the local engine's own quotas are settings"
         from sweeper.aws import quotas
 
@@ -171,7 +171,7 @@ class _Plan:
     def lines(self, *, every: bool) -> Iterator[str]:
         """The plan for a person."""
         sweep, space = self.sweep, self.sweep.trials
-        simulated = " (nothing is billed)" if sweep.engine is EngineKind.LOCAL else ""
+        simulated = "" if sweep.engine.on_aws else " (nothing is billed)"
         yield f"{sweep.name} on engine {sweep.engine.value}{simulated}, backend {sweep.backend.kind}"
         also = f", {self.skipped} left out" if self.skipped else ""
         yield f"{counted(len(space) + len(self.queued), 'trial')}: {self.done} done{also}, {self.left} to run"
@@ -196,7 +196,7 @@ class _Plan:
         if found := plan.here(self.sweep, self.jobs, given):
             each = f"{counted(given.measured, 'job')} of {span(given.train_s)} so far"
             yield f"here: {self._most}{span(found.seconds)} for {many} ({each}); nothing is billed"
-        elif self.sweep.engine is EngineKind.LOCAL:
+        elif not self.sweep.engine.on_aws:
             yield f"here: {self._most}{many}; how long one takes is known when the first has run; nothing is billed"
 
     @property
@@ -209,7 +209,7 @@ class _Plan:
             f"the mean of {counted(given.measured, 'finished job')}" if given.measured else "assume.train_s: a guess"
         )
         yield (
-            f"{'estimate' if self.sweep.engine is EngineKind.AWS else 'on SageMaker it would take'}, "
+            f"{'estimate' if self.sweep.engine.on_aws else 'on SageMaker it would take'}, "
             f"assuming {given.cold_start_s:g} s for a cold start, {given.warm_start_s:g} s for a warm one "
             f"and {span(given.train_s)} of training a job ({source}):"
         )

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from sweeper.commands.billing import Books, Pool, Unasked, described, place, reach
+from sweeper.commands.billing import Books, Pool, Unasked, described, place
 from sweeper.commands.columns import columns
 from sweeper.commands.say import BILLING, complain, tell, warn_unreleased
 from sweeper.config import project
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _named(options: argparse.Namespace) -> Iterator[Account]:
     """AWS, when it is named."""
-    if options.engine == EngineKind.AWS.value or options.region or options.profile:
+    if (options.engine and EngineKind(options.engine).on_aws) or options.region or options.profile:
         region = options.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
         yield Account(EngineKind.AWS.value, region, options.profile)
 
@@ -195,7 +195,7 @@ def _answering(books: Books) -> Iterator[tuple[Debt, TrainingApi]]:
     for debt in books.in_question:
         if not books.silent(debt.account):
             with suppress(SweeperError):
-                if api := reach(debt.account):
+                if api := debt.account.running_api():
                     yield debt, api
 
 
@@ -219,7 +219,7 @@ def _named_alone(books: Books, names: set[str], done: Released, clock: SystemClo
 
 def _unreachable(entry: Unasked, names: set[str]) -> list[Unreleased]:
     """The jobs of a service that could not be asked."""
-    region = entry.account.region if entry.account.engine == EngineKind.AWS.value else ""
+    region = entry.account.aws_region
     asked = [name for name in entry.jobs if not names or name in names]
     return [Unreleased(name, f"its account could not be asked: {entry.why}", region) for name in asked]
 
@@ -237,7 +237,7 @@ def _settle(books: Books) -> None:
 def _is_open(books: Books, debt: Debt) -> bool:
     """Look once at each job that is not closed yet: True while one may bill, or the service cannot be asked."""
     try:
-        api = reach(debt.account)
+        api = debt.account.running_api()
         if api is None:
             return False
         chain = books.chains[debt.folder]
@@ -259,14 +259,13 @@ def _close(
     name = str(description["TrainingJobName"])
     if debt := books.jobs.get(name):
         return _close_owed(books, debt, api, name, clock)
-    on_aws = account.engine == EngineKind.AWS.value
     closer = Closer(
         api,
-        Waits(poll_s=2.0 if on_aws else 0.1),
+        Waits(poll_s=2.0 if account.on_aws else 0.1),
         clock,
         complain,
         impatient=lambda: len(clock.caught) > 1,
-        region=account.region if on_aws else "",
+        region=account.aws_region,
         is_own=lambda other: True,
     )
     return next(iter(closer.close_all(alone(description), running=Running.STOP)), None)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from sweeper.commands import sweeps
 from sweeper.commands.say import relative, tell
+from sweeper.core.model import Scope
 from sweeper.record.atomic import write_atomically
 from sweeper.record.stored import StoredSweep
 from sweeper.show import files, report, table
@@ -42,7 +43,8 @@ def main(arguments: Sequence[str]) -> int:
 def write(sweep: StoredSweep) -> None:
     """Write the files. Raises OSError."""
     chosen = sweep.best
-    name = str(sweep.config.get("name") or sweep.name.partition("@")[0])
+    name, _ = Scope.of(sweep.name)
+    name = str(sweep.config.get("name") or name)
     found = files.Best(chosen, sweep.config_of(chosen["trial"]), sweep.config) if chosen else None
     files.write_all(sweep.folder, name, sweep.table, found, sweep.objective)
     page = report.to_html(sweep.name, sweep.table, sweep.declared.trials.keys, sweep.chain, chosen, sweep.objective)

@@ -21,7 +21,7 @@ from sweeper.config.project import packaged_conf
 from sweeper.core import results as tables
 from sweeper.core.chain import Chain
 from sweeper.core.events import TrialStatus
-from sweeper.core.model import EngineKind, Sweep
+from sweeper.core.model import Sweep
 from sweeper.core.secrets import Redactor
 from sweeper.errors import LockHeldError, UsageError
 from sweeper.record.atomic import unversioned, write_atomically
@@ -94,7 +94,7 @@ def left_open(sweep: Sweep) -> list[Unreleased]:
             except LockHeldError:
                 continue
             except Exception as error:  # noqa: BLE001 - whatever keeps it from being asked, it may be open
-                region = debt.account.region if sweep.engine is EngineKind.AWS else ""
+                region = debt.account.aws_region
                 why, names = f"it could not be asked: {error}", [job.name for job in debt.owed or ()]
                 found += [Unreleased(name, why, region) for name in names]
                 found += [] if names else [Unreleased(f"the sweep {debt.sweep}", why, region, nameless=True)]
@@ -143,7 +143,7 @@ def report(sweep: Sweep, chain: Chain, folder: Path, redact: Redactor) -> None:
     try:
         table.print_table(sys.stdout, found, sweep.trials.keys, chosen, sweep.objective)
         tell(table.pool_line(chain))
-        for line in table.ending_lines(found, chain, simulated=sweep.engine is EngineKind.LOCAL):
+        for line in table.ending_lines(found, chain, simulated=not sweep.engine.on_aws):
             tell(line)
         if model := table.model_line(chosen, folder.name):
             tell(model)

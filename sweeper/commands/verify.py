@@ -5,14 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 from sweeper.commands import sweeps
 from sweeper.commands.say import complain, tell
-from sweeper.core.model import EngineKind
 from sweeper.core.ports import TrainingApi
 from sweeper.core.verify import compare, verify
-from sweeper.engine import launch
 from sweeper.errors import ApiError, ApiErrorKind
 from sweeper.record.stored import StoredSweep
 from sweeper.run.registry import Debt, Registry, state_folder
@@ -53,10 +50,10 @@ def _service(sweep: StoredSweep) -> TrainingApi | None:
     if debt is None:
         complain("warning: this user's registry does not know the sweep's service; checking the journal alone")
         return None
-    if debt.account.engine == EngineKind.LOCAL.value and not launch.lives(Path(debt.account.engine_folder)):
+    api = debt.account.running_api()
+    if api is None:
         complain("warning: the local engine does not run; checking the journal alone")
-        return None
-    return debt.account.api()
+    return api
 
 
 def _described(api: TrainingApi, name: str) -> dict[str, object] | None:

@@ -203,7 +203,7 @@ def images_run(draft: Draft, values: Sections) -> None:
     """The local engine runs no image: what it is to run instead has to be said, or every such trial would fail."""
     engine, job = values["engine"], values["job"]
     launches, images = told(draft, job, "launch"), set(told(draft, job, "image_uri"))
-    if engine["kind"] != EngineKind.LOCAL.value or Launch.IMAGE.value not in launches:
+    if EngineKind(engine["kind"]).on_aws or Launch.IMAGE.value not in launches:
         return
     known = engine.get("images") or {}
     if other := next((image for image in sorted(images) if not any(fnmatchcase(image, p) for p in known)), None):

@@ -54,7 +54,7 @@ def rate(
     if price is None:
         return None
     usd = float(price) / 3600 * int(locked.get("instance_count") or 1)
-    overrun_s = OVERRUN_S + (LATE_S if engine is EngineKind.AWS else 0.0)
+    overrun_s = OVERRUN_S + (LATE_S if engine.on_aws else 0.0)
     return Rate(usd, told.as_of or "", overrun_s)
 
 

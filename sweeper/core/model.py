@@ -28,6 +28,11 @@ class EngineKind(str, Enum):
     LOCAL = "local"
     AWS = "aws"
 
+    @property
+    def on_aws(self) -> bool:
+        """Do its jobs run in an account, where they are paid for?"""
+        return self is EngineKind.AWS
+
 
 class Usage(str, Enum):
     """The quota that a job counts against, in the words of Service Quotas: INSTANCE for USAGE job usage."""
@@ -83,7 +88,19 @@ class Scope:
 
     def folder(self, name: str) -> str:
         """The folder of a sweep below `runs/`."""
-        return name if self.engine is EngineKind.LOCAL else f"{name}@{self.account}.{self.region}"
+        return f"{name}@{self.account}.{self.region}" if self.engine.on_aws else name
+
+    @classmethod
+    def of(cls, folder: str) -> tuple[str, Scope]:
+        """The sweep's name and its scope, by the name of its folder. A local one tells no account and no region."""
+        name, at, where = folder.rpartition("@")
+        account, _, region = where.partition(".")
+        return (name, cls(EngineKind.AWS, account, region)) if at else (folder, cls(EngineKind.LOCAL, "", ""))
+
+    @property
+    def aws_region(self) -> str:
+        """The region for the commands that are told; empty for the local engine."""
+        return self.region if self.engine.on_aws else ""
 
 
 def number_of(index: int) -> int:

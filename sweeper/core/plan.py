@@ -10,7 +10,7 @@ from sweeper.core.chain import Chain
 from sweeper.core.costs import OVERRUN_S, Rate, keeps, savings_percent, spent
 from sweeper.core.declared import finished
 from sweeper.core.events import TrialStatus
-from sweeper.core.model import EngineKind, Sweep
+from sweeper.core.model import Sweep
 from sweeper.core.options import from_section, option
 from sweeper.core.stop import Budget, MaxTrials
 
@@ -88,7 +88,7 @@ def here(sweep: Sweep, left: int, given: Assumed) -> Estimate | None:
 
     None on AWS, where every other estimate is meant, and while nothing is measured: a script takes what it takes.
     """
-    if sweep.engine is not EngineKind.LOCAL or not given.measured or not left:
+    if sweep.engine.on_aws or not given.measured or not left:
         return None
     cold, warm = (float(sweep.engine_options.get(key) or 0) for key in ("cold_start_s", "warm_start_s"))
     later = warm if sweep.backend.keeps_pool else cold

@@ -22,7 +22,7 @@ from sweeper.core.asked import foreseen, unmade
 from sweeper.core.chain import Chain, Job, apply, fold
 from sweeper.core.costs import rate
 from sweeper.core.declared import added, undeclared
-from sweeper.core.model import Goal, MetricDefinition, Objective, Trial, number_of
+from sweeper.core.model import Goal, MetricDefinition, Objective, Scope, Trial, number_of
 from sweeper.core.results import FIRST, LAST, SAVINGS, Results, Row, best, results, value_at
 from sweeper.errors import UsageError
 from sweeper.record.journal import pending, read
@@ -85,7 +85,8 @@ class StoredSweep:
     @property
     def on_aws(self) -> bool:
         """True when its jobs run in an account: what they cost is paid."""
-        return "@" in self.name
+        _, scope = Scope.of(self.name)
+        return scope.engine.on_aws
 
     @property
     def journal(self) -> Path:

@@ -17,7 +17,7 @@ from sweeper.core.model import EngineKind, Scope, Sweep
 from sweeper.core.waits import Waits
 from sweeper.errors import UsageError
 from sweeper.record.atomic import write_atomically
-from sweeper.run.registry import LocalEngine, state_of
+from sweeper.run.registry import Account, LocalEngine, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,7 @@ def connect(sweep: Sweep, *, reading: bool = False) -> Connection:
 
     `reading`: nothing is written, not even the name of a local engine's state.
     """
-    if sweep.engine is EngineKind.LOCAL:
+    if not sweep.engine.on_aws:
         return local(Path(sweep.project), sweep.engine_options, sweep.owner, reading=reading)
     return aws(sweep.engine_options, sweep.owner)
 
@@ -58,16 +58,24 @@ def reconnect(folder: Path, config: Mapping[str, Any]) -> Connection:
     The local engine is started when it is asked; an account must be the one that the folder is named after.
     """
     options, owner = dict(config.get("engine") or {}), _text(config.get("owner"))
-    _, at, where = folder.name.rpartition("@")
-    if not at:
+    _, scope = Scope.of(folder.name)
+    if not scope.engine.on_aws:
         return local(folder.parent.parent, options, owner, reading=True)
-    account, _, region = where.partition(".")
-    found = aws({**options, "region": region}, owner)
-    if found.scope.account != account:
+    found = aws({**options, "region": scope.region}, owner)
+    if found.scope.account != scope.account:
         raise UsageError(
-            f"{folder.name}: these credentials are of account {found.scope.account}; take those of {account}"
+            f"{folder.name}: these credentials are of account {found.scope.account}; take those of {scope.account}"
         )
     return found
+
+
+def account_of(folder: Path, options: Mapping[str, Any], queue: str = "") -> Account:
+    """How to reach the service of a sweep that has run, by its folder and its stored `engine`. Nobody is asked."""
+    _, scope = Scope.of(folder.name)
+    if scope.engine.on_aws:
+        return Account(scope.engine.value, scope.region, _text(options.get("profile")), queue=queue)
+    engine = engine_folder(folder.absolute().parent.parent)
+    return Account(scope.engine.value, LOCAL_REGION, engine_folder=str(engine), queue=queue)
 
 
 def local(project: Path, options: Mapping[str, object], owner: str | None, *, reading: bool = False) -> Connection:

@@ -14,7 +14,6 @@ from typing import Any
 from sweeper.core import events as ev
 from sweeper.core.asked import Asked
 from sweeper.core.chain import Chain, Job, apply, fold
-from sweeper.core.model import EngineKind
 from sweeper.core.outcome import created_with, fingerprint_of
 from sweeper.core.ports import Clock, Description, TrainingApi
 from sweeper.core.request import fingerprint
@@ -149,7 +148,7 @@ def closer_of(
         clock,
         say,
         impatient,
-        region=debt.account.region if debt.account.engine == EngineKind.AWS.value else "",
+        region=debt.account.aws_region,
         turn=lambda: turn_at(debt, clock, closes),
         gone=lambda: debt.account.lost(state),
     )

@@ -7,7 +7,7 @@ from collections import deque
 from sweeper.core import events as ev
 from sweeper.core.chain import Job, apply, fold
 from sweeper.core.keepalive import idles_until
-from sweeper.core.model import EngineKind, Scope, Sweep
+from sweeper.core.model import Scope, Sweep
 from sweeper.core.waits import Waits
 from sweeper.errors import ApiError, JournalError
 from sweeper.run.world import World
@@ -34,7 +34,7 @@ class Notes:
     @property
     def aws_region(self) -> str:
         """The region for the commands that are told; empty for the local engine."""
-        return self.scope.region if self.scope.engine is EngineKind.AWS else ""
+        return self.scope.aws_region
 
     def note(self, event: ev.Event) -> None:
         """Make an event durable, then true. A mere observation waits for the next event that matters.

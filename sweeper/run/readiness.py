@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sweeper.core.chain import Chain
-from sweeper.core.model import EngineKind, Sweep
+from sweeper.core.model import Sweep
 from sweeper.core.queued import QueueOptions
 from sweeper.core.request import job_name
 from sweeper.core.resume import resume
@@ -21,7 +21,7 @@ def check(sweep: Sweep, connection: Connection, chain: Chain, queue: QueueOption
     first = next(iter(sweep.trials), None)
     if first is None or (resume(sweep, chain).nothing_to_do and not sweep.only):
         return
-    local = connection.scope.engine is EngineKind.LOCAL
+    local = not connection.scope.engine.on_aws
     if local:
         _tell_start(sweep, say)
     if queue:
@@ -71,7 +71,7 @@ def check_queue(sweep: Sweep, connection: Connection, queue: QueueOptions, say: 
     from sweeper.aws.batch import calls
 
     call = calls(connection.clients)
-    if connection.scope.engine is EngineKind.LOCAL:
+    if not connection.scope.engine.on_aws:
         instances = int(sweep.locked.get("instance_count") or 1)
         if queues.ensure(call, queue, instances):
             say(f"made the job queue {queue.queue} on the local engine, with room for one job")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from sweeper.core import events as ev
 from sweeper.core.chain import Chain, fold
 from sweeper.core.model import EngineKind
 from sweeper.core.waits import Waits
-from sweeper.errors import JournalError
+from sweeper.errors import EngineError, JournalError
 from sweeper.record.atomic import write_atomically
 
 if TYPE_CHECKING:
@@ -83,25 +83,72 @@ class Account:
     engine_options: Mapping[str, Any] = field(default_factory=dict)
     queue: str = ""  # of AWS Batch, through which the jobs went
 
-    def api(self) -> TrainingApi:
-        """The service; the local engine is started when it is asked."""
-        from sweeper.aws.batch import training_api
+    @property
+    def on_aws(self) -> bool:
+        """Do its jobs run in an account, where they are paid for?"""
+        return self.engine != EngineKind.LOCAL.value
+
+    @property
+    def aws_region(self) -> str:
+        """The region for the commands that are told; empty for the local engine."""
+        return self.region if self.on_aws else ""
+
+    def clients(self) -> Callable[[], Clients]:
+        """The service; a local engine is started when it is asked."""
+        if not self.on_aws:
+            return LocalEngine(Path(self.engine_folder), self.engine_options)
         from sweeper.aws.clients import Clients, Endpoint
 
-        if self.engine == EngineKind.LOCAL.value:
-            return training_api(LocalEngine(Path(self.engine_folder), self.engine_options), self.queue)
-        clients = Clients(Endpoint(region=self.region, profile=self.profile))
-        return training_api(lambda: clients, self.queue)
+        made = Clients(Endpoint(region=self.region, profile=self.profile))
+        return lambda: made
+
+    def running(self) -> Callable[[], Clients] | None:
+        """The service; None when it is a local engine that does not run and so holds no pool that costs anything.
+
+        Raises EngineError for one that lives and does not answer: nobody knows what it holds.
+        """
+        if self.on_aws:
+            return self.clients()
+        from sweeper.aws.clients import Clients, Endpoint
+        from sweeper.engine import launch
+
+        folder = Path(self.engine_folder)
+        found = launch.find(folder)
+        if found is None and launch.lives(folder):
+            raise EngineError(f"the local engine lives and does not answer (see {folder / 'engine.log'})")
+        made = Clients(Endpoint.local(found)) if found else None
+        return (lambda: made) if made else None
+
+    def api(self) -> TrainingApi:
+        """What answers for its jobs; a local engine is started when it is asked."""
+        return self._training(self.clients())
+
+    def running_api(self) -> TrainingApi | None:
+        """What answers for its jobs now, as `running`."""
+        clients = self.running()
+        return self._training(clients) if clients else None
+
+    def _training(self, clients: Callable[[], Clients]) -> TrainingApi:
+        from sweeper.aws.batch import training_api
+
+        return training_api(clients, self.queue)
+
+    @property
+    def stopped(self) -> bool:
+        """True when it is a local engine that does not run: nothing bills there."""
+        from sweeper.engine import launch
+
+        return not self.on_aws and not launch.lives(Path(self.engine_folder))
 
     @property
     def gone(self) -> bool:
         """True when the local engine's state was removed: with it every job and pool it had."""
-        return self.engine == EngineKind.LOCAL.value and not Path(self.engine_folder).exists()
+        return not self.on_aws and not Path(self.engine_folder).exists()
 
     def lost(self, state: str) -> bool:
         """True when this state of the local engine was removed; what answers there now is another one."""
         with suppress(OSError):
-            return self.engine == EngineKind.LOCAL.value and bool(state) and state_of(Path(self.engine_folder)) != state
+            return not self.on_aws and bool(state) and state_of(Path(self.engine_folder)) != state
         return False
 
 

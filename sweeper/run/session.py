@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sweeper.aws import guard
 from sweeper.core.chain import Chain, fold
-from sweeper.core.model import EngineKind, Sweep
+from sweeper.core.model import Sweep
 from sweeper.core.ports import Progress, TrainingApi
 from sweeper.core.queued import QueueOptions
 from sweeper.core.request import is_queued_name, locked_key
@@ -76,7 +76,7 @@ class Session:
         redact = Redactor(self.sweep.composed.get("environment"))
         redact.learn_credentials(os.environ.get(name) for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"))
         redact.learn_texts(self.sweep.secrets)
-        if self.connection.scope.engine is EngineKind.AWS:
+        if self.connection.scope.engine.on_aws:
             self._learn_credentials(redact)
         else:
             with suppress(OSError):  # its folder cannot be written: then no engine and no job will have them
@@ -103,14 +103,13 @@ class Session:
         """One runner per (account, region, pool key)."""
         scope = self.connection.scope
         name = f"{scope.account}.{scope.region}.{locked_key(self.sweep.locked).short}.lock"
-        local = scope.engine is EngineKind.LOCAL
-        return (Path(self.sweep.project) / ".sweeper" if local else state_folder()) / "locks" / name
+        return (state_folder() if scope.engine.on_aws else Path(self.sweep.project) / ".sweeper") / "locks" / name
 
     @cached_property
     def debt(self) -> Debt:
         """What the registry and the watchdog must know to close this sweep's pools without its experiment file."""
         scope, options = self.connection.scope, self.sweep.engine_options
-        local = scope.engine is EngineKind.LOCAL
+        local = not scope.engine.on_aws
         account = Account(
             engine=scope.engine.value,
             region=scope.region,
@@ -187,8 +186,7 @@ class Session:
     def close_forgotten(self, chain: Chain) -> list[Unreleased]:
         """What a journal that was removed had left open and this sweep does not declare any more: closed, or named."""
         jobs = [owed.intent for owed in self._forgotten if owed.name not in chain.jobs]
-        scope = self.connection.scope
-        region = scope.region if scope.engine is EngineKind.AWS else ""
+        region = self.connection.scope.aws_region
         closer = Closer(self._api, self.sweep.waits, self.clock, self.shown.say, region=region)
         return closer.close_all(fold(jobs), running=Running.LEAVE) if jobs else []
 

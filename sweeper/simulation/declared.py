@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from sweeper.core.failures import Failure
-from sweeper.core.model import EngineKind, Sweep, Trial
+from sweeper.core.model import Sweep, Trial
 from sweeper.core.ports import Request
 from sweeper.core.request import canonical, digest
 from sweeper.core.stop import MaxTrials, Until, every
@@ -52,7 +52,7 @@ def as_simulated(sweep: Sweep) -> Sweep:
             known[key] = {**config, "environment": {**config["environment"], "PLANTED": SECRET}}
         return known[key]
 
-    own = sweep.waits if sweep.engine is EngineKind.AWS else Waits()
+    own = sweep.waits if sweep.engine.on_aws else Waits()
     return replace(sweep, resolve=resolve, waits=own)
 
 
@@ -93,6 +93,6 @@ def behaviour_of(sweep: Sweep) -> Behaviour:
 
 def polled(sweep: Sweep, rng: random.Random) -> Sweep:
     """Looked at as often as somebody may choose; on AWS as the experiment says."""
-    if sweep.engine is EngineKind.AWS:
+    if sweep.engine.on_aws:
         return sweep
     return replace(sweep, waits=replace(sweep.waits, poll_s=rng.choice(POLLS_S)))
