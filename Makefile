@@ -64,11 +64,12 @@ coverage: $(READY)  ## which lines of sweeper/ no test runs, in whatever process
 	-$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-check: $(READY)  ## ruff, mypy --strict, import-linter
+check: $(READY)  ## ruff, mypy --strict, import-linter; prints the figures of the code
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.figures
 
 docs: $(READY)  ## write the blocks of help in docs/command-line.md anew
 	$(BIN)/python -m tests.documented
