@@ -16,8 +16,6 @@ from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem
 from sweeper.core.space.blocks import Block
 from sweeper.core.space.values import bounded, expand, held
 
-SEED = "hyperparameters.seed"
-"""The key that `repeat` varies when it names no other."""
 ROUND = "repeat"
 """What tells repeats apart when there is no seed to vary: a free value that no script sees."""
 

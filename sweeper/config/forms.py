@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sweeper.config.axes import ROUND, SEED, Axis, CommandLine, axis_values
+from sweeper.config.axes import ROUND, Axis, CommandLine, axis_values
 from sweeper.config.locate import Origin
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, nearest
 from sweeper.core.identity import above, path_of
-from sweeper.core.search_optuna import Settings
+from sweeper.core.options import from_section
+from sweeper.core.search_optuna import Optuna, Settings
 from sweeper.core.space import draws
 from sweeper.core.space.blocks import Block, Column, Part
+from sweeper.core.space.declared import Repeat
 from sweeper.core.space.rules import Rule, RuleError, expression, matching
 
 Values = Mapping[str, Any]
@@ -145,14 +147,8 @@ class Builder:
             self.axes.append(self._owned(block, {key: places[key]}, [self._key(key)], place))
         self.rules = [*self._rules(section, ("sweep",), list(domains))]
         if domains:
-            settings = {name: wanted.get(name) for name in ("sampler", "seed", "startup")}
-            self.optuna = Settings(
-                count=wanted["count"],
-                sampler=settings["sampler"] or "tpe",
-                seed=settings["seed"] or 0,
-                startup=settings["startup"],
-                of=domains,
-            )
+            said = from_section(Optuna, wanted)
+            self.optuna = Settings(said.count, said.sampler, said.seed or 0, said.startup, domains)
         return []
 
     def _random(self, section: Values | None, place: KeyPath) -> Iterator[Axis]:
@@ -162,7 +158,8 @@ class Builder:
         if not domains:
             return
         try:
-            rows = draws.draw(section["count"], section.get("seed") or 0, domains)
+            said = from_section(draws.Random, section)
+            rows = draws.draw(said.count, said.seed or 0, domains)
         except ValueError as error:
             self._wrong((*place, "count"), str(error))
             return
@@ -173,7 +170,8 @@ class Builder:
         """The same trials again, under other seeds: the first round is the one that has no `repeat` at all."""
         if not repeat:
             return
-        times, key = (repeat["times"], repeat.get("seed", SEED)) if isinstance(repeat, Mapping) else (repeat, SEED)
+        said = from_section(Repeat, repeat if isinstance(repeat, Mapping) else {"times": repeat})
+        times, key = said.times, said.seed
         if key is None:
             yield Axis(Block([{}, *({ROUND: number} for number in range(1, times))]), {ROUND: place}, form=_name(place))
             return

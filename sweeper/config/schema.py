@@ -14,14 +14,14 @@ from typing import Any
 
 from sweeper import backends
 from sweeper.config import engines
+from sweeper.config.definitions import defined_once
 from sweeper.core.costs import Prices
 from sweeper.core.failures import Failure
 from sweeper.core.job import Experiment, Job, Locked
 from sweeper.core.model import EngineKind, Objective, PoolSettings
 from sweeper.core.options import Schema, schema_of
 from sweeper.core.plan import Assume
-from sweeper.core.search_optuna import SAMPLERS
-from sweeper.core.space import draws
+from sweeper.core.space.declared import Sweeps
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 
@@ -271,169 +271,10 @@ def backend_schema(kind: object) -> Schema:
     return _object("Where machines come from.", properties, required=("kind", *own.get("required", ())))
 
 
-AXIS_FUNCTIONS = {
-    "range": "[start, stop, step]; stop is left out",
-    "linspace": "[low, high, n]; both ends belong to it",
-    "logspace": "[low, high, n]; both ends belong to it",
-}
-AXIS: Schema = {
-    "anyOf": [
-        {"type": "array", "minItems": 1},
-        {"type": "string", "minLength": 1},
-        *(
-            _object(
-                text,
-                {name: {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 3}},
-                required=(name,),
-            )
-            for name, text in AXIS_FUNCTIONS.items()
-        ),
-    ],
-    "errorMessage": "must be a list with at least one value, {range: [start, stop, step]}, {linspace: [low, high, n]}, "
-    "{logspace: [low, high, n]} or a sweep expression such as 'range(1,5)'",
-}
-MOST_AXES = 100
-"""Keys that vary in one sweep, and rules that leave trials out."""
-MOST_POINTS = 10_000
-VALUES: Schema = {"type": "object", "minProperties": 1, "description": "Dotted keys and their values."}
-AXES: Schema = {
-    "type": "object",
-    "minProperties": 1,
-    "maxProperties": MOST_AXES,
-    "additionalProperties": AXIS,
-    "description": "Dotted keys and lists of one length: the first values together, then the second ones, ...",
-}
-DOMAIN: Schema = {
-    "anyOf": [
-        {"type": "array", "minItems": 1},
-        *(
-            _object("Draw from here.", {name: {"type": "array", "minItems": 1}}, required=(name,))
-            for name in draws.DOMAINS
-        ),
-    ],
-    "errorMessage": "must be a list to choose from, {choice: [...]}, {uniform: [low, high]}, "
-    "{loguniform: [low, high]} or {int: [low, high]}",
-}
-FORMS: dict[str, Schema] = {
-    "grid": {
-        "type": ["object", "null"],
-        "maxProperties": MOST_AXES,
-        "description": "Every combination: dotted keys and their values, the last one turning fastest. "
-        "null takes an inherited axis away.",
-        "additionalProperties": {**AXIS, "anyOf": [*AXIS["anyOf"], {"type": "null"}]},
-    },
-    "zip": {
-        "anyOf": [{"type": "array", "items": AXES, "maxItems": MOST_AXES}, AXES, {"type": "null"}],
-        "description": "Values that go together, not in every combination.",
-        "errorMessage": "must be a mapping of lists, or a list of such mappings",
-    },
-    "points": {
-        "type": ["object", "null"],
-        "maxProperties": MOST_POINTS,
-        "description": "Named points: what each of them changes.",
-        "additionalProperties": {"type": ["object", "null"]},
-    },
-    "cumulative": _flag("Each point keeps the changes of those before it."),
-    "random": {
-        "anyOf": [
-            _object(
-                "Random search, the same draws on every machine.",
-                {
-                    "count": _whole("How many draws.", 1, 200_000),
-                    "seed": {"type": ["integer", "null"], "description": "Other draws for another seed; default 0."},
-                    "of": {"type": "object", "minProperties": 1, "additionalProperties": DOMAIN},
-                },
-                required=("count", "of"),
-            ),
-            {"type": "null"},
-        ],
-    },
-    "exclude": {
-        "anyOf": [
-            {
-                "type": "array",
-                "items": {"anyOf": [VALUES, {"type": "string", "minLength": 1}]},
-                "maxItems": MOST_AXES,
-            },
-            {"type": "null"},
-        ],
-        "description": "Left out: trials with all of these values, or for which the expression is true.",
-        "errorMessage": "must be a list of mappings or expressions such as 'rank > 8 and lr > 0.01'",
-    },
-    "when": {
-        "anyOf": [
-            {"type": "array", "items": {"type": "string", "minLength": 1}, "maxItems": MOST_AXES},
-            {"type": "string", "minLength": 1},
-            {"type": "null"},
-        ],
-        "description": "Only trials for which the expression is true.",
-        "errorMessage": "must be an expression such as 'rank * batch <= 64', or a list of them",
-    },
-}
-SWEEP = _object(
-    "What varies. The forms multiply; concat puts one after another.",
-    {
-        **FORMS,
-        "concat": {
-            "anyOf": [
-                {
-                    "type": "array",
-                    "minItems": 1,
-                    "maxItems": MOST_AXES,
-                    "items": _object("One of several sweeps.", FORMS),
-                },
-                {"type": "null"},
-            ],
-            "description": "Several sweeps, one after another.",
-            "errorMessage": "must be a list of sweeps",
-        },
-        "optuna": {
-            "anyOf": [
-                _object(
-                    "Optuna proposes each trial from what the finished ones have shown. Stands alone.",
-                    {
-                        "count": _whole("How many trials.", 1, 100_000),
-                        "sampler": {"enum": list(SAMPLERS), "description": "How it searches; default tpe."},
-                        "seed": {"type": ["integer", "null"], "description": "Other proposals for another seed."},
-                        "startup": {
-                            "type": ["integer", "null"],
-                            "minimum": 0,
-                            "description": "So many trials are drawn at random before the sampler begins.",
-                        },
-                        "of": {"type": "object", "minProperties": 1, "additionalProperties": DOMAIN},
-                    },
-                    required=("count", "of"),
-                ),
-                {"type": "null"},
-            ],
-        },
-        "first": {
-            "anyOf": [{"type": "array", "items": VALUES, "maxItems": MOST_POINTS}, {"type": "null"}],
-            "description": "Known-good points that run before everything else.",
-            "errorMessage": "must be a list of mappings of dotted keys to values",
-        },
-        "repeat": {
-            "anyOf": [
-                {"type": "integer", "minimum": 1, "maximum": 10000},
-                _object(
-                    "Repeat with a seed of your own.",
-                    {
-                        "times": _whole("How often.", 1, 10000),
-                        "seed": {"type": ["string", "null"], "description": "The key to count up."},
-                    },
-                    required=("times",),
-                ),
-                {"type": "null"},
-            ],
-            "description": "Every trial so often, hyperparameters.seed counting up.",
-            "errorMessage": "must be a number of times, or {times: N, seed: KEY}",
-        },
-    },
-)
-
 OPTIONS: Mapping[str, type] = {
     "locked": Locked,
     "job": Job,
+    "sweep": Sweeps,
     "objective": Objective,
     "prices": Prices,
     "pool": PoolSettings,
@@ -447,7 +288,6 @@ _OWN: dict[str, Schema] = {
 }
 SECTIONS: dict[str, Schema] = {
     **_OWN,
-    "sweep": SWEEP,
     "objective": {"anyOf": [_OWN["objective"], {"type": "null"}]},
     "stop": STOP,
     "prune": PRUNE,
@@ -498,7 +338,6 @@ def experiment() -> Schema:
         "properties": {
             "defaults": {"type": "array", "description": "Other experiments and config groups to start from."},
             **parts,
-            "sweep": SWEEP,
             "engine": {"anyOf": engines},
             "backend": lenient(BACKEND),
         },
@@ -508,7 +347,7 @@ def experiment() -> Schema:
 def files() -> dict[str, Schema]:
     """Every published schema by file name."""
     return {
-        "experiment.json": experiment(),
+        "experiment.json": defined_once(experiment(), {"interpolation": INTERPOLATION}),
     }
 
 

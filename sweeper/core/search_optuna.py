@@ -16,7 +16,9 @@ from sweeper.core.chain import Chain, TrialHistory, metric_of
 from sweeper.core.events import TrialStatus
 from sweeper.core.identity import Base, canonical, text_of
 from sweeper.core.model import Objective, Trial
+from sweeper.core.options import option
 from sweeper.core.search import Proposal
+from sweeper.core.space.draws import Domain
 from sweeper.core.space.names import shorten, show
 
 if TYPE_CHECKING:
@@ -37,9 +39,20 @@ MOST_REPEATS = 100
 """So many proposals in a row that are known already or left out mean that there is nothing new to propose."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Optuna:
+    """Optuna proposes each trial from what the finished ones have shown. Stands alone."""
+
+    count: int = option("How many trials.", low=1, high=100_000)
+    sampler: str = option("How it searches.", default="tpe", choices=tuple(SAMPLERS))
+    seed: int | None = option("Other proposals for another seed.", default=0)
+    startup: int | None = option("So many trials are drawn at random before the sampler begins.", default=None, low=0)
+    of: Mapping[str, Domain] = option("Dotted keys, and what is proposed for each.", low=1)
+
+
 @dataclass(frozen=True)
 class Settings:
-    """What an experiment says under `sweep.optuna`."""
+    """What an experiment says under `sweep.optuna`, its domains read."""
 
     count: int
     sampler: str

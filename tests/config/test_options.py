@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -14,7 +15,7 @@ from sweeper import backends
 from sweeper.config import engines
 from sweeper.config.check import findings
 from sweeper.config.project import packaged_conf
-from sweeper.config.schema import ENGINES, OPTIONS, SECTIONS
+from sweeper.config.schema import ENGINES, OPTIONS, SECTIONS, experiment, files, text
 from sweeper.core.job import Experiment
 from sweeper.core.model import EngineKind
 from sweeper.core.options import Bounds, declared, defaults_of, from_section, option, redefined, schema_of, words_of
@@ -38,7 +39,7 @@ def in_file(options: type) -> dict[str, Any]:
     return {name: defaults_of(options).get(name, REQUIRED) for name in declared(options)}
 
 
-@pytest.mark.parametrize("section", [name for name in OPTIONS if name not in ("objective", "prices")])
+@pytest.mark.parametrize("section", [name for name in OPTIONS if name not in ("objective", "prices", "sweep")])
 def test_the_defaults_of_a_section_are_the_declared_ones(section: str) -> None:
     """Every option is in `conf/config.yaml` with its default, those without one as what must be said, and no other."""
     assert composed("config.yaml")[section] == in_file(OPTIONS[section])
@@ -50,6 +51,7 @@ def test_what_stands_alone_has_its_declared_default() -> None:
     assert {name: base[name] for name in declared(Experiment)} == defaults_of(Experiment)
     assert {"objective", *declared(Experiment)} < base.keys()
     assert base.keys() - SECTIONS.keys() == {"defaults", "hydra"} and base["objective"] is None
+    assert base["sweep"].items() <= defaults_of(OPTIONS["sweep"]).items()
 
 
 @pytest.mark.parametrize("kind", EngineKind)
@@ -92,6 +94,26 @@ def told(part: Mapping[str, Any]) -> bool:
 
 
 FAILURES = set(SECTIONS["on_failure"]["properties"])
+
+
+def expanded(part: Any, definitions: Mapping[str, Any]) -> Any:
+    """A published schema with what it refers to in its place."""
+    if isinstance(part, list):
+        return [expanded(item, definitions) for item in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        return expanded(definitions[part["$ref"].removeprefix("#/definitions/")], definitions)
+    return {word: expanded(rule, definitions) for word, rule in part.items()}
+
+
+def test_what_is_defined_once_is_what_is_meant() -> None:
+    """The published schema says of an experiment what checks it, and nothing of any length twice."""
+    told = files()["experiment.json"]
+    definitions = told.pop("definitions")
+    assert expanded(told, definitions) == experiment()
+    written = [json.dumps(part) for part in definitions.values()]
+    assert len(set(written)) == len(written) and len(text(told)) < len(text(experiment())) / 2
 
 
 # -- every type that an option may have ---------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sweeper.config import run
-from sweeper.config.schema import AXIS
+from sweeper.core.space.declared import AXIS
 from sweeper.errors import UsageError
 
 LOCKED = "is locked and cannot be swept: every job of a sweep shares one locked section; "
@@ -93,7 +93,7 @@ def test_flags_that_there_are_not(project: Any, word: str, line: str) -> None:
         ),
         (
             "sweep: {grid: {hyperparameters.rank: []}}",
-            ["13:16: sweep.grid.hyperparameters.rank: " + AXIS["errorMessage"] + ", not []"],
+            ["13:16: sweep.grid.hyperparameters.rank: " + str(AXIS.says) + ", not []"],
         ),
         ("sweep: {gird: {a: [1]}}", ["13:9: sweep.gird: is not a field of sweep; did you mean 'grid'?"]),
         (

@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 from sweeper.core.identity import canonical
+from sweeper.core.options import Bounds, option
 
 DIGITS = 6
 """Significant digits of a drawn fraction: more than any experiment can tell apart, and still readable."""
@@ -44,6 +46,30 @@ DOMAINS: Mapping[str, Callable[..., Any]] = {
     "int": _int,
     "choice": _choice,
 }
+
+
+_Options = Annotated[Sequence[Any], Bounds(low=1)]
+_Drawn = Annotated[
+    Mapping[Annotated[str, Bounds(choices=tuple(DOMAINS))], _Options],
+    Bounds(low=1, high=1),
+]
+Domain = Annotated[
+    _Options | _Drawn,
+    Bounds(
+        says="must be a list to choose from, {choice: [...]}, {uniform: [low, high]}, {loguniform: [low, high]} "
+        "or {int: [low, high]}"
+    ),
+]
+"""What is drawn from, as an experiment says it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Random:
+    """Random search, the same draws on every machine."""
+
+    count: int = option("How many draws.", low=1, high=200_000)
+    seed: int | None = option("Other draws for another seed.", default=0)
+    of: Mapping[str, Domain] = option("Dotted keys, and what is drawn for each.", low=1)
 
 
 def check(domain: str, arguments: Sequence[Any]) -> None:
