@@ -24,6 +24,7 @@ from sweeper.core.request import FINGERPRINT, build, fingerprint, job_name
 from sweeper.core.secrets import MASK
 from sweeper.core.words import counted, span
 from sweeper.errors import ApiError
+from sweeper.record import script
 from sweeper.run.connect import Connection, connect
 
 MOST_TRIALS = 20
@@ -36,7 +37,8 @@ def main(arguments: Sequence[str]) -> int:
         prog="sweeper plan",
         usage="sweeper plan +experiment=NAME [KEY=VALUE ...] [--requests] [--all] [--json]",
         description="Everything short of spending: the trials in their order, what is done already, duplicates, the "
-        "requests, the quotas, time and money, and the worst idle bill. Nothing is sent but questions.",
+        "requests, whether the script reads what is swept, the quotas, time and money, and the worst idle bill. "
+        "Nothing is sent but questions.",
     )
     parser.add_argument("--requests", action="store_true", help="print every CreateTrainingJob request as JSON lines")
     parser.add_argument("--all", action="store_true", help=f"list every trial, not only the first {MOST_TRIALS}")
@@ -63,6 +65,7 @@ class _Plan:
         self.queued = added(sweep.trials, self.chain)
         self.left = len(sweep.trials) + len(self.queued) - len(known)
         self.jobs = plan.jobs_left(sweep, self.chain, self.left)
+        self.arguments = script.verdict(sweep)
 
     def _declares(self, history: TrialHistory) -> bool:
         index = history.jobs[0].intent.index if history.jobs else 0
@@ -159,6 +162,7 @@ class _Plan:
             "warnings": list(sweep.warnings),
             "terms": dict(plan.terms(sweep, self.chain, self.rate)),
             "excluded": [{"rule": rule.text, "trials": n} for rule, n in getattr(space, "excluded", ())],
+            "arguments": self.arguments and asdict(self.arguments),
             "quota": self.quota(),
             "assumed": asdict(self.given),
             "price": None if self.rate is None else asdict(self.rate),
@@ -185,6 +189,8 @@ class _Plan:
         yield from (f"duplicate: {line}" for line in getattr(space, "duplicates", ()))
         yield from (f"excluded: {n} by {rule.text}" for rule, n in getattr(space, "excluded", ()))
         yield from (f"{heading}: {words}" for heading, words in plan.terms(sweep, self.chain, self.rate))
+        if self.arguments:
+            yield f"arguments: {script.told(self.arguments)}"
         yield f"quota: {self.quota()}"
         if self.jobs:
             yield from self._here()

@@ -24,6 +24,7 @@ from sweeper.core.events import TrialStatus
 from sweeper.core.model import Sweep
 from sweeper.core.secrets import Redactor
 from sweeper.errors import LockHeldError, UsageError
+from sweeper.record import script
 from sweeper.record.atomic import unversioned, write_atomically
 from sweeper.record.locks import held
 from sweeper.run.clock import SystemClock
@@ -43,7 +44,7 @@ FAILING_RULES = frozenset({"max_failures", "same_error_limit"})
 
 def run(sweep: Sweep, session: type[Session] | None = None) -> int:
     """Run a sweep, or continue it; returns the exit code. `session`: another outside than the real one, for tests."""
-    for warning in sweep.warnings:
+    for warning in filter(None, (*sweep.warnings, script.warning(sweep))):
         complain(f"warning: {warning}")
     try:
         with ExitStack() as stack:

@@ -13,6 +13,7 @@ import yaml
 from sweeper.config import run
 from sweeper.config.project import packaged_conf
 from sweeper.core.model import Sweep
+from sweeper.record import script
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.yaml"))
@@ -28,7 +29,7 @@ PATTERNS = {
 
 @pytest.mark.parametrize("file", EXPERIMENTS, ids=lambda file: file.stem)
 def test_it_plans(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An experiment declares the trials it promises, without a warning, and every one of them resolves."""
+    """It declares the trials it promises, without a warning; each resolves; its script reads all that is swept."""
     monkeypatch.chdir(ROOT)
     found: list[Sweep] = []
     assert run([f"+experiment={file.stem}"], lambda sweep: found.append(sweep) or 0) == 0
@@ -37,6 +38,8 @@ def test_it_plans(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(sweep.trials) == PATTERNS.get(file.stem, len(sweep.trials))
     # a known-good point that runs first is meant to stand in the grid as well
     assert all("came before" in line for line in sweep.warnings)
+    found_out = script.verdict(sweep)
+    assert not found_out or not (found_out.unread or found_out.unknown)
     for trial in sweep.trials:
         assert sweep.resolve(trial)["job"]["image_uri"]
 

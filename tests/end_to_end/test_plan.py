@@ -90,3 +90,16 @@ def test_the_planned_request_is_the_one_that_is_sent(project: Project) -> None:
     sent = {job["TrainingJobName"]: (job["HyperParameters"], job["InputDataConfig"]) for job in project.jobs()}
     assert planned.keys() == sent.keys()
     assert [p[0] for p in planned.values()] == [s[0] for s in sent.values()]
+
+
+def test_a_hyperparameter_that_the_script_never_reads_is_told(project: Project) -> None:
+    """In a line of the plan and in its JSON; before a run as a warning, which stops nothing."""
+    path = project.root / "experiments/scripts/tiny/train.py"
+    path.write_text("import os\nprint('score=' + os.environ['SM_HP_X'])\n")
+    swept = ("hyperparameters.x=1", "+hyperparameters.xs=1,2")
+    assert "arguments: train.py never reads xs" in project.verb("plan", "+experiment=tiny", *swept).out
+    told = json.loads(project.verb("plan", "+experiment=tiny", *swept, "--json").out)
+    assert told["arguments"]["unread"] == [{"name": "xs", "near": ""}]
+    ran = project.run(*swept)
+    assert "warning: hyperparameters: train.py never reads xs" in ran.err
+    assert ran.code == 0
