@@ -15,7 +15,7 @@ from moto.backends import SERVICE_NAMES
 from moto.moto_server.werkzeug_app import create_backend_app
 
 from sweeper.engine import launch
-from sweeper.engine.around import uploads
+from sweeper.engine.around import logs, uploads
 from sweeper.engine.around.iam import Iam
 from sweeper.engine.around.s3 import ObjectStore
 from sweeper.engine.control import Control
@@ -88,7 +88,7 @@ class Application:
         if part := self._parts.get((service, target + dot)):
             return self._part_or_moto(part, service, operation, environ, start)
         if service == "monitoring":
-            self._control.publish_metrics()
+            self._control.metrics.publish()
         if service == "s3":
             return self._s3(environ, start)
         if service == "sts" and (refused := access.refused(self._control.permissions, access.of_sts(environ))):
@@ -124,11 +124,17 @@ class Application:
         if refused := access.refused(permissions, access.of_part(permissions, service, operation, params)):
             return _refusal(start, refused)
         if operation == "DescribeLogGroups":
-            self._control.publish_log_group()
+            self._publish_log_group()
         if isinstance(params, dict) and part.knows(operation, params):
             return _answer(start, lambda: part.call(operation, params))
         body.seek(0)
         return self._moto.app(service)(environ, start)
+
+    def _publish_log_group(self) -> None:
+        """moto lists the log groups: it is given the one of the jobs, once one of them has a log."""
+        if self._control.overview.logged_jobs():
+            settings = self._control.permissions.settings
+            logs.publish_group(settings.account, settings.region)
 
     def _s3(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
         """moto has no lock and forgets everything: one request at a time, and what it changed goes to disk first."""

@@ -65,7 +65,9 @@ class EngineProcess:
             "settings": settings.to_mapping(),
         }
         parts: Parts = {
-            ("logs", logs.TARGET): TrainingLogs(self._control, self._log_of, settings.service.arn_prefix),
+            ("logs", logs.TARGET): TrainingLogs(
+                self._control.overview, self._control.log_of, settings.service.arn_prefix
+            ),
             ("servicequotas", quotas.TARGET): Quotas(settings.service),
         }
         admin = Admin(pair, self._status, self._stop)
@@ -75,9 +77,6 @@ class EngineProcess:
     def info(self) -> EngineInfo:
         """What who has started it needs to know."""
         return EngineInfo.of(self.identity, self._state)
-
-    def _log_of(self, name: str) -> Path:
-        return self._control.machine.folder(name).log
 
     def _dispatch(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
         return self._app(environ, start)
@@ -98,7 +97,9 @@ class EngineProcess:
                 self._control.machine.kill_all()
                 os._exit(1)  # there is no place left to write anything
             if time.monotonic() - looked >= _DISK_EVERY_S:
-                disk.trim(self._state, self._objects, self._control.ended_jobs(), self._settings.disk_cap_bytes)
+                disk.trim(
+                    self._state, self._objects, self._control.overview.ended_jobs(), self._settings.disk_cap_bytes
+                )
                 looked = time.monotonic()
         (self._state / "engine.json").unlink(missing_ok=True)
         self.server.shutdown()
@@ -119,7 +120,7 @@ class EngineProcess:
 
     def _idle(self) -> bool:
         quiet = time.monotonic() - self._app.asked_at >= self._settings.idle_s
-        return quiet and self._control.busy() == (0, 0)
+        return quiet and self._control.overview.busy() == (0, 0)
 
     def _stop(self) -> None:
         """Stop every job, release every pool, then leave."""
@@ -133,7 +134,7 @@ class EngineProcess:
         return sorted(self._control.permissions.asked.copy(), key=lambda asked: (asked.action, asked.resource))
 
     def _status(self) -> dict[str, Any]:
-        running, pools = self._control.busy()
+        running, pools = self._control.overview.busy()
         return {
             **{k: v for k, v in self.identity.items() if k not in ("access_key", "secret_key")},
             "jobs_running": running,
@@ -142,7 +143,7 @@ class EngineProcess:
             "object_bytes": self._objects.size(),
             "disk_cap_bytes": self._settings.disk_cap_bytes,
             "disk_bytes": disk.used(self._state),
-            "jobs": self._control.records(),
+            "jobs": self._control.overview.records(),
             "asked": [{"action": a.action, "resource": a.resource, **dict(a.context)} for a in self._asked()],
         }
 

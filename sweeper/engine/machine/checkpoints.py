@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.engine.around.s3 import NoSuchBucketError, ObjectStore, parse_uri
-from sweeper.engine.machine.folders import OPT_ML, InputError, inside, link_in
+from sweeper.engine.machine.folders import OPT_ML, InputError, JobFolder, JobView, inside, link_in
+from sweeper.engine.machine.reports import Reports
 
 _DEFAULT = f"{OPT_ML}/checkpoints"
 _EVERY_S = 1.0
@@ -82,6 +83,38 @@ class Checkpoints:
                     self._seen[file] = mark
             except FileNotFoundError:
                 continue  # the script replaced it meanwhile
+
+
+class CheckpointsOfJobs:
+    """The checkpoints of every job that has a folder here."""
+
+    def __init__(self, objects: ObjectStore, reports: Reports) -> None:
+        self._objects, self._reports = objects, reports
+        self._lock = threading.Lock()
+        self._known: dict[str, Checkpoints] = {}
+
+    def begin(self, view: JobView, folder: JobFolder) -> Checkpoints:
+        """Those of a job that starts, with what S3 has of them; raises InputError."""
+        made = Checkpoints(view.request, folder.ml, self._objects)
+        made.restore()
+        with self._lock:
+            self._known[view.name] = made
+        return made
+
+    def of(self, name: str, folder: JobFolder) -> Checkpoints:
+        """Those of a job, which an earlier engine may have started."""
+        with self._lock:
+            if name in self._known:
+                return self._known[name]
+        view = self._reports.view(name)
+        made = Checkpoints(view.request if view else {}, folder.ml, self._objects)
+        with self._lock:
+            return self._known.setdefault(name, made)
+
+    def forget(self, name: str) -> None:
+        """The job has no container any more."""
+        with self._lock:
+            self._known.pop(name, None)
 
 
 def _mark(file: Path) -> tuple[int, int]:

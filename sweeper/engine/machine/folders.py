@@ -55,6 +55,11 @@ class JobFolder:
         self.log = path / "log"
         self.lock = path / "lock"
 
+    @classmethod
+    def of(cls, state: Path, name: str) -> JobFolder:
+        """Where a job lives, below the state of an engine."""
+        return cls(state / "jobs" / name)
+
     def lay_out(self, view: JobView, cache: Path | None) -> None:
         """Create the directories and the configuration files of /opt/ml."""
         for name in ("input/config", "input/data", "model", "output/data", "checkpoints", "code", "sagemaker"):
