@@ -15,7 +15,7 @@ from sweeper.aws.clients import Clients
 from sweeper.aws.errors import mapped
 from sweeper.core import dependencies
 from sweeper.core.model import Launch, Scope
-from sweeper.core.request import ARCHIVE, Staged, canonical
+from sweeper.core.request import ARCHIVE, Staged, canonical, default_output
 from sweeper.errors import ApiError, ApiErrorKind, UsageError
 from sweeper.record.source import Folder, SourceError
 
@@ -85,7 +85,8 @@ class Staging:
         self._buckets.clear()
 
     def _stage(self, job: Mapping[str, Any], versions: Mapping[str, str | None]) -> Staged:
-        output = (job.get("output_path") or self._default_output()).rstrip("/")
+        home = default_output(self._scope.account, self._scope.region, self._sweep)
+        output = (job.get("output_path") or home).rstrip("/")
         bucket, prefix = _split(output)
         self._need_bucket(bucket)
         if job.get("checkpoint_s3_uri"):
@@ -104,10 +105,6 @@ class Staging:
             source = self._put_once(bucket, f"{prefix}/source/{content[:16]}", files)
         inputs = {name: self._input(job, name, bucket, prefix) for name in job.get("inputs", {})}
         return Staged(source=source, inputs=inputs, output=output)
-
-    def _default_output(self) -> str:
-        """The SageMaker SDK's own bucket convention."""
-        return f"s3://sagemaker-{self._scope.region}-{self._scope.account}/sweeper/{self._sweep}"
 
     def _input(self, job: Mapping[str, Any], channel: str, bucket: str, prefix: str) -> str:
         where = str(job["inputs"][channel])

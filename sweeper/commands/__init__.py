@@ -64,6 +64,7 @@ VERBS: Mapping[str, Verb] = {
         Verb("retry", "NAME [--trial TRIAL|--all]", "open trials again; the next run takes them"),
         Verb("rerun", "NAME [best|TRIAL]", "run that trial again exactly, as its next attempt"),
         Verb("pull", "NAME [best|TRIAL] [--to DIR]", "bring the model that a trial has left, unpacked"),
+        Verb("iam", "[+experiment=NAME]", "the least policy that IAM needs for it: runner, watchdog, jobs' role"),
         Verb("verify", "NAME", "check a sweep's journal against the service"),
         Verb("simulate", "[+experiment=NAME]", "a sweep, or drawn ones, under simulated faults and crashes, by seed"),
         Verb("complete", "bash|zsh|fish", 'tab completion: eval "$(sweeper complete bash)"'),

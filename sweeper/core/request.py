@@ -56,8 +56,17 @@ def job_name(owner: str, scope: Scope, sweep: str, trial: str, attempt: int, *, 
     key = digest([owner, scope.account, scope.region, sweep, trial])[:16]
     if queued:
         return f"s{key}a{attempt:02d}"
-    slug = re.sub(r"[^a-zA-Z0-9]+", "-", sweep).strip("-")[:20].strip("-") or "sweep"
-    return f"{slug}-{key}-a{attempt:02d}"
+    return f"{slug(sweep)}-{key}-a{attempt:02d}"
+
+
+def slug(sweep: str) -> str:
+    """What the names of a sweep's jobs begin with, and its log streams."""
+    return re.sub(r"[^a-zA-Z0-9]+", "-", sweep).strip("-")[:20].strip("-") or "sweep"
+
+
+def default_output(account: str, region: str, sweep: str) -> str:
+    """Where a sweep's jobs write that does not say: the SageMaker SDK's own bucket convention."""
+    return f"s3://sagemaker-{region}-{account}/sweeper/{sweep}".rstrip("/")
 
 
 def is_queued_name(name: str) -> bool:

@@ -318,3 +318,11 @@ def test_usage_errors_are_the_only_refusal(project: Any) -> None:
     project.experiment()
     with pytest.raises(UsageError):
         run(["+experiment=y"], lambda sweep: 0)
+
+
+@pytest.mark.parametrize("partition", ["aws-cn", "aws-us-gov"])
+def test_a_role_of_any_partition_is_taken(project: Any, partition: str) -> None:
+    """With its path, as Studio and SSO make them."""
+    project.experiment()
+    role = f"arn:{partition}:iam::123456789012:role/service-role/jobs"
+    assert project.sweep(f"locked.role_arn={role}").locked["role_arn"] == role

@@ -142,13 +142,16 @@ def test_image_launch(fresh_project: Project) -> None:
 
 
 def test_another_account_and_region_are_another_scope(fresh_project: Project) -> None:
-    """The folder names the account and the region; status, logs and list find it by the sweep's name."""
-    served = Served(fresh_project, "account=210987654321", "region=eu-west-1")
+    """The folder names both; status finds it by the sweep's name; every ARN is of the region's partition."""
+    served = Served(fresh_project, "account=210987654321", "region=cn-northwest-1")
     try:
-        assert served.run("sweep.grid={hyperparameters.x: [1]}").code == 0
-        assert (fresh_project.root / "runs/tiny@210987654321.eu-west-1/results.csv").exists()
+        ended = served.run("sweep.grid={hyperparameters.x: [1]}")
+        assert (ended.code, "warning" in ended.err) == (0, False), ended.err
+        assert (fresh_project.root / "runs/tiny@210987654321.cn-northwest-1/results.csv").exists()
         shown = json.loads(fresh_project.verb("status", "tiny", "--json").out)
-        assert (shown["sweep"], len(shown["rows"])) == ("tiny@210987654321.eu-west-1", 1)
+        assert (shown["sweep"], len(shown["rows"])) == ("tiny@210987654321.cn-northwest-1", 1)
+        (job,) = served.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
+        assert job["TrainingJobArn"].startswith("arn:aws-cn:sagemaker:cn-northwest-1:210987654321:training-job/")
     finally:
         served.stop()
 

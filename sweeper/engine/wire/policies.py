@@ -171,6 +171,7 @@ _OPERATORS: Mapping[str, Callable[[Value, str], bool]] = {
     "StringLike": lambda found, wanted: like(wanted, str(found)),
     "ArnLike": lambda found, wanted: like(wanted, str(found)),
     "ArnEquals": lambda found, wanted: like(wanted, str(found)),
+    "NumericEquals": lambda found, wanted: number(found) == number(wanted),
     "NumericLessThan": lambda found, wanted: number(found) < number(wanted),
     "NumericLessThanEquals": lambda found, wanted: number(found) <= number(wanted),
     "NumericGreaterThan": lambda found, wanted: number(found) > number(wanted),

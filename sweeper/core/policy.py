@@ -1,0 +1,281 @@
+"""What IAM has to allow an experiment, as documents for IAM: its runner, its watchdog, the role of its jobs. Pure.
+
+Actions, resources and condition keys: AWS's service authorization reference. `sts:GetCallerIdentity` is called too and
+needs no permission.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from itertools import islice
+from typing import Any
+
+from sweeper.core.model import MOST_KEEP_ALIVE_S, Launch, Sweep
+from sweeper.core.request import canonical, default_output, slug
+
+ACCOUNT, REGION, CALLER = "ACCOUNT", "REGION", "YOUR-ROLE"
+"""What stands where something is not known."""
+_ROLE = "ROLE"
+_GROUP = "/aws/sagemaker/TrainingJobs"
+_SERVICE = "sagemaker.amazonaws.com"
+_REGISTRY = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.[a-z.]+/([^:@]+)")
+Statement = dict[str, Any]
+Document = dict[str, Any]
+
+
+class For(str, Enum):
+    """Who is allowed."""
+
+    RUNNER = "runner"
+    WATCHDOG = "watchdog"
+    EXECUTION = "execution"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an experiment runs, as far as it is known, and the ARN of the role or user that runs it."""
+
+    partition: str = "aws"
+    region: str = REGION
+    account: str = ACCOUNT
+    caller: str = ""
+
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of a resource of this account in this Region."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
+
+    def role(self, name: str) -> str:
+        """The ARN of a role of this account."""
+        return f"arn:{self.partition}:iam::{self.account}:role/{name}"
+
+    def s3(self, *where: str) -> list[str]:
+        """The ARNs of buckets, or of what is in them, by their s3:// URIs; sorted, each once."""
+        return sorted({f"arn:{self.partition}:s3:::{uri.removeprefix('s3://')}" for uri in where})
+
+
+@dataclass(frozen=True)
+class Uses:
+    """What permissions depend on of an experiment. URIs are s3://; none of a field: it is not used."""
+
+    place: Place
+    role: str
+    jobs: str = "*"
+    """The pattern of its jobs' names."""
+    keeps_pool: bool = True
+    queue: str = ""
+    lease: str = ""
+    buckets: frozenset[str] = frozenset()
+    """Buckets that are looked for before they are used."""
+    made: frozenset[str] = frozenset()
+    """Those of them that are made when they are missing."""
+    staged: frozenset[str] = frozenset()
+    """Prefixes below which the source and local inputs are put."""
+    read: frozenset[str] = frozenset()
+    """Prefixes that the jobs read."""
+    written: frozenset[str] = frozenset()
+    """Prefixes that they write."""
+    restored: frozenset[str] = frozenset()
+    """Prefixes of checkpoints, which they read as well."""
+    images: frozenset[str] = frozenset()
+    volume_key: str = ""
+    in_vpc: bool = False
+
+
+def anything(place: Place) -> Uses:
+    """An experiment of which nothing is known but that it keeps to the defaults."""
+    home = default_output(place.account, place.region, "")
+    return Uses(
+        place,
+        place.role(_ROLE),
+        buckets=frozenset({_bucket(home)}),
+        made=frozenset({_bucket(home)}),
+        staged=frozenset({home}),
+        read=frozenset({home}),
+        written=frozenset({home}),
+    )
+
+
+def _jobs(sweep: Sweep) -> list[Mapping[str, Any]]:
+    """The different `job` sections of its trials; the first one stands for all where none is swept."""
+    swept = any(key.startswith("job.") for key in sweep.trials.keys)
+    sections = (sweep.resolve(trial)["job"] for trial in (sweep.trials if swept else islice(sweep.trials, 1)))
+    return list({canonical(section): section for section in sections}.values())
+
+
+def _staged(job: Mapping[str, Any], output: str) -> Iterator[str]:
+    if Launch(job["launch"]) is not Launch.IMAGE:
+        yield f"{output}/source"
+    for uri in (job.get("inputs") or {}).values():
+        if not str(uri).startswith("s3://"):
+            yield f"{output}/inputs"
+
+
+def _bucket(uri: str) -> str:
+    return uri.removeprefix("s3://").partition("/")[0]
+
+
+def uses(sweep: Sweep, place: Place) -> Uses:
+    """What this experiment uses: every trial is looked at, for a job's places and image may be swept."""
+    locked, backend = sweep.locked, sweep.backend
+    home = default_output(place.account, place.region, sweep.name)
+    jobs = _jobs(sweep)
+    outputs = {str(job.get("output_path") or home).rstrip("/") for job in jobs}
+    restored = {str(job["checkpoint_s3_uri"]).rstrip("/") for job in jobs if job.get("checkpoint_s3_uri")}
+    staged = {where for job in jobs for where in _staged(job, str(job.get("output_path") or home).rstrip("/"))}
+    inputs = {str(uri) for job in jobs for uri in (job.get("inputs") or {}).values() if str(uri).startswith("s3://")}
+    buckets = {_bucket(uri) for uri in (*outputs, *restored)}
+    return Uses(
+        place=place,
+        role=str(locked["role_arn"]),
+        jobs="*" if backend.through else f"{slug(sweep.name)}-*",
+        keeps_pool=backend.keeps_pool,
+        queue=backend.through.queue if backend.through else "",
+        lease=(sweep.pool.lease or "").rstrip("/"),
+        buckets=frozenset(buckets),
+        made=frozenset(buckets & {_bucket(home)}),
+        staged=frozenset(staged),
+        read=frozenset(staged | inputs),
+        written=frozenset(outputs),
+        restored=frozenset(restored),
+        images=frozenset(str(job["image_uri"]) for job in jobs),
+        volume_key=str(locked.get("volume_kms_key_id") or ""),
+        in_vpc=bool(locked.get("subnets")),
+    )
+
+
+def policy(who: For, used: Uses) -> Document:
+    """The least that this one needs, as a document for IAM."""
+    statements = {For.RUNNER: _runner, For.WATCHDOG: _watchdog, For.EXECUTION: _execution}[who](used)
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def _allow(sid: str, actions: Sequence[str], resources: Sequence[str], **condition: Mapping[str, Any]) -> Statement:
+    found: Statement = {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
+    return {**found, "Condition": condition} if condition else found
+
+
+def placeholders(document: Document) -> list[str]:
+    """What has to be replaced in it before IAM can take it."""
+    text = canonical(document)
+    return [word for word in (ACCOUNT, REGION, CALLER, _ROLE) if re.search(rf"(?<![A-Z-]){word}(?![A-Z])", text)]
+
+
+# -- the runner -------------------------------------------------------------------------------------------------
+
+
+def _runner(used: Uses) -> Iterator[Statement]:
+    place = used.place
+    jobs = [place.arn("sagemaker", f"training-job/{used.jobs}")]
+    if used.queue:
+        yield from _queue(used)
+    else:
+        actions = ["sagemaker:CreateTrainingJob", "sagemaker:AddTags", "sagemaker:StopTrainingJob"]
+        if used.keeps_pool:
+            # the service takes up to 21600 s; sweeper never asks for more than this
+            most = {"sagemaker:KeepAlivePeriod": str(MOST_KEEP_ALIVE_S)}
+            actions.append("sagemaker:UpdateTrainingJob")
+            yield _allow("Jobs", actions, jobs, NumericLessThanEqualsIfExists=most)
+        else:
+            yield _allow("Jobs", actions, jobs)
+    yield _allow("PassRole", ["iam:PassRole"], [used.role], StringEquals={"iam:PassedToService": _SERVICE})
+    # of any job: an idle pool of somebody else may match
+    yield _allow("Look", ["sagemaker:DescribeTrainingJob"], [place.arn("sagemaker", "training-job/*")])
+    yield _allow("List", ["sagemaker:ListTrainingJobs"], ["*"])
+    yield from _storage(used)
+    group = place.arn("logs", f"log-group:{_GROUP}")
+    yield _allow("LogStreams", ["logs:DescribeLogStreams"], [f"{group}:*"])
+    streams = "AWSBatch*" if used.queue else used.jobs
+    yield _allow("Logs", ["logs:GetLogEvents"], [f"{group}:log-stream:{streams}"])
+    quotas = ["servicequotas:ListServiceQuotas", "servicequotas:ListAWSDefaultServiceQuotas"]
+    yield _allow("OptionalQuotas", quotas, ["*"])
+    if used.keeps_pool:
+        yield _allow("OptionalSimulation", ["iam:SimulatePrincipalPolicy"], _callers(place))
+
+
+def _queue(used: Uses) -> Iterator[Statement]:
+    place, name = used.place, used.queue
+    queue = name if name.startswith("arn:") else place.arn("batch", f"job-queue/{name}")
+    jobs = place.arn("batch", "service-job/*")
+    yield _allow("Submit", ["batch:SubmitServiceJob"], [queue, jobs])
+    yield _allow("QueuedJobs", ["batch:TagResource", "batch:TerminateServiceJob"], [jobs])
+    looks = ["batch:DescribeJobQueues", "batch:ListServiceJobs", "batch:DescribeServiceJob"]
+    yield _allow("Queue", looks, ["*"])  # none of them is on a resource
+
+
+def _storage(used: Uses) -> Iterator[Statement]:
+    s3 = used.place.s3
+    yield _allow("Buckets", ["s3:ListBucket"], s3(*used.buckets))
+    if used.made:
+        yield _allow("DefaultBucket", ["s3:CreateBucket"], s3(*used.made))
+    if used.staged:
+        yield _allow("Stage", ["s3:GetObject", "s3:PutObject"], s3(*(f"{uri}/*" for uri in used.staged)))
+    if used.lease:
+        actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
+        yield _allow("Lease", actions, s3(f"{used.lease}/*"))
+
+
+def _callers(place: Place) -> list[str]:
+    """The role behind a session, whatever its path; a user as he is."""
+    found = re.fullmatch(r"arn:[\w-]+:sts::\d+:assumed-role/([^/]+)/.*", place.caller)
+    name = found[1] if found else "" if place.caller else CALLER
+    return [place.role(name), place.role(f"*/{name}")] if name else [place.caller]
+
+
+# -- the watchdog -----------------------------------------------------------------------------------------------
+
+
+def _watchdog(used: Uses) -> Iterator[Statement]:
+    """It lets a running job finish, looks, and releases; it stops nothing, and creates nothing."""
+    place = used.place
+    if used.queue:
+        yield _allow("Queue", ["batch:ListServiceJobs", "batch:DescribeServiceJob"], ["*"])
+    jobs = [place.arn("sagemaker", f"training-job/{used.jobs}")]
+    yield _allow("Look", ["sagemaker:DescribeTrainingJob"], jobs)
+    if used.keeps_pool:
+        none = {"sagemaker:KeepAlivePeriod": "0"}
+        yield _allow("Release", ["sagemaker:UpdateTrainingJob"], jobs, NumericEquals=none)
+
+
+# -- the role of the jobs ---------------------------------------------------------------------------------------
+
+
+def _execution(used: Uses) -> Iterator[Statement]:
+    """What SageMaker and the container do in the role's name; what a script does beside that is not known here."""
+    place = used.place
+    reads, writes = used.read | used.restored, used.written | used.restored
+    if reads:
+        yield _allow("Read", ["s3:GetObject"], place.s3(*(f"{uri.rstrip('/')}*" for uri in reads)))
+    yield _allow("Buckets", ["s3:ListBucket"], place.s3(*(_bucket(uri) for uri in reads | writes)))
+    yield _allow("Write", ["s3:PutObject"], place.s3(*(f"{uri}/*" for uri in writes)))
+    group = place.arn("logs", f"log-group:{_GROUP}")
+    logs = ["CreateLogGroup", "CreateLogStream", "DescribeLogStreams", "PutLogEvents"]
+    yield _allow("Logs", [f"logs:{action}" for action in logs], [group, f"{group}:*"])
+    namespace = {"cloudwatch:namespace": _GROUP}
+    yield _allow("Metrics", ["cloudwatch:PutMetricData"], ["*"], StringEquals=namespace)
+    yield from _images(used)
+    if used.volume_key:
+        key = used.volume_key
+        where = key if key.startswith("arn:") else place.arn("kms", key if key.startswith("alias/") else f"key/{key}")
+        yield _allow("VolumeKey", ["kms:CreateGrant", "kms:DescribeKey"], [where])
+    if used.in_vpc:
+        yield from _network()
+
+
+def _images(used: Uses) -> Iterator[Statement]:
+    """Of images in private registries of ECR; any other is pulled without a permission."""
+    found = [match for image in used.images if (match := _REGISTRY.match(image))]
+    if found or not used.images:
+        repositories = sorted(f"arn:{used.place.partition}:ecr:{m[2]}:{m[1]}:repository/{m[3]}" for m in found)
+        pull = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+        yield _allow("Pull", pull, repositories or [used.place.arn("ecr", "repository/*")])
+        yield _allow("PullLogin", ["ecr:GetAuthorizationToken"], ["*"])
+
+
+def _network() -> Iterator[Statement]:
+    interfaces = ["CreateNetworkInterface", "CreateNetworkInterfacePermission", "DeleteNetworkInterface"]
+    interfaces += ["DeleteNetworkInterfacePermission", "DescribeNetworkInterfaces", "DescribeVpcs"]
+    described = ["DescribeDhcpOptions", "DescribeSubnets", "DescribeSecurityGroups"]
+    yield _allow("Network", [f"ec2:{action}" for action in (*interfaces, *described)], ["*"])
