@@ -71,7 +71,10 @@ check: $(READY)  ## ruff, mypy --strict, import-linter; prints the figures of th
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.figures
 
-docs: $(READY)  ## write the blocks of help in docs/command-line.md anew
+docs: $(READY)  ## write anew what follows from the code: defaults and schema in conf/, the reference, the blocks of help
+	$(BIN)/python -m sweeper.config.defaults conf
+	$(BIN)/python -m sweeper.config.schema conf/schema
+	$(BIN)/python -m sweeper.config.reference docs/experiment-file.md
 	$(BIN)/python -m tests.documented
 
 bench: $(READY) $(CLIENTS)/sdk3/.ready  ## ratios of time and memory, measured in one run

@@ -33,12 +33,12 @@ class Endpoint:
 
     url: str | None = None
     region: str | None = option(
-        "Default: boto3's own.",
+        "The Region. Default: boto3's own.",
         default=None,
         pattern=r"^[a-z]{2,}(-[a-z]+)+-\d+$",
         says="must be a region, such as us-east-1",
     )
-    profile: str | None = option("Default: boto3's own.", default=None)
+    profile: str | None = option("The profile of the credentials. Default: boto3's own.", default=None)
     access_key: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
     lives: Callable[[], bool] | None = field(default=None, repr=False, compare=False)

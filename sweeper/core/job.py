@@ -71,7 +71,9 @@ class Job:
     inputs: Mapping[Annotated[str, _CHANNEL], Annotated[str | None, Bounds(low=1)]] = option(
         "Channels: a name, and an s3:// prefix or a local folder.", default={}, high=19
     )
-    output_path: str | None = option("Where the models go.", default=None, **_S3)
+    output_path: str | None = option(
+        "Where the models go. Default: s3://sagemaker-REGION-ACCOUNT/sweeper/NAME.", default=None, **_S3
+    )
     max_runtime_s: int = option("The longest a job may run, in seconds: the outermost safety net.", low=1, high=2419200)
     checkpoint_s3_uri: str | None = option(
         "Where checkpoints are kept, below a prefix for each trial. backend=spot needs it.", default=None, **_S3

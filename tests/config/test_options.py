@@ -14,6 +14,8 @@ import yaml
 from sweeper import backends
 from sweeper.config import engines
 from sweeper.config.check import findings
+from sweeper.config.defaults import files as files_of_conf
+from sweeper.config.defaults import rewritten
 from sweeper.config.project import packaged_conf
 from sweeper.config.schema import ENGINES, OPTIONS, SECTIONS, experiment, files, text
 from sweeper.core.job import Experiment
@@ -69,6 +71,20 @@ def test_the_defaults_of_a_backend_are_the_declared_ones(kind: str) -> None:
     """What `backend=KIND` composes is every option of its dataclass."""
     said = composed("backend", f"{kind}.yaml")
     assert said.get("backend", said) == {"kind": kind, **in_file(backends.kind_of(kind))}
+
+
+@pytest.mark.parametrize("name", files_of_conf())
+def test_the_words_in_conf_are_the_declared_ones(name: str) -> None:
+    """Every file is what `python -m sweeper.config.defaults conf` writes."""
+    told = packaged_conf().joinpath(name).read_text(encoding="utf-8")
+    assert told == rewritten(told, files_of_conf()[name])
+
+
+def test_another_default_and_other_words_are_written_anew() -> None:
+    """In the lines that name an option, at its place; everything else is left as it is."""
+    before = "# x\nneeded: 1 # old\nseconds: 5\nother: 1 # ours\ninner:\n  needed: 2 # another's\n"
+    after = "# x\nneeded: ??? # required.\nseconds: auto # how long.\nother: 1 # ours\ninner: null # an inner one.\n"
+    assert rewritten(before, {"": [Outer]}) == after + "  needed: 2 # another's\n"
 
 
 @pytest.mark.parametrize("options", ALL, ids=lambda options: options.__name__)
@@ -139,7 +155,7 @@ class Outer:
     This is not told.
     """
 
-    inner: Inner | None = option("", default=None)
+    inner: Inner | None = option("an inner one.", default=None)
     inners: Sequence[Inner] = option("several.", default=(), high=2)
     of_text: Mapping[Annotated[str, Bounds(pattern="^[a-z]+$")], int | None] = option("by name.", default={}, high=2)
     seconds: int | Literal["auto"] = option("how long.", default="auto", low=0, says="must be seconds, or auto")
