@@ -2,61 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from sweeper.backends.batch import Batch
 from sweeper.backends.on_demand import OnDemand
 from sweeper.backends.spot import Spot
 from sweeper.backends.warm_pool import WarmPool
-from sweeper.core.options import schema_of
+from sweeper.core.kinds import Registry
 from sweeper.core.ports import Backend
 from sweeper.errors import UsageError
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
 
 KINDS: Mapping[str, type[Backend]] = {made.kind: made for made in (WarmPool, OnDemand, Spot, Batch)}
 """The backends that come with sweeper, by the name that an experiment says."""
 DEFAULT = WarmPool.kind
 GROUP = "sweeper.backends"
 """The entry points of a user's own backends."""
-_ANSWERS = ("kind", "capacity", "keeps_pool", "finds_pool", "interrupts", "usage", "through", "shape", "refused")
-
-
-def names() -> list[str]:
-    """Every kind that can be said: ours, then those that are installed."""
-    return [*KINDS, *(point.name for point in _installed() if point.name not in KINDS)]
-
-
-def _installed() -> Iterable[EntryPoint]:
-    from importlib.metadata import entry_points  # 0.02 s that only a kind that is not ours costs
-
-    return entry_points(group=GROUP)
-
-
-def kind_of(name: str) -> type[Backend]:
-    """The dataclass of a kind. A user's own is looked for when its name is said. Raises UsageError."""
-    if name in KINDS:
-        return KINDS[name]
-    point = next((point for point in _installed() if point.name == name), None)
-    if point is None:
-        raise UsageError(f"{name!r} is not one of {', '.join(names())}")
-    return _loaded(point)
-
-
-def _loaded(point: EntryPoint) -> type[Backend]:
-    """What somebody has installed, once it is known to answer what is asked. Raises UsageError."""
-    try:
-        found: type[Backend] = point.load()
-        missing = [answer for answer in _ANSWERS if not hasattr(found, answer)]
-        if not missing:
-            schema_of(found)
-    except Exception as error:
-        raise UsageError(f"{point.value} cannot be used: {type(error).__name__}: {error}") from error
-    if missing:
-        raise UsageError(f"{point.value} is no backend: it does not say {', '.join(missing)}")
-    return found
+kind_of = Registry("backend", KINDS, GROUP, Backend).of
+"""The dataclass of a kind; a user's own is looked for when its name is said. Raises UsageError."""
 
 
 def made(section: Mapping[str, Any]) -> Backend:

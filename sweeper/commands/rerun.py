@@ -17,12 +17,11 @@ from sweeper.commands import sweeps
 from sweeper.commands.run import run
 from sweeper.config.declare import of_values
 from sweeper.core.chain import Job
-from sweeper.core.model import Launch, Sweep, Trial
+from sweeper.core.model import Launch, Pruning, Sweep, Trial
 from sweeper.core.outcome import environment_of
 from sweeper.core.ports import Description
 from sweeper.core.request import Staged, canonical, own_channel
 from sweeper.core.secrets import MASK, user_info
-from sweeper.core.stop import Budget
 from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, UsageError
 from sweeper.record.stored import StoredSweep
 from sweeper.run.connect import reconnect
@@ -86,7 +85,7 @@ def as_it_was(stored: StoredSweep, job: Job, was: Description) -> Sweep:
         return _config(stored, trial.id)  # for best.yaml alone
 
     return Sweep(
-        **{**found, "stop": tuple(rule for rule in found["stop"] if isinstance(rule, Budget)), "prune": {}},
+        **{**found, "stop": tuple(rule for rule in found["stop"] if rule.most_usd is not None), "prune": Pruning()},
         digest=opened.digest,
         source_digest=opened.source_digest,
         trials=stored.declared.trials,

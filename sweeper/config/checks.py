@@ -17,14 +17,15 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.config import project
-from sweeper.config.check import findings
+from sweeper.config.check import Finding, findings
 from sweeper.config.draft import GROUPS, MOST_ROWS, ONE_LOCKED, Draft, apply, section_of, there_is, told
 from sweeper.config.locate import GROUP
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, brief, dotted, nearest, refuse, shown
 from sweeper.config.reading import load
-from sweeper.config.schema import SECTIONS, backend_schema, engine_schema
+from sweeper.config.schema import SECTIONS, backend_schema, engine_schema, stop_schema
 from sweeper.config.sources import ExperimentSource
 from sweeper.config.values import hydra_keys, plain, prev_keys, read
+from sweeper.core import stop
 from sweeper.core.handover import why_not
 from sweeper.core.identity import path_of, within
 from sweeper.core.model import EngineKind, Launch, Objective
@@ -90,6 +91,8 @@ def sections(draft: Draft) -> dict[str, Any]:
             continue
         broken = {path for path, _ in unresolved}
         found = findings(values[section], shape, (section,))
+        if section == "stop" and not found:
+            found = [*_unusable(values[section])]
         draft.note([(path, what) for path, what in found if path not in broken])
     return values
 
@@ -98,7 +101,18 @@ def _shape(section: str, value: Any) -> Schema | None:
     kind = value.get("kind") if isinstance(value, Mapping) else None
     if section == "engine":
         return engine_schema(kind)
+    if section == "stop":
+        return stop_schema(value)
     return backend_schema(kind) if section == "backend" else SECTIONS.get(section)
+
+
+def _unusable(section: Mapping[str, Any]) -> Iterator[Finding]:
+    """The stop rules of a user's own that cannot be used."""
+    for path, value in stop.written(section):
+        try:
+            stop.made(str(path[-1]), value)
+        except UsageError as error:
+            yield path, str(error)
 
 
 def _chosen(group: str, option: str) -> str:
@@ -165,12 +179,22 @@ def metrics_fit(draft: Draft, values: Sections) -> None:
                 draft.wrong(path, "has no group: put brackets around the part that is the value")
         except re.error as error:
             draft.wrong(path, f"is not a regular expression: {error}")
-    for section in (("objective",), ("stop", "until")):
-        node = values[section[0]] if draft.holds(*section) else None
-        node = node["until"] if node and section[1:] else node
-        if node is not None and node["metric"] not in metrics:
-            hint = nearest(node["metric"], metrics) or there_is(metrics)
-            draft.wrong((*section, "metric"), f"{node['metric']!r} is not one of job.metrics{hint}")
+    for place, name in _decided_by(draft, values):
+        if name not in metrics:
+            hint = nearest(name, metrics) or there_is(metrics)
+            draft.wrong(place, f"{name!r} is not one of job.metrics{hint}")
+
+
+def _decided_by(draft: Draft, values: Sections) -> Iterator[tuple[KeyPath, str]]:
+    """The metrics that something is decided by, and where they are named."""
+    if draft.holds("objective") and values["objective"] is not None:
+        yield ("objective", "metric"), values["objective"]["metric"]
+    section = values["stop"] if isinstance(values["stop"], Mapping) else {}
+    sound = {key: value for key, value in section.items() if draft.holds("stop", key)}
+    for path, value in stop.written(sound):
+        said = value if isinstance(value, Mapping) else {}
+        for name in stop.made(str(path[-1]), value).asks:
+            yield (*path, *[key for key, said_so in said.items() if said_so == name][:1]), name
 
 
 def handover_fits(draft: Draft, values: Sections) -> None:

@@ -18,7 +18,7 @@ from sweeper.config.resolve import Resolve
 from sweeper.config.schema import SECTIONS
 from sweeper.config.values import identity_leaves, plain, prev_keys, read
 from sweeper.config.varying import Compositions
-from sweeper.core import costs, stop
+from sweeper.core import costs, prune, stop
 from sweeper.core.identity import Base, Leaves, flatten, text_of
 from sweeper.core.job import Job
 from sweeper.core.model import EngineKind, PoolSettings, Sweep, Trial
@@ -144,7 +144,7 @@ def of_values(values: Mapping[str, Any]) -> dict[str, Any]:
         "objective": checks.objective_of(values),
         "stop": stop.rules(values["stop"]),
         "on_until": values["stop"]["on_until"],
-        "prune": {k: v for k, v in values["prune"].items() if v},
+        "prune": prune.pruning(values["prune"]),
         "rate": costs.rate(values["prices"], values["locked"], EngineKind(engine["kind"])),
         "max_runtime_s": values["job"]["max_runtime_s"],
         "pool": from_section(PoolSettings, values["pool"]),

@@ -7,7 +7,7 @@ from typing import Any
 
 from sweeper import backends
 from sweeper.config.check import Finding
-from sweeper.config.problems import KeyPath, nearest
+from sweeper.config.problems import nearest
 from sweeper.config.schema import options_of
 from sweeper.core import costs, prune, stop
 from sweeper.core.identity import flatten
@@ -23,38 +23,23 @@ MAY_CHANGE = ("hyperparameters", "job", "dependencies", "vars")
 
 def findings(values: Sections) -> list[Finding]:
     """Everything that is wrong, at its key."""
-    return [*_groups(values), *_prune(values), *_remedies(values), *_backend(values)]
+    return [*_stops(values), *_prune(values), *_remedies(values), *_backend(values)]
 
 
-def _groups(values: Sections) -> Iterator[Finding]:
-    for path, group in groups(values["stop"] or {}, ("stop",)):
-        yield from _rules(values, group, path)
-
-
-def groups(section: Mapping[str, Any], path: KeyPath) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
-    """The section and every group of rules inside of `any` and `all`."""
-    yield path, section
-    for word in ("any", "all"):
-        for number, group in enumerate(section.get(word) or ()):
-            yield from groups(group, (*path, word, number))
-
-
-def _rules(values: Sections, group: Mapping[str, Any], path: KeyPath) -> Iterator[Finding]:
-    until = group.get("until")
-    if until and path != ("stop",) and (what := _no_metric(values, until["metric"])):
-        yield (*path, "until", "metric"), what  # the outermost one is checked with the objective
-    if group.get("no_improvement") and not values["objective"]:
-        yield (*path, "no_improvement"), "needs an objective, which says what is better"
-    if group.get("deadline") is not None:
+def _stops(values: Sections) -> Iterator[Finding]:
+    for path, value in stop.written(values["stop"]):
         try:
-            stop.moment(str(group["deadline"]))
-        except ValueError as error:
-            yield (*path, "deadline"), str(error)
-    if group.get("budget_usd") is not None:
+            rule = stop.made(str(path[-1]), value)
+            yield from ((path + key, what) for key, what in rule.refused(values))
+        except UsageError as error:
+            yield path, str(error)
+            continue
+        if rule.most_usd is None:
+            continue
         if "all" in path:
-            yield (*path, "budget_usd"), "cannot stand under all: a budget that waits for another rule is none"
-        elif what := _no_budget(values, float(group["budget_usd"])):
-            yield (*path, "budget_usd"), what
+            yield path, "cannot stand under all: a budget that waits for another rule is none"
+        elif what := _no_budget(values, rule.most_usd):
+            yield path, what
 
 
 def _no_metric(values: Sections, name: str) -> str:
@@ -79,7 +64,7 @@ def _no_budget(values: Sections, usd: float) -> str:
 
 def _prune(values: Sections) -> Iterator[Finding]:
     section = values.get("prune") or {}
-    if not any(section.get(rule) for rule in prune.COMPARING):
+    if not prune.pruning(section).compares:
         return
     if not values["objective"]:
         yield ("prune",), "needs an objective, which says what is better"

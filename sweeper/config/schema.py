@@ -10,41 +10,31 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from sweeper import backends
 from sweeper.config import engines
 from sweeper.config.definitions import defined_once
+from sweeper.core import prune, stop
 from sweeper.core.costs import Prices
 from sweeper.core.failures import Failure
 from sweeper.core.job import Experiment, Job, Locked
-from sweeper.core.model import EngineKind, Objective, PoolSettings
+from sweeper.core.kinds import rule_schema
+from sweeper.core.model import EngineKind, Objective, PoolSettings, Pruning
 from sweeper.core.options import Schema, schema_of
 from sweeper.core.plan import Assume
 from sweeper.core.space.declared import Sweeps
+from sweeper.errors import UsageError
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
-
-
-def _text(description: str, **more: Any) -> Schema:
-    return {"type": "string", "description": description, **more}
 
 
 def _optional(schema: Schema) -> Schema:
     return {**schema, "type": [schema["type"], "null"]}
 
 
-def _flag(description: str) -> Schema:
-    return {"type": "boolean", "description": description}
-
-
 def _whole(description: str, low: int, high: int | None = None) -> Schema:
     bounds = {"minimum": low} if high is None else {"minimum": low, "maximum": high}
     return {"type": "integer", "description": description, **bounds}
-
-
-def _seconds(description: str) -> Schema:
-    return {"type": "number", "minimum": 0, "description": description}
 
 
 def _object(description: str, properties: Mapping[str, Schema], required: tuple[str, ...] = ()) -> Schema:
@@ -55,10 +45,6 @@ def _object(description: str, properties: Mapping[str, Schema], required: tuple[
         "properties": dict(properties),
         **({"required": list(required)} if required else {}),
     }
-
-
-def _list(description: str, items: Schema, most: int) -> Schema:
-    return {"type": "array", "description": description, "items": items, "maxItems": most}
 
 
 ACTION: Schema = {
@@ -103,133 +89,41 @@ ON_FAILURE = _object(
     },
 )
 
-UNTIL = _object(
-    "End the chain when a trial's last value of the metric satisfies this. NaN never does.",
-    {
-        "metric": _text("A metric of job.metrics."),
-        "op": {"enum": [">", ">=", "<", "<="], "description": "How to compare."},
-        "value": {"type": "number", "description": "What to compare with."},
-        "for": _optional(_whole("So many trials in a row must satisfy it.", 1)),
-    },
-    required=("metric", "op", "value"),
-)
 
-_RULES: dict[str, Schema] = {
-    "until": {"anyOf": [UNTIL, {"type": "null"}]},
-    "max_trials": _optional(_whole("End after so many finished trials, reruns included.", 1)),
-    "max_seconds": {
-        "type": ["number", "null"],
-        "exclusiveMinimum": 0,
-        "description": "End so many seconds after the run began; the running job is stopped.",
-    },
-    "max_failures": {
-        "type": ["number", "null"],
-        "exclusiveMinimum": 0,
-        "description": "End after so many failed trials; below 1: a share of the declared ones.",
-    },
-    "budget_usd": {
-        "type": ["number", "null"],
-        "exclusiveMinimum": 0,
-        "description": "Send no job whose worst case, its pool included, could cost more than what is left.",
-    },
-    "no_improvement": {
-        "anyOf": [
-            _object(
-                "End when the objective does not get better any more.",
-                {
-                    "trials": _whole("After so many trials in a row.", 1),
-                    "min_delta": {"type": "number", "minimum": 0, "description": "By how much it must be better."},
-                },
-                required=("trials",),
-            ),
-            {"type": "null"},
-        ]
-    },
-    "deadline": {
-        "type": ["string", "null"],
-        "description": "End at this time, for example 2030-01-31T18:00:00Z; the running job is stopped.",
-    },
-}
-_GROUPS: dict[str, Schema] = {
-    word: {
-        "type": ["array", "null"],
-        "items": _object("Some rules.", _RULES),
-        "minItems": 1,
-        "description": text,
+def _stop(rules: Mapping[str, Schema]) -> Schema:
+    group = _object("Some rules.", rules)
+    groups = {
+        word: {"type": ["array", "null"], "items": group, "minItems": 1, "description": text}
+        for word, text in stop.GROUPS.items()
     }
-    for word, text in (("any", "End when one of these rules says so."), ("all", "End when all of them say so."))
-}
+    on_until = {
+        "enum": ["stop", "finish"],
+        "description": "What becomes of the job that satisfies `until` while it trains.",
+    }
+    return _object("Reasons to end the chain early.", {**rules, **groups, stop.ON_UNTIL: on_until})
 
-STOP = _object(
-    "Reasons to end the chain early.",
-    {
-        **_RULES,
-        **_GROUPS,
-        "on_until": {
-            "enum": ["stop", "finish"],
-            "description": "What becomes of the job that satisfies `until` while it trains.",
-        },
-    },
-)
 
-_AFTER = {
-    "after_steps": _whole("Not before so many steps.", 1),
-    "min_trials": _whole("Not before so many finished trials.", 1),
-}
-PRUNE = _object(
-    "When a running job is hopeless and stopped: compared with the finished trials at the same step, or by itself.",
-    {
-        "metric": _optional(_text("The metric to look at. Default: the objective's.")),
-        "step": _optional(_text("The metric that counts the steps. Default: the number of the value.")),
-        "median": {"anyOf": [_object("Worse than the median.", _AFTER), {"type": "null"}]},
-        "percentile": {
-            "anyOf": [
-                _object(
-                    "Not among the best so many per cent.",
-                    {
-                        "keep": {
-                            "type": "number",
-                            "exclusiveMinimum": 0,
-                            "exclusiveMaximum": 100,
-                            "description": "Per cent.",
-                        },
-                        **_AFTER,
-                    },
-                    required=("keep",),
-                ),
-                {"type": "null"},
-            ]
-        },
-        "patience": {
-            "anyOf": [
-                _object(
-                    "No better for so many steps.",
-                    {
-                        "steps": _whole("Steps without a better value.", 1),
-                        "min_delta": {"type": "number", "minimum": 0, "description": "By how much it must be better."},
-                    },
-                    required=("steps",),
-                ),
-                {"type": "null"},
-            ]
-        },
-        "halving": {
-            "anyOf": [
-                _object(
-                    "Successive halving: only the best 1/factor go on past each rung.",
-                    {
-                        "first": _whole("The step of the first rung.", 1),
-                        "factor": _whole("Each rung is so many times the one before.", 2),
-                    },
-                ),
-                {"type": "null"},
-            ]
-        },
-        "nan": _flag("The metric is nan."),
-        "no_metric_s": _optional(_seconds("No metric for so many seconds.")),
-        "stalled_log_s": _optional(_seconds("Nothing in the log for so many seconds: failed as no_output.")),
-    },
-)
+_STOP_RULES = {name: rule_schema(kind) for name, kind in stop.KINDS.items()}
+STOP = _stop(_STOP_RULES)
+
+
+def stop_schema(section: object) -> Schema:
+    """The schema of this `stop` section: with the rules of a user's own that it asks for. One that cannot be used is
+    let pass: what is said of it stands elsewhere (sweeper.config.checks).
+    """
+    own = stop.foreign(section)
+    return _stop({**_STOP_RULES, **{name: _foreign_rule(name) for name in own}}) if own else STOP
+
+
+def _foreign_rule(name: str) -> Schema:
+    try:
+        return rule_schema(stop.RULES.of(name))
+    except UsageError:
+        return {}
+
+
+PRUNE = schema_of(Pruning)
+PRUNE["properties"].update({name: rule_schema(kind) for name, kind in prune.KINDS.items()})
 
 
 def _engine(kind: EngineKind) -> Schema:

@@ -109,6 +109,17 @@ def affordable(per: Rate, usd: float, chain: Chain, keep_alive_s: float) -> floa
     return left - per.overrun_s - keep_alive_s
 
 
+def allowed_s(sweep: Sweep, chain: Chain, usd: float, keep_alive_s: float) -> float:
+    """Seconds that one more job with this keep-alive may run by a budget; its price is known.
+
+    None after a job of this invocation that ran out of what was left: the next one would too.
+    """
+    assert sweep.rate is not None
+    if any(job.cut_short for job in chain.outcomes[chain.outcomes_before :]):
+        return 0.0
+    return affordable(sweep.rate, usd, chain, keep_alive_s)
+
+
 def shortest(sweep: Sweep) -> float:
     """The shortest run that is worth sending, in seconds."""
     return min(SHORTEST_S, float(sweep.max_runtime_s or SHORTEST_S))

@@ -14,7 +14,7 @@ from sweeper.core.events import HAS_MACHINE, JobStatus, PoolStatus, TrialStatus
 from sweeper.core.keepalive import keep_alive_s
 from sweeper.core.model import MOST_KEEP_ALIVE_S, Sweep, Trial
 from sweeper.core.remedies import action_for, may_follow, remedy, repeated
-from sweeper.core.stop import TIMED, Budget, Fired, MaxTrials, fired
+from sweeper.core.stop import Fired, fired
 
 if TYPE_CHECKING:
     from sweeper.core.ports import Search
@@ -116,13 +116,13 @@ def decide(sweep: Sweep, search: Search, chain: Chain, now: float, capacity: int
     if again:
         return again
     if chain.decided is None:
-        asked = tuple(rule for rule in sweep.stop if not isinstance(rule, Budget))
+        asked = tuple(rule for rule in sweep.stop if rule.most_usd is None)
         rule = fired(asked, sweep, chain, now) or _failure_rule(sweep, chain)
         if rule:
             return Decide(rule.rule, rule.why, rule.now)
         proposed = _next_trial(sweep, search, chain)
         if proposed:
-            following = _within_budget(sweep, chain, proposed)
+            following = _within_budget(sweep, chain, proposed, now)
             if isinstance(following, Decide):
                 return following
             unsettled = tuple(j.name for j in chain.debts.values() if j.ended and not j.settled)
@@ -148,7 +148,7 @@ def _end_of_running(sweep: Sweep, chain: Chain, running: list[Job], unsent: list
 
 def time_is_up(sweep: Sweep, chain: Chain, now: float) -> Decide | None:
     """The end, when a rule of time says so and nothing has said so before."""
-    timed = tuple(rule for rule in sweep.stop if isinstance(rule, TIMED))
+    timed = tuple(rule for rule in sweep.stop if rule.stops_running)
     found = None if chain.decided else fired(timed, sweep, chain, now)
     return Decide(found.rule, found.why, found.now) if found else None
 
@@ -208,7 +208,7 @@ def _next_trial(sweep: Sweep, search: Search, chain: Chain) -> Submit | None:
     proposal = search.propose(chain)
     if proposal is None:
         return None
-    most = min((r.n for r in sweep.stop if isinstance(r, MaxTrials)), default=None)
+    most = sweep.most_trials
     last = proposal.last or (most is not None and len(finished(sweep, chain)) + 1 >= most)
     trial, history = proposal.trial, chain.trials.get(proposal.trial.id)
     kept = history.last.intent.patches if history and history.jobs and not history.last_failed else {}
@@ -232,23 +232,22 @@ def _pause(sweep: Sweep, chain: Chain, submit: Submit, now: float) -> Decision |
 
 def _can_extend(sweep: Sweep, chain: Chain, needed: int) -> bool:
     """Keeping a pool longer costs: not past what the service allows, and never past a budget."""
-    budgets = [rule for rule in sweep.stop if isinstance(rule, Budget)]
-    fits = all(
-        rule.runtime(sweep, chain, costs.keeps(sweep) + needed + MARGIN_S) >= costs.shortest(sweep)
-        for rule in budgets
-        if sweep.rate is not None
-    )
-    return fits and needed <= MOST_KEEP_ALIVE_S
+    keep_s = costs.keeps(sweep) + needed + MARGIN_S
+    if needed > MOST_KEEP_ALIVE_S:
+        return False
+    rate, most_usd = sweep.rate, sweep.most_usd
+    return rate is None or most_usd is None or costs.affordable(rate, most_usd, chain, keep_s) >= costs.shortest(sweep)
 
 
-def _within_budget(sweep: Sweep, chain: Chain, submit: Submit) -> Submit | Decide:
+def _within_budget(sweep: Sweep, chain: Chain, submit: Submit, now: float) -> Submit | Decide:
     """The same job, but no longer than what is left of a budget lets it run; the end when that is too short."""
     for rule in sweep.stop:
-        if not isinstance(rule, Budget) or sweep.rate is None:
+        if rule.most_usd is None or sweep.rate is None:
             continue
-        most = rule.runtime(sweep, chain, keep_alive_s(sweep, chain, last=submit.last) if costs.keeps(sweep) else 0)
-        if rule.cut_short(chain) or most < costs.shortest(sweep):
-            return Decide(rule.name, rule.words(sweep, chain))
+        keep_s = keep_alive_s(sweep, chain, last=submit.last) if costs.keeps(sweep) else 0
+        most = costs.allowed_s(sweep, chain, rule.most_usd, keep_s)
+        if most < costs.shortest(sweep):
+            return Decide(rule.name, rule.why(sweep, chain, now) or rule.meaning)
         if sweep.max_runtime_s is None or most < sweep.max_runtime_s:
             submit = replace(submit, most_s=int(most), clamped=rule.name)
     return submit

@@ -73,6 +73,15 @@ def ended(sweep: Sweep, chain: Chain) -> Sequence[Job]:
     return chain.counted[1]
 
 
+def says_something(job: Job) -> bool:
+    """A job that says something about its trial: a failure or an interruption does not."""
+    return job.outcome is not None and job.outcome.trial_status in (
+        TrialStatus.COMPLETED.value,
+        TrialStatus.PRUNED.value,
+        TrialStatus.METRIC_MISSING.value,
+    )
+
+
 def finished(sweep: Sweep, chain: Chain) -> list[TrialHistory]:
     """The declared trials that have run and are not to be run again."""
     return [chain.trials[job.intent.trial] for job in ended(sweep, chain) if chain.is_finished(job.intent.trial)]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
+from sweeper.core.kinds import rule_words
 from sweeper.core.options import option
+from sweeper.core.ports import PruneRule
 from sweeper.core.waits import Waits
 from sweeper.errors import UsageError
 
@@ -159,6 +162,31 @@ class Objective:
         return best[1] if best else None
 
 
+OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+}
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """What a metric is asked for: `op` is one of OPERATORS. NaN never satisfies it."""
+
+    op: str
+    value: float
+
+    def holds(self, value: float | None) -> bool:
+        """Whether this value satisfies it."""
+        return value is not None and OPERATORS[self.op](value, self.value)
+
+    @property
+    def sign(self) -> float:
+        """1 when a higher value satisfies it, else -1."""
+        return 1.0 if self.op in (">", ">=") else -1.0
+
+
 @dataclass(frozen=True)
 class MetricDefinition:
     """A metric and how it is found in the log."""
@@ -195,6 +223,26 @@ class PoolSettings:
     settle_debts: bool = option("Close what other sweeps of yours left open before this one begins.", default=True)
 
 
+@dataclass(frozen=True)
+class Pruning:
+    """When a running job is hopeless and stopped: compared with the finished trials at the same step, or by itself."""
+
+    metric: str | None = option("The metric to look at. Default: the objective's.", default=None)
+    step: str | None = option("The metric that counts the steps. Default: the number of the value.", default=None)
+    rules: tuple[PruneRule, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What was declared, on one line."""
+        settings = [f"{name} {said}" for name, said in (("metric", self.metric), ("step", self.step)) if said]
+        return ", ".join([*settings, *map(rule_words, self.rules)])
+
+    @property
+    def compares(self) -> bool:
+        """Does one of its rules look at the objective?"""
+        return any(rule.compares for rule in self.rules)
+
+
 def no_more_trials(values: Mapping[str, Any], index: int) -> Trial:
     """For sweeps that nothing can be added to."""
     raise UsageError("this sweep takes no more trials")
@@ -227,8 +275,8 @@ class Sweep:
     stop: tuple[StopRule, ...] = ()
     on_until: str = "stop"
     """What becomes of the job that shows the metric of `until` while it trains: `stop`, or `finish`."""
-    prune: Mapping[str, Any] = field(default_factory=dict)
-    """When a running job is hopeless (sweeper.core.prune)."""
+    prune: Pruning = field(default_factory=Pruning)
+    """When a running job is hopeless."""
     rate: Rate | None = None
     """What a second of a job costs; None when the price is unknown."""
     max_runtime_s: int | None = None
@@ -252,6 +300,16 @@ class Sweep:
     """What result files have asked `resolve` for so far, by trial."""
     project: str = "."
     """The folder that holds `experiments/`, `runs/` and `.sweeper/`."""
+
+    @property
+    def most_trials(self) -> int | None:
+        """How many trials finish at most by its rules; None: they do not say."""
+        return min((rule.most_trials for rule in self.stop if rule.most_trials is not None), default=None)
+
+    @property
+    def most_usd(self) -> float | None:
+        """What it may cost at most by its rules, in USD; None: they do not say."""
+        return min((rule.most_usd for rule in self.stop if rule.most_usd is not None), default=None)
 
     @property
     def saves(self) -> bool:

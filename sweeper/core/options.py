@@ -70,8 +70,8 @@ def redefined(options: type, name: str, default: Any) -> Any:
 
 
 def declared(options: type) -> dict[str, Field[Any]]:
-    """The fields that are options, by name."""
-    return {one.name: one for one in fields(options) if _ABOUT in one.metadata}
+    """The fields that are options, by name. One that Python keeps for itself has an underscore behind it as a field."""
+    return {one.name.removesuffix("_"): one for one in fields(options) if _ABOUT in one.metadata}
 
 
 def words_of(options: type) -> dict[str, str]:
@@ -100,7 +100,7 @@ def schema_of(*options: type) -> Schema:
 
 def _typed(options: type) -> list[tuple[str, Field[Any], Any]]:
     hints = _hints(options)
-    return [(name, one, hints[name]) for name, one in declared(options).items()]
+    return [(name, one, hints[one.name]) for name, one in declared(options).items()]
 
 
 @cache
@@ -220,7 +220,7 @@ def from_section(options: type[Options], section: Mapping[str, Any]) -> Options:
 
     Raises TypeError when one that is required is missing.
     """
-    said = {name: _value(hint, section[name]) for name, _, hint in _typed(options) if name in section}
+    said = {one.name: _value(hint, section[name]) for name, one, hint in _typed(options) if name in section}
     return options(**said)
 
 
@@ -235,5 +235,7 @@ def _value(hint: Any, value: Any) -> Any:
     if _container(kind) == "array":
         return tuple(_value(get_args(kind)[0], item) for item in value)
     if isinstance(kind, type) and issubclass(kind, Enum):
+        return kind(value)
+    if kind in (int, float):  # to a schema 3.0 is a whole number too
         return kind(value)
     return from_section(kind, value) if _is_options(kind) and isinstance(value, Mapping) else value

@@ -12,7 +12,6 @@ from sweeper.core.declared import finished
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import Sweep
 from sweeper.core.options import from_section, option
-from sweeper.core.stop import Budget, MaxTrials
 
 _TO_THE_END = (TrialStatus.COMPLETED.value, TrialStatus.METRIC_MISSING.value)
 
@@ -79,8 +78,8 @@ def assumed(sweep: Sweep, chain: Chain) -> Assumed:
 
 def jobs_left(sweep: Sweep, chain: Chain, left: int) -> int:
     """How many of the trials that are left will run at most: `stop.max_trials` may end the chain before."""
-    most = [rule.n for rule in sweep.stop if isinstance(rule, MaxTrials)]
-    return min([left, *(max(0, n - len(finished(sweep, chain))) for n in most)])
+    most = sweep.most_trials
+    return left if most is None else min(left, max(0, most - len(finished(sweep, chain))))
 
 
 def here(sweep: Sweep, left: int, given: Assumed) -> Estimate | None:
@@ -104,13 +103,13 @@ def terms(sweep: Sweep, chain: Chain, rate: Rate | None) -> Iterator[tuple[str, 
         yield "repeat", f"every trial {times} times"
     if sweep.stop:
         yield "ends early when", "; or ".join(rule.meaning for rule in sweep.stop)
-    for budget in (rule for rule in sweep.stop if isinstance(rule, Budget)):
-        if rate is not None and sweep.max_runtime_s:
+    for usd in (rule.most_usd for rule in sweep.stop):
+        if usd is not None and rate is not None and sweep.max_runtime_s:
             worst = (sweep.max_runtime_s + OVERRUN_S + keeps(sweep)) * rate.usd_per_second
             used = spent(chain, rate)
-            yield "budget", f"{used:.2f} of {budget.usd:g} USD are spent at worst; a job may cost {worst:.2f} at worst"
-    if sweep.prune:
-        yield "prunes by", _words(sweep.prune)
+            yield "budget", f"{used:.2f} of {usd:g} USD are spent at worst; a job may cost {worst:.2f} at worst"
+    if sweep.prune.rules:
+        yield "prunes by", sweep.prune.words
     if sweep.on_failure:
         yield "on failure", _words(sweep.on_failure)
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from random import Random
 
     from sweeper.core.chain import Chain
-    from sweeper.core.events import Event
-    from sweeper.core.model import Sweep, Usage
+    from sweeper.core.events import Event, Judged
+    from sweeper.core.model import Sweep, Threshold, Usage
     from sweeper.core.queued import QueueOptions
     from sweeper.core.search import Proposal
+    from sweeper.core.shown import Look
 
 Request = dict[str, Any]
 """A boto3 request: `CreateTrainingJob` in PascalCase."""
@@ -78,18 +81,76 @@ class Search(Protocol):
 
 
 class StopRule(Protocol):
-    """A reason to end the chain."""
+    """A reason to end the chain: a frozen dataclass whose fields are the options under its name in the `stop` section.
+
+    Its name, `meaning` and `why` are its own; every other answer has one that fits most rules.
+    """
+
+    stops_running: ClassVar[bool] = False
+    """Is it asked while jobs run too, and are they stopped when it has a reason? So are rules of time."""
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """Its name as the experiment file spells it."""
 
-    def why(self, sweep: Sweep, chain: Chain, now: float) -> str | None:
-        """The reason in words, or None to go on."""
-
     @property
+    @abstractmethod
     def meaning(self) -> str:
         """When it ends the chain, in words."""
+
+    @abstractmethod
+    def why(self, sweep: Sweep, chain: Chain, now: float) -> str | None:
+        """The reason in words, or None to go on. `now`: UTC seconds since the epoch."""
+
+    @property
+    def asks(self) -> Mapping[str, Threshold]:
+        """The metrics that it waits for and what it asks of them: they are declared, and read before it is asked."""
+        return {}
+
+    @property
+    def most_trials(self) -> int | None:
+        """So many trials finish at most; None: it does not say."""
+        return None
+
+    @property
+    def most_usd(self) -> float | None:
+        """What everything may cost at most, in USD; None: it does not say. Such a rule is asked before each job."""
+        return None
+
+    def judge(self, look: Look) -> Judged | None:
+        """What a running job has come to by what it shows; None: it goes on."""
+        return None
+
+    def refused(self, values: Sections) -> Iterable[Finding]:
+        """What it cannot be used with in a configuration; the keys are those under its own."""
+        return ()
+
+    @classmethod
+    def drawn(cls, rng: Random, now: float) -> Any:
+        """What a simulated experiment may say under its name; None: it is never drawn. `now`: when that begins."""
+        return None
+
+
+class PruneRule(Protocol):
+    """When a running job is hopeless: a frozen dataclass whose fields are its options in the `prune` section."""
+
+    compares: ClassVar[bool] = False
+    """Does it look at the objective? Then there must be one."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Its name as the experiment file spells it."""
+
+    @abstractmethod
+    def judge(self, look: Look) -> Judged | None:
+        """What the running job has come to by what it shows; None: it goes on."""
+
+    @classmethod
+    def drawn(cls, rng: Random) -> Any:
+        """What a simulated experiment may say under its name; None: it is never drawn."""
+        return None
 
 
 class Backend(Protocol):

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sweeper.core import prune
 from sweeper.core.declared import ended
 from sweeper.core.events import Judged, TrialStatus
 from sweeper.core.outcome import final_metrics
+from sweeper.core.shown import Curve, Points, Seen, curve, judge, looks, reads_log
 
 if TYPE_CHECKING:
     from sweeper.core.chain import Chain, Job
@@ -41,7 +41,7 @@ ReadLog = Callable[[str], "News | None"]
 
 @dataclass
 class _Watched:
-    seen: prune.Seen = field(default_factory=prune.Seen)
+    seen: Seen = field(default_factory=Seen)
     grew_at: float | None = None
     metric_at: float | None = None
     read_at: float | None = None
@@ -54,11 +54,11 @@ class _Watched:
 class Watch:
     """Looks at running jobs when the sweep has a rule for them. `now` is monotonic, in seconds."""
 
-    def __init__(self, sweep: Sweep, read: ReadLog, curve: Callable[[Job], prune.Points]) -> None:
-        self._sweep, self._read, self._curve = sweep, read, curve
+    def __init__(self, sweep: Sweep, read: ReadLog, curve_of: Callable[[Job], Points]) -> None:
+        self._sweep, self._read, self._curve = sweep, read, curve_of
         self._jobs: dict[str, _Watched] = {}
-        self._curves: dict[str, prune.Points] = {}
-        self._needed, self._every_point = prune.looks(sweep), prune.reads_log(sweep)
+        self._curves: dict[str, Points] = {}
+        self._needed, self._every_point = looks(sweep), reads_log(sweep)
 
     def look(self, chain: Chain, job: Job, description: Mapping[str, Any], now: float) -> Judged | None:
         """What this look at a running job decides about it; None: it goes on."""
@@ -92,17 +92,17 @@ class Watch:
         seen = watched.seen
         seen.quiet_s = now - watched.grew_at if watched.grew_at is not None else 0.0
         seen.blind_s = now - watched.metric_at if watched.metric_at is not None else 0.0
-        return prune.judge(self._sweep, chain, job, seen, lambda: self._rivals(chain))
+        return judge(self._sweep, chain, job, seen, lambda: self._rivals(chain))
 
-    def _rivals(self, chain: Chain) -> list[prune.Curve]:
+    def _rivals(self, chain: Chain) -> list[Curve]:
         """The curves of the declared trials that have finished; those of a pruned one as far as it came."""
         settings, objective = self._sweep.prune, self._sweep.objective
-        metric = settings.get("metric") or (objective.metric if objective else "")
+        metric = settings.metric or (objective.metric if objective else "")
         done = (TrialStatus.COMPLETED.value, TrialStatus.PRUNED.value)
         rivals = [job for job in ended(self._sweep, chain) if job.outcome and job.outcome.trial_status in done]
         for job in rivals:
             if job.name not in self._curves:
                 own = self._jobs.get(job.name)
                 self._curves[job.name] = own.seen.points if own and own.seen.points else self._curve(job)
-        curves = (prune.curve(self._curves[job.name], metric, settings.get("step")) for job in rivals)
+        curves = (curve(self._curves[job.name], metric, settings.step) for job in rivals)
         return [points for points in curves if points]

@@ -11,7 +11,7 @@ from sweeper.core.events import JobStatus
 from sweeper.core.failures import is_vague
 from sweeper.core.model import Sweep
 from sweeper.core.outcome import final_metrics, outcome, told_by
-from sweeper.core.stop import Until, every
+from sweeper.core.stop import every
 from sweeper.core.watch import Readings
 from sweeper.errors import ApiError
 from sweeper.run.notes import Notes
@@ -71,7 +71,7 @@ class Harvesting:
 
 def _required_metrics(sweep: Sweep) -> tuple[str, ...]:
     """The metrics that something is decided by."""
-    wanted = [rule.metric for rule in every(sweep.stop) if isinstance(rule, Until)]
+    wanted = [metric for rule in every(sweep.stop) for metric in rule.asks]
     if sweep.objective:
         wanted.append(sweep.objective.metric)
     return tuple(dict.fromkeys(wanted))

@@ -18,7 +18,6 @@ from sweeper.core.chain import Chain, Job, metric_of
 from sweeper.core.declared import added, best_job, ended, find
 from sweeper.core.events import PoolStatus, TrialStatus
 from sweeper.core.model import Sweep, Trial
-from sweeper.core.stop import MaxTrials, Until
 from sweeper.core.text import harmless
 from sweeper.core.words import span
 from sweeper.show.progress import event_line, timestamped
@@ -379,7 +378,7 @@ class View:
         if chain.stopping or chain.decided:
             parts.append("ending")
         elif left is not None:
-            early = any(isinstance(rule, Until) for rule in self._sweep.stop)
+            early = any(rule.asks for rule in self._sweep.stop)
             parts.append(f"{'at most' if early else 'about'} {span(left)} left")
         if self._pool:
             parts.append(f"pool {self._pool} {self._monotonic() - self._pool_since:.0f} s")
@@ -393,7 +392,8 @@ class View:
         """Seconds that the rest will take if it goes on as it has in this invocation; None while nothing is known."""
         if self._begun is None or not self._ended_here:
             return None
-        most = min([self.total, *(rule.n for rule in self._sweep.stop if isinstance(rule, MaxTrials))])
+        by_rule = self._sweep.most_trials
+        most = self.total if by_rule is None else min(self.total, by_rule)
         elapsed = self._monotonic() - self._begun
         running = [self._phases[name].since for name in chain.unfinished if name in self._phases]
         # What the running job has used already is not counted twice.

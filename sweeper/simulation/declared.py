@@ -11,7 +11,7 @@ from sweeper.core.failures import Failure
 from sweeper.core.model import Sweep, Trial
 from sweeper.core.ports import Request
 from sweeper.core.request import canonical, digest
-from sweeper.core.stop import MaxTrials, Until, every
+from sweeper.core.stop import every
 from sweeper.core.waits import Waits
 from sweeper.errors import UsageError
 from sweeper.simulation.drawn import SECRET
@@ -36,8 +36,8 @@ def as_simulated(sweep: Sweep) -> Sweep:
     """This sweep with the polling of a real service and a planted secret. Raises UsageError for what is too much."""
     if sweep.backend.through:
         raise UsageError(f"sweeper simulate: backend={sweep.backend.kind} is not simulated; use backend=warm_pool")
-    most = min((rule.n for rule in every(sweep.stop) if isinstance(rule, MaxTrials)), default=len(sweep.trials))
-    if min(len(sweep.trials), most) > MOST_TRIALS:
+    most = [rule.most_trials for rule in every(sweep.stop) if rule.most_trials is not None]
+    if min([len(sweep.trials), *most]) > MOST_TRIALS:
         raise UsageError(
             f"sweeper simulate: the sweep has {len(sweep.trials)} trials, and at most {MOST_TRIALS} are simulated; "
             "pin an axis (KEY=VALUE) or set stop.max_trials"
@@ -58,7 +58,7 @@ def as_simulated(sweep: Sweep) -> Sweep:
 
 def behaviour_of(sweep: Sweep) -> Behaviour:
     """What the containers of this sweep do: every declared metric, near the values that its rules ask for."""
-    thresholds = {rule.metric: rule for rule in every(sweep.stop) if isinstance(rule, Until)}
+    thresholds = {metric: asked for rule in every(sweep.stop) for metric, asked in rule.asks.items()}
     names = dict.fromkeys([*(m.name for m in sweep.metrics), *thresholds])
     if sweep.objective:
         names[sweep.objective.metric] = None
@@ -67,12 +67,11 @@ def behaviour_of(sweep: Sweep) -> Behaviour:
 
     def value(job: str, metric: str) -> float:
         u = int(digest([job, metric])[:8], 16) / 2**32
-        rule = thresholds.get(metric)
-        if rule is None:
+        asked = thresholds.get(metric)
+        if asked is None:
             return u
         # About one job in three reaches what the rule asks for.
-        better = 1.0 if rule.op in (">", ">=") else -1.0
-        return rule.value + better * (u - 0.7) * max(abs(rule.value), 1.0)
+        return asked.value + asked.sign * (u - 0.7) * max(abs(asked.value), 1.0)
 
     def behave(request: Request, rng: random.Random) -> Script:
         job = str(request["TrainingJobName"])

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from sweeper.backends.warm_pool import WarmPool
+from sweeper.core import prune, stop
 from sweeper.core.chain import Chain
 from sweeper.core.costs import LATE_S, OVERRUN_S, Rate
 from sweeper.core.model import EngineKind, Goal, MetricDefinition, Objective, PoolSettings, Scope, Sweep, Trial
-from sweeper.core.ports import Request
+from sweeper.core.ports import Request, StopRule
 from sweeper.core.request import digest
 from sweeper.core.search import Proposal
 from sweeper.core.space.draws import draw
-from sweeper.core.stop import Budget, Deadline, rules
 from sweeper.core.waits import Waits
 from sweeper.testing.twin import Script, VirtualClock
 
@@ -128,24 +128,15 @@ def behaviour(request: Request, rng: random.Random) -> Script:
     return Script(seconds, 0, "", metrics, points, stops_in=stops_in)
 
 
-def stops(rng: random.Random) -> Mapping[str, Any]:
-    """A `stop` section."""
-    return rng.choice(
-        [
-            {},
-            {},
-            {"max_trials": rng.choice((1, 2, 3))},
-            {"until": {"metric": "m", "op": ">=", "value": 0.8}},
-            {"until": {"metric": "m", "op": ">=", "value": 0.3, "for": 2}},
-            {"max_seconds": rng.choice((300, 3000))},
-            {"max_failures": rng.choice((1, 2, 0.5))},
-            {"no_improvement": {"trials": 1}},
-            {"all": [{"max_trials": 1}, {"no_improvement": {"trials": 1}}]},
-            {"any": [{"max_failures": 2}, {"until": {"metric": "m", "op": "<", "value": 0.2}}]},
-            {"budget_usd": rng.choice((0.75, 0.8, 0.9, 1.2, 1.7, 4.0))},
-            {"budget_usd": 0.9, "until": {"metric": "m", "op": ">=", "value": 0.9}},
-        ]
-    )
+def stops(rng: random.Random, kinds: Mapping[str, type[StopRule]] = stop.KINDS) -> Mapping[str, Any]:
+    """A `stop` section: of these kinds none, one, two at once, either of two, or two that have to agree."""
+    said = {name: kind.drawn(rng, VirtualClock.time) for name, kind in kinds.items()}
+    names = [name for name, value in said.items() if value is not None]
+    chosen = {name: said[name] for name in rng.sample(names, min(len(names), rng.choice((0, 1, 1, 1, 2))))}
+    groups = [{name: value} for name, value in chosen.items()]
+    agree = len(groups) > 1 and not any(stop.made(name, value).most_usd is not None for name, value in chosen.items())
+    ways = [chosen, *([{"any": groups}] if len(groups) > 1 else []), *([{"all": groups}] if agree else [])]
+    return rng.choice(ways)
 
 
 def remedies(rng: random.Random) -> Mapping[str, Any]:
@@ -163,18 +154,9 @@ def remedies(rng: random.Random) -> Mapping[str, Any]:
 
 
 def prunes(rng: random.Random) -> Mapping[str, Any]:
-    """A `prune` section."""
-    return rng.choice(
-        [
-            {},
-            {},
-            {"median": {"after_steps": 2, "min_trials": 1}},
-            {"percentile": {"keep": 40, "min_trials": 2}},
-            {"patience": {"steps": 3}, "nan": True},
-            {"halving": {"first": 2, "factor": 2}},
-            {"no_metric_s": 60, "stalled_log_s": 300},
-        ]
-    )
+    """A `prune` section: none of its rules, one, or two."""
+    said = {name: kind.drawn(rng) for name, kind in prune.KINDS.items()}
+    return {name: said[name] for name in rng.sample(list(said), rng.choice((0, 0, 1, 1, 2)))}
 
 
 def searched(rng: random.Random) -> dict[str, Any]:
@@ -201,12 +183,10 @@ def draw_sweep(rng: random.Random) -> Sweep:
         "environment": {"TOKEN": SECRET},
     }
     batch = rng.choice((1, 1, 1, 64))
-    chosen = rules(stops(rng))
+    chosen = stop.rules(stops(rng))
     keeps: Sequence[int | Literal["auto"]] = (60, 300, 900, 3600, "auto")
-    if any(isinstance(rule, Budget) for rule in chosen):
+    if any(rule.most_usd is not None for rule in chosen):
         keeps = (60, 60, 120, 300, "auto")  # what an idle pool may cost is not left for a job to run too long
-    if rng.random() < 0.05:
-        chosen += (Deadline(VirtualClock.time + rng.choice((600.0, 4000.0)), "the evening"),)
     return Sweep(
         name=NAME,
         locked=LOCKED,
@@ -225,7 +205,7 @@ def draw_sweep(rng: random.Random) -> Sweep:
         objective=Objective("m", Goal.MAXIMIZE),
         stop=chosen,
         on_until=rng.choice(("stop", "stop", "finish")),
-        prune=prunes(rng),
+        prune=prune.pruning(prunes(rng)),
         rate=Rate(USD_PER_HOUR / 3600, overrun_s=OVERRUN_S + LATE_S),
         max_runtime_s=3600,
         pool=PoolSettings(keep_alive_s=rng.choice(keeps), last_job_releases=rng.random() < 0.5),

@@ -12,7 +12,6 @@ from sweeper.core import events as ev
 from sweeper.core.chain import Chain, Job, fold
 from sweeper.core.model import Sweep
 from sweeper.core.request import FINGERPRINT
-from sweeper.core.stop import Budget
 from sweeper.engine.training import job as service
 from sweeper.engine.training.states import JobStatus as ServiceStatus
 from sweeper.run.runner import Ending
@@ -197,8 +196,8 @@ def _cost(ledger: Ledger, sweep: Sweep) -> list[str]:
 
 def _budget(ledger: Ledger, sweep: Sweep) -> list[str]:
     """I10: what the service bills for a sweep's jobs and pools never comes to more than its budget."""
-    budgets = [rule.usd for rule in sweep.stop if isinstance(rule, Budget)]
-    if not budgets or sweep.rate is None:
+    most = sweep.most_usd
+    if most is None or sweep.rate is None:
         return []
     now = ledger.twin.clock.now()
     seconds = 0.0
@@ -207,7 +206,7 @@ def _budget(ledger: Ledger, sweep: Sweep) -> list[str]:
         if job.retention is not None:
             seconds += job.retention.billable_s(now)
     usd = seconds * sweep.rate.usd_per_second
-    return [f"I10: {usd:.4f} USD were billed, the budget is {min(budgets):g}"] if usd > min(budgets) + 1e-6 else []
+    return [f"I10: {usd:.4f} USD were billed, the budget is {most:g}"] if usd > most + 1e-6 else []
 
 
 def _ran(job: service.Job, now: float) -> float:

@@ -9,6 +9,7 @@ from sweeper.core import costs, plan
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, fold
 from sweeper.core.model import EngineKind, Goal, Objective, Sweep
+from sweeper.core.prune import pruning
 from sweeper.core.stop import rules
 from tests.core.test_decide import OPENED, a_sweep, done
 
@@ -72,7 +73,7 @@ def test_what_may_end_a_sweep_early_is_told() -> None:
     sweep = a_plan(
         stop=rules(declared),
         objective=Objective("m", Goal.MINIMIZE),
-        prune={"median": {"after_steps": 2}, "nan": True},
+        prune=pruning({"median": {"after_steps": 2}, "nan": True}),
         on_failure={"internal_error": {"retry": 3}},
         max_runtime_s=100,
     )
@@ -83,7 +84,7 @@ def test_what_may_end_a_sweep_early_is_told() -> None:
         "3 trials brought nothing better; or one more job could cost more than is left of 5 USD; or 1:30 min are over; "
         "or it is 2030-01-31T18:00:00Z; or 3 trials finished and 2 trials failed",
         "budget": "0.00 of 5 USD are spent at worst; a job may cost 7.00 at worst",
-        "prunes by": "median (after_steps 2), nan true",
+        "prunes by": "nan true, median (after_steps 2)",
         "on failure": "internal_error (retry 3)",
     }
     assert not dict(plan.terms(a_plan(), past(), RATE))

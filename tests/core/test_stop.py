@@ -13,7 +13,9 @@ from sweeper.core.chain import Chain, fold
 from sweeper.core.decide import Decide, Release, StopJob, Submit, Wait, decide
 from sweeper.core.model import EngineKind, Goal, Objective, PoolSettings, Sweep
 from sweeper.core.search import search_for
-from sweeper.core.stop import Budget, moment, rules
+from sweeper.core.stop import rules
+from sweeper.core.stop.budget import Budget
+from sweeper.core.stop.deadline import moment
 from tests.core.test_decide import OPENED, a_sweep, done, intent, next_move
 
 BEGUN = replace(OPENED, at=1000.0)

@@ -17,6 +17,7 @@ from sweeper.core.costs import Rate
 from sweeper.core.decide import decide
 from sweeper.core.model import PoolSettings, Sweep
 from sweeper.core.ports import Request
+from sweeper.core.prune import pruning
 from sweeper.core.search import search_for
 from sweeper.core.stop import rules
 from sweeper.engine.training.settings import ServiceSettings
@@ -69,7 +70,7 @@ def remedied(mark: str, *scripts: Script, **on_failure: Any) -> Case:
 
 def pruned(rule: str, *scripts: Script, **prune: Any) -> Case:
     """When a running job is hopeless."""
-    return Case(f"judged prune.{rule}", scripts, more={"prune": prune})
+    return Case(f"judged prune.{rule}", scripts, more={"prune": pruning(prune)})
 
 
 GOOD, BAD, BEST = printing(0.9), printing(0.1), printing(1.0)
@@ -128,7 +129,7 @@ class KillingJournal(MemoryJournal):
 def declared(case: Case) -> Sweep:
     """The sweep of this case; its jobs keep their pool."""
     plain: dict[str, Any] = {
-        "prune": {},
+        "prune": pruning({}),
         "on_until": "stop",
         "rate": Rate(0.001),
         "stop": rules(case.stop),

@@ -12,6 +12,7 @@ from sweeper.core import events as ev
 from sweeper.core.chain import Chain
 from sweeper.core.model import PoolSettings, Sweep
 from sweeper.core.ports import Request
+from sweeper.core.prune import pruning
 from sweeper.core.request import Staged
 from sweeper.core.stop import rules
 from sweeper.core.waits import Waits
@@ -44,7 +45,7 @@ def run(*, keeps: bool, **changes: Any) -> tuple[Twin, Chain, list[ev.Event]]:
         waits=Waits(poll_s=POLL_S),
         pool=PoolSettings(keep_alive_s=300),
         stop=(),
-        prune={},
+        prune=pruning({}),
         on_until="stop",
         on_failure={},
     )
@@ -81,7 +82,7 @@ def test_an_in_run_stop_comes_within_one_look_of_the_line(keeps: bool) -> None:
 @pytest.mark.parametrize(("keeps", "pools"), [(True, ["cold", "reused", "reused"]), (False, ["cold", "cold", "cold"])])
 def test_after_a_pruned_job_the_next_starts_warm_where_the_pool_lives(keeps: bool, pools: list[str]) -> None:
     """The pool of a stopped job is looked at, and used or given up as it is seen; never assumed."""
-    _, chain, journal = run(keeps=keeps, prune={"patience": {"steps": 2}})
+    _, chain, journal = run(keeps=keeps, prune=pruning({"patience": {"steps": 2}}))
     jobs = list(chain.jobs.values())
     assert [job.outcome.trial_status for job in jobs if job.outcome] == ["pruned"] * 3
     assert [job.pool_word for job in jobs] == pools

@@ -18,10 +18,12 @@ from sweeper.core.decide import Decide, Submit, decide
 from sweeper.core.declared import ended, find
 from sweeper.core.handover import taken
 from sweeper.core.model import Sweep
-from sweeper.core.prune import Seen, judge
+from sweeper.core.prune import pruning
 from sweeper.core.results import best, results
 from sweeper.core.search import search_for
-from sweeper.core.stop import Budget, rules
+from sweeper.core.shown import Seen, judge
+from sweeper.core.stop import rules
+from sweeper.core.stop.budget import Budget
 from sweeper.core.watch import Watch
 from sweeper.simulation.drawn import draw_sweep
 from tests.core.test_decide import OPENED, a_sweep, done, intent
@@ -91,7 +93,7 @@ def test_nothing_is_compared_with_or_taken_over_from_what_is_not_declared(
     """The best, `${prev:...}`, and the finished trials that a running one is measured by."""
     drawn = draw_sweep(random.Random(0))
     prune = {"median": {"after_steps": 1, "min_trials": 1}}
-    sweep = a_sweep(4, objective=drawn.objective, metrics=drawn.metrics, prune=prune)
+    sweep = a_sweep(4, objective=drawn.objective, metrics=drawn.metrics, prune=pruning(prune))
     chains = [fold([OPENED, *lives(past), OPENED, intent(3)]) for past in (attempts, without_foreign(attempts))]
     found = [(_best(sweep, chain), _taken(sweep, chain), _judged(sweep, chain)) for chain in chains]
     assert repr(found[0]) == repr(found[1])
