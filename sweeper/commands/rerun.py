@@ -15,7 +15,7 @@ from typing import Any
 from sweeper.aws.batch import training_api
 from sweeper.commands import sweeps
 from sweeper.commands.run import run
-from sweeper.config.declare import of_values
+from sweeper.config.sweep_fields import fields_of
 from sweeper.core.chain import Job
 from sweeper.core.model import Launch, Pruning, Sweep, Trial
 from sweeper.core.outcome import environment_of
@@ -72,7 +72,7 @@ def as_it_was(stored: StoredSweep, job: Job, was: Description) -> Sweep:
     environment = environment_of(was)
     config = _unmasked(stored, job, was, environment)
     try:
-        found = of_values({**stored.config, **{section: config[section] for section in ("locked", "job")}})
+        found = fields_of({**stored.config, **{section: config[section] for section in ("locked", "job")}})
     except (KeyError, TypeError, ValueError, UsageError) as error:
         why = f"its config.yaml was written by another version of sweeper, or changed ({error})"
         raise UsageError(f"{stored.name}: {why}; run the experiment again") from error

@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sweeper.config.axes import ROUND, Axis, CommandLine, axis_values
+from sweeper.config.exclusions import Exclusions
 from sweeper.config.locate import Origin
-from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, nearest
+from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem
 from sweeper.core.identity import above, path_of
 from sweeper.core.options import from_section
 from sweeper.core.search_optuna import Optuna, Settings
 from sweeper.core.space import draws
 from sweeper.core.space.blocks import Block, Column, Part
 from sweeper.core.space.declared import Repeat
-from sweeper.core.space.rules import Rule, RuleError, expression, matching
+from sweeper.core.space.rules import Rule
 
 Values = Mapping[str, Any]
 
@@ -31,6 +32,7 @@ class Builder:
         self.rules: list[Rule] = []
         """What leaves out proposals of optuna."""
         self._used: set[str] = set()
+        self._exclusions = Exclusions(base, self._wrong)
 
     def build(self, section: Values) -> list[Part]:
         """The parts in order: `first`, then the blocks of the section, or those of `concat` one after another."""
@@ -49,9 +51,9 @@ class Builder:
             axes += [*extra, *repeats]
             self._claim(axes)
         known = list(dict.fromkeys(key for axis in self.axes for key in axis.block.keys))
-        rules = [*self._rules(section, ("sweep",), known)] if several else []
+        rules = [*self._exclusions.rules(section, ("sweep",), known)] if several else []
         parts = [
-            Part([axis.block for axis in axes], [*self._rules(one, place, known), *rules], _name(place))
+            Part([axis.block for axis in axes], [*self._exclusions.rules(one, place, known), *rules], _name(place))
             for axes, (one, place) in zip(made, sections, strict=True)
         ]
         return [*self._first(section.get("first"), repeats), *parts]
@@ -145,7 +147,7 @@ class Builder:
             some = arguments if domain == "choice" else [arguments[0], arguments[1]]
             block = Block([{key: value} for value in some])
             self.axes.append(self._owned(block, {key: places[key]}, [self._key(key)], place))
-        self.rules = [*self._rules(section, ("sweep",), list(domains))]
+        self.rules = [*self._exclusions.rules(section, ("sweep",), list(domains))]
         if domains:
             said = from_section(Optuna, wanted)
             self.optuna = Settings(said.count, said.sampler, said.seed or 0, said.startup, domains)
@@ -201,38 +203,6 @@ class Builder:
         for key, values in self._line.swept.items():
             if key not in self._used:
                 yield Axis(Block(Column(key, values)), added=self._key(key)[1])
-
-    # -- rules ------------------------------------------------------------------------------------------------
-
-    def _rules(self, section: Values, place: KeyPath, swept: Sequence[str]) -> Iterator[Rule]:
-        for form in ("exclude", "when"):
-            written = section.get(form) or []
-            several = written if isinstance(written, list) else [written]
-            for number, rule in enumerate(several):
-                here = (*place, form, number) if isinstance(written, list) else (*place, form)
-                try:
-                    if isinstance(rule, Mapping):
-                        for key in rule:
-                            self._named(key, swept)
-                        yield matching(rule, here)
-                    else:
-                        yield expression(rule, lambda n: self._named(n, swept), keep=form == "when", place=here)
-                except RuleError as error:
-                    self._wrong(here, str(error))
-
-    def _named(self, name: str, swept: Sequence[str]) -> str:
-        """The key that a rule means: its full name, or an end of it that only one key has; swept keys come first."""
-        every = [".".join(path) for path in self._base]
-        parts = [".".join(path[:length]) for path in self._base for length in range(1, len(path))]
-        if name in {*swept, *every, *parts}:
-            return name
-        for known in (swept, every):
-            found = [key for key in known if key.endswith("." + name)]
-            if len(found) == 1:
-                return found[0]
-            if found:
-                raise RuleError(f"{name!r} may be {' or '.join(found)}: write it in full")
-        raise RuleError(f"there is no {name!r}{nearest(name, [*swept, *every, *(k.split('.')[-1] for k in every)])}")
 
     # -- small things -----------------------------------------------------------------------------------------
 

@@ -1,0 +1,49 @@
+"""`exclude` and `when` of a sweep: the rules that leave combinations out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from sweeper.config.problems import KeyPath, nearest
+from sweeper.core.space.rules import Rule, RuleError, expression, matching
+
+
+class Exclusions:
+    """Reads rules. `base` is the configuration whose keys they may name; `wrong` takes what is wrong, and where."""
+
+    def __init__(self, base: Mapping[tuple[str, ...], Any], wrong: Callable[[KeyPath, str], None]) -> None:
+        self._base, self._wrong = base, wrong
+
+    def rules(self, section: Mapping[str, Any], place: KeyPath, swept: Sequence[str]) -> Iterator[Rule]:
+        """The rules of this section, whose axes set the keys in `swept`."""
+        for form in ("exclude", "when"):
+            written = section.get(form) or []
+            several = written if isinstance(written, list) else [written]
+            for number, rule in enumerate(several):
+                here = (*place, form, number) if isinstance(written, list) else (*place, form)
+                try:
+                    yield self._rule(rule, form, here, swept)
+                except RuleError as error:
+                    self._wrong(here, str(error))
+
+    def _rule(self, rule: Any, form: str, here: KeyPath, swept: Sequence[str]) -> Rule:
+        if not isinstance(rule, Mapping):
+            return expression(rule, lambda name: self._named(name, swept), keep=form == "when", place=here)
+        for key in rule:
+            self._named(key, swept)
+        return matching(rule, here)
+
+    def _named(self, name: str, swept: Sequence[str]) -> str:
+        """The key that a rule means: its full name, or an end of it that only one key has; swept keys come first."""
+        every = [".".join(path) for path in self._base]
+        parts = [".".join(path[:length]) for path in self._base for length in range(1, len(path))]
+        if name in {*swept, *every, *parts}:
+            return name
+        for known in (swept, every):
+            meant = [key for key in known if key.endswith("." + name)]
+            if len(meant) == 1:
+                return meant[0]
+            if meant:
+                raise RuleError(f"{name!r} may be {' or '.join(meant)}: write it in full")
+        raise RuleError(f"there is no {name!r}{nearest(name, [*swept, *every, *(k.split('.')[-1] for k in every)])}")

@@ -1,0 +1,38 @@
+"""What a `Sweep` has from its resolved configuration alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sweeper import backends
+from sweeper.config import checks, engines
+from sweeper.core import costs, prune, stop
+from sweeper.core.job import Job
+from sweeper.core.model import EngineKind, PoolSettings
+from sweeper.core.options import from_section
+from sweeper.core.request import digest
+
+
+def fields_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A Sweep's fields by name; a configuration that was stored gives the same."""
+    engine = values["engine"]
+    return {
+        "name": values["name"],
+        "locked": values["locked"],
+        "locked_digest": digest(values["locked"]),
+        "engine": EngineKind(engine["kind"]),
+        "backend": backends.made(values["backend"]),
+        "engine_options": engine,
+        "waits": from_section(engines.KINDS[EngineKind(engine["kind"])].waits, engine),
+        "owner": values["owner"],
+        "metrics": from_section(Job, values["job"]).metrics,
+        "objective": checks.objective_of(values),
+        "stop": stop.rules(values["stop"]),
+        "on_until": values["stop"]["on_until"],
+        "prune": prune.pruning(values["prune"]),
+        "rate": costs.rate(values["prices"], values["locked"], EngineKind(engine["kind"])),
+        "max_runtime_s": values["job"]["max_runtime_s"],
+        "pool": from_section(PoolSettings, values["pool"]),
+        "on_failure": {k: v for k, v in values["on_failure"].items() if v is not None},
+    }

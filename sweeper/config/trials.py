@@ -1,0 +1,106 @@
+"""The trials that a configuration declares: a space of them, those of a search, and one that somebody adds."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sweeper.config import checks, reasons
+from sweeper.config.draft import MOST_ROWS, Draft
+from sweeper.config.forms import Builder
+from sweeper.config.problems import refuse
+from sweeper.core.identity import Base, Leaves, text_of
+from sweeper.core.model import Trial
+from sweeper.core.search_optuna import OptunaSearch, OptunaTrials, study
+from sweeper.core.space.blocks import Part
+from sweeper.core.space.names import shorten, show
+from sweeper.core.space.product import Bases, RuleFailedError, leaves_out
+from sweeper.core.space.trials import Space
+from sweeper.errors import UsageError
+
+if TYPE_CHECKING:
+    from sweeper.core.chain import Chain
+    from sweeper.core.ports import Search
+
+
+MOST_TRIALS = 10**12
+MOST_TRIED = 2_000_000
+"""How often a rule is worked out before anything is told: some seconds."""
+
+
+def space_of(draft: Draft, parts: Sequence[Part], groups: frozenset[str], leaves: Bases) -> Space:
+    """The trials of the `sweep` section. Raises UsageError for too many, and for a rule that cannot be worked out."""
+    declared = [math.prod(len(block.rows) for block in part.blocks) for part in parts]
+    tried = sum(number * len(part.rules) for number, part in zip(declared, parts, strict=True))
+    if sum(declared) > MOST_TRIALS:
+        draft.wrong(("sweep",), f"declares {sum(declared):.3g} trials: at most {MOST_TRIALS:.3g}")
+    elif tried > MOST_TRIED:
+        what = f"exclude and when are tried on every combination, {tried} times here; at most {MOST_TRIED}"
+        draft.wrong(("sweep",), f"{what}: leave values out of its axes")
+    refuse(draft.problems)
+    try:
+        return Space(parts, leaves, groups)
+    except RuleFailedError as error:
+        draft.wrong(error.rule.place, str(error))
+        refuse(draft.problems)
+        raise
+
+
+def optuna_of(
+    draft: Draft, values: Mapping[str, Any], builder: Builder, leaves: Leaves
+) -> tuple[OptunaTrials, Callable[[Chain], Search]]:
+    """The trials and the search of `sweep.optuna`, which the builder has read."""
+    settings = builder.optuna
+    assert settings is not None
+    objective = checks.objective_of(values)
+    if objective is None:
+        draft.wrong(("sweep", "optuna"), "needs an objective, which says what is better")
+        refuse(draft.problems)
+        raise AssertionError("refused")
+    try:
+        study(settings, objective)
+    except ImportError as error:
+        needed = error.name or "optuna"
+        install = "sweeper[optuna]" if needed == "optuna" else needed
+        draft.wrong(("sweep", "optuna"), f"needs {needed}, which is not installed: pip install {install!r}")
+        refuse(draft.problems)
+
+    def left_out(values: Mapping[str, Any]) -> bool:
+        return any(leaves_out(rule, values, lambda: leaves) for rule in builder.rules)
+
+    _try_rules(draft, left_out)
+    trials = OptunaTrials(settings.count, tuple(settings.of), Base(leaves, tuple(settings.of)), left_out)
+
+    def search(chain: Chain) -> Search:
+        trials.known.clear()  # what the chain does not know was never sent
+        made = OptunaSearch(settings, trials, objective)
+        made.learn(chain)
+        return made
+
+    return trials, search
+
+
+def _try_rules(draft: Draft, left_out: Callable[[Mapping[str, Any]], bool]) -> None:
+    """Values of every kind that may be proposed: a rule that cannot be worked out is told now, not in a chain."""
+    for rows in itertools.islice(itertools.product(*(axis.block.rows for axis in draft.axes)), MOST_ROWS):
+        try:
+            left_out({key: value for row in rows for key, value in row.items()})
+        except RuleFailedError as error:
+            draft.wrong(error.rule.place, str(error))
+            refuse(draft.problems)
+
+
+def adding(leaves: Leaves) -> Callable[[Mapping[str, Any], int], Trial]:
+    """What makes a trial of the values that somebody adds; `leaves` are those of the rest. It raises UsageError."""
+
+    def make(added: Mapping[str, Any], index: int) -> Trial:
+        if wrong := next((key for key in added if key.split(".")[0] not in reasons.MAY_CHANGE or "." not in key), ""):
+            raise UsageError(f"{wrong}: only keys of {', '.join(reasons.MAY_CHANGE)} can be added")
+        keys = tuple(added)
+        base, short = Base(leaves, keys), shorten(keys)
+        name = ",".join(f"{short[key]}={show(value)}" for key, value in added.items())
+        return Trial(index, text_of(base.rest + base.weigh(keys, added)), name, dict(added))
+
+    return make
