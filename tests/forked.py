@@ -39,7 +39,6 @@ USED_BY_CHILDREN = (
     "rich.console",
     "rich.table",
     "sweeper.aws.batch",
-    "sweeper.aws.reader",
     "sweeper.aws.staging",
     "sweeper.commands.run",
     "sweeper.commands.sweeps",

@@ -23,7 +23,8 @@ class Tail:
     def pages(self, most: int | None = None) -> Iterator[list[tuple[int, str]]]:
         """(milliseconds since the epoch, line) of what has come since, page by page (of a megabyte at most).
 
-        At most so many pages of each stream; none when there is no log (yet).
+        At most so many pages of each stream; none when there is no log (yet). A page is behind us once the next is
+        asked for: whoever breaks off in the middle of one is given it again.
         """
         for stream in self._streams():
             for _ in itertools.count() if most is None else range(most):
@@ -38,9 +39,15 @@ class Tail:
         """The lines of these pages."""
         return itertools.chain.from_iterable(self.pages(most))
 
-    def last(self, count: int) -> list[str]:
-        """The last lines of each host's log; they are read from its end."""
-        return [line for stream in self._streams() for _, line in _lines(self._page(stream, limit=count))]
+    def last(self, count: int) -> list[tuple[int, str]]:
+        """The last lines of each host's log, with their times; they are read from its end, whatever was read before."""
+        return [line for stream in self._streams() for line in _lines(self._page(stream, limit=count))]
+
+    def through(self, logs: Any) -> Tail:
+        """The same position, asked for by another client."""
+        other = Tail(logs, self._name)
+        other._tokens = self._tokens
+        return other
 
     def _page(self, stream: str, **asked: Any) -> Mapping[str, Any]:
         with mapped("GetLogEvents"):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from sweeper.core.model import MetricDefinition
 from sweeper.core.watch import Readings
@@ -17,6 +18,30 @@ def reading(definitions: Iterable[MetricDefinition]) -> Metrics:
     return Metrics((definition.name, definition.regex) for definition in definitions)
 
 
+@dataclass(frozen=True)
+class Part:
+    """What has come of a log: (milliseconds since the epoch, line), and every match in these lines with its time."""
+
+    lines: Sequence[tuple[int, str]] = ()
+    matches: Sequence[tuple[int, Match]] = ()
+
+    @property
+    def text(self) -> str:
+        """The lines, as a file has them."""
+        return "".join(f"{line}\n" for _, line in self.lines)
+
+    @property
+    def points(self) -> list[tuple[int, str, float]]:
+        """(milliseconds, metric, value) wherever a definition's first group is a number."""
+        return [(when, match.metric, match.value) for when, match in self.matches if match.value is not None]
+
+
+def part(lines: Iterable[tuple[int, str]], metrics: Metrics) -> Part:
+    """These lines, and what is found in them."""
+    lines = tuple(lines)
+    return Part(lines, [(when, match) for when, line in lines for match in metrics.matches(line)])
+
+
 class CutNumbers:
     """Tells, once for each metric, that its expression takes a part of a number: every value may be wrong."""
 
@@ -24,36 +49,36 @@ class CutNumbers:
         self._say = say
         self._told: set[str] = set()
 
-    def __call__(self, match: Match) -> None:
-        """Look at one match."""
-        if match.value is not None and match.metric not in self._told and (whole := match.cut_from):
-            self._told.add(match.metric)
-            self._say(
-                f"warning: metric {match.metric}: its regex takes {match.text.strip()} of {whole}; "
-                f"a group that takes all of it is {NUMBER}"
-            )
+    def __call__(self, come: Part) -> None:
+        """Look at what has come of a log."""
+        for _, match in come.matches:
+            if match.value is not None and match.metric not in self._told and (whole := match.cut_from):
+                self._told.add(match.metric)
+                self._say(
+                    f"warning: metric {match.metric}: its regex takes {match.text.strip()} of {whole}; "
+                    f"a group that takes all of it is {NUMBER}"
+                )
 
 
-def points(
-    log: Iterable[tuple[int, str]], metrics: Metrics, doubt: Callable[[Match], None] = lambda match: None
-) -> Iterator[tuple[int, str, float]]:
-    """(milliseconds, metric, value) wherever a definition's first group is a number; `doubt` sees every match."""
-    for when, line in log:
-        for match in metrics.matches(line):
-            doubt(match)
-            if match.value is not None:
-                yield when, match.metric, match.value
+class Last:
+    """The last value of each metric in a log that is read part by part, and its last match that is no number."""
 
+    def __init__(self) -> None:
+        self._values: dict[str, float] = {}
+        self._odd: dict[str, str] = {}
 
-def readings(log: Iterable[tuple[int, str]], metrics: Metrics) -> Readings:
-    """The last value of each metric, and the last match of each that is no number."""
-    odd: dict[str, str] = {}
+    def take(self, come: Part) -> None:
+        """What has come next."""
+        for _, match in come.matches:
+            if match.value is None:
+                self._odd[match.metric] = match.text
+            else:
+                self._values[match.metric] = match.value
 
-    def keep(match: Match) -> None:
-        if match.value is None:
-            odd[match.metric] = match.text
-
-    return Readings(last_values(points(log, metrics, keep)), odd)
+    @property
+    def readings(self) -> Readings:
+        """As far as the log has been read."""
+        return Readings(dict(self._values), dict(self._odd))
 
 
 def last_values(found: Iterable[tuple[int, str, float]]) -> dict[str, float]:

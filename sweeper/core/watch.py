@@ -35,7 +35,7 @@ class Readings:
     odd: Mapping[str, str] = field(default_factory=dict)
 
 
-ReadLog = Callable[[str], "News | None"]
+ReadLog = Callable[["Job"], "News | None"]
 """Reads a running job's log on from where it was left; None when it cannot be read now."""
 
 
@@ -81,7 +81,7 @@ class Watch:
 
     def _take_news(self, job: Job, watched: _Watched, now: float) -> None:
         watched.read_at = now
-        news = self._read(job.name)
+        news = self._read(job)
         if news is None or news.lines or watched.grew_at is None:
             watched.grew_at = now  # a log that cannot be read is no sign of silence
         if news is None or news.points or watched.metric_at is None:

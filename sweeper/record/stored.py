@@ -184,7 +184,7 @@ class StoredSweep:
                 lines = file.read().decode("utf-8", "replace").splitlines()
         except OSError:
             return {}
-        return measured.last_values(measured.points(enumerate(lines), measured.reading(self._definitions)))
+        return measured.last_values(measured.part(enumerate(lines), measured.reading(self._definitions)).points)
 
     @property
     def _definitions(self) -> list[MetricDefinition]:

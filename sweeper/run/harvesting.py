@@ -54,7 +54,7 @@ class Harvesting:
     def _tail_of(self, job: Job) -> str:
         """The end of a job's log, empty when it cannot be had: it only makes a reason clearer."""
         try:
-            return self._notes.world.logs.tail(job.name)
+            return self._notes.world.logs.tail(job)
         except ApiError:
             return ""
 
@@ -62,7 +62,7 @@ class Harvesting:
         """The metrics in a job's log, none when it cannot be read; None while `patient` and that may pass."""
         notes = self._notes
         try:
-            return notes.world.logs.metrics(job.name)
+            return notes.world.logs.metrics(job)
         except ApiError as error:
             notes.say_once(job.name, f"the log of {job.name} cannot be read: {error.message}")
             waits = patient and error.kind.passing and notes.lasting(job.name, "log") < LOG_S

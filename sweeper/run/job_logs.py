@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweeper.aws import logs
+from sweeper.aws.logs import Tail
 from sweeper.core import measured
 from sweeper.core.chain import Job
 from sweeper.core.model import Sweep, Trial
@@ -17,15 +18,21 @@ from sweeper.core.outcome import environment_of
 from sweeper.core.ports import TrainingApi
 from sweeper.core.remedies import config_of
 from sweeper.core.secrets import Redactor, masked
-from sweeper.errors import SweeperError
+from sweeper.core.shown import looks
+from sweeper.core.watch import Readings
+from sweeper.errors import ApiError, SweeperError
 from sweeper.record.atomic import write_atomically
 from sweeper.run.connect import Connection
-from sweeper.run.trial_log import store
+from sweeper.run.following import Following
+from sweeper.run.trial_log import TrialLog
 
 if TYPE_CHECKING:
-    from sweeper.aws.reader import LogReader
-    from sweeper.core.watch import Readings
     from sweeper.driver.matches import Metrics
+
+REASON_LINES = 60
+"""Lines at the end of a log that tell why its job failed."""
+METRIC_LINES = 1000
+"""Lines at the end of a log in which the metrics are looked for first: the next job waits for them."""
 
 
 @dataclass
@@ -40,6 +47,7 @@ class JobLogs:
     learn_credentials: Callable[[], None]
     as_yaml: Callable[[Mapping[str, Any]], str]
     say: Callable[[str], None]
+    monotonic: Callable[[], float]
 
     @cached_property
     def matches(self) -> Metrics:
@@ -47,32 +55,55 @@ class JobLogs:
         return measured.reading(self.sweep.metrics)
 
     @cached_property
-    def cut_numbers(self) -> measured.CutNumbers:
-        """Tells of a number that an expression cuts in two, once."""
-        return measured.CutNumbers(self.say)
+    def following(self) -> Following:
+        """The logs of the running jobs."""
+        following = Following(
+            self._hurried,
+            self._files,
+            self.matches,
+            self.monotonic,
+            max(1.0, self.sweep.waits.poll_s),
+            deciding=looks(self.sweep),
+        )
+        following.listeners.append(lambda job, come: self._cut_numbers(come))
+        return following
 
-    @cached_property
-    def reader(self) -> LogReader:
-        """Reads on from where a log was left."""
-        from sweeper.aws.reader import LogReader
+    def metrics(self, job: Job) -> Readings:
+        """The metrics in an ended job's log: from its end where all are there, else read on to it. Raises ApiError."""
+        patient = self._patient(job)
+        end = measured.Last()
+        end.take(measured.part(patient.last(METRIC_LINES), self.matches))
+        if {metric.name for metric in self.sweep.metrics} <= {*end.readings.last, *self.matches.refused}:
+            return end.readings
+        followed = self.following.of(job)
+        self.following.read(followed, followed.tail.through(self._client))
+        return followed.last.readings
 
-        return LogReader(self.hurried, self.matches, self.folder)
+    def tail(self, job: Job) -> str:
+        """The last lines of a job's log. Raises ApiError."""
+        return "\n".join(line for _, line in self._hurried(job).last(REASON_LINES))
 
-    def hurried(self) -> Any:
-        """A CloudWatch Logs client that gives up soon: a log is never in the way of the chain."""
-        return self.connection.clients().client("logs", attempts=1, patience_s=5)
-
-    def metrics(self, name: str) -> Readings:
-        """The metrics in a job's log. Raises ApiError."""
-        return measured.readings(self._log_of(name).new(), self.matches)
+    def curve(self, job: Job) -> list[tuple[str, float]]:
+        """The metrics of an ended job as they are stored below trials/ID, else those in its log."""
+        try:
+            with (self._place(job) / measured.POINTS).open(newline="", encoding="utf-8") as file:
+                return [(row["metric"], float(row["value"])) for row in csv.DictReader(file)]
+        except (OSError, KeyError, ValueError):
+            found: list[tuple[str, float]] = []
+            with suppress(ApiError):
+                for come in self._parts(self._hurried(job)):
+                    found += ((metric, value) for _, metric, value in come.points)
+            return found
 
     def kept(self, job: Job) -> bool:
         """Is the log of this ended job stored?"""
-        return (self.folder / "trials" / job.intent.trial / measured.POINTS).exists()
+        return (self._place(job) / measured.POINTS).exists()
 
     def keep(self, job: Job) -> Iterator[None]:
-        """Store a job's configuration, log and metric points below trials/ID; a log that cannot be had is said."""
-        folder = self.folder / "trials" / job.intent.trial
+        """Store a job's configuration, log and metric points below trials/ID; a log that cannot be had is said.
+
+        Where a later attempt has begun to write, its own are stored in their place.
+        """
         intent = job.intent
         declared = self.sweep.trials.find(intent.trial, intent.index)
         trial = declared or Trial(intent.index, intent.trial, intent.label, intent.values)
@@ -83,22 +114,51 @@ class JobLogs:
                 self.redact.learn(environment_of(self.api.describe_training_job(job.name)))
             self.learn_credentials()
             swept = {**trial.values, **intent.patches}
-            write_atomically(folder / "config.yaml", self.as_yaml(masked(config, self.redact, swept)))
-            yield from self._store(job.name, folder)
+            write_atomically(self._place(job) / "config.yaml", self.as_yaml(masked(config, self.redact, swept)))
+            yield from self._store(job)
         except (SweeperError, OSError) as error:
             self.say(f"warning: the log of {job.intent.label} was not stored: {error}")
 
-    def _log_of(self, name: str) -> logs.Tail:
-        return logs.Tail(self.connection.clients().client("logs"), name)
+    def _store(self, job: Job) -> Iterator[None]:
+        """Store a log, on from where it was followed to; when that breaks off, once more from its beginning.
 
-    def _store(self, name: str, folder: Path) -> Iterator[None]:
-        """Store a log; when it breaks off, once more from its beginning. Raises OSError, SweeperError."""
-        for again in (False, True):
-            try:
-                pages = self._log_of(name).pages()
-                yield from store(folder, pages, self.matches, self.redact.log, self.cut_numbers)
-            except (SweeperError, OSError):
-                if again:
-                    raise
-            else:
+        Raises OSError, SweeperError.
+        """
+        followed = self.following.leave(job)
+        log, tail = self._files(job), self._patient(job)
+        if followed and followed.log.sound:
+            log, tail = followed.log, followed.tail.through(self._client)
+        with closing(log):
+            if self.following.overtaken(job):
                 return
+            try:
+                yield from log.whole(self._parts(tail))
+            except (SweeperError, OSError):
+                yield from self._files(job).whole(self._parts(self._patient(job)))
+
+    def _parts(self, tail: Tail) -> Iterator[measured.Part]:
+        for page in tail.pages():
+            come = measured.part(page, self.matches)
+            self._cut_numbers(come)
+            yield come
+
+    @cached_property
+    def _cut_numbers(self) -> measured.CutNumbers:
+        return measured.CutNumbers(self.say)
+
+    def _place(self, job: Job) -> Path:
+        return self.folder / "trials" / job.intent.trial
+
+    def _files(self, job: Job) -> TrialLog:
+        return TrialLog(self._place(job), self.redact.log)
+
+    @property
+    def _client(self) -> Any:
+        return self.connection.clients().client("logs")
+
+    def _patient(self, job: Job) -> Tail:
+        return Tail(self._client, job.name)
+
+    def _hurried(self, job: Job) -> Tail:
+        """One whose client gives up soon: a log is never in the way of the chain."""
+        return Tail(self.connection.clients().client("logs", attempts=1, patience_s=5), job.name)

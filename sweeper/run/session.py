@@ -201,14 +201,14 @@ class Session:
 
     def world(self) -> World:
         """What the runner touches."""
-        connection, logs, reader = self.connection, self.logs, self.logs.reader
+        connection, logs, following = self.connection, self.logs, self.logs.following
         return World(
             api=self._api,
             journal=self.journal,
             clock=self.clock,
             progress=self.shown.progress,
             stage=self._staging,
-            logs=Logs(logs.metrics, reader.news, reader.tail, reader.curve),
+            logs=Logs(following.follow, logs.metrics, following.news, logs.tail, logs.curve),
             archive=Archive(logs.keep, logs.kept),
             inbox=Inbox(self.clock.caught, self.journal.requests, self.journal.answered),
             guard=Guard(self.arm, self._lease.beat if self._lease else lambda: True),
@@ -249,4 +249,5 @@ class Session:
             learn_credentials=lambda: self._learn_credentials(self.redact),
             as_yaml=self.as_yaml,
             say=lambda line: self.shown.progress.say(line),
+            monotonic=self.clock.monotonic,
         )

@@ -46,8 +46,10 @@ class Watching:
         world.progress.watching(job.name, description)
         if shown.status.terminal:
             self._ended(shown)
-        elif judged := self._watch.look(notes.chain, job, description, world.clock.monotonic()):
+            return
+        if judged := self._watch.look(notes.chain, job, description, world.clock.monotonic()):
             notes.note(judged)
+        world.logs.follow(job, description)
 
     def _ended(self, shown: Look) -> None:
         notes, job = self.notes, shown.job

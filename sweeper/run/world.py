@@ -18,11 +18,13 @@ from sweeper.core.watch import Readings, ReadLog
 class Logs:
     """What the jobs have printed."""
 
-    metrics: Callable[[str], Readings] = lambda name: Readings({})
-    """The metrics in a job's log: the fallback when the service computed none."""
-    news: ReadLog = lambda name: None
-    """What has come in a running job's log since it was last read; None when it cannot be read."""
-    tail: Callable[[str], str] = lambda name: ""
+    follow: Callable[[Job, Mapping[str, Any]], None] = lambda job, description: None
+    """Reads on in the log of a job that was just looked at, when it is time to, for everybody who listens."""
+    metrics: Callable[[Job], Readings] = lambda job: Readings({})
+    """The metrics in an ended job's log: the fallback when the service computed none."""
+    news: ReadLog = lambda job: None
+    """What has come in a running job's log since this was last asked for; None when it cannot be read."""
+    tail: Callable[[Job], str] = lambda job: ""
     """The last lines of a job's log."""
     curve: Callable[[Job], Sequence[tuple[str, float]]] = lambda job: ()
     """The metrics of an ended job, in the order in which they came."""

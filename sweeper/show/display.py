@@ -7,11 +7,11 @@ import sys
 from contextlib import suppress
 from functools import cached_property
 
-from sweeper.core.chain import Chain
+from sweeper.core.chain import Chain, Job
+from sweeper.core.measured import Part, last_values
 from sweeper.core.ports import Progress
 from sweeper.run.session import Session
 from sweeper.show import files
-from sweeper.show.follow import LogFollower
 from sweeper.show.live import LiveTable, Terminal
 from sweeper.show.progress import PlainProgress, Several
 from sweeper.show.refresh import ResultFiles
@@ -36,23 +36,19 @@ class Display:
 
     @cached_property
     def progress(self) -> Progress:
-        """The display, and what else follows the chain: the result files, the running job's log."""
+        """The display, and what else follows the chain: the result files. It is told what the running job prints."""
         session, display = self._session, self._display
 
         def write(chain: Chain) -> None:
             files.write_results(session.sweep, chain, session.folder, session.redact)
 
-        follower = LogFollower(
-            session.logs.hurried,
-            session.folder,
-            session.logs.matches,
-            session.redact.log,
-            session.clock.monotonic,
-            max(1.0, session.sweep.waits.poll_s),
-            display.metric if isinstance(display, LiveTable) else lambda job, name, value: None,
-            session.logs.cut_numbers,
-        )
-        return Several(display, ResultFiles(write, session.clock.monotonic), follower)
+        def tell(job: Job, come: Part) -> None:
+            if isinstance(display, LiveTable):
+                for metric, value in last_values(come.points).items():
+                    display.metric(job.name, metric, value)
+
+        session.logs.following.listeners.append(tell)
+        return Several(display, ResultFiles(write, session.clock.monotonic))
 
     def _made(self) -> PlainProgress | LiveTable:
         session, clock = self._session, self._session.clock

@@ -12,7 +12,7 @@ from typing import Any
 
 from sweeper.aws.lease import Lease
 from sweeper.core import events as ev
-from sweeper.core.chain import Chain, fold
+from sweeper.core.chain import Chain, Job, fold
 from sweeper.core.model import Sweep
 from sweeper.core.ports import Journal, TrainingApi
 from sweeper.core.request import Staged, fingerprint
@@ -73,10 +73,10 @@ class LogPosition:
         self._twin = twin
         self._read: dict[str, int] = {}
 
-    def news(self, name: str) -> News:
+    def news(self, job: Job) -> News:
         """The points that were printed since the last look."""
-        points = self._twin.printed_by(name)[self._read.get(name, 0) :]
-        self._read[name] = self._read.get(name, 0) + len(points)
+        points = self._twin.printed_by(job.name)[self._read.get(job.name, 0) :]
+        self._read[job.name] = self._read.get(job.name, 0) + len(points)
         return News(len(points), points)
 
 

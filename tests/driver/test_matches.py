@@ -13,6 +13,7 @@ from sweeper.core.chain import Job
 from sweeper.core.events import Intent, TrialStatus
 from sweeper.core.model import MetricDefinition
 from sweeper.core.outcome import outcome
+from sweeper.core.watch import Readings
 from sweeper.driver.driver import Points, Stream
 from sweeper.driver.matches import LINE_BYTES, MATCHED_CHARS, NUMBER, Metrics
 from sweeper.engine.around.metrics import Scanner
@@ -53,13 +54,21 @@ def test_driver_engine_and_reader_find_the_same_values(pieces: list[bytes], cuts
         told = [json.loads(line) for line in points.path.read_text().splitlines()] if points.path.exists() else []
         stored = [(int(at * 1000), line) for at, line, _ in lines(folder / "log", 0)]
     by_driver = [(point["name"], str(float(point["value"]))) for point in told]
-    by_reader = [(name, str(value)) for _, name, value in measured.points(stored, measured.reading(READING))]
+    by_reader = [(name, str(value)) for _, name, value in measured.part(stored, measured.reading(READING)).points]
     scanner = Scanner([{"Name": one.name, "Regex": one.regex} for one in READING])
     by_engine = [(name, str(value)) for _, line in stored for name, value in scanner.feed(line, 0.0)]
     assert by_driver == by_reader == by_engine
     assert {name: str(value) for name, (value, _) in scanner.last.items()} == dict(by_reader)
-    fallback = measured.readings(stored, measured.reading(READING)).last
+    fallback = readings(stored).last
     assert {name: str(value) for name, value in fallback.items()} == dict(by_reader)
+
+
+def readings(log: list[tuple[int, str]]) -> Readings:
+    """What is known of a log once it has been read, a line at a time."""
+    last = measured.Last()
+    for line in log:
+        last.take(measured.part([line], measured.reading(READING)))
+    return last.readings
 
 
 def cut(regex: str, line: str) -> list[tuple[str, str]]:
@@ -82,9 +91,9 @@ def test_a_part_of_a_number_is_told_once() -> None:
     """Whoever follows the log warns of the metric, names both numbers and what takes the whole one."""
     said: list[str] = []
     doubt = measured.CutNumbers(said.append)
-    log = [(0, "loss=1.2e-05"), (1, "loss=0.9e-05")]
-    found = list(measured.points(log, Metrics([("loss", "loss=([0-9.]+)")]), doubt))
-    assert [value for _, _, value in found] == [1.2, 0.9]
+    come = measured.part([(0, "loss=1.2e-05"), (1, "loss=0.9e-05")], Metrics([("loss", "loss=([0-9.]+)")]))
+    doubt(come)
+    assert [value for _, _, value in come.points] == [1.2, 0.9]
     assert len(said) == 1
     assert "metric loss: its regex takes 1.2 of 1.2e-05" in said[0]
     assert NUMBER in said[0]
@@ -92,7 +101,7 @@ def test_a_part_of_a_number_is_told_once() -> None:
 
 def test_a_match_that_is_no_number_is_told_as_one() -> None:
     """A metric that is missing because of what its expression took is not called absent."""
-    found = measured.readings([(0, "loss=n/a"), (1, "acc=0.5")], measured.reading(READING))
+    found = readings([(0, "loss=n/a"), (1, "acc=0.5")])
     assert found.odd == {"loss": "n/a"}
     job = Job(Intent("job", "t", 0, "x", {}, 1, "f", 0, 60, ""))
     made = outcome(job, {"TrainingJobStatus": "Completed"}, found.last, "log", ["loss", "lost"], "", found.odd)

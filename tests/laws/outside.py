@@ -155,7 +155,7 @@ class Outside:
     after_append: Happens = lambda events: None
     keep: Callable[[Job], Iterator[None]] = lambda job: iter(())
     kept: Callable[[Job], bool] = lambda job: True
-    log_metrics: Callable[[str], Readings] = lambda name: Readings({})
+    log_metrics: Callable[[Job], Readings] = lambda job: Readings({})
     lease_held: Callable[[], bool] = lambda: True
     state: str = ""
     renew: Callable[[], None] = lambda: None

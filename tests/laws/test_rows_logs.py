@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tracemalloc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,13 @@ from botocore.stub import Stubber
 
 from sweeper.aws import logs
 from sweeper.core import measured
-from sweeper.core.model import MetricDefinition
+from sweeper.core.model import MetricDefinition, Waits
+from sweeper.engine.settings import ServiceSettings
 from sweeper.errors import ApiError
-from sweeper.run.trial_log import store
+from sweeper.run.trial_log import TrialLog
+from sweeper.testing.twin import VirtualClock
+from tests.laws.outside import Outside, Troubled, make_sweep, scripts
+from tests.run.scripted_logs import Service, job_logs
 
 SCORE = measured.reading([MetricDefinition("score", r"score=(\S+)")])
 
@@ -57,7 +61,7 @@ def test_row_66_a_page_of_a_proxy_is_no_log(operation: str) -> None:
 
 def whole(folder: Path, pages: Iterable[list[tuple[int, str]]], redact: Callable[[str], str] = str) -> None:
     """Store a log to its end."""
-    for _ in store(folder, pages, SCORE, redact):
+    for _ in TrialLog(folder, redact).whole(measured.part(page, SCORE) for page in pages):
         pass
 
 
@@ -125,3 +129,32 @@ def test_row_68_a_log_that_breaks_off_leaves_what_was_stored(tmp_path: Path) -> 
         whole(tmp_path, broken())
     assert (tmp_path / "log.txt").read_text() == "first\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log.txt", "metrics.csv"]
+
+
+class Told(Troubled):
+    """A service whose Describe never tells a metric, and that notes each Create in a list."""
+
+    said: list[str]
+
+    def request(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """One call."""
+        if operation == "CreateTrainingJob":
+            self.said.append("create")
+        return {key: value for key, value in super().request(operation, params).items() if key != "FinalMetricDataList"}
+
+
+def test_row_67_the_next_job_waits_for_the_end_of_a_log_alone(tmp_path: Path) -> None:
+    """An idle pool bills: the rest of a long log is read when the successor has been sent."""
+    clock = VirtualClock()
+    twin = Told(clock, settings=ServiceSettings(cold_start_s=1.0, warm_start_s=1.0), behaviour=scripts())
+    service = Service(*(f"line {n}" for n in range(5_000)), "m=0.5", page=100)
+    twin.said = service.asked
+    sweep = make_sweep(2, waits=Waits(poll_s=5.0, metrics_wait_s=10.0))
+    here = Outside(tmp_path, sweep, twin, clock)
+    logs = job_logs(tmp_path, service, sweep, api=here.api, clock=clock)
+    here.log_metrics, here.keep, here.kept = logs.metrics, logs.keep, logs.kept
+    assert here.run().why == "every trial is done"
+    assert [job.outcome.metrics for job in here.chain.outcomes if job.outcome] == [{"m": 0.5}] * 2
+    first, second = [place for place, said in enumerate(service.asked) if said == "create"]
+    assert service.asked[first + 1 : second] == ["end"]
+    assert len(service.asked[second:]) > 2 * 50

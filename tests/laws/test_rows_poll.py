@@ -266,7 +266,7 @@ def test_row_66_a_log_that_cannot_be_read_ends_nothing(outside: Make) -> None:
     """Without the log a metric may be missing, which is said; the sweep goes on and closes everything."""
     here = outside(behaviour=scripts(x0=Script(60.0)))
 
-    def refused(name: str) -> Readings:
+    def refused(job: Job) -> Readings:
         raise ApiError(ApiErrorKind.DENIED, "GetLogEvents", "AccessDeniedException", "not authorized")
 
     here.log_metrics = refused
@@ -281,7 +281,7 @@ def test_row_66_a_throttled_log_is_asked_again(outside: Make) -> None:
     here = outside(behaviour=scripts(x0=Script(60.0)))
     tries: list[float] = []
 
-    def busy(name: str) -> Readings:
+    def busy(job: Job) -> Readings:
         tries.append(here.clock.now())
         if len(tries) < 5:
             raise ApiError(ApiErrorKind.THROTTLED, "GetLogEvents", "ThrottlingException", "Rate exceeded")
