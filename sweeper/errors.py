@@ -55,6 +55,7 @@ class ApiErrorKind(Enum):
     UNAVAILABLE = "unavailable"  # 5xx or no connection; a mutation may or may not have happened
     LOST = "lost"  # sent, no answer: the outcome is unknown
     EXPIRED = "expired"  # credentials ran out; they may be renewed while we wait
+    WRONG_ACCOUNT = "wrong_account"  # signed by the credentials of another account; the right ones may come
     SKEWED = "skewed"  # signed by a clock that is wrong; it may be set while we wait
     DENIED = "denied"
     IN_USE = "in_use"  # the name exists already
@@ -75,13 +76,17 @@ class ApiErrorKind(Enum):
     @property
     def passing(self) -> bool:
         """True when waiting may help without anyone changing anything but the network or the credentials."""
-        return self in (
+        return self.wants_credentials or self in (
             ApiErrorKind.THROTTLED,
             ApiErrorKind.UNAVAILABLE,
             ApiErrorKind.LOST,
-            ApiErrorKind.EXPIRED,
             ApiErrorKind.SKEWED,
         )
+
+    @property
+    def wants_credentials(self) -> bool:
+        """True when it passes as soon as somebody renews the credentials, or takes the right ones."""
+        return self in (ApiErrorKind.EXPIRED, ApiErrorKind.WRONG_ACCOUNT)
 
 
 class ApiError(SweeperError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from sweeper.aws import guard
-from sweeper.aws.credentials import renewal
+from sweeper.aws.credentials import ENVIRONMENT, renewal
 from sweeper.aws.errors import kind_of, mapped, readable
 from sweeper.core.options import option
 from sweeper.core.ports import Description, Request
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 ANSWER_S = 10.0
 """Seconds in which SageMaker answers a question: who waits for one that never comes should not wait for long."""
+_SESSION = re.compile(r"(:assumed-role/[^/]+)/.*\Z")
 _NOT_THERE = ("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "ConfigParseError")
 
 
@@ -56,12 +58,29 @@ class Endpoint:
         )
 
 
+@dataclass(frozen=True)
+class Caller:
+    """Who signs the requests: the number of the account, and the ARN."""
+
+    account: str
+    arn: str
+
+    @property
+    def person(self) -> str:
+        """The ARN without its session, which is the same for every session of one role.
+
+        A role of single sign-on is shared by people, and its session is named after the person.
+        """
+        return self.arn if ":assumed-role/AWSReservedSSO_" in self.arn else _SESSION.sub(r"\1", self.arn)
+
+
 class Clients:
     """The clients of one endpoint, made when first used."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._made: dict[tuple[str, int, float], Any] = {}
+        self._caller: Caller | None = None
         self._answered = self._stale = False
 
     @cached_property
@@ -105,10 +124,24 @@ class Clients:
             frozen = found.get_frozen_credentials() if found else None
         return [text for text in (frozen.secret_key, frozen.token) if text] if frozen else []
 
+    @property
+    def caller(self) -> Caller:
+        """Who signs, asked once for the credentials that are in use. Raises ApiError."""
+        if self._caller is None or self._stale:
+            client = self.client("sts")
+            with self.asked("GetCallerIdentity"):
+                told = client.get_caller_identity()
+            self._caller = Caller(str(told["Account"]), str(told["Arn"]))
+        return self._caller
+
+    def renew(self) -> None:
+        """Read the credentials again at the next call: somebody may have written others into a file meanwhile."""
+        self._stale = True
+
     def _renew(self) -> None:
-        """Read the credentials again: somebody may have written new ones into a file meanwhile."""
         self.__dict__.pop("session", None)
         self._made.clear()
+        self._caller = None
         self._stale = False
 
     @contextmanager
@@ -122,17 +155,26 @@ class Clients:
                 yield
         except ApiError as error:
             if error.kind is ApiErrorKind.EXPIRED or (self._answered and error.code in _NOT_THERE):
-                self._stale = True
+                self.renew()
                 message = f"{error.message}; {self._renewal(error.code)}"
                 raise ApiError(ApiErrorKind.EXPIRED, operation, error.code, message) from error
             raise
 
     def _renewal(self, code: str) -> str:
-        method = ""
+        return renewal(code, self._method, self._endpoint.profile or os.environ.get("AWS_PROFILE", ""))
+
+    @property
+    def _method(self) -> str:
+        """Botocore's name for where the credentials come from; empty while there are none."""
         with suppress(ApiError), mapped("Credentials"):
             found = self.session.get_credentials()
-            method = found.method if found else ""
-        return renewal(code, method, self._endpoint.profile or os.environ.get("AWS_PROFILE", ""))
+            return str(found.method) if found else ""
+        return ""
+
+    @property
+    def profile(self) -> str | None:
+        """The profile whose credentials these are, whoever has named it; None for those that come from elsewhere."""
+        return self._endpoint.profile or (None if self._method == ENVIRONMENT else os.environ.get("AWS_PROFILE"))
 
     @property
     def once(self) -> Any:

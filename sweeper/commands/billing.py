@@ -5,7 +5,8 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from sweeper.core.model import EngineKind
 from sweeper.core.outcome import fingerprint_of
 from sweeper.core.ports import Description, TrainingApi
 from sweeper.core.words import utc
-from sweeper.errors import ApiError, ApiErrorKind
+from sweeper.errors import ApiError, ApiErrorKind, SweeperError
 from sweeper.run.clock import SystemClock
 from sweeper.run.connect import engine_folder
 from sweeper.run.debts import on_record
@@ -64,7 +65,7 @@ def place(account: Account) -> str:
     if not account.on_aws:
         return f"the local engine of {project_of(account)}"
     profile = f" with the profile {account.profile}" if account.profile else ""
-    return f"AWS in {account.region or 'no region'}{profile}"
+    return f"AWS{' account ' * bool(account.number)}{account.number} in {account.region or 'no region'}{profile}"
 
 
 def project_of(account: Account) -> str | None:
@@ -85,6 +86,8 @@ class Books:
     """Only services of this kind."""
     unasked: list[Unasked] = field(default_factory=list)
     """What could not be asked so far."""
+    _ways: dict[tuple[str, ...], Account] = field(default_factory=dict)
+    """The way to each service that has answered: the same account may be known by several profiles."""
 
     @cached_property
     def debts(self) -> list[Debt]:
@@ -118,38 +121,58 @@ class Books:
         """The debts that are not."""
         return [debt for debt in self.debts if not self.everywhere and not self.is_here(debt)]
 
-    def accounts(self) -> Iterator[Account]:
-        """The services to ask: this project's engine, those of the debts in question, and the named ones; each once."""
+    @cached_property
+    def accounts(self) -> list[list[Account]]:
+        """The services to ask, each once with the ways to it.
+
+        They are this project's engine, the named ones, and those of the debts in question.
+        """
         local = engine_folder(self.project)
         own = [Account(EngineKind.LOCAL.value, "us-east-1", engine_folder=str(local))] if local.exists() else []
-        seen = set()
-        for account in [*own, *self.named, *(debt.account for debt in self.in_question)]:
-            if _service(account) not in seen and self.engine in (None, account.engine):
-                seen.add(_service(account))
-                yield account
+        ways: dict[tuple[str, ...], dict[str | None, Account]] = {}
+        for account in [*own, *map(_numbered, self.named), *(debt.account for debt in self.in_question)]:
+            if self.engine in (None, account.engine):
+                ways.setdefault(_service(account), {}).setdefault(account.profile, account)
+        return [list(by_profile.values()) for by_profile in ways.values()]
 
     def silent(self, account: Account) -> bool:
         """Could it not be asked before?"""
         return any(_service(entry.account) == _service(account) for entry in self.unasked)
 
+    def reach(self, account: Account) -> TrainingApi | None:
+        """The service, the way it has answered before, if it has. As `Account.running_api`."""
+        way = self._ways.get(_service(account), account)
+        return replace(way, queue=account.queue).running_api()
+
     def services(self) -> Iterator[tuple[Account, TrainingApi]]:
         """The services that `live` could ask."""
-        for account in self.accounts():
-            api = None if self.silent(account) else account.running_api()
-            if api:
+        for account in self._ways.values():
+            if api := account.running_api():
                 yield account, api
 
     def live(self) -> Iterator[tuple[Account, TrainingApi, Pool, Description]]:
         """Every pool that a service shows. One that cannot be asked hides none of the others: it is in `unasked`."""
-        for account in self.accounts():
+        for ways in self.accounts:
+            yield from self._live(ways)
+
+    def _live(self, ways: Sequence[Account]) -> Iterator[tuple[Account, TrainingApi, Pool, Description]]:
+        """The pools of one service, by the first way to it that answers."""
+        failures = []
+        for account in ways:
             try:
                 api = account.running_api()
-                for description in _descriptions(api) if api else ():
-                    assert api is not None
-                    yield account, api, self.pool(account, description), description
+                shown = list(_descriptions(api)) if api else []
             except Exception as error:  # noqa: BLE001 - a profile that is gone, no credentials, no network
-                owed = tuple(name for name, debt in self.jobs.items() if _service(debt.account) == _service(account))
-                self.unasked.append(Unasked(account, str(error), owed))
+                failures.append((account, str(error)))
+                continue
+            self._ways[_service(account)] = account
+            for description in shown if api else ():
+                assert api is not None
+                yield account, api, self.pool(account, description), description
+            return
+        account, why = failures[0]
+        owed = tuple(name for name, debt in self.jobs.items() if _service(debt.account) == _service(account))
+        self.unasked.append(Unasked(account, why, owed))
 
     def pool(self, account: Account, description: Description) -> Pool:
         """What a job's description tells of its pool."""
@@ -188,13 +211,24 @@ class Books:
     def _owners(self, account: Account) -> set[str]:
         """Who we are, in the words that our jobs' fingerprints use."""
         named = {debt.owner for debt in self.debts} | {os.environ.get("SWEEPER_OWNER", "")}
-        local = set() if account.on_aws else {getpass.getuser()}
-        return (named | local) - {""}
+        if not account.on_aws:
+            return (named | {getpass.getuser()}) - {""}
+        with suppress(SweeperError):
+            named.add(account.caller.person)
+        return named - {""}
 
 
-def _service(account: Account) -> tuple[str, str, str | None, str]:
-    """Which service answers for an account, through whatever queue its jobs went."""
-    return account.engine, account.region, account.profile, account.engine_folder
+def _service(account: Account) -> tuple[str, ...]:
+    """Which service answers for an account, whoever asks, and through whatever queue its jobs went."""
+    asked = "" if account.number else account.profile or ""
+    return account.engine, account.region, account.number, asked, account.engine_folder
+
+
+def _numbered(account: Account) -> Account:
+    """A service that was named, with the number of its account; as it is where nobody tells."""
+    with suppress(SweeperError):
+        return replace(account, number=account.caller.account)
+    return account
 
 
 def _descriptions(api: TrainingApi) -> Iterator[Description]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweeper.errors import LockHeldError
@@ -29,12 +30,17 @@ def remind(say: Callable[[str], None]) -> None:
         say(f"warning: {path} cannot be read; it may have told of an open pool: see `sweeper pools`")
 
 
-def settle_others(clock: SystemClock, say: Callable[[str], None], but: str) -> None:
+def settle_others(clock: SystemClock, say: Callable[[str], None], but: str) -> list[Unreleased]:
     """Close what other, dead runners left open, before a new sweep adds to it. What still trains is left alone.
 
-    Whatever is wrong with another's debt is told and passed over: it is not this sweep's.
+    Whatever is wrong with another's debt is told and passed over: it is not this sweep's. But what this project owes
+    in an account that these credentials are not of is returned: whoever runs it is the one who can take the right ones.
     """
+    out_of_reach: list[Unreleased] = []
     for debt in abandoned(but):
+        if Path(debt.folder).parent == Path(but).parent and (why := debt.account.strange_caller):
+            out_of_reach += unasked(debt, why)
+            continue
         try:
             unreleased = settle(debt, clock, say)
         except LockHeldError:
@@ -44,6 +50,17 @@ def settle_others(clock: SystemClock, say: Callable[[str], None], but: str) -> N
             continue
         for pool in unreleased:
             say(f"warning: the sweep {debt.sweep} in {debt.folder}: the pool of {pool.name} may still bill: {pool.why}")
+    return out_of_reach
+
+
+def unasked(debt: Debt, why: str) -> list[Unreleased]:
+    """What may still bill of a debt whose service could not be asked; the sweep itself where nothing names its jobs."""
+    from sweeper.run.release import Unreleased
+
+    told, flags = f"it could not be asked: {why}", debt.account.flags
+    names = [job.name for job in debt.owed or ()]
+    named = [Unreleased(name, told, flags) for name in names]
+    return named or [Unreleased(f"the sweep {debt.sweep}", told, flags, nameless=True)]
 
 
 def settle(debt: Debt, clock: SystemClock, say: Callable[[str], None]) -> Sequence[Unreleased]:

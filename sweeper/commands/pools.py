@@ -195,7 +195,7 @@ def _answering(books: Books) -> Iterator[tuple[Debt, TrainingApi]]:
     for debt in books.in_question:
         if not books.silent(debt.account):
             with suppress(SweeperError):
-                if api := debt.account.running_api():
+                if api := books.reach(debt.account):
                     yield debt, api
 
 
@@ -219,9 +219,8 @@ def _named_alone(books: Books, names: set[str], done: Released, clock: SystemClo
 
 def _unreachable(entry: Unasked, names: set[str]) -> list[Unreleased]:
     """The jobs of a service that could not be asked."""
-    region = entry.account.aws_region
     asked = [name for name in entry.jobs if not names or name in names]
-    return [Unreleased(name, f"its account could not be asked: {entry.why}", region) for name in asked]
+    return [Unreleased(name, f"its account could not be asked: {entry.why}", entry.account.flags) for name in asked]
 
 
 def _settle(books: Books) -> None:
@@ -237,7 +236,7 @@ def _settle(books: Books) -> None:
 def _is_open(books: Books, debt: Debt) -> bool:
     """Look once at each job that is not closed yet: True while one may bill, or the service cannot be asked."""
     try:
-        api = debt.account.running_api()
+        api = books.reach(debt.account)
         if api is None:
             return False
         chain = books.chains[debt.folder]
@@ -265,7 +264,7 @@ def _close(
         clock,
         complain,
         impatient=lambda: len(clock.caught) > 1,
-        region=account.aws_region,
+        flags=account.flags,
         is_own=lambda other: True,
     )
     return next(iter(closer.close_all(alone(description), running=Running.STOP)), None)

@@ -6,7 +6,7 @@ import sys
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from pathlib import Path
 
-from sweeper.commands.owed import abandoned, settle, settle_others
+from sweeper.commands.owed import abandoned, settle, settle_others, unasked
 from sweeper.commands.say import (
     READER_GONE,
     complain,
@@ -95,10 +95,7 @@ def left_open(sweep: Sweep) -> list[Unreleased]:
             except LockHeldError:
                 continue
             except Exception as error:  # noqa: BLE001 - whatever keeps it from being asked, it may be open
-                region = debt.account.aws_region
-                why, names = f"it could not be asked: {error}", [job.name for job in debt.owed or ()]
-                found += [Unreleased(name, why, region) for name in names]
-                found += [] if names else [Unreleased(f"the sweep {debt.sweep}", why, region, nameless=True)]
+                found += unasked(debt, str(error))
     return found
 
 
@@ -119,12 +116,12 @@ def _drive(sweep: Sweep, stack: ExitStack, made: type[Session]) -> tuple[Ending,
     session.open(stack)
     session.take_lease(stack)
     session.preflight()
-    if sweep.pool.settle_debts:
-        settle_others(clock, session.shown.say, but=str(session.folder))
+    elsewhere = settle_others(clock, session.shown.say, but=str(session.folder)) if sweep.pool.settle_debts else []
     ending = Runner(sweep, session.connection.scope, session.connection.owner, session.world()).run()
     ending.unreleased += session.close_forgotten(ending.chain)
     if not ending.chain.debts and not ending.unreleased:
         session.settle()
+    ending.unreleased += elsewhere
     return ending, session
 
 

@@ -42,7 +42,7 @@ def after(error: ApiError, lasted_s: float, *, repeated: bool = False) -> Step:
             return Step(Then.PROVE)
         case ApiErrorKind.THROTTLED:
             return Step(Then.SEND_AGAIN)
-        case ApiErrorKind.EXPIRED:
+        case ApiErrorKind.EXPIRED | ApiErrorKind.WRONG_ACCOUNT:
             return Step(Then.SEND_AGAIN)  # which is told wherever it is met
         case ApiErrorKind.SKEWED:
             return Step(Then.SEND_AGAIN, f"this machine's clock is wrong; waiting until it is set ({error.message})")

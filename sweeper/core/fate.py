@@ -140,6 +140,8 @@ class Unseen:
             return self._missed() if hurried and self.missing_s > IMPATIENT_S else ""
         if self.kind is ApiErrorKind.DENIED and self.denied_s > DENIED_S:
             return "looking at it was denied"
+        if self.kind is ApiErrorKind.WRONG_ACCOUNT and hurried:
+            return "the service could not be asked"  # nor can it be by waiting
         if self.silent_s > longest_life_s(self.job) or (hurried and self.silent_s > IMPATIENT_S):
             return "the service could not be asked"
         return ""

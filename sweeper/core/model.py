@@ -100,11 +100,6 @@ class Scope:
         account, _, region = where.partition(".")
         return (name, cls(EngineKind.AWS, account, region)) if at else (folder, cls(EngineKind.LOCAL, "", ""))
 
-    @property
-    def aws_region(self) -> str:
-        """The region for the commands that are told; empty for the local engine."""
-        return self.region if self.engine.on_aws else ""
-
 
 def number_of(index: int) -> int:
     """The number of the trial at this index, as people see and type it: from 1. Journals and Hydra count from 0."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import datetime, timezone
 
 
@@ -24,3 +25,9 @@ def utc(seconds: float | None) -> str | None:
     if seconds is None:
         return None
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def aws_flags(region: str, profile: str | None) -> str:
+    """The options that tell the AWS CLI where something is, to be pasted."""
+    told = {"--region": region, "--profile": profile}
+    return " ".join(f"{flag} {shlex.quote(value)}" for flag, value in told.items() if value)

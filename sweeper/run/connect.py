@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeper.aws.clients import Clients, Endpoint
-from sweeper.aws.errors import mapped
 from sweeper.core.model import EngineKind, Scope, Sweep
 from sweeper.core.waits import Waits
 from sweeper.errors import UsageError
@@ -40,6 +38,8 @@ class Connection:
     """The clients; the local engine is started by the first call, and again when it was killed."""
     service: Callable[[], str] = lambda: ""
     """Which state of the local engine answers now: another one when its folder was removed. Empty for AWS."""
+    profile: str | None = None
+    """The AWS profile whose credentials these are; None for those that come from elsewhere."""
 
 
 def connect(sweep: Sweep, *, reading: bool = False) -> Connection:
@@ -135,16 +135,10 @@ def aws(options: Mapping[str, object], owner: str | None) -> Connection:
     region = clients.session.region_name
     if not region:
         raise UsageError("engine=aws: no region; set AWS_REGION, a profile's region or engine.region")
-    with mapped("GetCallerIdentity"):
-        identity = clients.client("sts").get_caller_identity()
-    caller = str(identity["Arn"])
-    named = owner or os.environ.get("SWEEPER_OWNER") or _person(caller)
-    return Connection(Scope(EngineKind.AWS, str(identity["Account"]), region), named, lambda: clients)
-
-
-def _person(arn: str) -> str:
-    """A caller's ARN without its session suffix: the same for every session of one role."""
-    return re.sub(r"(:assumed-role/[^/]+)/.*\Z", r"\1", arn)
+    caller = clients.caller
+    named = owner or os.environ.get("SWEEPER_OWNER") or caller.person
+    scope = Scope(EngineKind.AWS, caller.account, region)
+    return Connection(scope, named, lambda: clients, profile=clients.profile)
 
 
 def _text(value: object) -> str | None:

@@ -148,7 +148,7 @@ def closer_of(
         clock,
         say,
         impatient,
-        region=debt.account.aws_region,
+        flags=debt.account.flags,
         turn=lambda: turn_at(debt, clock, closes),
         gone=lambda: debt.account.lost(state),
     )
@@ -218,7 +218,8 @@ class Closer:
     clock: Clock
     say: Callable[[str], None]
     impatient: Callable[[], bool] = lambda: False
-    region: str = ""
+    flags: str = ""
+    """How the AWS CLI is told where it is."""
     turn: Callable[[], AbstractContextManager[None]] = nullcontext
     """What each round happens under."""
     gone: Callable[[], bool] = lambda: False
@@ -242,7 +243,7 @@ class Closer:
             harvest=_not_ours_to_judge,
             is_own=self.is_own or chain.jobs.__contains__,
             impatient=self.impatient,
-            region=self.region,
+            flags=self.flags,
             running=running,
             turn=self.turn,
             gone=self.gone,

@@ -31,11 +31,6 @@ class Notes:
         """How long the service is waited for."""
         return self.sweep.waits
 
-    @property
-    def aws_region(self) -> str:
-        """The region for the commands that are told; empty for the local engine."""
-        return self.scope.aws_region
-
     def note(self, event: ev.Event) -> None:
         """Make an event durable, then true. A mere observation waits for the next event that matters.
 
@@ -74,10 +69,10 @@ class Notes:
         """Tell a person."""
         self.world.progress.say(line)
 
-    def say_expired(self, name: str, error: ApiError) -> None:
+    def say_unsigned(self, name: str, error: ApiError) -> None:
         """Tell once that this job waits for new credentials, what to do, and for how long a pool waits too."""
         pool = idles_until(self.chain)
-        told = "credentials have expired; waiting for new ones" + (f", while {pool}" if pool else "")
+        told = "waiting for new credentials" + (f", while {pool}" if pool else "")
         self.say_once(name, f"{told}: {error.message}")
 
     def say_once(self, name: str, line: str) -> None:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,12 @@ from sweeper.core import events as ev
 from sweeper.core.chain import Chain, fold
 from sweeper.core.model import EngineKind
 from sweeper.core.waits import Waits
-from sweeper.errors import EngineError, JournalError
+from sweeper.core.words import aws_flags
+from sweeper.errors import EngineError, JournalError, SweeperError
 from sweeper.record.atomic import write_atomically
 
 if TYPE_CHECKING:
-    from sweeper.aws.clients import Clients
+    from sweeper.aws.clients import Caller, Clients
     from sweeper.core.ports import TrainingApi
     from sweeper.engine.launch import EngineInfo
 
@@ -72,6 +74,14 @@ class LocalEngine:
         return self._made
 
 
+@cache
+def _clients(region: str, profile: str | None) -> Clients:
+    """The clients of AWS by this profile, one set for this process: they know who signs."""
+    from sweeper.aws.clients import Clients, Endpoint
+
+    return Clients(Endpoint(region=region or None, profile=profile))
+
+
 @dataclass(frozen=True)
 class Account:
     """How to reach the service that holds a sweep's pools; never a credential."""
@@ -79,6 +89,9 @@ class Account:
     engine: str
     region: str
     profile: str | None = None
+    """The profile whose credentials were used; None for those that come from elsewhere."""
+    number: str = ""
+    """The account's number, of 12 digits; empty where nobody has asked yet, and for the local engine."""
     engine_folder: str = ""
     engine_options: Mapping[str, Any] = field(default_factory=dict)
     queue: str = ""  # of AWS Batch, through which the jobs went
@@ -89,18 +102,28 @@ class Account:
         return self.engine != EngineKind.LOCAL.value
 
     @property
-    def aws_region(self) -> str:
-        """The region for the commands that are told; empty for the local engine."""
-        return self.region if self.on_aws else ""
+    def flags(self) -> str:
+        """How the AWS CLI is told of it: region and profile; empty for the local engine."""
+        return aws_flags(self.region, self.profile) if self.on_aws else ""
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks AWS for it. Raises ApiError."""
+        return _clients(self.region, self.profile).caller
+
+    @property
+    def strange_caller(self) -> str:
+        """Why nothing can be asked with these credentials, in words; empty where they are of the account, or silent."""
+        with suppress(SweeperError):
+            if self.on_aws and self.number and self.caller.account != self.number:
+                return f"the credentials are of account {self.caller.account}; take those of {self.number}"
+        return ""
 
     def clients(self) -> Callable[[], Clients]:
         """The service; a local engine is started when it is asked."""
         if not self.on_aws:
             return LocalEngine(Path(self.engine_folder), self.engine_options)
-        from sweeper.aws.clients import Clients, Endpoint
-
-        made = Clients(Endpoint(region=self.region, profile=self.profile))
-        return lambda: made
+        return lambda: _clients(self.region, self.profile)
 
     def running(self) -> Callable[[], Clients] | None:
         """The service; None when it is a local engine that does not run and so holds no pool that costs anything.
@@ -129,9 +152,11 @@ class Account:
         return self._training(clients) if clients else None
 
     def _training(self, clients: Callable[[], Clients]) -> TrainingApi:
+        from sweeper.aws.account import OfAccount
         from sweeper.aws.batch import training_api
 
-        return training_api(clients, self.queue)
+        service = training_api(clients, self.queue)
+        return OfAccount(service, clients, self.number) if self.number else service
 
     @property
     def stopped(self) -> bool:
@@ -208,7 +233,7 @@ class Debt:
         told = json.loads(text)
         owed = told.get("owed")
         parts = {
-            "account": Account(**told["account"]),
+            "account": _account(told["account"], Path(told["folder"]).name),
             "settings": Waits(**told["settings"]),
             "owed": None if owed is None else tuple(Owed(**job) for job in owed),
         }
@@ -273,6 +298,14 @@ def _load(path: Path) -> Debt | None:
         return Debt.from_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, KeyError, TypeError):
         return None  # a torn or foreign file tells of no debt that could be settled
+
+
+def _account(told: Mapping[str, Any], folder: str) -> Account:
+    """An account as it was written down. Earlier versions left its number to the name of the sweep's folder."""
+    known = Account(**told)
+    if known.number or known.engine == EngineKind.LOCAL.value:
+        return known
+    return replace(known, number=folder.rpartition("@")[2].partition(".")[0] if "@" in folder else "")
 
 
 def verify_head(debt: Debt | None, journal: Path) -> None:

@@ -40,8 +40,8 @@ class Unreleased:
 
     name: str
     why: str
-    region: str = ""
-    """The AWS region; empty for the local engine."""
+    flags: str = ""
+    """How the AWS CLI is told where it is: region and profile; empty for the local engine."""
     nameless: bool = False
     """Nothing tells the job's name any more: `name` says which sweep it is of."""
 
@@ -50,10 +50,10 @@ class Unreleased:
         """What to type."""
         if self.nameless:
             return "sweeper pools release"
-        if not self.region or is_queued_name(self.name):
+        if not self.flags or is_queued_name(self.name):
             return f"sweeper pools release {self.name}"
         return (
-            f"aws sagemaker update-training-job --region {self.region} --training-job-name {self.name} "
+            f"aws sagemaker update-training-job {self.flags} --training-job-name {self.name} "
             "--resource-config KeepAlivePeriodInSeconds=0"
         )
 
@@ -71,8 +71,8 @@ class Releaser:
     say: Callable[[str], None]
     harvest: Callable[[Job, Mapping[str, Any]], ev.Outcome]
     is_own: Callable[[str], bool]
-    region: str = ""
-    """The AWS region for the commands that are told; empty for the local engine."""
+    flags: str = ""
+    """Region and profile for the commands that are told; empty for the local engine."""
     impatient: Callable[[], bool] = lambda: False
     silent_since: Callable[[str], float | None] = lambda name: None
     """Since when a job has not been seen by whoever looked at it before, by the monotonic clock."""
@@ -202,8 +202,8 @@ class Closing:
             self._closed(how)
         elif why := unseen.hopeless(hurried=self.r.hurried):
             # AWS's own command could not do anything about a job that is not there.
-            region = "" if unseen.missing else self.r.region
-            self.given_up = Unreleased(self.job.name, why if unseen.missing else f"{why}: {error.message}", region)
+            flags = "" if unseen.missing else self.r.flags
+            self.given_up = Unreleased(self.job.name, why if unseen.missing else f"{why}: {error.message}", flags)
 
     def _unseen(self, kind: ApiErrorKind) -> Unseen:
         """Since when it has been so: a job may run, or wait in a queue, for long before it falls silent."""
@@ -230,7 +230,7 @@ class Closing:
         self.r.note(ev.PoolClosed(self.job.name, how.value, retained_s=retained_s))
 
     def _give_up(self, why: str) -> None:
-        self.given_up = Unreleased(self.job.name, why, self.r.region)
+        self.given_up = Unreleased(self.job.name, why, self.r.flags)
 
     def _nag(self) -> None:
         if self._now >= self._next_nag and self.job.in_debt:

@@ -45,7 +45,7 @@ class Releasing:
             say=notes.say,
             harvest=self._harvesting.harvest_now,
             is_own=self.is_own,
-            region=notes.aws_region,
+            flags=notes.world.place.flags,
             impatient=self._attention.impatient,
             silent_since=lambda name: notes.since(name, "unseen"),
             arriving_s=self._arriving_s,
@@ -86,7 +86,7 @@ class Releasing:
             why = f"{type(second).__name__}: {second}"
             for job in debts:
                 if job.in_debt:
-                    self.unreleased[job.name] = Unreleased(job.name, why, notes.aws_region)
+                    self.unreleased[job.name] = Unreleased(job.name, why, notes.world.place.flags)
 
     def intended(self, name: str) -> None:
         """This invocation intends the job: until it is sent, no Create of it can arrive."""

@@ -108,12 +108,13 @@ class Session:
     @cached_property
     def debt(self) -> Debt:
         """What the registry and the watchdog must know to close this sweep's pools without its experiment file."""
-        scope, options = self.connection.scope, self.sweep.engine_options
+        scope = self.connection.scope
         local = not scope.engine.on_aws
         account = Account(
             engine=scope.engine.value,
             region=scope.region,
-            profile=options.get("profile"),
+            profile=self.connection.profile,
+            number="" if local else scope.account,
             engine_folder=str(engine_folder(Path(self.sweep.project).absolute())) if local else "",
             queue=self.queue.queue if self.queue else "",
         )
@@ -186,8 +187,8 @@ class Session:
     def close_forgotten(self, chain: Chain) -> list[Unreleased]:
         """What a journal that was removed had left open and this sweep does not declare any more: closed, or named."""
         jobs = [owed.intent for owed in self._forgotten if owed.name not in chain.jobs]
-        region = self.connection.scope.aws_region
-        closer = Closer(self._api, self.sweep.waits, self.clock, self.shown.say, region=region)
+        flags = self.debt.account.flags
+        closer = Closer(self._api, self.sweep.waits, self.clock, self.shown.say, flags=flags)
         return closer.close_all(fold(jobs), running=Running.LEAVE) if jobs else []
 
     def settle(self) -> None:
@@ -212,7 +213,7 @@ class Session:
             archive=Archive(logs.keep, logs.kept),
             inbox=Inbox(self.clock.caught, self.journal.requests, self.journal.answered),
             guard=Guard(self.arm, self._lease.beat if self._lease else lambda: True),
-            place=Place(connection.service, self.renew),
+            place=Place(connection.service, self.debt.account.flags, self.renew),
             redact=self.redact,
             versions=self.versions,
         )
@@ -226,9 +227,12 @@ class Session:
 
     @cached_property
     def _api(self) -> TrainingApi:
+        from sweeper.aws.account import OfAccount
         from sweeper.aws.batch import training_api
 
-        return training_api(self.connection.clients, self.queue)
+        clients, scope = self.connection.clients, self.connection.scope
+        service = training_api(clients, self.queue)
+        return OfAccount(service, clients, scope.account) if scope.engine.on_aws else service
 
     @cached_property
     def _staging(self) -> Staging:

@@ -20,7 +20,6 @@ from sweeper.core.remedies import config_of
 from sweeper.core.request import Staged, build, differing, digest, fingerprint, job_name, locked_key
 from sweeper.errors import (
     ApiError,
-    ApiErrorKind,
     ForeignNameError,
     LeavesPoolError,
     LockedChangedError,
@@ -79,10 +78,10 @@ class Submitting:
                 return notes.world.stage(config)
             except ApiError as error:
                 lasted = notes.world.clock.monotonic() - begun
-                if not error.kind.passing or (error.kind is not ApiErrorKind.EXPIRED and lasted > STAGING_S):
+                if not error.kind.passing or (lasted > STAGING_S and not error.kind.wants_credentials):
                     raise
-                if error.kind is ApiErrorKind.EXPIRED:
-                    notes.say_expired(trial.id, error)
+                if error.kind.wants_credentials:
+                    notes.say_unsigned(trial.id, error)
                 else:
                     notes.say_once(trial.id, f"cannot stage what {trial.name} reads, still trying: {error.message}")
             self._pause(min(waited, BACKOFF_MOST_S))
@@ -181,8 +180,8 @@ class Submitting:
         """Do what follows from a failed Create; returns how many seconds to wait before it is sent again."""
         reason = self.notes.world.redact.cut(creating.why(error))
         step = creating.after(error, lasted_s, repeated=creating.was_said(self.notes.chain, job, reason))
-        if error.kind is ApiErrorKind.EXPIRED:
-            self.notes.say_expired(job.name, error)
+        if error.kind.wants_credentials:
+            self.notes.say_unsigned(job.name, error)
         if step.say:
             self.notes.say_once(job.name, step.say)
         match step.then:

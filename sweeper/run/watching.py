@@ -8,7 +8,7 @@ from sweeper.core.events import PoolStatus
 from sweeper.core.fate import DENIED_S, Look, Unseen, look, warning
 from sweeper.core.outcome import environment_of, lost
 from sweeper.core.watch import Watch
-from sweeper.errors import ApiError, ApiErrorKind, ForeignNameError
+from sweeper.errors import ApiError, ForeignNameError
 from sweeper.run.attention import Attention
 from sweeper.run.harvesting import Harvesting
 from sweeper.run.notes import Notes
@@ -78,8 +78,8 @@ class Watching:
             if lasted > notes.settings.not_found_s:
                 self._gone(job)
             return
-        if error.kind is ApiErrorKind.EXPIRED:
-            notes.say_expired(job.name, error)
+        if error.kind.wants_credentials:
+            notes.say_unsigned(job.name, error)
         if error.kind.passing:
             notes.over(job.name, "denied")  # two separate troubles are two
         elif notes.lasting(job.name, "denied") > DENIED_S:

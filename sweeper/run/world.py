@@ -68,6 +68,8 @@ class Place:
 
     state: Callable[[], str] = lambda: ""
     """Which engine state answers now; empty for AWS, which is never another one."""
+    flags: str = ""
+    """How the AWS CLI is told where it is: region and profile; empty for the local engine."""
     renew: Callable[[], None] = lambda: None
     """Called when another state answers: what jobs need there is to be put there again."""
 

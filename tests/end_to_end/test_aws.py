@@ -31,8 +31,8 @@ def rows(path: Path) -> list[dict[str, str]]:
 class Served:
     """An engine that someone has started by `sweeper engine serve`, and what points a client at it."""
 
-    def __init__(self, project: Project, *settings: str) -> None:
-        self.state = project.root / "served"
+    def __init__(self, project: Project, *settings: str, state: Path | None = None) -> None:
+        self.state = state or project.root / "served"
         self._project = project
         words = [word for setting in settings for word in ("--set", setting)]
         self._serving = project.background("engine", "serve", "--json", "--state-dir", str(self.state), *words)

@@ -192,7 +192,7 @@ class Outside:
             archive=Archive(self.keep, self.kept),
             inbox=Inbox(self.caught),
             guard=Guard(holds=self.lease_held),
-            place=Place(lambda: self.state, self.renew),
+            place=Place(lambda: self.state, renew=self.renew),
         )
 
     def dies(self, *, before: type[Any] | None = None, after: type[Any] | None = None) -> None:
