@@ -57,11 +57,14 @@ def test_what_is_told_and_complained_of_is_harmless(capsys: pytest.CaptureFixtur
 def test_the_command_that_releases_a_pool_can_be_pasted(capsys: pytest.CaptureFixture[str]) -> None:
     """The environment holds the sweep's name, as of a project elsewhere: it is masked in the reason alone."""
     hide(Redactor({"PROJECT": "mnist-baseline"}))
-    assert warn_unreleased([Unreleased("mnist-baseline-1a-a01", "mnist-baseline was denied", "eu-west-1")]) == BILLING
+    assert (
+        warn_unreleased([Unreleased("mnist-baseline-1a-a01", "mnist-baseline was denied", "--region eu-west-1")])
+        == BILLING
+    )
     first, last = capsys.readouterr().err.splitlines()
     assert first == f"sweeper: THE POOL OF mnist-baseline-1a-a01 MAY STILL BILL: {MASK} was denied"
     assert "--training-job-name mnist-baseline-1a-a01 " in last
-    assert Unreleased("the sweep tiny", "", "eu-west-1", nameless=True).command == "sweeper pools release"
+    assert Unreleased("the sweep tiny", "", "--region eu-west-1", nameless=True).command == "sweeper pools release"
 
 
 def test_an_error_that_repeats_a_secret_is_told_without_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -284,7 +284,7 @@ def test_row_41_what_cannot_be_staged_for_a_while_is_waited_for(
     assert "run `aws sso login`" in here.said
     if kind is ApiErrorKind.EXPIRED:
         assert re.search(
-            r"waiting for new ones, while the pool of \S+ idles until \d\d:\d\d:\d\d UTC at most", here.said
+            r"waiting for new credentials, while the pool of \S+ idles until \d\d:\d\d:\d\d UTC at most", here.said
         )
     assert here.whole()
 

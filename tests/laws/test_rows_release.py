@@ -101,7 +101,7 @@ def test_row_78_a_denied_release_is_an_alarm_with_the_command(
     last = capsys.readouterr().err.splitlines()[-1]
     assert ending.unreleased[0].command in last
     assert name in last
-    on_aws = replace(ending.unreleased[0], region="eu-west-1").command
+    on_aws = replace(ending.unreleased[0], flags="--region eu-west-1").command
     assert on_aws.startswith("aws sagemaker update-training-job --region eu-west-1")
     assert on_aws.endswith(f"--training-job-name {name} --resource-config KeepAlivePeriodInSeconds=0")
 
