@@ -120,7 +120,8 @@ def test_spot_machines_have_a_quota_of_their_own(outside: Make) -> None:
 
 def test_a_plan_tells_what_is_known_of_spot_prices(outside: Make) -> None:
     """Before a job has ended: the price on demand, unless the experiment assumes savings; then what was measured."""
-    rate, composed = Rate(0.01), {"job": {"checkpoint_s3_uri": "s3://b/c"}, "assume": {"train_s": 1000}}
+    rate, declared = Rate(0.01), {"cold_start_s": 0, "train_s": 1000}
+    composed = {"job": {"checkpoint_s3_uri": "s3://b/c"}, "assume": declared}
     here = on_spot(outside, sweep(1, composed=composed))
 
     def usd() -> float | None:
@@ -129,7 +130,7 @@ def test_a_plan_tells_what_is_known_of_spot_prices(outside: Make) -> None:
     here.run()
     measured = usd()
     assert measured == pytest.approx(2.0, abs=0.03)  # 1000 s, a fifth of the price
-    told = {**composed, "assume": {"train_s": 1000, "spot_savings_percent": 50}}
+    told = {**composed, "assume": {**declared, "spot_savings_percent": 50}}
     for assumed, price in ((composed, 10.0), (told, 5.0)):
-        declared = sweep(1, composed=assumed)
-        assert plan.estimates(declared, 1, plan.assumed(declared, type(here.chain)()), rate)[-1].usd == price
+        unrun = sweep(1, composed=assumed)
+        assert plan.estimates(unrun, 1, plan.assumed(unrun, type(here.chain)()), rate)[-1].usd == price

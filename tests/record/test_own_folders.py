@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sweeper.commands.run import own_folders
-from sweeper.config.schema import experiment
+from sweeper.config.schema import files
 
 
 def test_git_does_not_see_what_runs_write(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_the_schema_lies_where_the_first_line_of_an_experiment_names_it(tmp_path
     own_folders(tmp_path)
     schema = tmp_path / "experiments" / "../.sweeper/experiment.json"
     (tmp_path / "experiments").mkdir()
-    assert json.loads(schema.read_text()) == experiment()
+    assert json.loads(schema.read_text()) == files()["experiment.json"]
     schema.write_text("of another version")
     own_folders(tmp_path)
-    assert json.loads(schema.read_text()) == experiment()
+    assert json.loads(schema.read_text()) == files()["experiment.json"]
