@@ -16,7 +16,7 @@ CLIENT_sdk3 := "sagemaker-train>=1.27,<2"
 # Where a machine tells Python not to keep what it compiles, each of some thousand processes would compile it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup run test test-matrix test-clients check docs bench clean test-crash fuzz coverage
+.PHONY: setup run test test-matrix test-clients check docs bench clean test-crash fuzz coverage release
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -80,5 +80,8 @@ docs: $(READY)  ## write anew what follows from the code: defaults and schema in
 bench: $(READY) $(CLIENTS)/sdk3/.ready  ## ratios of time and memory, measured in one run
 	$(BIN)/python -m benchmarks
 
+release: $(READY)  ## VERSION=x.y.z: tried, committed, tagged and built; pushing is yours
+	$(BIN)/python -m tools.release "$(VERSION)"
+
 clean:  ## remove the environment and everything a run leaves behind
-	rm -rf $(VENV) $(NEXT) $(CLIENTS) runs .sweeper build
+	rm -rf $(VENV) $(NEXT) $(CLIENTS) runs .sweeper build dist
