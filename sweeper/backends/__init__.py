@@ -18,7 +18,7 @@ KINDS: Mapping[str, type[Backend]] = {made.kind: made for made in (WarmPool, OnD
 DEFAULT = WarmPool.kind
 GROUP = "sweeper.backends"
 """The entry points of a user's own backends."""
-kind_of = Registry("backend", KINDS, GROUP, Backend).of
+kind_of = Registry("backend", KINDS, GROUP, Backend, "kind").of
 """The dataclass of a kind; a user's own is looked for when its name is said. Raises UsageError."""
 
 

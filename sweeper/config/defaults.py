@@ -1,7 +1,7 @@
 """What `conf/` says of an option, its default and its words, is what was declared.
 
 `python -m sweeper.config.defaults conf` writes it anew in the lines that are there: which options a file lists is the
-file's affair, and what is more than one option's default stays as it is.
+file's affair, and what is more than one option's default stays as it is. Of the rules of a section every one is listed.
 """
 
 from __future__ import annotations
@@ -15,12 +15,16 @@ from typing import Any
 from sweeper import backends
 from sweeper.config import engines
 from sweeper.config.schema import OPTIONS
+from sweeper.core import prune, stop
 from sweeper.core.job import Experiment
+from sweeper.core.kinds import rule_default, rule_schema
 from sweeper.core.options import Schema, defaults_of, schema_of
 
 REQUIRED = "???"
 INDENT = 2
 WIDTH = 120
+RULES: Mapping[str, Mapping[str, type]] = {"stop": stop.KINDS, "prune": prune.KINDS}
+"""The sections of `config.yaml` that hold rules."""
 _LINE = re.compile(r"(?P<indent> *)(?P<key>\w+):(?: (?P<value>[^#]*?))?(?: *#.*)?")
 _SENTENCE = re.compile(r".*?\.(?= |$)")
 
@@ -59,6 +63,29 @@ def _lines(lines: Sequence[str], sections: Mapping[str, Sequence[type]]) -> Iter
             yield line
 
 
+def with_rules(text: str) -> str:
+    """A file with every rule that is registered, where the first one of its section stands."""
+    found, section, listed = list[str](), "", set[str]()
+    for line in text.splitlines():
+        match = _LINE.fullmatch(line)
+        section = match["key"] if match and not match["indent"] else section
+        rules = RULES.get(section, {})
+        if match is None or len(match["indent"]) != INDENT or match["key"] not in rules:
+            found.append(line)
+        elif section not in listed:
+            listed.add(section)
+            found += (_rule(name, kind) for name, kind in rules.items())
+    return "\n".join(found) + "\n"
+
+
+def _rule(name: str, kind: type) -> str:
+    schema = rule_schema(kind)
+    whole = schema.get("anyOf", [schema])[0]
+    keys = ", ".join(whole.get("properties", ()))
+    words = f"{{{keys}}}: {whole['description']}" if keys else whole["description"]
+    return _told(f"{' ' * INDENT}{name}: {_yaml(rule_default(kind))}", {"description": words})
+
+
 def _told(line: str, schema: Schema) -> str:
     """A line with what it means: its choices and all its words, or the first sentence where they are long."""
     words = " | ".join(map(str, schema.get("enum", ()))) + (": " if "enum" in schema else "") + schema["description"]
@@ -77,7 +104,7 @@ def main(folder: Path) -> None:
     """Write every file below this folder anew."""
     for name, sections in files().items():
         file = folder / name
-        file.write_text(rewritten(file.read_text(encoding="utf-8"), sections), encoding="utf-8")
+        file.write_text(rewritten(with_rules(file.read_text(encoding="utf-8")), sections), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -20,20 +20,23 @@ Kind = TypeVar("Kind")
 
 @dataclass(frozen=True)
 class Registry(Generic[Kind]):
-    """The kinds of a thing. `group`: the entry points of a user's own; `port`: what each of them must answer."""
+    """The kinds of a thing. `group`: the entry points of a user's own; `port`: what each of them must answer; `called`:
+    which of its answers is the name that an experiment says.
+    """
 
     noun: str
     ours: Mapping[str, type[Kind]]
     group: str
     port: type
+    called: str = "name"
 
     def names(self) -> list[str]:
         """Every kind that can be said: ours, then those that are installed."""
-        return [*self.ours, *(point.name for point in self._installed() if point.name not in self.ours)]
+        return [*self.ours, *self.own()]
 
-    def installs(self, name: str) -> bool:
-        """Is there one of a user's own under this name?"""
-        return name not in self.ours and any(point.name == name for point in self._installed())
+    def own(self) -> list[str]:
+        """Those that are installed."""
+        return [point.name for point in self._installed() if point.name not in self.ours]
 
     def of(self, name: str) -> type[Kind]:
         """The dataclass of a kind. A user's own is looked for when its name is said. Raises UsageError."""
@@ -60,6 +63,8 @@ class Registry(Generic[Kind]):
             raise UsageError(f"{point.value} cannot be used: {type(error).__name__}: {error}") from error
         if missing:
             raise UsageError(f"{point.value} is no {self.noun}: it does not say {', '.join(missing)}")
+        if (name := getattr(found, self.called)) != point.name:
+            raise UsageError(f"{point.value} is installed as {point.name!r} and calls itself {name!r}")
         return found
 
     def _asked(self) -> list[str]:

@@ -128,6 +128,11 @@ def behaviour(request: Request, rng: random.Random) -> Script:
     return Script(seconds, 0, "", metrics, points, stops_in=stops_in)
 
 
+def apart(rng: random.Random) -> random.Random:
+    """Numbers of its own for what there may be more kinds of one day: then the rest of a seed stays as it is."""
+    return random.Random(rng.getrandbits(64))
+
+
 def stops(rng: random.Random, kinds: Mapping[str, type[StopRule]] = stop.KINDS) -> Mapping[str, Any]:
     """A `stop` section: of these kinds none, one, two at once, either of two, or two that have to agree."""
     said = {name: kind.drawn(rng, VirtualClock.time) for name, kind in kinds.items()}
@@ -183,7 +188,7 @@ def draw_sweep(rng: random.Random) -> Sweep:
         "environment": {"TOKEN": SECRET},
     }
     batch = rng.choice((1, 1, 1, 64))
-    chosen = stop.rules(stops(rng))
+    chosen = stop.rules(stops(apart(rng)))
     keeps: Sequence[int | Literal["auto"]] = (60, 300, 900, 3600, "auto")
     if any(rule.most_usd is not None for rule in chosen):
         keeps = (60, 60, 120, 300, "auto")  # what an idle pool may cost is not left for a job to run too long
@@ -205,9 +210,9 @@ def draw_sweep(rng: random.Random) -> Sweep:
         objective=Objective("m", Goal.MAXIMIZE),
         stop=chosen,
         on_until=rng.choice(("stop", "stop", "finish")),
-        prune=prune.pruning(prunes(rng)),
+        prune=prune.pruning(prunes(apart(rng))),
         rate=Rate(USD_PER_HOUR / 3600, overrun_s=OVERRUN_S + LATE_S),
         max_runtime_s=3600,
         pool=PoolSettings(keep_alive_s=rng.choice(keeps), last_job_releases=rng.random() < 0.5),
-        on_failure=remedies(rng),
+        on_failure=remedies(apart(rng)),
     )

@@ -15,7 +15,7 @@ from sweeper import backends
 from sweeper.config import engines
 from sweeper.config.check import findings
 from sweeper.config.defaults import files as files_of_conf
-from sweeper.config.defaults import rewritten
+from sweeper.config.defaults import rewritten, with_rules
 from sweeper.config.project import packaged_conf
 from sweeper.config.schema import ENGINES, OPTIONS, SECTIONS, experiment, files, text
 from sweeper.core.job import Experiment
@@ -77,7 +77,7 @@ def test_the_defaults_of_a_backend_are_the_declared_ones(kind: str) -> None:
 def test_the_words_in_conf_are_the_declared_ones(name: str) -> None:
     """Every file is what `python -m sweeper.config.defaults conf` writes."""
     told = packaged_conf().joinpath(name).read_text(encoding="utf-8")
-    assert told == rewritten(told, files_of_conf()[name])
+    assert told == rewritten(with_rules(told), files_of_conf()[name])
 
 
 def test_another_default_and_other_words_are_written_anew() -> None:

@@ -12,6 +12,15 @@ from pathlib import Path
 from textwrap import dedent
 
 ROOT = Path(__file__).parents[2]
+DERIVED = """
+import runpy, sys
+for module, *words in (
+    ("schema", "conf/schema"), ("defaults", "conf"), ("reference", "docs/experiment-file.md")
+):
+    sys.argv = [module, *words]
+    runpy.run_module(f"sweeper.config.{module}", run_name="__main__")
+"""
+"""What `make docs` writes anew, in one process."""
 
 
 def blocks(recipe: str, language: str) -> list[str]:
@@ -69,6 +78,23 @@ def test_a_backend_is_two_files_and_a_line(tmp_path: Path) -> None:
     schema = json.loads((tmp_path / "conf/schema/experiment.json").read_text())
     assert "training_plan" in json.dumps(schema["properties"]["backend"]["properties"]["kind"])
     assert passed(tmp_path, "training_plan", "tests/contracts/test_backends.py") >= 10
+
+
+def test_a_stop_rule_is_a_file_and_a_line(tmp_path: Path) -> None:
+    """The recipe's own rule is in the schema, the defaults and the reference, and holds the contract."""
+    copied(tmp_path, "docs/experiment-file.md", "tests/contracts", "tests/own_stop_rule.py")
+    module, line = blocks("stop-rule.md", "python")
+    (tmp_path / "sweeper/core/stop/max_wasted_s.py").write_text(module)
+    registry = tmp_path / "sweeper/core/stop/__init__.py"
+    insert(registry, "from sweeper.core.stop.no_improve", "from sweeper.core.stop.max_wasted_s import MaxWasted\n")
+    registry.write_text(re.sub(r"^KINDS: .*?^}\n", line, registry.read_text(), flags=re.MULTILINE | re.DOTALL))
+
+    run(tmp_path, "-c", DERIVED)
+    schema = json.loads((tmp_path / "conf/schema/experiment.json").read_text())
+    assert "max_wasted_s" in schema["properties"]["stop"]["properties"]
+    assert "| `max_wasted_s` | number |" in (tmp_path / "docs/experiment-file.md").read_text()
+    assert "\n  max_wasted_s: null # End when trials" in (tmp_path / "conf/config.yaml").read_text()
+    assert passed(tmp_path, "max_wasted_s", "tests/contracts/test_stop_rules.py") >= 7
 
 
 def test_a_verb_is_a_file_and_a_line(tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ def test_every_seed_keeps_every_invariant(start: int) -> None:
 
 
 @pytest.mark.parametrize(("seed", "rivals"), [(10747, None), (3273, Rivals.HOST), (2342, Rivals.LEASED)])
-def test_a_seed_that_once_broke_an_invariant_keeps_them_all(seed: int, rivals: Rivals | None) -> None:
-    """A pool that was late once was not waited for again; an attempt that never was burnt its name."""
+def test_a_seed_far_out_keeps_every_invariant(seed: int, rivals: Rivals | None) -> None:
+    """Worlds that the first seeds do not reach, with rivals of either kind on another host."""
     assert Simulation(seed, rivals=rivals).run().violations == []
 
 
@@ -35,7 +35,7 @@ def test_two_live_runners_keep_every_invariant(rivals: Rivals) -> None:
 
 
 REAL = 200
-TELLING = (0, 6, 7, 14, 26, 29, 58, 124, 128, 136, 311, 362)
+TELLING = (9, 19, 24, 52, 67, 259, 438, 838)
 """The seeds among them that notice the most are tried first: only the order is a matter of time."""
 WIRE = Wire()
 

@@ -114,13 +114,16 @@ def written(section: Mapping[str, Any] | None, path: Path = ("stop",)) -> Iterat
             yield from written(group, (*path, word, number))
 
 
-def foreign(section: object) -> dict[str, None]:
-    """The names in a section, which need not be right, that are none of ours and that somebody has installed."""
+def foreign(section: object) -> list[str]:
+    """The rules that somebody has installed, when a section, right or not, names one that is none of ours."""
+    return RULES.own() if _names_another(section) else []
+
+
+def _names_another(section: object) -> bool:
     if not isinstance(section, Mapping):
-        return {}
+        return False
     inside = [one for word in GROUPS if isinstance(group := section.get(word), list) for one in group]
-    own = {key: None for key in section if key not in KINDS and key not in NO_RULES and RULES.installs(key)}
-    return own | {name: None for group in inside for name in foreign(group)}
+    return not section.keys() <= {*KINDS, *NO_RULES} or any(map(_names_another, inside))
 
 
 def rules(declared: Mapping[str, Any] | None) -> tuple[StopRule, ...]:

@@ -1,0 +1,64 @@
+"""A stop rule of somebody else's: a module and the metadata of its package, as pip would have installed them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+NAME = "enough"
+MODULE = '''
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sweeper.core.chain import metric_of
+from sweeper.core.declared import ended
+from sweeper.core.model import Threshold
+from sweeper.core.options import option
+from sweeper.core.ports import StopRule
+
+
+@dataclass(frozen=True)
+class Enough(StopRule):
+    """End when some trials have come to a value, one after another or not."""
+
+    name: ClassVar[str] = "enough"
+
+    metric: str = option("A metric of job.metrics.")
+    value: float = option("What they must come to.")
+    of: int = option("So many of them.", default=2, low=1)
+
+    @property
+    def meaning(self):
+        return f"{self.of} trials came to {self.metric} >= {self.value:g}"
+
+    @property
+    def asks(self):
+        return {self.metric: Threshold(">=", self.value)}
+
+    def why(self, sweep, chain, now):
+        good = [job for job in ended(sweep, chain) if self.asks[self.metric].holds(metric_of(job, self.metric))]
+        return self.meaning if len(good) >= self.of else None
+
+    def refused(self, values):
+        if self.value == 0:
+            yield ("value",), "is no aim: say what is enough"
+
+    @classmethod
+    def drawn(cls, rng, now):
+        return {"metric": "m", "value": 0.5, "of": rng.choice((1, 2))}
+'''
+
+
+def install(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, *, text: str = MODULE, module: str = "rules_of_ours"
+) -> None:
+    """Put the package where Python finds packages, for as long as the test runs."""
+    metadata = folder / f"{module}-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(f"[sweeper.stop_rules]\n{NAME} = {module}:Enough\n")
+    (folder / f"{module}.py").write_text(text)
+    monkeypatch.syspath_prepend(str(folder))
