@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sweeper.core.job import Job, Locked
 from sweeper.core.model import Launch, Scope
+from sweeper.core.options import from_section
 from sweeper.core.ports import Backend, Request
 from sweeper.driver import CHANNEL, START_DRIVER
 from sweeper.errors import UsageError
@@ -102,14 +104,15 @@ def build(
     config: Mapping[str, Any], *, name: str, mark: str, sweep: str, max_runtime_s: int, staged: Staged, region: str
 ) -> Request:
     """The request for one job, without what the backend adds. `config` is a resolved trial (model.Sweep.resolve)."""
-    locked, job = config["locked"], config["job"]
-    launch, isolated = Launch(job["launch"]), bool(locked.get("enable_network_isolation"))
+    locked = from_section(Locked, config["locked"])
+    job = from_section(Job, {"max_runtime_s": max_runtime_s, **config["job"]})
+    isolated = locked.enable_network_isolation
     request: Request = {
         "TrainingJobName": name,
-        "RoleArn": locked["role_arn"],
-        "AlgorithmSpecification": _algorithm(job, launch),
+        "RoleArn": locked.role_arn,
+        "AlgorithmSpecification": _algorithm(job),
         "HyperParameters": _hyperparameters(config["hyperparameters"], job, staged, name, region, isolated),
-        "InputDataConfig": _channels(own_channel(launch, isolated), staged),
+        "InputDataConfig": _channels(own_channel(job.launch, isolated), staged),
         "OutputDataConfig": {"S3OutputPath": staged.output},
         "ResourceConfig": _present(locked, _LOCKED_RESOURCES),
         "StoppingCondition": {"MaxRuntimeInSeconds": max_runtime_s},
@@ -117,48 +120,47 @@ def build(
         "Tags": [{"Key": "sweeper:sweep", "Value": sweep}, {"Key": "sweeper:fingerprint", "Value": mark}],
         **_present(locked, _LOCKED_FLAGS),
     }
-    if locked.get("subnets"):
+    if locked.subnets:
         # Sorted: it is not known whether the service compares them as a list or as a set.
         request["VpcConfig"] = {
-            "SecurityGroupIds": sorted(locked.get("security_group_ids") or []),
-            "Subnets": sorted(locked["subnets"]),
+            "SecurityGroupIds": sorted(locked.security_group_ids or []),
+            "Subnets": sorted(locked.subnets),
         }
-    if locked.get("enable_session_tag_chaining"):
+    if locked.enable_session_tag_chaining:
         request["SessionChainingConfig"] = {"EnableSessionTagChaining": True}
-    if job.get("checkpoint_s3_uri"):
-        request["CheckpointConfig"] = _checkpoints(job, name)
+    if job.checkpoint_s3_uri:
+        request["CheckpointConfig"] = _checkpoints(job.checkpoint_s3_uri, job.checkpoint_local_path, name)
     return {key: value for key, value in request.items() if value not in ({}, [])}
 
 
-def _checkpoints(job: Mapping[str, Any], name: str) -> dict[str, str]:
+def _checkpoints(uri: str, local: str | None, name: str) -> dict[str, str]:
     """A prefix for each trial, shared by its attempts: the service restores everything that is below."""
     trial, _, _ = name.rpartition("-")
-    local = job.get("checkpoint_local_path")
-    return {"S3Uri": f"{job['checkpoint_s3_uri'].rstrip('/')}/{trial}", **({"LocalPath": local} if local else {})}
+    return {"S3Uri": f"{uri.rstrip('/')}/{trial}", **({"LocalPath": local} if local else {})}
 
 
-def _present(source: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    return {wire: source[ours] for ours, wire in names.items() if source.get(ours) is not None}
+def _present(locked: Locked, names: Mapping[str, str]) -> dict[str, Any]:
+    return {wire: value for ours, wire in names.items() if (value := getattr(locked, ours)) is not None}
 
 
-def _algorithm(job: Mapping[str, Any], launch: Launch) -> dict[str, Any]:
-    algorithm: dict[str, Any] = {"TrainingImage": job["image_uri"], "TrainingInputMode": "File"}
-    if launch is Launch.DRIVER:
+def _algorithm(job: Job) -> dict[str, Any]:
+    algorithm: dict[str, Any] = {"TrainingImage": job.image_uri, "TrainingInputMode": "File"}
+    if job.launch is Launch.DRIVER:
         algorithm["ContainerEntrypoint"] = ["/bin/sh", "-c", START_DRIVER]
-    if job.get("metrics"):
-        algorithm["MetricDefinitions"] = [{"Name": m["name"], "Regex": m["regex"]} for m in job["metrics"]]
+    if job.metrics:
+        algorithm["MetricDefinitions"] = [{"Name": metric.name, "Regex": metric.regex} for metric in job.metrics]
     return algorithm
 
 
 def _hyperparameters(
-    values: Mapping[str, Any], job: Mapping[str, Any], staged: Staged, name: str, region: str, isolated: bool
+    values: Mapping[str, Any], job: Job, staged: Staged, name: str, region: str, isolated: bool
 ) -> dict[str, str]:
-    if Launch(job["launch"]) is not Launch.TOOLKIT:
+    if job.launch is not Launch.TOOLKIT:
         return encode_hyperparameters(values)
     source = f"/opt/ml/input/data/{CODE}" if isolated else staged.source
     # The sagemaker-training toolkit reads every value as JSON, strings included.
     toolkit = {
-        "sagemaker_program": job["entry_script"],
+        "sagemaker_program": job.entry_script,
         "sagemaker_submit_directory": f"{source}/{ARCHIVE}",
         "sagemaker_container_log_level": 20,
         "sagemaker_job_name": name,

@@ -6,12 +6,13 @@ import os
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeper.aws.clients import Clients, Endpoint
 from sweeper.core.model import EngineKind, Scope, Sweep
+from sweeper.core.options import declared, from_section
 from sweeper.core.waits import Waits
 from sweeper.errors import UsageError
 from sweeper.record.atomic import write_atomically
@@ -73,7 +74,7 @@ def account_of(folder: Path, options: Mapping[str, Any], queue: str = "") -> Acc
     """How to reach the service of a sweep that has run, by its folder and its stored `engine`. Nobody is asked."""
     _, scope = Scope.of(folder.name)
     if scope.engine.on_aws:
-        return Account(scope.engine.value, scope.region, _text(options.get("profile")), queue=queue)
+        return Account(scope.engine.value, scope.region, from_section(Endpoint, options).profile, queue=queue)
     engine = engine_folder(folder.absolute().parent.parent)
     return Account(scope.engine.value, LOCAL_REGION, engine_folder=str(engine), queue=queue)
 
@@ -82,7 +83,7 @@ def local(project: Path, options: Mapping[str, object], owner: str | None, *, re
     """The embedded engine of this project."""
 
     # What is ours to know (how often to look, how long to wait) is not the engine's.
-    ours = {"kind", *(setting.name for setting in fields(Waits))}
+    ours = {"kind", *declared(Waits)}
     theirs = {key: value for key, value in options.items() if key not in ours}
 
     named = owner or os.environ.get("SWEEPER_OWNER") or _user()
@@ -130,8 +131,8 @@ def _identity(folder: Path) -> str:
 def aws(options: Mapping[str, object], owner: str | None) -> Connection:
     """A real account (or whatever AWS_ENDPOINT_URL points at), by boto3's own configuration."""
     # boto3 itself reads AWS_DEFAULT_REGION only; the AWS CLI and every other SDK read AWS_REGION first.
-    named_region = _text(options.get("region")) or os.environ.get("AWS_REGION")
-    clients = Clients(Endpoint(region=named_region, profile=_text(options.get("profile"))))
+    asked = from_section(Endpoint, options)
+    clients = Clients(replace(asked, region=asked.region or os.environ.get("AWS_REGION")))
     region = clients.session.region_name
     if not region:
         raise UsageError("engine=aws: no region; set AWS_REGION, a profile's region or engine.region")

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from sweeper.aws.quotas import Quotas
 from sweeper.core.costs import keeps
+from sweeper.core.job import Locked
 from sweeper.core.model import Sweep
+from sweeper.core.options import from_section
 from sweeper.core.outcome import fingerprint_of
 from sweeper.core.ports import TrainingApi
 from sweeper.core.request import PoolKey, fingerprint, locked_key
@@ -50,8 +52,8 @@ class Preflight:
         return keeps(self.sweep)
 
     def _quotas(self) -> Iterator[str]:
-        locked = self.sweep.locked
-        kind, wanted = str(locked["instance_type"]), int(locked.get("instance_count") or 1)
+        locked = from_section(Locked, self.sweep.locked)
+        kind, wanted = locked.instance_type, locked.instance_count
         quotas = self.quotas()
         usage = self.sweep.backend.usage
         granted = quotas.granted(usage)

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sweeper.core.chain import Chain
+from sweeper.core.job import Locked
 from sweeper.core.model import Sweep
+from sweeper.core.options import from_section
 from sweeper.core.queued import QueueOptions
 from sweeper.core.request import job_name
 from sweeper.core.resume import resume
@@ -72,7 +74,7 @@ def check_queue(sweep: Sweep, connection: Connection, queue: QueueOptions, say: 
 
     call = calls(connection.clients)
     if not connection.scope.engine.on_aws:
-        instances = int(sweep.locked.get("instance_count") or 1)
+        instances = from_section(Locked, sweep.locked).instance_count
         if queues.ensure(call, queue, instances):
             say(f"made the job queue {queue.queue} on the local engine, with room for one job")
     try:
