@@ -232,6 +232,7 @@ def experiment() -> Schema:
         "properties": {
             "defaults": {"type": "array", "description": "Other experiments and config groups to start from."},
             **parts,
+            "sweep": SECTIONS["sweep"],
             "engine": {"anyOf": engines},
             "backend": lenient(BACKEND),
         },
@@ -240,9 +241,7 @@ def experiment() -> Schema:
 
 def files() -> dict[str, Schema]:
     """Every published schema by file name."""
-    return {
-        "experiment.json": defined_once(experiment(), {"interpolation": INTERPOLATION}),
-    }
+    return {"experiment.json": defined_once(experiment(), {"interpolation": INTERPOLATION})}
 
 
 def text(schema: Schema) -> str:

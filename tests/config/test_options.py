@@ -123,6 +123,19 @@ def expanded(part: Any, definitions: Mapping[str, Any]) -> Any:
     return {word: expanded(rule, definitions) for word, rule in part.items()}
 
 
+def test_every_section_is_published() -> None:
+    """An editor knows every section that is checked, and every key of it."""
+    published = experiment()["properties"]
+    assert published.keys() == {*SECTIONS, "defaults", "engine"}
+    for section, shape in SECTIONS.items():
+        assert keys(published[section]) == keys(shape), section
+
+
+def keys(shape: Mapping[str, Any]) -> set[str]:
+    """The keys of a section, or of an alternative of it."""
+    return set(shape.get("properties", {})).union(*map(keys, shape.get("anyOf", ())))
+
+
 def test_what_is_defined_once_is_what_is_meant() -> None:
     """The published schema says of an experiment what checks it, and nothing of any length twice."""
     told = files()["experiment.json"]
