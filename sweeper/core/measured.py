@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from sweeper.core.model import MetricDefinition
-from sweeper.core.watch import Readings
 from sweeper.driver.matches import NUMBER, Match, Metrics
 
 LOG, POINTS = "log.txt", "metrics.csv"
@@ -58,6 +57,14 @@ class CutNumbers:
                     f"warning: metric {match.metric}: its regex takes {match.text.strip()} of {whole}; "
                     f"a group that takes all of it is {NUMBER}"
                 )
+
+
+@dataclass(frozen=True)
+class Readings:
+    """The metrics in a whole log: the last value of each, and what its expression took last that is no number."""
+
+    last: Mapping[str, float]
+    odd: Mapping[str, str] = field(default_factory=dict)
 
 
 class Last:

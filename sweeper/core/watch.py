@@ -27,14 +27,6 @@ class News:
     points: Sequence[tuple[str, float]] = ()
 
 
-@dataclass(frozen=True)
-class Readings:
-    """The metrics in a whole log: the last value of each, and what its expression took last that is no number."""
-
-    last: Mapping[str, float]
-    odd: Mapping[str, str] = field(default_factory=dict)
-
-
 ReadLog = Callable[["Job"], "News | None"]
 """Reads a running job's log on from where it was left; None when it cannot be read now."""
 

@@ -9,10 +9,10 @@ from sweeper.core import events as ev
 from sweeper.core.chain import Job
 from sweeper.core.events import JobStatus
 from sweeper.core.failures import is_vague
+from sweeper.core.measured import Readings
 from sweeper.core.model import Sweep
 from sweeper.core.outcome import final_metrics, outcome, told_by
 from sweeper.core.stop import every
-from sweeper.core.watch import Readings
 from sweeper.errors import ApiError
 from sweeper.run.notes import Notes
 

@@ -19,7 +19,6 @@ from sweeper.core.ports import TrainingApi
 from sweeper.core.remedies import config_of
 from sweeper.core.secrets import Redactor, masked
 from sweeper.core.shown import looks
-from sweeper.core.watch import Readings
 from sweeper.errors import ApiError, SweeperError
 from sweeper.record.atomic import write_atomically
 from sweeper.run.connect import Connection
@@ -68,7 +67,7 @@ class JobLogs:
         following.listeners.append(lambda job, come: self._cut_numbers(come))
         return following
 
-    def metrics(self, job: Job) -> Readings:
+    def metrics(self, job: Job) -> measured.Readings:
         """The metrics in an ended job's log: from its end where all are there, else read on to it. Raises ApiError."""
         patient = self._patient(job)
         end = measured.Last()

@@ -8,10 +8,11 @@ from typing import Any
 
 from sweeper.core.asked import Asked
 from sweeper.core.chain import Job
+from sweeper.core.measured import Readings
 from sweeper.core.ports import Clock, Journal, Progress, TrainingApi
 from sweeper.core.request import Staged
 from sweeper.core.secrets import Redactor
-from sweeper.core.watch import Readings, ReadLog
+from sweeper.core.watch import ReadLog
 
 
 @dataclass(frozen=True)

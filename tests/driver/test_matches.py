@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from sweeper.core import measured
 from sweeper.core.chain import Job
 from sweeper.core.events import Intent, TrialStatus
+from sweeper.core.measured import Readings
 from sweeper.core.model import MetricDefinition
 from sweeper.core.outcome import outcome
-from sweeper.core.watch import Readings
 from sweeper.driver.driver import Points, Stream
 from sweeper.driver.matches import LINE_BYTES, MATCHED_CHARS, NUMBER, Metrics
 from sweeper.engine.around.metrics import Scanner

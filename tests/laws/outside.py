@@ -14,11 +14,11 @@ from typing import Any
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, Job, fold
 from sweeper.core.events import TrialStatus
+from sweeper.core.measured import Readings
 from sweeper.core.model import PoolSettings, Sweep
 from sweeper.core.ports import Journal, Request, TrainingApi
 from sweeper.core.request import Staged, fingerprint
 from sweeper.core.waits import Waits
-from sweeper.core.watch import Readings
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.training.settings import ServiceSettings
 from sweeper.engine.wire.faults import Loss, WireError

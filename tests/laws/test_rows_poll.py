@@ -16,10 +16,10 @@ from sweeper.aws.clients import Clients, Endpoint, SageMakerApi
 from sweeper.core import events as ev
 from sweeper.core.chain import Job
 from sweeper.core.events import TrialStatus
+from sweeper.core.measured import Readings
 from sweeper.core.results import best
 from sweeper.core.results import results as table
 from sweeper.core.stop import rules
-from sweeper.core.watch import Readings
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.training.settings import ServiceSettings
 from sweeper.errors import ApiError, ApiErrorKind

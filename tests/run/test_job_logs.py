@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from sweeper.core.measured import Readings
 from sweeper.core.model import MetricDefinition
 from sweeper.core.prune import pruning
-from sweeper.core.watch import News, Readings
+from sweeper.core.watch import News
 from sweeper.run.following import PAGES, RAREST_S
 from sweeper.run.job_logs import JobLogs
 from sweeper.testing.twin import VirtualClock
