@@ -29,8 +29,9 @@ from sweeper.record.atomic import unversioned, write_atomically
 from sweeper.record.locks import held
 from sweeper.run.clock import SystemClock
 from sweeper.run.connect import connect
+from sweeper.run.ending import Ending
 from sweeper.run.release import Unreleased
-from sweeper.run.runner import Ending, Runner
+from sweeper.run.runner import Runner
 from sweeper.run.session import Session
 from sweeper.show import files, table
 from sweeper.show.display import Display
@@ -112,15 +113,15 @@ def _drive(sweep: Sweep, stack: ExitStack, made: type[Session]) -> tuple[Ending,
     lock = session.folder / ".lock"
     stack.enter_context(held(lock, f"the sweep {sweep.name}", clock.now(), runs=runs, wait=clock.sleep))
     if sweep.backend.finds_pool:
-        stack.enter_context(held(session.pool_lock, "the pool that this sweep uses", clock.now(), runs=runs))
+        stack.enter_context(held(session.claim.lock, "the pool that this sweep uses", clock.now(), runs=runs))
     session.open(stack)
-    session.take_lease(stack)
+    session.claim.take_lease(stack)
     session.preflight()
     elsewhere = settle_others(clock, session.shown.say, but=str(session.folder)) if sweep.pool.settle_debts else []
     ending = Runner(sweep, session.connection.scope, session.connection.owner, session.world()).run()
-    ending.unreleased += session.close_forgotten(ending.chain)
+    ending.unreleased += session.ledger.close_forgotten(ending.chain, session.api)
     if not ending.chain.debts and not ending.unreleased:
-        session.settle()
+        session.ledger.settle()
     ending.unreleased += elsewhere
     return ending, session
 

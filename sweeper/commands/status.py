@@ -43,7 +43,7 @@ def as_json(sweep: StoredSweep) -> dict[str, Any]:
     rows = [files.as_json(sweep.table, row) for row in sweep.table.rows]
     open_pools = [job.name for job in sweep.chain.debts_newest_first]
     running = [_running(sweep, job) for job in sweep.chain.unfinished.values()]
-    left, usd = sweep.left_s(SystemClock().now()), sweep.cost_usd
+    left, usd = sweeps.left_s(sweep, SystemClock().now()), sweep.cost_usd
     told = {"running": running, "left_seconds": left, "cost_usd": usd, "cost_simulated": not sweep.on_aws}
     return {"sweep": sweep.name, "state": sweep.state, "open_pools": open_pools, **told, "rows": rows}
 
@@ -67,7 +67,7 @@ def line(sweep: StoredSweep, now: float) -> str:
 
 def _rest(sweep: StoredSweep, now: float) -> str:
     """How long it takes still and what has ended has cost, as far as that is known."""
-    left, usd = sweep.left_s(now), sweep.cost_usd
+    left, usd = sweeps.left_s(sweep, now), sweep.cost_usd
     told = "" if left is None else f"; about {span(left)} left"
     if usd is None:
         return told

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from sweeper.config import project
+from sweeper.core import events as ev
 from sweeper.core.chain import TrialHistory
 from sweeper.core.identity import canonical
 from sweeper.core.model import Trial
@@ -130,6 +132,20 @@ def skipped(sweep: StoredSweep) -> int:
     """How many trials of the newest invocation were left out by `sweeper skip`."""
     known = (sweep.chain.trials.get(row["trial"]) for row in sweep.table.declared)
     return sum(history is not None and history.left_out for history in known)
+
+
+def left_s(sweep: StoredSweep, now: float) -> float | None:
+    """Seconds that the rest takes if it goes on as it has in this run; None while that is not known."""
+    events, chain = sweep.events, sweep.chain
+    opened = max((n for n, (_, event) in enumerate(events) if isinstance(event, ev.Opened)), default=0)
+    ended = [at for at, event in events[opened:] if isinstance(event, ev.Outcome)]
+    if not sweep.runner or not ended or chain.stopping or chain.decided:
+        return None
+    each = (ended[-1] - events[opened][0]) / len(ended)
+    rows = sweep.table.declared
+    most = (sweep.config.get("stop") or {}).get("max_trials") or math.inf
+    left = min(len(rows), most) - sum(chain.is_finished(row["trial"]) for row in rows)
+    return max(0.0, each * left - min(now - ended[-1], each))
 
 
 def _hint(word: str, known: list[str]) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -190,21 +189,6 @@ class StoredSweep:
     def _definitions(self) -> list[MetricDefinition]:
         told = (self.config.get("job") or {}).get("metrics") or []
         return [MetricDefinition(str(metric["name"]), str(metric["regex"])) for metric in told]
-
-    def left_s(self, now: float) -> float | None:
-        """Seconds that the rest takes if it goes on as it has in this run; None while that is not known."""
-        opened = max((n for n, (_, event) in enumerate(self.events) if isinstance(event, ev.Opened)), default=0)
-        ended = [at for at, event in self.events[opened:] if isinstance(event, ev.Outcome)]
-        if not self.runner or not ended or self.chain.stopping or self.chain.decided:
-            return None
-        each = (ended[-1] - self.events[opened][0]) / len(ended)
-        rows = self.table.declared
-        left = min(len(rows), self._most_trials) - sum(self.chain.is_finished(row["trial"]) for row in rows)
-        return max(0.0, each * left - min(now - ended[-1], each))
-
-    @property
-    def _most_trials(self) -> float:
-        return (self.config.get("stop") or {}).get("max_trials") or math.inf
 
     @property
     def cost_usd(self) -> float | None:

@@ -79,6 +79,20 @@ def account_of(folder: Path, options: Mapping[str, Any], queue: str = "") -> Acc
     return Account(scope.engine.value, LOCAL_REGION, engine_folder=str(engine), queue=queue)
 
 
+def account_at(connection: Connection, sweep: Sweep) -> Account:
+    """How to reach the service of a sweep without its experiment file."""
+    scope, through = connection.scope, sweep.backend.through
+    on_aws = scope.engine.on_aws
+    return Account(
+        engine=scope.engine.value,
+        region=scope.region,
+        profile=connection.profile,
+        number=scope.account if on_aws else "",
+        engine_folder="" if on_aws else str(engine_folder(Path(sweep.project).absolute())),
+        queue=through.queue if through else "",
+    )
+
+
 def local(project: Path, options: Mapping[str, object], owner: str | None, *, reading: bool = False) -> Connection:
     """The embedded engine of this project."""
 

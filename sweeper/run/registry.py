@@ -27,6 +27,7 @@ from sweeper.record.atomic import write_atomically
 if TYPE_CHECKING:
     from sweeper.aws.clients import Caller, Clients
     from sweeper.core.ports import TrainingApi
+    from sweeper.core.queued import QueueOptions
     from sweeper.engine.launch import EngineInfo
 
 
@@ -144,18 +145,19 @@ class Account:
 
     def api(self) -> TrainingApi:
         """What answers for its jobs; a local engine is started when it is asked."""
-        return self._training(self.clients())
+        return self.through(self.clients(), self.queue)
 
     def running_api(self) -> TrainingApi | None:
         """What answers for its jobs now, as `running`."""
         clients = self.running()
-        return self._training(clients) if clients else None
+        return self.through(clients, self.queue) if clients else None
 
-    def _training(self, clients: Callable[[], Clients]) -> TrainingApi:
+    def through(self, clients: Callable[[], Clients], queue: QueueOptions | str | None) -> TrainingApi:
+        """What answers for its jobs by these clients, and for no other account's."""
         from sweeper.aws.account import OfAccount
         from sweeper.aws.batch import training_api
 
-        service = training_api(clients, self.queue)
+        service = training_api(clients, queue)
         return OfAccount(service, clients, self.number) if self.number else service
 
     @property

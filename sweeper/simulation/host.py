@@ -20,9 +20,10 @@ from sweeper.core.watch import News
 from sweeper.errors import LockHeldError, SweeperError
 from sweeper.record.locks import held, held_to_close
 from sweeper.run.debts import Closer
+from sweeper.run.ending import Ending
 from sweeper.run.registry import Owed
 from sweeper.run.release import Running
-from sweeper.run.runner import Ending, Runner
+from sweeper.run.runner import Runner
 from sweeper.run.world import Guard, Inbox, Logs, World
 from sweeper.simulation.danger import Crash, Danger, DyingApi, DyingClock, DyingJournal, Requests
 from sweeper.simulation.drawn import SCOPE, SECRET

@@ -14,7 +14,7 @@ from sweeper.core.model import Sweep
 from sweeper.core.request import FINGERPRINT
 from sweeper.engine.training import job as service
 from sweeper.engine.training.states import JobStatus as ServiceStatus
-from sweeper.run.runner import Ending
+from sweeper.run.ending import Ending
 from sweeper.testing.twin import Call, Twin
 
 MUTATIONS = {"CreateTrainingJob", "StopTrainingJob", "UpdateTrainingJob", "DeleteTrainingJob"}

@@ -9,8 +9,8 @@ import pytest
 
 from sweeper.commands.run import undisturbed
 from sweeper.core.chain import Chain
+from sweeper.run.ending import Ending
 from sweeper.run.release import Unreleased
-from sweeper.run.runner import Ending
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])

@@ -18,9 +18,10 @@ from sweeper.core.ports import Request
 from sweeper.errors import ApiError, ApiErrorKind
 from sweeper.run.attention import Attention
 from sweeper.run.notes import Notes
+from sweeper.run.parts import Parts
 from sweeper.run.release import Closing, Releaser
 from sweeper.run.releasing import Releasing
-from sweeper.run.runner import Parts, Runner
+from sweeper.run.runner import Runner
 from sweeper.run.submitting import Submitting
 
 REFUSED = Step(Then.REFUSE, failure=Failure.REQUEST)
@@ -215,7 +216,7 @@ def _closing(kind: type[Closing]) -> type[Runner]:
 
 def _made_of(broken: Parts) -> type[Runner]:
     class Mutant(Runner):
-        parts = broken
+        made_of = broken
 
     return Mutant
 

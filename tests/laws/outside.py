@@ -24,8 +24,9 @@ from sweeper.engine.training.settings import ServiceSettings
 from sweeper.engine.wire.faults import Loss, WireError
 from sweeper.record.journal import SqliteJournal, read
 from sweeper.run.debts import Closer
+from sweeper.run.ending import Ending
 from sweeper.run.release import Running
-from sweeper.run.runner import Ending, Runner
+from sweeper.run.runner import Runner
 from sweeper.run.world import Archive, Guard, Inbox, Logs, Place, World
 from sweeper.simulation.danger import Crash, NoProgress
 from sweeper.simulation.drawn import NAME, SCOPE, SECRET, ListedTrials, draw_sweep, metric_of
