@@ -52,11 +52,13 @@ def install(
     text: str = MODULE,
     module: str = "reserved_machines",
     found: str = "Reserved",
+    name: str = NAME,
+    group: str = "sweeper.backends",
 ) -> None:
     """Put the package where Python finds packages, for as long as the test runs."""
     metadata = folder / f"{module}-1.0.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(f"[sweeper.backends]\n{NAME} = {module}:{found}\n")
+    (metadata / "entry_points.txt").write_text(f"[{group}]\n{name} = {module}:{found}\n")
     (folder / f"{module}.py").write_text(text)
     monkeypatch.syspath_prepend(str(folder))

@@ -8,11 +8,16 @@ import sys
 from collections.abc import Sequence
 
 from sweeper.commands import sweeps
-from sweeper.commands.say import relative, tell
+from sweeper.commands.say import complain, relative, tell
 from sweeper.core.model import Scope
+from sweeper.core.secrets import Redactor
+from sweeper.core.tracked import Notebook, Tracked, sweep_ended
+from sweeper.errors import UsageError
 from sweeper.record.atomic import write_atomically
 from sweeper.record.stored import StoredSweep
 from sweeper.show import files, report, table
+from sweeper.tracking import secrets_of
+from sweeper.tracking.telling import Telling
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -27,6 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     sweep = sweeps.find(options.name)
     write(sweep)
+    tell_trackers(sweep)
     found = {name: str(sweep.folder / name) for name in ("report.html", "results.csv", "results.jsonl", "best.yaml")}
     if options.json:
         best = files.as_json(sweep.table, sweep.best) if sweep.best else None
@@ -38,6 +44,32 @@ def main(arguments: Sequence[str]) -> int:
         tell(model)
     tell(f"report: {relative(sweep.folder)}/report.html")
     return 0
+
+
+def tell_trackers(sweep: StoredSweep) -> None:
+    """Tell the sweep's trackers what they have missed; while it runs, its runner does."""
+    if sweep.runner:
+        return
+    from sweeper.config.trackers import remembered  # what resolves a reference is slow to import
+
+    try:
+        trackers = remembered(sweep.config)
+    except UsageError as error:
+        complain(f"warning: the trackers of {sweep.name} are told nothing: {error}")
+        return
+    redact = Redactor()
+    redact.learn_texts(secrets_of(trackers))
+
+    def see(notes: Notebook) -> Tracked:
+        name = str(sweep.config.get("name") or sweep.name)
+        return Tracked(name, sweep.folder, sweep.config, sweep.objective, sweep.declared.trials, notes)
+
+    chain = sweep.chain
+    telling = Telling(trackers, sweep.folder, see, sweep.rate)
+    telling.begin(chain)
+    telling.end(chain, sweep_ended(chain, sweep.table, sweep.best, chain.debts) if chain.finished else None)
+    for trouble in telling.troubles():
+        complain(redact(trouble))
 
 
 def write(sweep: StoredSweep) -> None:

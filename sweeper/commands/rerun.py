@@ -16,6 +16,7 @@ from sweeper.aws.batch import training_api
 from sweeper.commands import sweeps
 from sweeper.commands.run import run
 from sweeper.config.sweep_fields import fields_of
+from sweeper.config.trackers import remembered
 from sweeper.core.chain import Job
 from sweeper.core.model import Launch, Pruning, Sweep, Trial
 from sweeper.core.outcome import environment_of
@@ -27,6 +28,7 @@ from sweeper.record.stored import StoredSweep
 from sweeper.run.connect import reconnect
 from sweeper.run.session import Session
 from sweeper.run.world import World
+from sweeper.tracking import secrets_of
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -78,6 +80,7 @@ def as_it_was(stored: StoredSweep, job: Job, was: Description) -> Sweep:
         raise UsageError(f"{stored.name}: {why}; run the experiment again") from error
     opened = stored.chain.opened
     assert opened is not None  # there is a job
+    trackers = remembered(stored.config)
 
     def resolve(trial: Trial, taken: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
         if trial.id == job.intent.trial:
@@ -92,7 +95,8 @@ def as_it_was(stored: StoredSweep, job: Job, was: Description) -> Sweep:
         resolve=resolve,
         composed={**stored.config, "environment": environment},
         project=str(stored.folder.parent.parent),
-        secrets=tuple(user_info(canonical(config))),
+        trackers=trackers,
+        secrets=(*user_info(canonical(config)), *secrets_of(trackers)),
         only=job.intent.trial,
     )
 

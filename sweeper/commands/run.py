@@ -22,7 +22,8 @@ from sweeper.core import results as tables
 from sweeper.core.chain import Chain
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import Sweep
-from sweeper.core.secrets import Redactor
+from sweeper.core.secrets import Redactor, masked
+from sweeper.core.tracked import Notebook, Tracked, sweep_ended
 from sweeper.errors import LockHeldError, UsageError
 from sweeper.record import script
 from sweeper.record.atomic import unversioned, write_atomically
@@ -33,9 +34,10 @@ from sweeper.run.ending import Ending
 from sweeper.run.release import Unreleased
 from sweeper.run.runner import Runner
 from sweeper.run.session import Session
+from sweeper.run.world import Archive
 from sweeper.show import files, table
 from sweeper.show.display import Display
-from sweeper.tracking import optuna_journal
+from sweeper.tracking.telling import Telling
 
 SCHEMA = "experiment.json"
 """What checks and completes experiments in an editor; in a project it lies in `.sweeper/`."""
@@ -49,7 +51,7 @@ def run(sweep: Sweep, session: type[Session] | None = None) -> int:
         complain(f"warning: {warning}")
     try:
         with ExitStack() as stack:
-            ending, outside = _drive(sweep, stack, session or Session)
+            ending, outside, telling = _drive(sweep, stack, session or Session)
     except LockHeldError:
         raise  # who holds it looks after its pools
     except BaseException as error:
@@ -57,7 +59,7 @@ def run(sweep: Sweep, session: type[Session] | None = None) -> int:
             error.unreleased = left_open(sweep)  # type: ignore[attr-defined]
         raise
     with undisturbed(ending):
-        return _told(sweep, ending, outside)
+        return _told(sweep, ending, outside, telling)
 
 
 def undisturbed(ending: Ending) -> AbstractContextManager[object]:
@@ -65,10 +67,13 @@ def undisturbed(ending: Ending) -> AbstractContextManager[object]:
     return SystemClock().listening() if ending.unreleased else nullcontext()
 
 
-def _told(sweep: Sweep, ending: Ending, outside: Session) -> int:
+def _told(sweep: Sweep, ending: Ending, outside: Session, telling: Telling) -> int:
     """Report, then say what may still bill: the pool came first. Returns the exit code."""
     try:
-        report(sweep, ending.chain, outside.folder, outside.redact)
+        found, best = report(sweep, ending.chain, outside.folder, outside.redact)
+        telling.end(ending.chain, sweep_ended(ending.chain, found, best, [pool.name for pool in ending.unreleased]))
+        for trouble in telling.troubles():
+            complain(trouble)
     except OSError as error:
         # A full disk: the journal knows everything, and `sweeper report` writes the files again.
         complain(f"the results could not be written: {error}")
@@ -100,7 +105,7 @@ def left_open(sweep: Sweep) -> list[Unreleased]:
     return found
 
 
-def _drive(sweep: Sweep, stack: ExitStack, made: type[Session]) -> tuple[Ending, Session]:
+def _drive(sweep: Sweep, stack: ExitStack, made: type[Session]) -> tuple[Ending, Session, Telling]:
     clock = SystemClock()
     stack.enter_context(clock.listening())
     versions = {name: package_version(name) for name in ("sweeper", "boto3", "hydra-core")}
@@ -118,12 +123,26 @@ def _drive(sweep: Sweep, stack: ExitStack, made: type[Session]) -> tuple[Ending,
     session.claim.take_lease(stack)
     session.preflight()
     elsewhere = settle_others(clock, session.shown.say, but=str(session.folder)) if sweep.pool.settle_debts else []
-    ending = Runner(sweep, session.connection.scope, session.connection.owner, session.world()).run()
+    telling, world = _telling(sweep, session), session.world()
+    world.archive = Archive(telling.after(world.archive.keep), world.archive.kept)
+    runner = Runner(sweep, session.connection.scope, session.connection.owner, world)
+    telling.begin(runner.chain)
+    ending = runner.run()
     ending.unreleased += session.ledger.close_forgotten(ending.chain, session.api)
     if not ending.chain.debts and not ending.unreleased:
         session.ledger.settle()
     ending.unreleased += elsewhere
-    return ending, session
+    return ending, session, telling
+
+
+def _telling(sweep: Sweep, session: Session) -> Telling:
+    """Tells the sweep's trackers what it comes to."""
+
+    def see(notes: Notebook) -> Tracked:
+        config = masked(sweep.composed, session.redact)
+        return Tracked(sweep.name, session.folder, config, sweep.objective, sweep.trials, notes, sweep.only)
+
+    return Telling(sweep.trackers, session.folder, see, sweep.rate)
 
 
 def own_folders(project: Path) -> None:
@@ -135,10 +154,9 @@ def own_folders(project: Path) -> None:
         write_atomically(copy, schema)
 
 
-def report(sweep: Sweep, chain: Chain, folder: Path, redact: Redactor) -> None:
-    """Write the result files and print the table. Raises OSError when the files cannot be written."""
+def report(sweep: Sweep, chain: Chain, folder: Path, redact: Redactor) -> tuple[tables.Results, tables.Row | None]:
+    """Write the result files and print the table, which is returned with its best row. Raises OSError."""
     found, chosen = files.write_results(sweep, chain, folder, redact)
-    optuna_journal.write(folder, sweep, chain)
     try:
         table.print_table(sys.stdout, found, sweep.trials.keys, chosen, sweep.objective)
         tell(table.pool_line(chain))
@@ -154,6 +172,7 @@ def report(sweep: Sweep, chain: Chain, folder: Path, redact: Redactor) -> None:
         forget_stdout()
         if error.errno not in READER_GONE:
             raise
+    return found, chosen
 
 
 def exit_code(sweep: Sweep, ending: Ending) -> int:

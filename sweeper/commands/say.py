@@ -22,7 +22,7 @@ READER_GONE = (errno.EPIPE, errno.EIO)
 """What writing to a pipe without a reader, and to a terminal that was closed, ends with."""
 
 
-_GIVEN = re.compile(r"[+~]*environment\.?([^=]*)=(.*)", re.DOTALL)
+_GIVEN = re.compile(r"[+~]*(?:environment|trackers)\.?([^=]*)=(.*)", re.DOTALL)
 _hidden: list[Callable[[str], str]] = []
 
 

@@ -74,7 +74,7 @@ def _meant(error: Any) -> list[Any]:
 
 
 def _says(error: Any, path: KeyPath, value: Any, rule: Any) -> str:
-    secret = path[:1] == ("environment",)
+    secret = path[:1] in (("environment",), ("trackers",))
     seen = "this" if secret else brief(value)  # never a value that may be a secret
     other_kind = isinstance(value, dict) and error.validator != "type"
     hint = "" if secret or other_kind else meant(value, lambda other: fits(other, error.schema))

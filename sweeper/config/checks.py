@@ -22,7 +22,7 @@ from sweeper.config.draft import GROUPS, MOST_ROWS, ONE_LOCKED, Draft, apply, se
 from sweeper.config.locate import GROUP
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, brief, dotted, nearest, refuse, shown
 from sweeper.config.reading import load
-from sweeper.config.schema import SECTIONS, backend_schema, engine_schema, stop_schema
+from sweeper.config.schema import SECTIONS, backend_schema, engine_schema, stop_schema, trackers_schema
 from sweeper.config.sources import ExperimentSource
 from sweeper.config.values import hydra_keys, plain, prev_keys, read
 from sweeper.core import stop
@@ -81,7 +81,7 @@ def sections(draft: Draft) -> dict[str, Any]:
         try:
             shape = _shape(section, values[section])
         except UsageError as error:  # a kind that there is not
-            draft.wrong((section, "kind"), str(error))
+            draft.wrong((section, "kind") if section in GROUPS else (section,), str(error))
             continue
         if shape is None:
             _other_section(draft, section)
@@ -103,6 +103,8 @@ def _shape(section: str, value: Any) -> Schema | None:
         return engine_schema(kind)
     if section == "stop":
         return stop_schema(value)
+    if section == "trackers" and isinstance(value, Mapping):
+        return trackers_schema(value)
     return backend_schema(kind) if section == "backend" else SECTIONS.get(section)
 
 

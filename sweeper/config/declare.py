@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sweeper.config import checks, exposed, lengths, reasons, silent, sweep_section, varying
+from sweeper.config import checks, exposed, lengths, reasons, silent, sweep_section, trackers, varying
 from sweeper.config.draft import Draft
 from sweeper.config.freeze import freeze
 from sweeper.config.problems import refuse
@@ -41,6 +41,8 @@ def declare(draft: Draft) -> Sweep:
         checks.arguments_fit(draft, values["job"])
     if not draft.problems:
         checks.images_run(draft, values)
+    if draft.holds("trackers"):
+        trackers.secrets_are_named(draft, values)
     refuse(draft.problems)
     return freeze(draft, values, parts, digests, builder)
 

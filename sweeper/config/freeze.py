@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sweeper.config import doubts, exposed, varying
+from sweeper.config import doubts, exposed, trackers, varying
 from sweeper.config.draft import FREE, Draft
 from sweeper.config.forms import Builder
 from sweeper.config.resolve import Resolve
@@ -17,7 +17,10 @@ from sweeper.core.identity import Leaves
 from sweeper.core.model import Sweep
 from sweeper.core.request import digest
 from sweeper.core.space.blocks import Part
+from sweeper.tracking import secrets_of
 
+AS_WRITTEN = ("sweep", "trackers")
+"""The sections that are remembered as they are written: what varies, and secrets, which are only named there."""
 Digests = Mapping[tuple[str, ...], str]
 """The content of the folders that a job reads, by the place that names them."""
 
@@ -41,18 +44,21 @@ def freeze(
     space, resolve = space_of(draft, parts, compositions.groups, leaves), Resolve(compositions)
     trials, search = optuna_of(draft, values, builder, leaves({})) if builder.optuna else (None, None)
 
+    told = trackers.declared(draft, values)
+
     return Sweep(
         **fields_of(values),
+        trackers=told,
         digest=digest([plain(draft.config), digests["source",]]),
         source_digest=digests["source",],
         trials=trials or space,
         search=search,
         resolve=resolve,
         make=adding(leaves({})),
-        composed={s: plain(draft.config.sweep) if s == "sweep" else read(draft.config, s)[0] for s in draft.sections},
+        composed={s: draft.sections[s] if s in AS_WRITTEN else read(draft.config, s)[0] for s in draft.sections},
         project=str(draft.root),
         prev=_prev(draft),
-        secrets=exposed.texts(draft, values),
+        secrets=(*exposed.texts(draft, values), *secrets_of(told)),
         warnings=tuple(doubts.doubts(draft, values, space, resolve)),
     )
 

@@ -17,7 +17,8 @@ from sweeper.config import engines
 from sweeper.config.project import packaged_conf
 from sweeper.config.schema import ENGINES, OPTIONS, SECTIONS
 from sweeper.core.model import EngineKind
-from sweeper.core.options import Schema, defaults_of
+from sweeper.core.options import Schema, defaults_of, schema_of
+from sweeper.tracking import KINDS as TRACKERS
 
 BEGIN = "<!-- reference: begin; written by `python -m sweeper.config.reference` -->"
 END = "<!-- reference: end -->"
@@ -32,6 +33,8 @@ def text() -> str:
     lines: list[str] = []
     for section in [*ORDER, *(name for name in SECTIONS if name not in ORDER)]:
         lines += _section(section, SECTIONS[section], defaults.get(section))
+    for kind, tracker in TRACKERS.items():
+        lines += _section(f"trackers.{kind}", schema_of(tracker), defaults_of(tracker))
     for kind, schema in ENGINES.items():
         lines += _section(
             f"engine={kind}", schema, {"kind": kind, **defaults_of(*engines.KINDS[EngineKind(kind)].options)}

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from sweeper import backends
+from sweeper import backends, tracking
 from sweeper.config import engines
 from sweeper.config.definitions import defined_once
 from sweeper.core import prune, stop
@@ -165,6 +165,23 @@ def backend_schema(kind: object) -> Schema:
     return _object("Where machines come from.", properties, required=("kind", *own.get("required", ())))
 
 
+def trackers_schema(names: Iterable[str] = ()) -> Schema:
+    """The schema of the `trackers` section; of a user's own trackers those with these names, where they are installed.
+
+    Raises UsageError for one that cannot be used.
+    """
+    foreign = [name for name in names if name not in tracking.KINDS]
+    own = [name for name in foreign if name in tracking.TRACKERS.own()]
+    kinds = {name: schema_of(tracking.kind_of(name)) for name in (*tracking.KINDS, *own)}
+    return {
+        **_object(
+            "Who is told what trials come to: trackers and their options. null takes an inherited one away.",
+            {name: {"anyOf": [schema, {"type": "null"}]} for name, schema in kinds.items()},
+        ),
+        "type": ["object", "null"],
+    }
+
+
 OPTIONS: Mapping[str, type] = {
     "locked": Locked,
     "job": Job,
@@ -187,6 +204,7 @@ SECTIONS: dict[str, Schema] = {
     "prune": PRUNE,
     "on_failure": ON_FAILURE,
     "backend": BACKEND,
+    "trackers": trackers_schema(),
 }
 ENGINES = {kind.value: _engine(kind) for kind in engines.KINDS}
 

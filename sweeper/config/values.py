@@ -100,7 +100,7 @@ def _walk(parent: Any, key: Any, path: KeyPath, found: list[Finding]) -> Any:
         if OmegaConf.is_interpolation(parent, key):
             return OmegaConf.to_container(value, resolve=True, throw_on_missing=True) if _is_node(value) else value
     except (OmegaConfBaseException, RecursionError) as error:
-        found.append((path, say(error, parent, secret=path[0] == "environment")))
+        found.append((path, say(error, parent, secret=path[0] in ("environment", "trackers"))))
         return None
     if isinstance(value, DictConfig):
         return {name: _walk(value, name, (*path, str(name)), found) for name in value}

@@ -7,7 +7,7 @@ another base value is not declared any more, and says nothing about the trials t
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, Job, TrialHistory, metric_of
@@ -19,7 +19,19 @@ if TYPE_CHECKING:
     from sweeper.core.model import Sweep
 
 
-def find(sweep: Sweep, chain: Chain, id: str, index: int) -> Trial | None:  # noqa: A002 - the protocol's word
+class Declaration(Protocol):
+    """What is declared: a Sweep, or a tracker's view of one."""
+
+    @property
+    def trials(self) -> Trials:
+        """The declared trials."""
+
+    @property
+    def only(self) -> str:
+        """The one trial that is run again; empty: everything that is declared."""
+
+
+def find(sweep: Declaration, chain: Chain, id: str, index: int) -> Trial | None:  # noqa: A002 - the protocol's word
     """The trial with this identity, declared or added."""
     found = sweep.trials.find(id, index)
     if not found and id in chain.added:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sweeper.core.chain import Chain
     from sweeper.core.costs import Rate
     from sweeper.core.ports import Backend, Search, StopRule
+    from sweeper.core.tracked import Tracker
 
 
 Item = TypeVar("Item")
@@ -291,6 +292,8 @@ class Sweep:
     """What is allowed but worth a word before anything is sent."""
     only: str = ""
     """The one trial that is run again; empty: everything that is declared."""
+    trackers: tuple[Tracker, ...] = ()
+    """Who is told of it."""
     resolved: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     """What result files have asked `resolve` for so far, by trial."""
     project: str = "."

@@ -48,8 +48,8 @@ _READ_AGAIN = (
     *("prices", "pool", "backend", "engine"),
 )
 """What sweeper reads again from a stored configuration: it decides, and nobody's secret stands there."""
-_GIVEN = ("job", "hyperparameters", "dependencies")
-"""What a job is given decides, too."""
+_GIVEN = ("job", "hyperparameters", "dependencies", "trackers")
+"""What a job or a tracker is given decides, too."""
 
 
 def looks_secret(key: str) -> bool:

@@ -19,7 +19,7 @@ from sweeper.core import events as ev
 from sweeper.core import measured
 from sweeper.core.asked import foreseen, unmade
 from sweeper.core.chain import Chain, Job, apply, fold
-from sweeper.core.costs import rate
+from sweeper.core.costs import Rate, rate
 from sweeper.core.declared import added, undeclared
 from sweeper.core.model import Goal, MetricDefinition, Objective, Scope, Trial, number_of
 from sweeper.core.results import FIRST, LAST, SAVINGS, Results, Row, best, results, value_at
@@ -168,8 +168,12 @@ class StoredSweep:
     @cached_property
     def table(self) -> Results:
         """The rows of results.csv as they are now."""
-        per = rate(self.config.get("prices"), self.config.get("locked") or {})
-        return results(self.declared, self.chain, lambda trial, history, key: value_at(self.config, key), per)
+        return results(self.declared, self.chain, lambda trial, history, key: value_at(self.config, key), self.rate)
+
+    @property
+    def rate(self) -> Rate | None:
+        """What a second of a job costs; None when the price is unknown."""
+        return rate(self.config.get("prices"), self.config.get("locked") or {})
 
     def shown_by(self, job: Job) -> dict[str, float]:
         """The last value of each metric that a running job has printed, as far as its runner has read its log."""

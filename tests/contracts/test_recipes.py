@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from textwrap import dedent
+from textwrap import dedent, indent
 
 ROOT = Path(__file__).parents[2]
 DERIVED = """
@@ -95,6 +95,23 @@ def test_a_stop_rule_is_a_file_and_a_line(tmp_path: Path) -> None:
     assert "| `max_wasted_s` | number |" in (tmp_path / "docs/experiment-file.md").read_text()
     assert "\n  max_wasted_s: null # End when trials" in (tmp_path / "conf/config.yaml").read_text()
     assert passed(tmp_path, "max_wasted_s", "tests/contracts/test_stop_rules.py") >= 7
+
+
+def test_a_tracker_is_a_file_and_a_line(tmp_path: Path) -> None:
+    """The recipe's own tracker is in the schema, and holds the contract."""
+    copied(tmp_path, "tests/contracts", "tests/laws", "tests/own_backend.py", "tests/own_tracker.py")
+    module, line, row = blocks("tracker.md", "python")
+    (tmp_path / "sweeper/tracking/csv_lines.py").write_text(module)
+    registry = tmp_path / "sweeper/tracking/__init__.py"
+    own = "from sweeper.tracking.csv_lines import CsvLines\n"
+    insert(registry, "from sweeper.tracking.optuna_journal import", own)
+    registry.write_text(re.sub(r"^KINDS: .*\n", line, registry.read_text(), flags=re.MULTILINE))
+    insert(tmp_path / "tests/contracts/test_trackers.py", "    found = kinds[request.param]\n", indent(row, "    "))
+
+    run(tmp_path, "-m", "sweeper.config.schema", "conf/schema")
+    schema = json.loads((tmp_path / "conf/schema/experiment.json").read_text())
+    assert "csv_lines" in schema["properties"]["trackers"]["properties"]
+    assert passed(tmp_path, "csv_lines", "tests/contracts/test_trackers.py") >= 2
 
 
 def test_a_verb_is_a_file_and_a_line(tmp_path: Path) -> None:

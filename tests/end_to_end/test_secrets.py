@@ -164,3 +164,25 @@ def test_a_secret_that_was_another_when_the_job_was_sent_is_masked(project: Proj
     assert [name for name, text in told.items() if "old-token" in text] == []
     (log,) = (project.root / "runs/tiny/trials").glob("*/log.txt")
     assert "TOKEN is ***" in log.read_text()
+
+
+def test_a_trackers_secret_is_nowhere(project: Project) -> None:
+    """The address of a webhook that takes nothing: in no file, no line, and only by its variable in config.yaml."""
+    secret, path = "t0k3n-0f-4-w3bh00k", project.root / "experiments/tiny.yaml"
+    path.write_text(path.read_text() + 'trackers: {webhook: {url: "${oc.env:HOOK}"}}\n')
+    literal = project.run(f"trackers.webhook.url=http://127.0.0.1:1/{secret}")
+    assert (literal.code, secret in literal.err) == (2, False)
+    assert "trackers.webhook.url: is a secret: write ${oc.env:NAME} and set that variable" in literal.err
+    project.environment["HOOK"] = f"127.0.0.1:1/{secret}"
+    odd = project.run()
+    assert (odd.code, odd.err.rpartition(": trackers.webhook.url: ")[2]) == (2, "must begin with https://, not this\n")
+    project.environment["HOOK"] = f"http://127.0.0.1:1/{secret}"
+    ended = project.run("hyperparameters.x=1")
+    assert ended.code == 0, ended.err
+    assert "warning: the tracker webhook could not be told: URLError" in ended.err
+    again = project.verb("report", "tiny")
+    assert "warning: the tracker webhook could not be told: URLError" in again.err
+    assert secret not in ended.err + ended.out + again.err + again.out + odd.err
+    assert "url: ${oc.env:HOOK}" in (project.root / "runs/tiny/config.yaml").read_text()
+    for file in (project.root / "runs").rglob("*"):
+        assert not file.is_file() or secret.encode() not in file.read_bytes(), file

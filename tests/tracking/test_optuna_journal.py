@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,8 +12,11 @@ optuna = pytest.importorskip("optuna")
 from sweeper.core import events as ev  # noqa: E402
 from sweeper.core.chain import fold  # noqa: E402
 from sweeper.core.model import Goal, Objective, Trial  # noqa: E402
+from sweeper.core.results import Results  # noqa: E402
+from sweeper.core.tracked import Tracked, sweep_ended  # noqa: E402
 from sweeper.record.stored import StoredTrials  # noqa: E402
-from sweeper.tracking.optuna_journal import NAME, write  # noqa: E402
+from sweeper.tracking.ledger import Ledger  # noqa: E402
+from sweeper.tracking.optuna_journal import NAME, OptunaJournal  # noqa: E402
 
 OF = {"hyperparameters.lr": {"loguniform": [1e-4, 1]}, "hyperparameters.kind": ["a", "b"]}
 
@@ -26,12 +28,12 @@ def job(name: str, lr: float, value: float | None, status: str = "completed") ->
     return [intent, ev.Outcome(name, "Completed", status, {} if value is None else {"loss": value})]
 
 
-def sweep(**more: Any) -> Any:
-    """As much of a sweep as matters here: the trials a to d are declared."""
-    declared = {"sweep": {"optuna": {"count": 3, "of": OF}}}
+def told(folder: Path, events: list[Any], sweep: dict[str, Any]) -> None:
+    """Tell it of the end of this sweep, of which the trials a to d are declared."""
     trials = StoredTrials((), [Trial(at, name * 16, name, {}) for at, name in enumerate("abcd")])
-    plain = {"name": "x", "only": "", "trials": trials, "objective": Objective("loss", Goal.MINIMIZE)}
-    return SimpleNamespace(**{**plain, "composed": declared, **more})
+    objective, notes, chain = Objective("loss", Goal.MINIMIZE), Ledger(folder, "optuna_journal"), fold(events)
+    seen = Tracked("x", folder, {"sweep": sweep}, objective, trials, notes)
+    OptunaJournal().ended(seen, sweep_ended(chain, Results((), ()), None))
 
 
 def test_the_study_can_be_opened(tmp_path: Path) -> None:
@@ -39,7 +41,7 @@ def test_the_study_can_be_opened(tmp_path: Path) -> None:
     events = [*job("a", 0.1, 2.0), *job("b", 0.01, 1.0), *job("c", 0.5, None, "failed"), job("d", 0.2, 0.0)[0]]
     events += job("e", 0.3, 0.5)  # of another script: it is not declared any more
     for _ in range(2):  # writing again replaces the file
-        write(tmp_path, sweep(), fold(events))
+        told(tmp_path, events, {"optuna": {"count": 3, "of": OF}})
     storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(tmp_path / NAME)))
     study = optuna.load_study(study_name="x", storage=storage)
     assert [trial.state.name for trial in study.trials] == ["COMPLETE", "COMPLETE", "FAIL"]
@@ -50,5 +52,6 @@ def test_the_study_can_be_opened(tmp_path: Path) -> None:
 
 def test_other_sweeps_leave_nothing(tmp_path: Path) -> None:
     """A sweep that Optuna does not propose writes no study."""
-    write(tmp_path, sweep(composed={"sweep": {"grid": {}}}), fold([]))
+    told(tmp_path, [], {"grid": {}})
+    assert not OptunaJournal.unasked({"sweep": {"grid": {}}})
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,151 @@
+"""Telling the trackers of a sweep, beside it: each has a thread of its own, and nothing waits for it but the end."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+
+from sweeper.core.chain import Chain, Job
+from sweeper.core.costs import Rate
+from sweeper.core.measured import POINTS
+from sweeper.core.tracked import Notebook, Point, SweepEnded, Tracked, Tracker, TrialEnded, trial_ended
+from sweeper.tracking.ledger import Ledger
+
+
+class Telling:
+    """Tells the trackers of one sweep, in one process. `see`: what a tracker with these notes sees of the sweep."""
+
+    def __init__(
+        self, trackers: Iterable[Tracker], folder: Path, see: Callable[[Notebook], Tracked], rate: Rate | None
+    ) -> None:
+        self._folder, self._rate = folder, rate
+        ledgers = [(tracker, Ledger(folder, tracker.kind)) for tracker in trackers]
+        self._lines = [_Line(tracker, ledger, see(ledger)) for tracker, ledger in ledgers]
+
+    def begin(self, chain: Chain) -> None:
+        """Begin to tell: first of what has ended before and nobody has told yet."""
+        for line in self._lines:
+            line.start()
+        self._past(chain, late=True)
+
+    def after(self, keep: Callable[[Job], Iterator[None]]) -> Callable[[Job], Iterator[None]]:
+        """What stores the log of an ended job, and then has its trial told."""
+
+        def kept(job: Job) -> Iterator[None]:
+            yield from keep(job)
+            self._put(trial_ended(job, self._rate, partial(points, self._folder, job)))
+
+        return kept
+
+    def end(self, chain: Chain, ended: SweepEnded | None) -> None:
+        """Nothing more will happen: tell that, and wait for each tracker as long as it asks for."""
+        self._past(chain)  # a signal or a full disk may have kept a log from being stored
+        self._put(ended)
+        begun = time.monotonic()
+        for line in self._lines:
+            line.facts.put(None)
+        for line in self._lines:
+            line.wait(begun)
+
+    def troubles(self) -> list[str]:
+        """What went wrong with a tracker, once for each; only what was not asked for before."""
+        return [trouble for line in self._lines if (trouble := line.news())]
+
+    def _past(self, chain: Chain, *, late: bool = False) -> None:
+        newest = {job.intent.trial: job for job in chain.outcomes}
+        for job in chain.outcomes if self._lines else ():
+            stored = partial(points, self._folder, job) if newest[job.intent.trial] is job else tuple
+            self._put(trial_ended(job, self._rate, stored, late=late))
+
+    def _put(self, fact: TrialEnded | SweepEnded | None) -> None:
+        for line in self._lines if fact else ():
+            line.facts.put(fact)
+
+
+class _Line:
+    """One tracker, its thread, and what is still to be told."""
+
+    def __init__(self, tracker: Tracker, ledger: Ledger, sweep: Tracked) -> None:
+        self.facts: SimpleQueue[TrialEnded | SweepEnded | None] = SimpleQueue()
+        self._tracker, self._ledger, self._sweep = tracker, ledger, sweep
+        self._thread = Thread(target=self._work, name=f"tracker {tracker.kind}", daemon=True)
+        self._trouble = ""
+        self._said = self._closing = False
+        self._new: bool | None = None
+        """Was it never told of this sweep before? None while nobody has looked."""
+        self._ready = False
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wait(self, since: float) -> None:
+        """Wait until all is told or was tried, from a moment (monotonic) on as long as the tracker asks for."""
+        self._closing = True
+        most_s = self._tracker.patience_s
+        self._thread.join(max(0.0, since + most_s - time.monotonic()))
+        if self._thread.is_alive() and not self._trouble:
+            self._trouble = f"no answer within {most_s:g} s"
+
+    def news(self) -> str:
+        """The first trouble, once."""
+        if not self._trouble or self._said:
+            return ""
+        self._said = True
+        return (
+            f"warning: the tracker {self._tracker.kind} could not be told: {self._trouble}; "
+            f"`sweeper report {self._sweep.folder.name}` tells it what it has missed"
+        )
+
+    def _work(self) -> None:
+        self._tried(self._prepare)
+        while (fact := self.facts.get()) is not None:
+            if not self._tried(partial(self._tell, fact)) and self._closing:
+                return  # the end waits for one trouble, not for as many as there are facts
+
+    def _tried(self, step: Callable[[], None]) -> bool:
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 - somebody else's code, and nothing of the sweep depends on it
+            self._trouble = self._trouble or f"{type(error).__name__}: {error}"
+            return False
+        return True
+
+    def _prepare(self) -> None:
+        if self._new is None:
+            self._new = self._ledger.first()
+        if not self._ready:
+            self._tracker.started(self._sweep)
+            self._ready = True
+
+    def _tell(self, fact: TrialEnded | SweepEnded) -> None:
+        self._prepare()
+        repeats = self._tracker.repeats
+        if not self._ledger.begin(fact.fact, again=repeats, anew=repeats and isinstance(fact, SweepEnded)):
+            return
+        try:
+            if isinstance(fact, TrialEnded):
+                self._tracker.trial(self._sweep, replace(fact, late=fact.late and bool(self._new)))
+            else:
+                self._tracker.ended(self._sweep, fact)
+        except Exception:
+            self._ledger.undo(fact.fact)
+            raise
+        self._ledger.done(fact.fact)
+
+
+def points(folder: Path, job: Job) -> Iterator[Point]:
+    """What a job has printed of its metrics, as it is stored below trials/ID; nothing where nothing is."""
+    steps: Counter[str] = Counter()
+    with suppress(OSError), (folder / "trials" / job.intent.trial / POINTS).open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            steps[row["metric"]] += 1
+            yield Point(row["metric"], steps[row["metric"]], float(row["value"]), row["time"])
