@@ -106,38 +106,15 @@ def environment(layout: Layout, launch: Json, hyperparameters: Mapping[str, str]
     """The SM_* variables that a SageMaker script may read."""
     inputs = layout.read("inputdataconfig")
     channels = {name: str(layout.data / name) for name in sorted(inputs) if name != layout.staged.name}
-    resources = layout.read("resourceconfig")
-    hosts = list(resources.get("hosts") or ["algo-1"])
-    host = str(resources.get("current_host") or hosts[0])
     entry = str(launch["entry_script"])
     values: Json = {
-        "MODEL_DIR": str(layout.model),
-        "INPUT_DIR": str(layout.root / "input"),
-        "INPUT_DATA_DIR": str(layout.data),
-        "INPUT_CONFIG_DIR": str(layout.config),
+        **locations(layout),
+        **cluster(layout.read("resourceconfig")),
         "INPUT_DATA_CONFIG": {name: inputs[name] for name in channels},
-        "OUTPUT_DIR": str(layout.output),
-        "OUTPUT_DATA_DIR": str(layout.output / "data"),
-        "OUTPUT_INTERMEDIATE_DIR": str(layout.output / "intermediate"),
-        "OUTPUT_FAILURE": str(layout.output / "failure"),
         "CHANNELS": list(channels),
         "HPS": {name: arguments.decoded(value) for name, value in hyperparameters.items()},
         "USER_ARGS": arguments.arguments(hyperparameters, launch.get("arguments")),
-        "HOSTS": hosts,
-        "CURRENT_HOST": host,
-        "HOST_COUNT": len(hosts),
-        "CURRENT_HOST_RANK": hosts.index(host) if host in hosts else 0,
-        "MASTER_ADDR": hosts[0],
-        "MASTER_PORT": 7777,
-        "NETWORK_INTERFACE_NAME": str(resources.get("network_interface_name") or "eth0"),
-        "CURRENT_INSTANCE_TYPE": str(resources.get("current_instance_type") or ""),
-        "CURRENT_INSTANCE_GROUP": str(resources.get("current_group_name") or ""),
-        "RESOURCE_CONFIG": resources,
-        "NUM_CPUS": cpus(),
-        "NUM_GPUS": gpus(),
-        "MODULE_DIR": str(layout.code),
         "MODULE_NAME": Path(entry).stem,
-        "SOURCE_DIR": str(layout.code),
         "ENTRY_SCRIPT": entry,
         "USER_ENTRY_POINT": entry,
         "FRAMEWORK_PARAMS": {},
@@ -150,6 +127,42 @@ def environment(layout: Layout, launch: Json, hyperparameters: Mapping[str, str]
         found.update({prefix + re.sub(r"\W", "_", name.upper()): value for name, value in named.items()})
         found.update({prefix + name.upper(): value for name, value in named.items() if "=" not in name})
     return found
+
+
+def locations(layout: Layout) -> Json:
+    """Where everything is."""
+    return {
+        "MODEL_DIR": str(layout.model),
+        "INPUT_DIR": str(layout.root / "input"),
+        "INPUT_DATA_DIR": str(layout.data),
+        "INPUT_CONFIG_DIR": str(layout.config),
+        "OUTPUT_DIR": str(layout.output),
+        "OUTPUT_DATA_DIR": str(layout.output / "data"),
+        "OUTPUT_INTERMEDIATE_DIR": str(layout.output / "intermediate"),
+        "OUTPUT_FAILURE": str(layout.output / "failure"),
+        "MODULE_DIR": str(layout.code),
+        "SOURCE_DIR": str(layout.code),
+    }
+
+
+def cluster(resources: Json) -> Json:
+    """The hosts of the job, and this one among them."""
+    hosts = list(resources.get("hosts") or ["algo-1"])
+    host = str(resources.get("current_host") or hosts[0])
+    return {
+        "HOSTS": hosts,
+        "CURRENT_HOST": host,
+        "HOST_COUNT": len(hosts),
+        "CURRENT_HOST_RANK": hosts.index(host) if host in hosts else 0,
+        "MASTER_ADDR": hosts[0],
+        "MASTER_PORT": 7777,
+        "NETWORK_INTERFACE_NAME": str(resources.get("network_interface_name") or "eth0"),
+        "CURRENT_INSTANCE_TYPE": str(resources.get("current_instance_type") or ""),
+        "CURRENT_INSTANCE_GROUP": str(resources.get("current_group_name") or ""),
+        "RESOURCE_CONFIG": resources,
+        "NUM_CPUS": cpus(),
+        "NUM_GPUS": gpus(),
+    }
 
 
 def training_env(values: Json, channels: Mapping[str, str]) -> Json:

@@ -105,46 +105,37 @@ class Training:
 
     def variables(self) -> dict[str, str]:
         """The SM_* environment of the script."""
-        root = str(self.root)
-        resources, channels = self._read("resourceconfig"), self._read("inputdataconfig")
-        folders = {name: f"{root}/input/data/{name}" for name in channels}
-        groups = {group["instance_group_name"]: group for group in resources["instance_groups"]}
-        current = resources["current_group_name"]
+        channels = self._read("inputdataconfig")
+        folders = {name: f"{self.root}/input/data/{name}" for name in channels}
         values: dict[str, Any] = {
-            "hosts": resources["hosts"],
-            "network_interface_name": resources["network_interface_name"],
+            **self._places(),
+            **_cluster(self._read("resourceconfig")),
             "hps": self.hyperparameters,
             "user_entry_point": self.program,
             "framework_params": self.framework,
-            "resource_config": resources,
             "input_data_config": channels,
-            "output_data_dir": f"{root}/output/data",
             "channels": sorted(channels),
-            "current_host": resources["current_host"],
-            "current_instance_type": resources["current_instance_type"],
-            "current_instance_group": current,
-            "current_instance_group_hosts": groups[current]["hosts"],
-            "instance_groups": list(groups),
-            "instance_groups_dict": groups,
-            "distribution_instance_groups": [],
-            "is_hetero": len(groups) > 1,
             "module_name": self.program.removesuffix(".py"),
             "log_level": self.told.get("sagemaker_container_log_level", 20),
             "framework_module": os.environ.get("SAGEMAKER_TRAINING_MODULE"),
-            "input_dir": f"{root}/input",
-            "input_config_dir": f"{root}/input/config",
-            "output_dir": f"{root}/output",
-            "num_cpus": os.cpu_count(),
-            "num_gpus": gpus(),
-            "model_dir": f"{root}/model",
             "module_dir": self.told.get("sagemaker_submit_directory", str(self.code)),
-            "output_intermediate_dir": f"{root}/output/intermediate",
             "user_args": arguments(self.hyperparameters),
         }
         values["training_env"] = _training_env(values, folders, self)
         values.update({f"channel_{name}": folder for name, folder in folders.items()})
         values.update({f"hp_{name}": value for name, value in self.hyperparameters.items()})
         return variables(values)
+
+    def _places(self) -> dict[str, str]:
+        root = str(self.root)
+        return {
+            "input_dir": f"{root}/input",
+            "input_config_dir": f"{root}/input/config",
+            "model_dir": f"{root}/model",
+            "output_dir": f"{root}/output",
+            "output_data_dir": f"{root}/output/data",
+            "output_intermediate_dir": f"{root}/output/intermediate",
+        }
 
     def unpack(self, submitted: str) -> None:
         """Fill the code folder, unless the image has filled it."""
@@ -224,6 +215,27 @@ class Tail:
         """What was said last. A child that holds the stream open is not waited for."""
         self._thread.join(2.0)
         return self._kept.decode("utf-8", "replace")
+
+
+def _cluster(resources: dict[str, Any]) -> dict[str, Any]:
+    """The hosts of the job, their groups, and this one among them."""
+    groups = {group["instance_group_name"]: group for group in resources["instance_groups"]}
+    current = resources["current_group_name"]
+    return {
+        "resource_config": resources,
+        "hosts": resources["hosts"],
+        "network_interface_name": resources["network_interface_name"],
+        "current_host": resources["current_host"],
+        "current_instance_type": resources["current_instance_type"],
+        "current_instance_group": current,
+        "current_instance_group_hosts": groups[current]["hosts"],
+        "instance_groups": list(groups),
+        "instance_groups_dict": groups,
+        "distribution_instance_groups": [],
+        "is_hetero": len(groups) > 1,
+        "num_cpus": os.cpu_count(),
+        "num_gpus": gpus(),
+    }
 
 
 def _training_env(values: Mapping[str, Any], folders: Mapping[str, str], training: Training) -> dict[str, Any]:
