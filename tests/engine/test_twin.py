@@ -17,8 +17,9 @@ from sweeper.aws.errors import kind_of
 from sweeper.core.ports import TrainingApi
 from sweeper.engine.errors import ServiceError
 from sweeper.errors import ApiError, ApiErrorKind
-from sweeper.testing import hook
-from sweeper.testing.twin import Call, Faults, Script, Twin, VirtualClock, always, draw_settings
+from sweeper.testing import answers, hook
+from sweeper.testing.draws import draw_settings
+from sweeper.testing.twin import Call, Faults, Script, Twin, VirtualClock, always
 
 REQUEST = {
     "TrainingJobName": "job",
@@ -223,9 +224,7 @@ def test_every_unknown_is_drawn() -> None:
 )
 def test_the_twin_names_errors_as_the_real_client_does(code: str, message: str, status: int) -> None:
     """Both ways from the service's error to ours agree."""
-    from sweeper.testing.twin import _kind
-
-    assert _kind(ServiceError(code, message, status)) is kind_of(code, message, status)
+    assert answers.kind_of(ServiceError(code, message, status)) is kind_of(code, message, status)
 
 
 def test_it_needs_no_boto3() -> None:

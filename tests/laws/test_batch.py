@@ -180,7 +180,7 @@ def test_row_84_no_capacity_is_no_end(tmp_path: Path) -> None:
     """A job that Batch sends again stays one attempt of ours."""
     scarce = iter([Script(seconds=0, platform_failure="CapacityError: none")] * 3)
     here = queued(tmp_path)
-    here.twin._behaviour = lambda request, rng: next(scarce, None) or scripts()(request, rng)
+    here.twin.world.containers.behaviour = lambda request, rng: next(scarce, None) or scripts()(request, rng)
     here.run()
     assert here.statuses == DONE and here.right()
     assert [job.sent for job in here.ours] == [4, 1]
@@ -214,7 +214,8 @@ def test_row_84_a_signal_ends_what_was_submitted(tmp_path: Path, after_s: float)
 def test_row_84_a_signal_while_there_is_no_capacity(tmp_path: Path) -> None:
     """What never found a machine is stopped, and has not failed."""
     here = queued(tmp_path)
-    here.twin._behaviour = lambda request, rng: Script(seconds=0, platform_failure="CapacityError: none")
+    none = Script(seconds=0, platform_failure="CapacityError: none")
+    here.twin.world.containers.behaviour = lambda request, rng: none
 
     def interrupt(_: object, operation: str, answer: dict[str, Any]) -> dict[str, Any]:
         if answer.get("statusReason", "").startswith("CAPACITY") and not here.caught:

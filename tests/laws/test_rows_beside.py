@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import resource
 import signal
 import sqlite3
@@ -24,7 +23,6 @@ from sweeper.core.events import TrialStatus
 from sweeper.core.ports import TrainingApi
 from sweeper.core.waits import Waits
 from sweeper.engine.errors import ServiceError
-from sweeper.engine.training.service import Service
 from sweeper.errors import JournalError, LockHeldError
 from sweeper.record.journal import SqliteJournal, read
 from sweeper.record.locks import held, holder
@@ -371,7 +369,7 @@ def test_row_80_a_second_signal_is_answered_with_a_line(outside: Make) -> None:
 
 def remove_state(here: Outside) -> None:
     """What `rm -r .sweeper/engine` does: every job and pool is gone, and an engine without a past answers."""
-    here.twin.service = Service(here.twin.service.settings, random.Random(1))
+    here.twin.begin_anew(here.twin.world.containers.behaviour)
     here.state = f"state {len(here.twin.calls)}"
 
 
@@ -408,7 +406,7 @@ def test_row_94_a_state_that_is_removed_bit_by_bit_fails_no_trial(outside: Make)
             looks.append(operation)
             here.state = "the next"
             if len(looks) == 4:
-                twin.service = Service(twin.service.settings, random.Random(1))
+                twin.begin_anew(twin.world.containers.behaviour)
         return answer
 
     here.twin.alter = removing
