@@ -11,10 +11,10 @@ from sweeper.config.locate import Origin
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem
 from sweeper.core.identity import above, path_of
 from sweeper.core.options import from_section
-from sweeper.core.search_optuna import Optuna, Settings
 from sweeper.core.space import draws
 from sweeper.core.space.blocks import Block, Column, Part
 from sweeper.core.space.declared import Repeat
+from sweeper.core.space.optuna_search import Optuna, Settings
 from sweeper.core.space.rules import Rule
 
 Values = Mapping[str, Any]

@@ -13,9 +13,9 @@ from sweeper.config.forms import Builder
 from sweeper.config.problems import refuse
 from sweeper.core.identity import Base, Leaves, text_of
 from sweeper.core.model import Trial
-from sweeper.core.search_optuna import OptunaSearch, OptunaTrials, study
 from sweeper.core.space.blocks import Part
 from sweeper.core.space.names import shorten, show
+from sweeper.core.space.optuna_search import OptunaSearch, OptunaTrials, study
 from sweeper.core.space.product import Bases, RuleFailedError, leaves_out
 from sweeper.core.space.trials import Space
 from sweeper.errors import UsageError

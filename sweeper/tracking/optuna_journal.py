@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from sweeper.core.chain import Chain
 from sweeper.core.declared import find
 from sweeper.core.model import Objective
-from sweeper.core.search_optuna import Domains, as_optuna
+from sweeper.core.space.optuna_search import Domains, as_optuna
 from sweeper.core.tracked import SweepEnded, Tracked, TrialEnded
 
 NAME = "optuna.journal"

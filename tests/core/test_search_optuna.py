@@ -14,7 +14,7 @@ from sweeper.core import events as ev  # noqa: E402
 from sweeper.core.chain import Chain, fold  # noqa: E402
 from sweeper.core.identity import Base  # noqa: E402
 from sweeper.core.model import Goal, Objective, Trial  # noqa: E402
-from sweeper.core.search_optuna import SAMPLERS, OptunaSearch, OptunaTrials, Settings  # noqa: E402
+from sweeper.core.space.optuna_search import SAMPLERS, OptunaSearch, OptunaTrials, Settings  # noqa: E402
 
 OF: Any = {
     "hyperparameters.lr": ("loguniform", [1e-4, 1.0]),

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from sweeper.core.options import Bounds, option
-from sweeper.core.search_optuna import Optuna
 from sweeper.core.space.draws import Random
+from sweeper.core.space.optuna_search import Optuna
 from sweeper.core.space.values import FUNCTIONS
 
 MOST_AXES = 100
