@@ -88,9 +88,17 @@ def _values(schema: Schema) -> str:
     words = {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true`, `false`"}
     words |= {"array": "list", "object": "mapping"}
     named = [words[kind] for kind in ([kinds] if isinstance(kinds, str) else kinds) if kind in words]
-    bounds = " to ".join(str(schema[key]) for key in ("minimum", "maximum") if key in schema)
-    bounds = bounds + " or more" if bounds and "maximum" not in schema else bounds
-    return " or ".join(named) + (f", {bounds}" if bounds else "")
+    return ", ".join([" or ".join(named), *_bounds(schema)])
+
+
+def _bounds(schema: Schema) -> Iterator[str]:
+    """What a number may be, in words."""
+    if "minimum" in schema and "maximum" in schema:
+        yield f"{schema['minimum']} to {schema['maximum']}"
+        return
+    words = {"minimum": "{} or more", "maximum": "{} or less", "exclusiveMinimum": "more than {}"}
+    words |= {"exclusiveMaximum": "less than {}"}
+    yield from (said.format(schema[key]) for key, said in words.items() if key in schema)
 
 
 def replaced(document: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 
@@ -43,6 +45,17 @@ def test_every_setting_is_documented() -> None:
     """Each name of the settings stands on the page."""
     names = {f.name for settings in (EngineSettings, ServiceSettings) for f in fields(settings)} - {"service"}
     assert not [name for name in sorted(names) if f"`{name}`" not in PAGE]
+
+
+def test_the_defaults_that_the_page_tells_are_those_that_there_are() -> None:
+    """Each default under Settings that is a value and not a word."""
+    usual = EngineSettings().to_mapping()
+    told = {}
+    for names, default in re.findall(r"^\| (`.+`) \| ([^|]+) \|", PAGE.partition("## Settings\n")[2], re.MULTILINE):
+        with suppress(ValueError):
+            told |= dict.fromkeys(re.findall(r"`(\w+)`", names), json.loads(default.strip("`")))
+    assert len(told) >= 15
+    assert {name: usual[name] for name in told} == told
 
 
 def test_every_link_of_the_page_leads_somewhere() -> None:
