@@ -21,6 +21,7 @@ from sweeper.config.schema import ENGINES, OPTIONS, SECTIONS, experiment, files,
 from sweeper.core.job import Experiment
 from sweeper.core.model import EngineKind
 from sweeper.core.options import Bounds, declared, defaults_of, from_section, option, redefined, schema_of, words_of
+from sweeper.core.waits import LocalWaits
 
 REQUIRED = "???"
 ALL: Sequence[type] = [
@@ -64,6 +65,13 @@ def test_the_defaults_of_an_engine_are_the_declared_ones(kind: EngineKind) -> No
     known = {"kind": kind.value, **defaults_of(*engine.options)}
     assert {name: known[name] for name in said} == said
     assert declared(engine.waits).keys() < said.keys()
+
+
+def test_what_an_engine_of_the_users_leaves_out_has_the_default_of_its_kind(project: Any) -> None:
+    """`conf/engine/mine.yaml` need not say again how that kind of engine is waited for."""
+    project.write("conf/engine/mine.yaml", "kind: local\npoll_s: 3\n")
+    project.experiment()
+    assert project.sweep("engine=mine").waits == LocalWaits(poll_s=3)
 
 
 @pytest.mark.parametrize("kind", backends.KINDS)
