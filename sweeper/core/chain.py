@@ -30,6 +30,8 @@ class Job:
     closed: Closed | None = None
     retained_s: float | None = None
     reused_pool: bool = False
+    cold: ev.Cold | None = None
+    """Why it started cold, where a warm pool was to be expected."""
 
     @property
     def name(self) -> str:
@@ -234,6 +236,8 @@ def apply(chain: Chain, event: Event) -> Chain:
             chain.jobs[event.name].stop_reason = event.reason
         case ev.PoolClosed():
             _close(chain, event)
+        case ev.Cold():
+            chain.jobs[event.name].cold = event
         case ev.Decided():
             chain.decided = event
         case ev.Judged():

@@ -298,6 +298,23 @@ class PoolClosed:
 
 
 @dataclass(frozen=True)
+class Cold:
+    """A job that should have found a warm pool started cold: which pool, and why, in one sentence.
+
+    `differences`: of the fields that must match, what the pool's job has and what this one has.
+    """
+
+    kind: ClassVar[str] = "cold"
+    name: str
+    before: str
+    cause: str
+    why: str
+    differences: Mapping[str, Any] = field(default_factory=dict)
+    gap_s: float | None = None
+    keep_alive_s: int = 0
+
+
+@dataclass(frozen=True)
 class Reopened:
     """Someone asked for this trial to be run again."""
 
@@ -330,6 +347,7 @@ Event = Union[  # noqa: UP007 - a runtime alias on Python 3.10
     Stopping,
     StopSent,
     PoolClosed,
+    Cold,
     Reopened,
     Finished,
 ]
@@ -353,6 +371,7 @@ KINDS: Mapping[str, type[Any]] = {
         Stopping,
         StopSent,
         PoolClosed,
+        Cold,
         Reopened,
         Finished,
     )

@@ -37,6 +37,7 @@ LAST = (
     "message",
     "model",
     "declared",
+    "cold_because",
 )
 
 METRIC = "metric."
@@ -167,6 +168,7 @@ def _attempts(history: TrialHistory) -> Row:
         "train_seconds": _sum(job.outcome.train_seconds for job in history.jobs if job.outcome),
         "billable_seconds": _sum(job.outcome.billable_seconds for job in history.jobs if job.outcome),
         "pool": (last if running else shown).pool_word,
+        "cold_because": cold.why if (cold := (last if running else shown).cold) else None,
     }
     if outcome:
         row.update({f"metric.{name}": value for name, value in outcome.metrics.items()})

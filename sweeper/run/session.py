@@ -110,7 +110,16 @@ class Session:
             place=Place(connection.service, self.ledger.debt.account.flags, self.renew),
             redact=self.redact,
             versions=self.versions,
+            warm_pool_quota=self._warm_pool_quota,
         )
+
+    def _warm_pool_quota(self) -> float | None:
+        """How many instances of this type may stay warm; None when nobody may be asked, or it is not told."""
+        from sweeper.aws import quotas
+
+        with suppress(SweeperError):
+            return quotas.of(self.connection.clients(), str(self.sweep.locked["instance_type"])).warm_pool
+        return None
 
     def renew(self) -> None:
         """The local engine has another state: the source, the data and the queue are made again."""

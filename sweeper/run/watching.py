@@ -10,6 +10,7 @@ from sweeper.core.outcome import environment_of, lost
 from sweeper.core.watch import Watch
 from sweeper.errors import ApiError, ForeignNameError
 from sweeper.run.attention import Attention
+from sweeper.run.coldness import Coldness
 from sweeper.run.harvesting import Harvesting
 from sweeper.run.notes import Notes
 from sweeper.run.release import NAG_S
@@ -25,6 +26,7 @@ class Watching:
     def __init__(self, notes: Notes, attention: Attention, harvesting: Harvesting, releasing: Releasing) -> None:
         self.notes, self._attention = notes, attention
         self._harvesting, self._releasing = harvesting, releasing
+        self._coldness = Coldness(notes)
         self._watch = Watch(notes.sweep, notes.world.logs.news, notes.world.logs.curve)
 
     def look(self, job: Job) -> None:
@@ -46,10 +48,15 @@ class Watching:
         world.progress.watching(job.name, description)
         if shown.status.terminal:
             self._ended(shown)
-            return
-        if judged := self._watch.look(notes.chain, job, description, world.clock.monotonic()):
+        else:
+            self._running(shown)
+        self._coldness.look(job, description)
+
+    def _running(self, shown: Look) -> None:
+        notes, world = self.notes, self.notes.world
+        if judged := self._watch.look(notes.chain, shown.job, shown.description, world.clock.monotonic()):
             notes.note(judged)
-        world.logs.follow(job, description)
+        world.logs.follow(shown.job, shown.description)
 
     def _ended(self, shown: Look) -> None:
         notes, job = self.notes, shown.job

@@ -93,3 +93,5 @@ class World:
     redact: Redactor = field(default_factory=Redactor)
     """Masks the environments of the jobs in what is told; it learns them here, as they are resolved."""
     versions: Mapping[str, str] = field(default_factory=dict)
+    warm_pool_quota: Callable[[], float | None] = lambda: None
+    """How many instances of the sweep's type may stay warm; None when the service does not say."""

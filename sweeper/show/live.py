@@ -217,7 +217,7 @@ def _stays(event: ev.Event) -> bool:
     if isinstance(event, ev.Observed):
         return event.secondary in ev.WAITS_LONG
     decided = (ev.Decided, ev.Judged, ev.Skipped, ev.Added, ev.Withdrawn, ev.Extended, ev.Stopping, ev.StopSent)
-    return isinstance(event, (*decided, ev.PoolClosed, ev.Adopted))
+    return isinstance(event, (*decided, ev.PoolClosed, ev.Cold, ev.Adopted))
 
 
 def _cells(line: str) -> int:

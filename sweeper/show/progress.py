@@ -95,6 +95,8 @@ def event_line(event: ev.Event, chain: Chain, trials: Trials) -> str:
             return f"{_label(chain, event.name)}: stopping the job ({event.reason})"
         case ev.PoolClosed():
             return _closed(event)
+        case ev.Cold():
+            return f"{_label(chain, event.name)}: started cold: {event.why}"
         case ev.Decided():
             return f"{event.rule}: {event.why}"
         case ev.Stopping():

@@ -61,7 +61,7 @@ def to_html(
         also = f", as good as {counted(ties, 'other')}" if ties else ""
         parts.append(f"<p>Best: {told} ({objective.goal.value}{also}).</p>")
         parts.append(_chart(table, f"metric.{objective.metric}", chosen))
-    parts += [*_table(table, keys, chosen), *_causes(table)]
+    parts += [*_table(table, keys, chosen), *_causes(table), *_colds(table)]
     if gone:
         parts.append(f"<p>{counted(gone, 'more row')} in results.csv: no longer declared, their results are kept.</p>")
     return "\n".join(parts) + "\n"
@@ -91,6 +91,17 @@ def _causes(table: Results) -> Iterator[str]:
         yield f"<dt>{escape(str(row['name']))}: {escape(heading)}</dt><dd class=why>{escape(row['message'])}</dd>"
     yield "</dl>"
     yield from _more(len(told) - MOST_ROWS, "causes")
+
+
+def _colds(table: Results) -> Iterator[str]:
+    """Why jobs started cold that should have found a warm pool."""
+    told = [row for row in table.rows if row.get("cold_because")]
+    if told:
+        yield "<h2>Cold starts</h2><dl>"
+        for row in told[:MOST_ROWS]:
+            yield f"<dt>{escape(str(row['name']))}</dt><dd class=why>{escape(row['cold_because'])}</dd>"
+        yield "</dl>"
+        yield from _more(len(told) - MOST_ROWS, "cold starts")
 
 
 def _more(left_out: int, what: str) -> Iterator[str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 200
 MOST_TROUBLES = 20
+MOST_COLDS = 3
 WIDTH_WITHOUT_TERMINAL = 120
 UNBOUNDED = 10_000
 WHOLE = ("index", "status", "pool", "train_seconds", "cost_usd", "failure")
@@ -63,7 +64,7 @@ def print_table(
         console.print(grid or _grid(table, [*_ways(table, keys)][-1], chosen))
         if len(table.declared) > MOST_ROWS:
             console.print(f"... and {len(table.declared) - MOST_ROWS} more rows in results.csv")
-        for line in _troubles(table):
+        for line in (*_troubles(table), *_colds(table)):
             console.print(Text(harmless(line)), soft_wrap=True)
         if gone := len(table.rows) - len(table.declared):
             console.print(f"{counted(gone, 'more row')} in results.csv: no longer declared, their results are kept")
@@ -124,6 +125,15 @@ def _troubles(table: Results) -> Iterator[str]:
         yield f"{row['name']}: {row['status']}: {cause}"
     if len(told) > MOST_TROUBLES:
         yield f"... and {len(told) - MOST_TROUBLES} more in results.csv"
+
+
+def _colds(table: Results) -> Iterator[str]:
+    """Why jobs started cold, a line each: most often it is the same for all of them."""
+    told = [row for row in table.declared if row.get("cold_because")]
+    for row in told[:MOST_COLDS]:
+        yield f"{row['name']}: cold: {row['cold_because']}"
+    if len(told) > MOST_COLDS:
+        yield f"... and {counted(len(told) - MOST_COLDS, 'more cold start')} in results.csv"
 
 
 def _ways(table: Results, keys: Sequence[str]) -> Iterator[Mapping[str, str]]:
