@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sweeper.core.model import Sweep
 from sweeper.core.ports import Progress, TrainingApi
 from sweeper.core.secrets import Redactor, masked
+from sweeper.errors import SweeperError
 from sweeper.record.atomic import write_atomically
 from sweeper.run import readiness
 from sweeper.run.claim import Claim

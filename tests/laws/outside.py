@@ -157,6 +157,7 @@ class Outside:
     keep: Callable[[Job], Iterator[None]] = lambda job: iter(())
     kept: Callable[[Job], bool] = lambda job: True
     log_metrics: Callable[[Job], Readings] = lambda job: Readings({})
+    warm_pool_quota: Callable[[], float | None] = lambda: None
     lease_held: Callable[[], bool] = lambda: True
     state: str = ""
     renew: Callable[[], None] = lambda: None
@@ -194,6 +195,7 @@ class Outside:
             inbox=Inbox(self.caught),
             guard=Guard(holds=self.lease_held),
             place=Place(lambda: self.state, renew=self.renew),
+            warm_pool_quota=self.warm_pool_quota,
         )
 
     def dies(self, *, before: type[Any] | None = None, after: type[Any] | None = None) -> None:
