@@ -25,7 +25,7 @@ from sweeper.engine.wire import access, batch, refusals, rules
 from sweeper.engine.wire.faults import Loss, WireError
 from sweeper.engine.wire.gate import BrowserError, Gate, bucket_in_host
 from sweeper.engine.wire.http import Environ, StartResponse
-from sweeper.engine.wire.signatures import SignatureError
+from sweeper.engine.wire.signed import SignatureError
 
 _LOG = logging.getLogger(__name__)
 SAGEMAKER = "SageMaker."

@@ -25,7 +25,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.engine.wire import signatures
-from sweeper.engine.wire.signatures import Flaw, Known, Received, SignatureError
+from sweeper.engine.wire.signed import SKEW_S, Flaw, Known, Received, SignatureError, Signed
 
 KEY, SECRET = "LOCALKEY", "the secret"
 CREDENTIALS = Credentials(KEY, SECRET)
@@ -57,7 +57,7 @@ def signed(
     return Received(method, request.url.removeprefix("http://127.0.0.1:5000"), came, io.BytesIO(body))
 
 
-def verified(request: Received, now: float | None = None, secret: str = SECRET, since: float = 0) -> signatures.Signed:
+def verified(request: Received, now: float | None = None, secret: str = SECRET, since: float = 0) -> Signed:
     """Who it is, for one who knows one key."""
     return signatures.verified(request, Known({KEY: secret}.get, time.time() if now is None else now, since))
 
@@ -157,14 +157,14 @@ def test_a_body_is_bound(kind: str, found: Flaw) -> None:
 def test_a_signature_is_good_for_a_time(kind: str) -> None:
     """Fifteen minutes for a header; until it expires for a URL."""
     request, now = signed(kind), time.time()
-    until = 3600 if "url" in kind else signatures.SKEW_S
+    until = 3600 if "url" in kind else SKEW_S
     assert verified(request, now + until - 60)
     assert flaw(request, now + until + 60) is (Flaw.EXPIRED if "url" in kind else Flaw.SKEWED)
     later = time.time() + 60
     assert verified(request, later, since=0 if "url" not in kind else later)
     assert "url" in kind or flaw(request, later, since=later) is Flaw.SKEWED  # it was meant for who was there before
     if kind != "url, version 2":  # which says only when it ends
-        assert flaw(request, now - signatures.SKEW_S - 60) is Flaw.SKEWED
+        assert flaw(request, now - SKEW_S - 60) is Flaw.SKEWED
 
 
 @pytest.mark.parametrize("told", ["UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"])
@@ -232,7 +232,7 @@ def chunked(*chunks: tuple[bytes, bytes]) -> Received:
 def test_an_upload_in_chunks_is_verified_chunk_by_chunk() -> None:
     """The published example passes; other bytes, another order, a chunk too few or none are another body."""
     request = chunked(*CHUNKS)
-    assert signatures.verified(request, EXAMPLE) == signatures.Signed("AKIAIOSFODNN7EXAMPLE", "us-east-1", "s3")
+    assert signatures.verified(request, EXAMPLE) == Signed("AKIAIOSFODNN7EXAMPLE", "us-east-1", "s3")
     assert request.body.tell() == 0
     first, second, last = CHUNKS
     other = (b"b" + first[0][1:], first[1])

@@ -12,7 +12,9 @@ from typing import Any
 from werkzeug.formparser import parse_form_data
 
 from sweeper.engine.wire.http import Environ
-from sweeper.engine.wire.signatures import Flaw, Known, Scope, SignatureError, Signed, compare, policy_signature
+from sweeper.engine.wire.signature_v4 import Scope
+from sweeper.engine.wire.signatures import policy_signature
+from sweeper.engine.wire.signed import Flaw, Known, SignatureError, Signed, compare
 
 _OF_THE_FORM = frozenset({"bucket", "file", "policy", "signature", "awsaccesskeyid", "x-amz-signature"})
 

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from sweeper.engine.credentials import KeyPair
 from sweeper.engine.wire import forms, signatures
 from sweeper.engine.wire.http import HEADERS, Environ
-from sweeper.engine.wire.signatures import Flaw, Known, Received, SignatureError, Signed
+from sweeper.engine.wire.signed import Flaw, Known, Received, SignatureError, Signed
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 

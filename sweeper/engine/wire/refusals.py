@@ -9,7 +9,7 @@ from enum import Enum
 from xml.sax.saxutils import escape
 
 from sweeper.engine.wire.http import Environ, StartResponse
-from sweeper.engine.wire.signatures import Flaw, Signed
+from sweeper.engine.wire.signed import Flaw, Signed
 
 _XML_SERVICES = frozenset({"s3", "s3express", "cloudfront", "route53"})
 _REASONS = {400: "Bad Request", 403: "Forbidden"}
