@@ -57,13 +57,11 @@ def run(project: Project, folder: Path) -> Ended:
 def test_an_altered_request_is_never_sent_and_the_pool_is_released(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
-    """One line with the field, exit 2, one job on the wire, its pool closed; without the hook it goes on from there."""
+    """One line with the field, exit 2, one job on the wire, its pool closed; the trial is to be run again."""
     own_backend.install(monkeypatch, folder := tmp_path / "installed", text=text)
     ended = run(project, folder)
     assert ended.code == 2, ended.err
     assert "ResourceConfig.VolumeSizeInGB is 31 and not 30" in ended.err.splitlines()[-1]
     assert "Traceback" not in ended.err
     assert project.pools() == ["Terminated"]
-    (folder / "reserved_machines.py").write_text(BACKEND)
-    assert run(project, folder).code == 0
-    assert [row["status"] for row in project.rows()] == ["completed"] * 3
+    assert [row["status"] for row in project.rows()][1] in ("planned", "interrupted")
