@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from sweeper import config
 from sweeper.commands.say import complain, tell
 from sweeper.core import policy
-from sweeper.core.model import EngineKind, Sweep
+from sweeper.core.model import Sweep
 from sweeper.core.policy import For, Place, Uses
 from sweeper.errors import SweeperError
 from sweeper.run.connect import connect
@@ -46,7 +46,7 @@ def _show(who: For, used: Uses) -> int:
 
 def _place(sweep: Sweep | None = None) -> Place:
     """Where it runs: as the account says, else as the role and the environment do."""
-    if sweep and sweep.engine is EngineKind.AWS:
+    if sweep and sweep.engine.on_aws:
         try:
             return _asked(sweep)
         except SweeperError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,8 @@ from sweeper.core.tracked import Tracker
 from sweeper.errors import UsageError
 from sweeper.tracking import made, secret_keys
 
-_NAMES = "${oc.env:"
+_NAMED = re.compile(r"\$\{oc\.env:\s*\w+\s*\}")
+"""A variable without a default, which would be written."""
 _NAME_IT = "is a secret: write ${oc.env:NAME} and set that variable, so that no file and no command line holds it"
 
 
@@ -23,7 +25,7 @@ def secrets_are_named(draft: Draft, values: Mapping[str, Any]) -> None:
     """Each secret stands in a variable, and is named by it."""
     for name, option in secret_keys(values["trackers"] or {}):
         written = _written(draft, name, option)
-        if written is not None and _NAMES not in str(written):
+        if written is not None and not _NAMED.search(str(written)):
             draft.wrong(("trackers", name, option), _NAME_IT)
 
 

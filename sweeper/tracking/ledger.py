@@ -30,6 +30,12 @@ class Ledger:
         with self._open() as db:
             return db.execute("INSERT OR IGNORE INTO told VALUES (?, '', 1)", (self.tracker,)).rowcount > 0
 
+    def told(self) -> set[str]:
+        """Every fact that it was told."""
+        with self._open() as db:
+            rows = db.execute("SELECT fact FROM told WHERE tracker = ? AND done", (self.tracker,)).fetchall()
+            return {str(row[0]) for row in rows}
+
     def begin(self, fact: str, *, again: bool = False, anew: bool = False) -> bool:
         """Claim to tell it now, durably. False when somebody had begun to (unless `again`), or has told it (`anew`)."""
         with self._open() as db:

@@ -81,6 +81,7 @@ class _Line:
         self._said = self._closing = False
         self._new: bool | None = None
         """Was it never told of this sweep before? None while nobody has looked."""
+        self._told: set[str] = set()
         self._ready = False
 
     def start(self) -> None:
@@ -122,6 +123,7 @@ class _Line:
     def _prepare(self) -> None:
         if self._new is None:
             self._new = self._ledger.first()
+            self._told = self._ledger.told()
         if not self._ready:
             self._tracker.started(self._sweep)
             self._ready = True
@@ -129,7 +131,10 @@ class _Line:
     def _tell(self, fact: TrialEnded | SweepEnded) -> None:
         self._prepare()
         repeats = self._tracker.repeats
-        if not self._ledger.begin(fact.fact, again=repeats, anew=repeats and isinstance(fact, SweepEnded)):
+        anew = repeats and isinstance(fact, SweepEnded)
+        if fact.fact in self._told and not anew:
+            return  # a chain of thousands is gone through at its end
+        if not self._ledger.begin(fact.fact, again=repeats, anew=anew):
             return
         try:
             if isinstance(fact, TrialEnded):
@@ -140,6 +145,7 @@ class _Line:
             self._ledger.undo(fact.fact)
             raise
         self._ledger.done(fact.fact)
+        self._told.add(fact.fact)
 
 
 def points(folder: Path, job: Job) -> Iterator[Point]:

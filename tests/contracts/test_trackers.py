@@ -375,6 +375,17 @@ def test_a_trial_is_told_with_all_that_a_tracker_shows_of_it(tmp_path: Path) -> 
     assert (end.counts, end.unreleased) == ({"completed": 2, "failed": 1}, ())
 
 
+def test_without_its_file_nothing_is_told(tmp_path: Path, server: Server) -> None:
+    """What was told is not known then: nothing is told twice for that, the sweep goes on, and it is said once."""
+    (webhook,) = tracking.made({"trackers": {"webhook": {"url": server.url}}})
+    told = Told(tmp_path, webhook)
+    write_atomically(told.folder / "trackers.db", "no database " * 100)
+    told.run()
+    (trouble,) = told.troubles
+    assert "trackers.db: file is not a database" in trouble
+    assert server.posted == [] and told.here.whole()
+
+
 def test_one_that_cannot_be_used_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A kind that there is not, a package that breaks or does not answer, options that no tracker can be made of."""
     with pytest.raises(UsageError, match="'nope' is not one of webhook, command, optuna_journal"):
