@@ -53,8 +53,8 @@ def pair(chain: Chain, running: Job | None, back: int = 1) -> tuple[Job, Job] | 
 
     None where the second one has found it, has no machine yet, or was not to find one.
     """
-    ended = chain.outcomes[chain.outcomes_before :]
-    jobs = [*ended[-back - 1 :], *([running] if running and not running.ended else [])]
+    first = max(chain.outcomes_before, len(chain.outcomes) - back - 1)
+    jobs = [*chain.outcomes[first:], *([running] if running and not running.ended else [])]
     found = jobs[-back - 1 : len(jobs) - back + 1]
     if len(found) < 2:
         return None

@@ -87,3 +87,14 @@ def test_after_the_sweep_anything_may_be_sent(port: socket.socket) -> None:
     with pytest.raises(Exception, match="Read timeout"):
         made.create_training_job(**OTHER)
     port.accept()
+
+
+def test_a_default_session_that_cannot_be_made_keeps_nobody_from_training(
+    port: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A profile that is not there is none of ours: the local engine runs without the user's configuration."""
+    boto3.DEFAULT_SESSION = None
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with guard.frozen(KEY):
+        guard.watch_default()
+    assert boto3.DEFAULT_SESSION is None
