@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from sweeper.aws.clients import Clients
-from sweeper.core.ports import Description, Request, TrainingApi
+from sweeper.core.ports import Description, Page, Request, TrainingApi
 from sweeper.errors import ApiError, ApiErrorKind
 
 
@@ -46,10 +45,15 @@ class OfAccount:
         """UpdateTrainingJob."""
         self.service.update_training_job(name, keep_alive_s)
 
-    def list_training_jobs(self, **filters: Any) -> Iterable[Description]:
+    def list_training_jobs(self, token: str = "") -> Page:
         """ListTrainingJobs."""
         self._prove()
-        return self.service.list_training_jobs(**filters)
+        return self.service.list_training_jobs(token)
+
+    def search_training_jobs(self, mark: str, since: float) -> Iterable[Description]:
+        """Search."""
+        self._prove()
+        return self.service.search_training_jobs(mark, since)
 
     def _prove(self) -> None:
         """Raises ApiError when the caller is of another account, or cannot be asked."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from sweeper.aws.clients import Clients, SageMakerApi
 from sweeper.aws.errors import readable
-from sweeper.core.ports import Description, Request, TrainingApi
+from sweeper.core.ports import Description, Page, Request, TrainingApi
 from sweeper.core.queued import PAYLOAD_MAX, QueueOptions, description, envelope, training_job
 from sweeper.core.request import is_queued_name
 from sweeper.errors import ApiError, ApiErrorKind
@@ -109,9 +109,13 @@ class BatchApi:
         """Send UpdateTrainingJob once; no job of a queue has a pool."""
         self._training.update_training_job(name, keep_alive_s)
 
-    def list_training_jobs(self, **filters: Any) -> Iterable[Description]:
-        """ListTrainingJobs, page by page."""
-        return self._training.list_training_jobs(**filters)
+    def list_training_jobs(self, token: str = "") -> Page:
+        """ListTrainingJobs."""
+        return self._training.list_training_jobs(token)
+
+    def search_training_jobs(self, mark: str, since: float) -> Iterable[Description]:
+        """Search."""
+        return self._training.search_training_jobs(mark, since)
 
     def _service_job(self, name: str) -> Mapping[str, Any]:
         """DescribeServiceJob; a job that its queue does not list any more is NOT_FOUND."""

@@ -14,7 +14,8 @@ from sweeper.aws import guard
 from sweeper.aws.credentials import ENVIRONMENT, renewal
 from sweeper.aws.errors import kind_of, mapped, readable
 from sweeper.core.options import option
-from sweeper.core.ports import Description, Request
+from sweeper.core.ports import Description, Page, Request
+from sweeper.core.request import listing, searching
 from sweeper.errors import ApiError, ApiErrorKind
 
 if TYPE_CHECKING:
@@ -259,8 +260,15 @@ class SageMakerApi:
                 TrainingJobName=name, ResourceConfig={"KeepAlivePeriodInSeconds": keep_alive_s}
             )
 
-    def list_training_jobs(self, **filters: Any) -> Iterable[Description]:
-        """ListTrainingJobs, page by page."""
+    def list_training_jobs(self, token: str = "") -> Page:
+        """Send ListTrainingJobs once."""
         with self._asked("ListTrainingJobs") as clients:
-            for page in clients.asking.get_paginator("list_training_jobs").paginate(**filters):
-                yield from readable("ListTrainingJobs", page, "TrainingJobSummaries")["TrainingJobSummaries"]
+            found = clients.once.list_training_jobs(**listing(token))
+        found = readable("ListTrainingJobs", found, "TrainingJobSummaries")
+        return Page(found["TrainingJobSummaries"], found.get("NextToken", ""))
+
+    def search_training_jobs(self, mark: str, since: float) -> Iterable[Description]:
+        """Search, page by page."""
+        with self._asked("Search") as clients:
+            for page in clients.asking.get_paginator("search").paginate(**searching(mark, since)):
+                yield from (found["TrainingJob"] for found in readable("Search", page, "Results")["Results"])

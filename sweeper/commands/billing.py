@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import inf
 from pathlib import Path
 
 from sweeper.commands.say import complain
 from sweeper.core.chain import Chain
 from sweeper.core.model import EngineKind
 from sweeper.core.outcome import fingerprint_of
-from sweeper.core.ports import Description, TrainingApi
+from sweeper.core.ports import Clock, Description, TrainingApi
 from sweeper.core.words import utc
-from sweeper.errors import ApiError, ApiErrorKind, SweeperError
+from sweeper.errors import SweeperError
+from sweeper.run import finding
 from sweeper.run.clock import SystemClock
 from sweeper.run.connect import engine_folder
 from sweeper.run.debts import on_record
 from sweeper.run.registry import Account, Debt, Registry
 
-LIVE = ("InUse", "Available")
-ONE_REQUEST_S = 1.0
-"""ListTrainingJobs has a fixed quota of about two requests a second for the whole account."""
+LOOK_S = 5.0
+"""Seconds for which an account's jobs are looked through for pools that are not ours; ours are known by their tag."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,10 @@ def project_of(account: Account) -> str | None:
     return str(Path(account.engine_folder).parents[1]) if account.engine_folder else None
 
 
+Shown = tuple[Account, TrainingApi, Pool, Description]
+"""A job as a service shows it, how that is reached, and what is known of its pool."""
+
+
 @dataclass
 class Books:
     """What this user's registry knows, and the project that asks. `everywhere`: of all projects, not this one alone."""
@@ -86,6 +91,10 @@ class Books:
     """Only services of this kind."""
     unasked: list[Unasked] = field(default_factory=list)
     """What could not be asked so far."""
+    cut_off: list[tuple[Account, int]] = field(default_factory=list)
+    """The accounts that had more jobs than there was time to look through, and how many were."""
+    look_s: float = LOOK_S
+    clock: Clock = field(default_factory=SystemClock)
     _ways: dict[tuple[str, ...], Account] = field(default_factory=dict)
     """The way to each service that has answered: the same account may be known by several profiles."""
 
@@ -144,24 +153,40 @@ class Books:
         way = self._ways.get(_service(account), account)
         return replace(way, queue=account.queue).running_api()
 
-    def services(self) -> Iterator[tuple[Account, TrainingApi]]:
-        """The services that `live` could ask."""
-        for account in self._ways.values():
-            if api := account.running_api():
-                yield account, api
-
-    def live(self) -> Iterator[tuple[Account, TrainingApi, Pool, Description]]:
-        """Every pool that a service shows. One that cannot be asked hides none of the others: it is in `unasked`."""
+    def live(self) -> Iterator[Shown]:
+        """Every pool that a service shows: ours, and of the others as many as there is time for (see `cut_off`)."""
         for ways in self.accounts:
-            yield from self._live(ways)
+            yield from self._ask(ways, self._pools)
 
-    def _live(self, ways: Sequence[Account]) -> Iterator[tuple[Account, TrainingApi, Pool, Description]]:
-        """The pools of one service, by the first way to it that answers."""
+    def jobs_named(self, names: Collection[str]) -> Iterator[Shown]:
+        """These jobs, as the services describe them: whatever else there is in an account is not looked through."""
+        for ways in self.accounts:
+            yield from self._ask(ways, lambda account, api: self._described(api, names))
+
+    def _pools(self, account: Account, api: TrainingApi) -> list[Description]:
+        most_s, pause_s = (self.look_s, finding.PAUSE_S) if account.on_aws else (inf, 0.0)
+        newest = finding.Newest(api, self.clock, most_s, pause_s)
+        found = list(finding.pools(newest, [f"{owner}/" for owner in sorted(self._owners(account))]))
+        if newest.cut_off:
+            self.cut_off.append((account, newest.seen))
+        return found
+
+    def _described(self, api: TrainingApi, names: Collection[str]) -> list[Description]:
+        found = (finding.described(api, self.clock, name) for name in sorted(names))
+        return [description for description in found if description]
+
+    def _ask(
+        self, ways: Sequence[Account], look: Callable[[Account, TrainingApi], list[Description]]
+    ) -> Iterator[Shown]:
+        """What one service shows, by the first way to it that answers.
+
+        One that cannot be asked hides none of the others: it is in `unasked`.
+        """
         failures = []
         for account in ways:
             try:
                 api = account.running_api()
-                shown = list(_descriptions(api)) if api else []
+                shown = look(account, api) if api else []
             except Exception as error:  # noqa: BLE001 - a profile that is gone, no credentials, no network
                 failures.append((account, str(error)))
                 continue
@@ -229,25 +254,3 @@ def _numbered(account: Account) -> Account:
     with suppress(SweeperError):
         return replace(account, number=account.caller.account)
     return account
-
-
-def _descriptions(api: TrainingApi) -> Iterator[Description]:
-    """Every job with a live pool."""
-    for status in LIVE:
-        for summary in api.list_training_jobs(WarmPoolStatusEquals=status, MaxResults=100):
-            description = described(api, str(summary["TrainingJobName"]))
-            if description:
-                yield description
-
-
-def described(api: TrainingApi, name: str) -> Description | None:
-    """DescribeTrainingJob, patient with throttling; None when there is no such job. Raises ApiError."""
-    while True:
-        try:
-            return api.describe_training_job(name)
-        except ApiError as error:
-            if error.kind is ApiErrorKind.NOT_FOUND:
-                return None
-            if error.kind is not ApiErrorKind.THROTTLED:
-                raise
-            SystemClock().sleep(ONE_REQUEST_S)

@@ -8,9 +8,10 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from math import inf
 from pathlib import Path
 
-from sweeper.commands.billing import Books, Pool, Unasked, described, place
+from sweeper.commands.billing import LOOK_S, Books, Pool, Unasked, place
 from sweeper.commands.columns import columns
 from sweeper.commands.say import BILLING, complain, tell, warn_unreleased
 from sweeper.config import project
@@ -22,6 +23,7 @@ from sweeper.core.ports import Description, TrainingApi
 from sweeper.core.waits import Waits
 from sweeper.errors import LockHeldError, SweeperError, UsageError
 from sweeper.record.locks import holder
+from sweeper.run import finding
 from sweeper.run.clock import SystemClock
 from sweeper.run.debts import Closer, alone, closer_of, what_is_owed
 from sweeper.run.registry import Account, Debt, Registry, state_folder
@@ -43,16 +45,20 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("job", nargs="*", help="release only the pools of these jobs, stopping those that still train")
     parser.add_argument("--all-mine", action="store_true", help="also stop your jobs that still train on a pool")
     parser.add_argument("--everywhere", action="store_true", help="of all your projects, not of this one alone")
+    parser.add_argument(
+        "--all", action="store_true", help="list: look through every job of an account, however long that takes"
+    )
     parser.add_argument("--engine", choices=["local", "aws"], help="where to look (default: where there are debts)")
     parser.add_argument("--region", help="the AWS region")
     parser.add_argument("--profile", help="the AWS profile")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     if options.job and options.all_mine:
         raise UsageError("pools release: name the jobs or say --all-mine, not both")
     here = project.find(os.environ, Path.cwd()).absolute()
     everywhere = options.everywhere or bool(options.job)
     books = Books(Registry(state_folder()), here, everywhere, list(_named(options)), options.engine)
+    books.look_s = inf if options.all else LOOK_S
     if options.action == "list":
         return _list(books, as_json=options.json)
     return _release(books, set(options.job), everything=options.all_mine, as_json=options.json)
@@ -82,6 +88,11 @@ def _list(books: Books, *, as_json: bool) -> int:
         tell("no pool is open")
     if len(found) > len(shown) or books.elsewhere:
         complain("pools of other projects of yours may be open too: `sweeper pools --everywhere` shows them")
+    for account, seen in books.cut_off:
+        complain(
+            f"{place(account)} has more jobs than there was time for: besides yours, only the pools of its newest "
+            f"{seen} are shown; --all looks through all of them"
+        )
     return _tell_unasked(books)
 
 
@@ -133,9 +144,8 @@ def _release(books: Books, names: set[str], *, everything: bool, as_json: bool) 
     """Close every idle pool of ours here, or the named ones, or also those still in use, and verify it."""
     done, clock = Released(), SystemClock()
     with clock.listening():
-        for account, api, pool, description in list(books.live()):
-            if names and pool.job not in names:
-                continue
+        shown = list(books.jobs_named(names) if names else books.live())
+        for account, api, pool, description in shown:
             if why_not := _why_left(books, pool, forced=everything or bool(names), named=bool(names)):
                 complain(why_not)
             else:
@@ -143,7 +153,7 @@ def _release(books: Books, names: set[str], *, everything: bool, as_json: bool) 
         for debt, api, job, running in list(_not_shown(books, done, stopping=everything or bool(names))):
             if not names or job.name in names:
                 done.add(job.name, _close_owed(books, debt, api, job.name, clock, running))
-        unknown = _named_alone(books, names, done, clock)
+    unknown = sorted(names - {pool.job for _, _, pool, _ in shown} - books.jobs.keys())
     _settle(books)
     for entry in books.unasked:
         done.failed += _unreachable(entry, names)
@@ -180,7 +190,7 @@ def _not_shown(books: Books, done: Released, *, stopping: bool) -> Iterator[tupl
             continue  # its runner closes it
         for job in [job for job in books.chains[debt.folder].debts_newest_first if job.name not in done]:
             try:
-                description = described(api, job.name)
+                description = finding.described(api, books.clock, job.name)
             except SweeperError:
                 continue  # it has answered before: what it owes stays a debt
             shown = look(job, description) if description else None
@@ -197,24 +207,6 @@ def _answering(books: Books) -> Iterator[tuple[Debt, TrainingApi]]:
             with suppress(SweeperError):
                 if api := books.reach(debt.account):
                     yield debt, api
-
-
-def _named_alone(books: Books, names: set[str], done: Released, clock: SystemClock) -> list[str]:
-    """Close the named jobs that neither a pool nor a debt has told of: each service is asked for them by name.
-
-    Returns those that none knows: what nobody has seen is not said to be closed.
-    """
-    unknown = []
-    for name in sorted(name for name in names if name not in done and name not in books.jobs):
-        found = [(account, api, told) for account, api in books.services() if (told := described(api, name))]
-        for account, api, told in found:
-            if why_not := _why_left(books, books.pool(account, told), forced=True, named=True):
-                complain(why_not)
-            else:
-                done.add(name, _close(books, account, api, told, clock))
-        if not found:
-            unknown.append(name)
-    return unknown
 
 
 def _unreachable(entry: Unasked, names: set[str]) -> list[Unreleased]:
@@ -241,9 +233,9 @@ def _is_open(books: Books, debt: Debt) -> bool:
             return False
         chain = books.chains[debt.folder]
         if not chain.jobs:
-            chain = what_is_owed(debt, api, lambda line: None)
+            chain = what_is_owed(debt, api, books.clock, lambda line: None)
         for job in chain.debts_newest_first:
-            description = described(api, job.name)
+            description = finding.described(api, books.clock, job.name)
             if description and (closed := look(job, description).closed(lambda other: True)):
                 apply(chain, closed)
     except Exception:  # noqa: BLE001 - an account that cannot be asked

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
@@ -31,6 +32,15 @@ Finding = tuple[tuple["str | int", ...], str]
 """What is wrong in it: the key as a path, and words that go on from it."""
 
 
+@dataclass(frozen=True)
+class Page:
+    """Some of the jobs of an account, newest first, as summaries."""
+
+    jobs: Sequence[Description]
+    token: str = ""
+    """What asks for the next page; empty after the last one."""
+
+
 class TrainingApi(Protocol):
     """SageMaker's training operations: one wire attempt for a mutation, `ApiError` for every failure."""
 
@@ -46,8 +56,11 @@ class TrainingApi(Protocol):
     def update_training_job(self, name: str, keep_alive_s: int) -> None:
         """Send UpdateTrainingJob once with this KeepAlivePeriodInSeconds (seconds); 0 releases the pool."""
 
-    def list_training_jobs(self, **filters: Any) -> Iterable[Description]:
-        """ListTrainingJobs, all pages, as summaries."""
+    def list_training_jobs(self, token: str = "") -> Page:
+        """One page of ListTrainingJobs, newest first; `token` is that of the page before."""
+
+    def search_training_jobs(self, mark: str, since: float) -> Iterable[Description]:
+        """Search, all pages: jobs created since then (UTC seconds) with this in their tag `sweeper:fingerprint`."""
 
 
 class Clock(Protocol):

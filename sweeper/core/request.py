@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any
 
 from sweeper.core.job import Job, Locked
@@ -20,6 +21,10 @@ from sweeper.driver import CHANNEL, START_DRIVER
 from sweeper.errors import UsageError
 
 FINGERPRINT = "SWEEPER_FINGERPRINT"
+MARK = "sweeper:fingerprint"
+"""The tag that holds the same: Search knows tags."""
+PAGE = 100
+"""The most jobs that a page of a listing holds."""
 CODE = "code"
 """The channel that brings the toolkit's source to a container without a network: the SDK's own name."""
 ARCHIVE = "source.tar.gz"
@@ -117,7 +122,7 @@ def build(
         "ResourceConfig": _present(locked, _LOCKED_RESOURCES),
         "StoppingCondition": {"MaxRuntimeInSeconds": max_runtime_s},
         "Environment": {**config["environment"], FINGERPRINT: mark},
-        "Tags": [{"Key": "sweeper:sweep", "Value": sweep}, {"Key": "sweeper:fingerprint", "Value": mark}],
+        "Tags": [{"Key": "sweeper:sweep", "Value": sweep}, {"Key": MARK, "Value": mark}],
         **_present(locked, _LOCKED_FLAGS),
     }
     if locked.subnets:
@@ -274,3 +279,19 @@ def locked_key(locked: Mapping[str, Any], backend: Backend | None = None) -> Poo
     staged = Staged(source="", inputs={}, output="-")
     request = build(config, name="-", mark="-", sweep="-", max_runtime_s=1, staged=staged, region="-")
     return PoolKey.of(backend.shape(request, 0) if backend else request)
+
+
+def listing(token: str) -> dict[str, Any]:
+    """ListTrainingJobs for one page, newest first; `token` is that of the page before, empty for the first."""
+    asked = {"MaxResults": PAGE, "SortBy": "CreationTime", "SortOrder": "Descending"}
+    return {**asked, "NextToken": token} if token else asked
+
+
+def searching(mark: str, since: float) -> dict[str, Any]:
+    """Search for the training jobs created since then (UTC seconds) with this in the tag that holds their mark."""
+    when = datetime.fromtimestamp(since, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    filters = [
+        {"Name": f"Tags.{MARK}", "Operator": "Contains", "Value": mark},
+        {"Name": "CreationTime", "Operator": "GreaterThanOrEqualTo", "Value": when},
+    ]
+    return {"Resource": "TrainingJob", "MaxResults": PAGE, "SearchExpression": {"Filters": filters}}

@@ -18,9 +18,10 @@ from sweeper.core.outcome import created_with, fingerprint_of
 from sweeper.core.ports import Clock, Description, TrainingApi
 from sweeper.core.request import fingerprint
 from sweeper.core.waits import Waits
-from sweeper.errors import ApiError, ApiErrorKind, JournalError, JournalWriteError
+from sweeper.errors import JournalError, JournalWriteError
 from sweeper.record.journal import SqliteJournal
 from sweeper.record.locks import held_to_close
+from sweeper.run import finding
 from sweeper.run.registry import Debt, Owed, Registry
 from sweeper.run.release import Releaser, Running, Unreleased
 
@@ -115,7 +116,7 @@ def close_debt(
         if known := registry.find(debt.folder):  # what it has come to since whoever acts was started
             debt = replace(debt, head=known.head, owed=known.owed)
         api = None if debt.account.gone else debt.account.api()
-        chain = what_is_owed(debt, api, say) if api else Chain()
+        chain = what_is_owed(debt, api, clock, say) if api else Chain()
     if api is not None:
         closer = closer_of(debt, chain, api, clock, say, closes=closes, impatient=impatient)
         if unreleased := closer.close_all(chain, running=running):
@@ -154,7 +155,7 @@ def closer_of(
     )
 
 
-def what_is_owed(debt: Debt, api: TrainingApi, say: Callable[[str], None]) -> Chain:
+def what_is_owed(debt: Debt, api: TrainingApi, clock: Clock, say: Callable[[str], None]) -> Chain:
     """The jobs that may hold a pool: by the journal, by the registry, and where neither names them by the service.
 
     Raises ApiError when the service has to be asked and does not answer.
@@ -164,7 +165,7 @@ def what_is_owed(debt: Debt, api: TrainingApi, say: Callable[[str], None]) -> Ch
     for line in unread:
         say(line)
     if unread and debt.owed is None:
-        for found in _at_the_service(debt, api):
+        for found in _at_the_service(debt, api, clock):
             apply(chain, found.intent)
     return chain
 
@@ -182,19 +183,14 @@ def on_record(debt: Debt, say: Callable[[str], None] = lambda line: None) -> Cha
     return chain
 
 
-def _at_the_service(debt: Debt, api: TrainingApi) -> Iterator[Owed]:
+def _at_the_service(debt: Debt, api: TrainingApi, clock: Clock) -> Iterator[Owed]:
     """The jobs that carry this sweep's mark and run or hold a pool."""
-    marks = fingerprint(debt.owner, debt.sweep, "", 0).removesuffix("/0")
-    live = ({"StatusEquals": "InProgress"}, {"WarmPoolStatusEquals": "InUse"}, {"WarmPoolStatusEquals": "Available"})
-    names = {str(job["TrainingJobName"]) for kind in live for job in api.list_training_jobs(**kind, MaxResults=100)}
-    for name in sorted(names):
-        try:
-            description = api.describe_training_job(name)
-        except ApiError as error:
-            if error.kind is not ApiErrorKind.NOT_FOUND:
-                raise
-            continue
-        if fingerprint_of(description).startswith(marks):
+    mark = fingerprint(debt.owner, debt.sweep, "", 0).removesuffix("/0")
+    found = [*finding.tagged(api, mark, clock.now() - finding.OLDEST_S)]
+    found += finding.Newest(api, clock, pause_s=finding.PAUSE_S if debt.account.on_aws else 0.0)
+    for name in sorted({str(job["TrainingJobName"]) for job in found if finding.may_hold_pool(job)}):
+        description = finding.described(api, clock, name)
+        if description and fingerprint_of(description).startswith(mark):
             yield _described(description)
 
 

@@ -7,14 +7,18 @@ from dataclasses import dataclass
 
 from sweeper.aws.quotas import Quotas
 from sweeper.core.costs import keeps
+from sweeper.core.events import PoolStatus
 from sweeper.core.job import Locked
 from sweeper.core.model import Sweep
 from sweeper.core.options import from_section
 from sweeper.core.outcome import fingerprint_of
-from sweeper.core.ports import TrainingApi
+from sweeper.core.ports import Clock, TrainingApi
 from sweeper.core.request import PoolKey, fingerprint, locked_key
 from sweeper.errors import ApiError, ApiErrorKind, UsageError
+from sweeper.run import finding
 
+LOOK_S = 3.0
+"""Seconds for which an account's jobs are looked through for a pool of somebody else that this sweep could take."""
 May = Callable[[str, int], "bool | None"]
 
 
@@ -31,6 +35,7 @@ class Preflight:
     quotas: Callable[[], Quotas]
     may: May
     nobody: str
+    clock: Clock
 
     def warnings(self) -> list[str]:
         """What a person should know. Raises UsageError for what would waste money or leave a pool open."""
@@ -107,9 +112,10 @@ class Preflight:
     def _idle_pools(self) -> Iterator[str]:
         ours, key = f"{self.owner}/", locked_key(self.sweep.locked, self.sweep.backend)
         this = fingerprint(self.owner, self.sweep.name, "", 0).removesuffix("/0")
-        for summary in self.api.list_training_jobs(WarmPoolStatusEquals="Available", MaxResults=100):
-            name = str(summary["TrainingJobName"])
-            description = self.api.describe_training_job(name)
+        for description in finding.pools(finding.Newest(self.api, self.clock, LOOK_S), [ours]):
+            if PoolStatus.of(description["WarmPoolStatus"]["Status"]) is not PoolStatus.AVAILABLE:
+                continue
+            name = str(description["TrainingJobName"])
             mark, same = fingerprint_of(description), key.may_match(PoolKey.of(description))
             if mark.startswith(this):
                 continue  # the runner finds it by name

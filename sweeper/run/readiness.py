@@ -9,6 +9,7 @@ from sweeper.core.chain import Chain
 from sweeper.core.job import Locked
 from sweeper.core.model import Sweep
 from sweeper.core.options import from_section
+from sweeper.core.ports import Clock
 from sweeper.core.queued import QueueOptions
 from sweeper.core.request import job_name
 from sweeper.core.resume import resume
@@ -18,7 +19,9 @@ from sweeper.run.connect import Connection, engine_folder
 Say = Callable[[str], None]
 
 
-def check(sweep: Sweep, connection: Connection, chain: Chain, queue: QueueOptions | None, say: Say) -> None:
+def check(
+    sweep: Sweep, connection: Connection, chain: Chain, queue: QueueOptions | None, clock: Clock, say: Say
+) -> None:
     """What a person should know before anything is sent. Raises UsageError for what must not be sent."""
     first = next(iter(sweep.trials), None)
     if first is None or (resume(sweep, chain).nothing_to_do and not sweep.only):
@@ -31,7 +34,7 @@ def check(sweep: Sweep, connection: Connection, chain: Chain, queue: QueueOption
     if local:
         return
     try:
-        _check_account(sweep, connection, first.id, say)
+        _check_account(sweep, connection, first.id, clock, say)
     except UsageError as error:
         if not chain.debts:
             raise
@@ -39,7 +42,7 @@ def check(sweep: Sweep, connection: Connection, chain: Chain, queue: QueueOption
         say(f"warning: {error}")
 
 
-def _check_account(sweep: Sweep, connection: Connection, first: str, say: Say) -> None:
+def _check_account(sweep: Sweep, connection: Connection, first: str, clock: Clock, say: Say) -> None:
     from sweeper.aws import quotas
     from sweeper.aws.batch import training_api
     from sweeper.aws.permissions import Permissions
@@ -54,6 +57,7 @@ def _check_account(sweep: Sweep, connection: Connection, first: str, say: Say) -
         lambda: quotas.of(clients, str(sweep.locked["instance_type"])),
         Permissions(clients, job).may,
         job.removesuffix("01") + "00",
+        clock,
     )
     for warning in checks.warnings():
         say(f"warning: {warning}")

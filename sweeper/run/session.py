@@ -92,7 +92,8 @@ class Session:
 
     def preflight(self) -> None:
         """What a person should know before anything is sent. Raises UsageError for what must not be sent."""
-        readiness.check(self.sweep, self.connection, self.ledger.chain(), self.sweep.backend.through, self.shown.say)
+        chain, queue = self.ledger.chain(), self.sweep.backend.through
+        readiness.check(self.sweep, self.connection, chain, queue, self.clock, self.shown.say)
 
     def world(self) -> World:
         """What the runner touches."""

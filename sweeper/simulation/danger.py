@@ -9,7 +9,7 @@ from typing import Any
 
 from sweeper.core import events as ev
 from sweeper.core.asked import Asked
-from sweeper.core.ports import Clock, Description, Journal, Request, TrainingApi
+from sweeper.core.ports import Clock, Description, Journal, Page, Request, TrainingApi
 from sweeper.errors import ApiError, ApiErrorKind
 from sweeper.testing.twin import Call, Twin
 
@@ -126,9 +126,14 @@ class DyingApi:
         """UpdateTrainingJob."""
         self._change("UpdateTrainingJob", name, lambda: self._api.update_training_job(name, keep_alive_s))
 
-    def list_training_jobs(self, **filters: Any) -> list[Description]:
+    def list_training_jobs(self, token: str = "") -> Page:
         """ListTrainingJobs."""
-        return list(self._call(lambda: list(self._api.list_training_jobs(**filters))))
+        page: Page = self._call(lambda: self._api.list_training_jobs(token))
+        return page
+
+    def search_training_jobs(self, mark: str, since: float) -> list[Description]:
+        """Search."""
+        return list(self._call(lambda: list(self._api.search_training_jobs(mark, since))))
 
     def _change(self, operation: str, name: str, call: Callable[[], Any]) -> Any:
         def sent() -> Any:

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sweeper.core.ports import Clock, Description, Request
+from sweeper.core.ports import Clock, Description, Page, Request
+from sweeper.core.request import listing, searching
 from sweeper.engine.batch.service import Batch
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.training.service import Service
@@ -120,12 +121,17 @@ class Twin:
         resources = {"KeepAlivePeriodInSeconds": keep_alive_s}
         self.ask("UpdateTrainingJob", {"TrainingJobName": name, "ResourceConfig": resources})
 
-    def list_training_jobs(self, **filters: Any) -> Iterable[Description]:
-        """ListTrainingJobs, all pages."""
+    def list_training_jobs(self, token: str = "") -> Page:
+        """ListTrainingJobs."""
+        page = self.ask("ListTrainingJobs", listing(token))
+        return Page([with_datetimes(summary) for summary in page["TrainingJobSummaries"]], page.get("NextToken", ""))
+
+    def search_training_jobs(self, mark: str, since: float) -> Iterable[Description]:
+        """Search, all pages."""
         token: dict[str, Any] = {}
         while True:
-            page = self.ask("ListTrainingJobs", {"MaxResults": 100, **filters, **token})
-            yield from (with_datetimes(summary) for summary in page["TrainingJobSummaries"])
+            page = self.ask("Search", {**searching(mark, since), **token})
+            yield from (with_datetimes(found["TrainingJob"]) for found in page["Results"])
             if "NextToken" not in page:
                 return
             token = {"NextToken": page["NextToken"]}

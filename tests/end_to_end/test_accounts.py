@@ -88,7 +88,7 @@ def test_a_debt_is_never_settled_under_another_account(two: Two) -> None:
     assert set(two.jobs("222222222222").values()) == {"Completed"}
     assert two.jobs("111111111111")[job].startswith("InProgress")
     two.under("111111111111")
-    ended = project.verb("pools", "release", job)
+    ended = project.verb("pools", "release", "--engine", "aws", job, "--region", "us-east-1")
     assert (ended.code, ended.out) == (0, f"{job}: closed\n")
     assert two.jobs("111111111111") == {job: "Stopped Terminated"}
     assert project.verb("pools").code == 0

@@ -199,7 +199,7 @@ def preflight(
             raise quotas
         return quotas or Quotas(10, 10)
 
-    return Preflight(sweep or here.sweep, OWNER, here.api, ask, may, "nobody").warnings()
+    return Preflight(sweep or here.sweep, OWNER, here.api, ask, may, "nobody", here.clock).warnings()
 
 
 def test_row_11_who_may_not_release_may_not_keep(outside: Make) -> None:

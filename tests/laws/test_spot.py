@@ -111,7 +111,8 @@ def test_spot_machines_have_a_quota_of_their_own(outside: Make) -> None:
     here = on_spot(outside)
 
     def warnings(found: Quotas) -> list[str]:
-        return Preflight(here.sweep, OWNER, here.api, lambda: found, lambda action, seconds: True, "nobody").warnings()
+        may = lambda action, seconds: True  # noqa: E731
+        return Preflight(here.sweep, OWNER, here.api, lambda: found, may, "nobody", here.clock).warnings()
 
     assert warnings(Quotas(training=0, warm_pool=0, spot=1)) == []
     with pytest.raises(UsageError, match="for spot training job usage' is 0 and 1 needed"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ class Operations:
     def __init__(self, settings: ServiceSettings, ledger: Ledger, jobs: Jobs, pools: Pools) -> None:
         self._settings, self._ledger, self._jobs, self._pools = settings, ledger, jobs, pools
         self._listing = Listing()
+        self._listed: deque[float] = deque()
         self.known: Mapping[str, Callable[[Mapping[str, Any], float], Answer]] = {
             "CreateTrainingJob": self._create,
             "DescribeTrainingJob": self._describe,
@@ -65,6 +67,7 @@ class Operations:
         return describe(job, self._pools.shown(job, now))
 
     def _list(self, params: Mapping[str, Any], now: float) -> Answer:
+        self._count_listing(now)
         page, token = self._listing.page(self._ledger.jobs.values(), params, self._settings.list_order)
         found = []
         # the service filters by status after it has cut the page: a page may be empty and not the last
@@ -73,6 +76,14 @@ class Operations:
             if now >= job.created + self._settings.describe_lag_s and keeps(job, pool, params):
                 found.append(summary(job, pool))
         return {"TrainingJobSummaries": found, **({"NextToken": token} if token else {})}
+
+    def _count_listing(self, now: float) -> None:
+        """Raises ServiceError for one more in this second than the account may send."""
+        while self._listed and self._listed[0] <= now - 1:
+            self._listed.popleft()
+        if self._settings.list_rate and len(self._listed) >= self._settings.list_rate:
+            raise ServiceError("ThrottlingException", "Rate exceeded")
+        self._listed.append(now)
 
     def _stop(self, params: Mapping[str, Any], now: float) -> Answer:
         job = self._visible(params["TrainingJobName"], now)

@@ -78,6 +78,7 @@ class ServiceSettings:
     deny: Sequence[str] = ()
     keep_alive_below_s: int | None = None  # a condition on sagemaker:KeepAlivePeriod: a longer one is denied
     search_lag_s: float = 0.0  # a change is found by Search so much later
+    list_rate: int = 0  # ListTrainingJobs calls a second (the real quota is 2); 0: any number
     # AWS Batch
     batch_lag_s: float = 0.0  # from SubmitServiceJob until the scheduler looks at the job
     batch_capacity_pause_s: float = 60.0  # until a job that found no capacity is sent again
