@@ -153,10 +153,10 @@ def _release(books: Books, names: set[str], *, everything: bool, as_json: bool) 
         for debt, api, job, running in list(_not_shown(books, done, stopping=everything or bool(names))):
             if not names or job.name in names:
                 done.add(job.name, _close_owed(books, debt, api, job.name, clock, running))
-    unknown = sorted(names - {pool.job for _, _, pool, _ in shown} - books.jobs.keys())
     _settle(books)
     for entry in books.unasked:
         done.failed += _unreachable(entry, names)
+    unknown = sorted(name for name in names - {pool.job for _, _, pool, _ in shown} if name not in done)
     if as_json:
         tell(json.dumps({"released": done.closed, "failed": [asdict(pool) for pool in done.failed]}))
     else:

@@ -183,7 +183,7 @@ def _runner(used: Uses) -> Iterator[Statement]:
     yield _allow("PassRole", ["iam:PassRole"], [used.role], StringEquals={"iam:PassedToService": _SERVICE})
     # of any job: an idle pool of somebody else may match
     yield _allow("Look", ["sagemaker:DescribeTrainingJob"], [place.arn("sagemaker", "training-job/*")])
-    yield _allow("List", ["sagemaker:ListTrainingJobs"], ["*"])
+    yield _allow("List", ["sagemaker:ListTrainingJobs", "sagemaker:Search"], ["*"])
     yield from _storage(used)
     group = place.arn("logs", f"log-group:{_GROUP}")
     yield _allow("LogStreams", ["logs:DescribeLogStreams"], [f"{group}:*"])

@@ -74,7 +74,6 @@ def answering(files: Path, **faults: float) -> tuple[Clients, Twin]:
     files.write_text("[default]\naws_access_key_id = A\naws_secret_access_key = x\n", encoding="utf-8")
     clients, twin = Clients(Endpoint("http://twin.invalid", "us-east-1")), Twin()
     attach(clients.asking, twin)
-    list(SageMakerApi(lambda: clients).list_training_jobs())
     assert described(clients).kind is ApiErrorKind.NOT_FOUND
     twin.faults = Faults(**faults)
     return clients, twin

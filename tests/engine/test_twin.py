@@ -56,7 +56,7 @@ def test_it_is_a_training_api() -> None:
     api: TrainingApi = Twin()
     arn = api.create_training_job(REQUEST)
     assert arn == "arn:aws:sagemaker:us-east-1:123456789012:training-job/job"
-    assert [job["TrainingJobName"] for job in api.list_training_jobs()] == ["job"]
+    assert [job["TrainingJobName"] for job in api.list_training_jobs().jobs] == ["job"]
 
 
 def test_a_scripted_job_ends_with_its_metrics() -> None:
@@ -147,7 +147,7 @@ def test_each_fault_has_its_kind_and_is_applied_or_not(faults: Faults, kind: Api
     assert caught.value.kind is kind
     assert ("job" in twin.service.jobs) is applied
     twin.quiet()
-    assert len(list(twin.list_training_jobs())) == applied
+    assert len(list(twin.list_training_jobs().jobs)) == applied
 
 
 def test_a_window_of_expired_credentials_ends() -> None:

@@ -358,7 +358,7 @@ def test_row_18_a_strangers_pool_with_our_key_is_told_and_not_touched(outside: M
     here = outside()
     name = leave_a_pool(here, "stranger")
     assert f"{name}, which is not yours" in "".join(preflight(here))
-    assert {call.operation for call in here.twin.calls} <= {"ListTrainingJobs", "DescribeTrainingJob"}
+    assert {call.operation for call in here.twin.calls} <= {"ListTrainingJobs", "Search", "DescribeTrainingJob"}
     here.run()
     assert here.whole()
 
