@@ -19,9 +19,11 @@ from sweeper.commands.say import (
 )
 from sweeper.config.project import packaged_conf
 from sweeper.core import results as tables
+from sweeper.core import stop
 from sweeper.core.chain import Chain
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import Sweep
+from sweeper.core.remedies import SAME_ERROR_LIMIT
 from sweeper.core.secrets import Redactor, masked
 from sweeper.core.tracked import Notebook, Tracked, sweep_ended
 from sweeper.errors import LockHeldError, UsageError
@@ -41,8 +43,6 @@ from sweeper.tracking.telling import Telling
 
 SCHEMA = "experiment.json"
 """What checks and completes experiments in an editor; in a project it lies in `.sweeper/`."""
-OVER_BUDGET = 5
-FAILING_RULES = frozenset({"max_failures", "same_error_limit"})
 
 
 def run(sweep: Sweep, session: type[Session] | None = None) -> int:
@@ -181,11 +181,10 @@ def exit_code(sweep: Sweep, ending: Ending) -> int:
         return warn_unreleased(ending.unreleased)
     if ending.signal:
         return 128 + ending.signal
-    decided = ending.chain.decided.rule.split("+") if ending.chain.decided else []
-    if "budget_usd" in decided:
-        return OVER_BUDGET
+    decided = ending.chain.decided.rule if ending.chain.decided else ""
+    by_rule = 1 if decided == SAME_ERROR_LIMIT else stop.exit_code(decided, sweep.stop)
     bad = {TrialStatus.FAILED.value, TrialStatus.METRIC_MISSING.value}
     rows = tables.results(sweep, ending.chain).rows
     meant = [row for row in rows if (row["trial"] == sweep.only if sweep.only else row["declared"])]
     failed = any(row["status"] in bad for row in meant)
-    return 1 if failed or FAILING_RULES.intersection(decided) else 0
+    return max(by_rule, int(failed))

@@ -12,34 +12,44 @@ from sweeper.core.options import Schema
 
 SHORTEST = 60
 """Characters of a part that is worth a name: a shorter one is as short as what refers to it."""
+LONG = 600
+"""Characters of a part that is worth a name whatever it is described as: the words stand beside what refers to it."""
 _ONE, _LIST, _NAMED = ("items", "additionalProperties", "propertyNames"), ("anyOf",), ("properties",)
 
 
 def defined_once(schema: Schema, names: Mapping[str, Schema]) -> Schema:
     """The same schema with `definitions`; what is not among `names` is called as the key that it first stands under."""
     counts: Counter[str] = Counter()
-    parts = [(key, canonical(part)) for key, part in _parts(schema, "", counts)]
-    called = {canonical(part): name for name, part in names.items()}
+    parts = [(key, _shape(part)) for key, part in _parts(schema, "", counts)]
+    called = {_shape(part): name for name, part in names.items()}
     for key, text in parts:
         if counts[text] > 1 and len(text) > SHORTEST and text not in called:
             called[text] = _free(key, set(called.values()))
     definitions: dict[str, Schema] = {}
 
     def referring(part: Schema) -> Schema:
-        text = canonical(part)
+        text = _shape(part)
         if counts[text] < 2 or text not in called:
             return _mapped(part, referring)
+        words = {} if len(text) < LONG else {key: part[key] for key in ("description",) if key in part}
         if called[text] not in definitions:
             definitions[called[text]] = {}  # its own parts come after it
-            definitions[called[text]] = _mapped(part, referring)
-        return {"$ref": f"#/definitions/{called[text]}"}
+            whole = _mapped(part, referring)
+            definitions[called[text]] = {key: rule for key, rule in whole.items() if key not in words}
+        return {**words, "$ref": f"#/definitions/{called[text]}"}
 
     return {**_mapped(schema, referring), "definitions": definitions}
 
 
+def _shape(part: Schema) -> str:
+    """What two parts have in common that are the same; long ones are whatever their words are."""
+    text = canonical({key: rule for key, rule in part.items() if key != "description"})
+    return text if len(text) >= LONG else canonical(part)
+
+
 def _parts(schema: Schema, key: str, counts: Counter[str]) -> Iterator[tuple[str, Schema]]:
     """The schema and all within, by key; what was seen before is counted, but not what is within."""
-    text = canonical(schema)
+    text = _shape(schema)
     counts[text] += 1
     if counts[text] > 1:
         return

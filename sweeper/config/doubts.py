@@ -22,7 +22,7 @@ from sweeper.config.sources import composed
 from sweeper.config.values import COSMETIC, hydra_keys, plain
 from sweeper.core.identity import canonical, path_of, within
 from sweeper.core.model import Trial
-from sweeper.core.remedies import may_follow
+from sweeper.core.remedies import on_failure
 from sweeper.core.space.trials import Space
 from sweeper.driver.matches import NUMBER
 from sweeper.errors import UsageError
@@ -49,7 +49,7 @@ def doubts(draft: Draft, values: Sections, space: Space, resolve: Resolve) -> It
     keep_alive = values["pool"]["keep_alive_s"]
     if keep_alive != "auto" and 0 < keep_alive < 60:
         yield f"pool.keep_alive_s is {keep_alive}: a pool may be gone before the next job reaches it"
-    again = may_follow(values["on_failure"])
+    again = on_failure(values["on_failure"]).tries_again
     if again and keep_alive and values["pool"]["last_job_releases"]:
         why = f"after {', '.join(again)} the last trial may run again, and its pool is kept until the sweep ends"
         yield f"pool.last_job_releases: does nothing here: {why}; say `last_job_releases: false` to be rid of this line"

@@ -12,8 +12,7 @@ from sweeper.config.schema import options_of
 from sweeper.core import costs, prune, stop
 from sweeper.core.identity import flatten
 from sweeper.core.model import EngineKind
-from sweeper.core.remedies import names_in
-from sweeper.core.space.rules import RuleError, formula
+from sweeper.core.remedies import on_failure
 from sweeper.errors import UsageError
 
 Sections = Mapping[str, Any]
@@ -75,18 +74,15 @@ def _prune(values: Sections) -> Iterator[Finding]:
 
 def _remedies(values: Sections) -> Iterator[Finding]:
     known = {".".join(path): value for path, value in flatten({s: values.get(s) or {} for s in MAY_CHANGE})}
-    for failure, action in (values["on_failure"] or {}).items():
-        if not isinstance(action, Mapping):
-            continue
-        for kind in ("patch", "next"):
-            for key, wanted in (action.get(kind) or {}).items():
-                path = ("on_failure", failure, kind, key)
-                if key.split(".")[0] not in MAY_CHANGE or "." not in key:
-                    yield path, f"cannot be changed: only keys of {', '.join(MAY_CHANGE)}"
-                elif key not in known and not key.startswith("dependencies."):
-                    yield path, f"is not a parameter{nearest(key, list(known))}"
-                elif kind == "patch" and (what := _unreadable(str(wanted), known, key)):
-                    yield path, what
+    for failure, action in on_failure(values["on_failure"] or {}).actions.items():
+        for key in action.changes:
+            path = ("on_failure", failure, action.name, key)
+            if key.split(".")[0] not in MAY_CHANGE or "." not in key:
+                yield path, f"cannot be changed: only keys of {', '.join(MAY_CHANGE)}"
+            elif key not in known and not key.startswith("dependencies."):
+                yield path, f"is not a parameter{nearest(key, list(known))}"
+            elif what := action.unreadable(key, known):
+                yield path, what
 
 
 def _backend(values: Sections) -> Iterator[Finding]:
@@ -101,11 +97,3 @@ def _backend(values: Sections) -> Iterator[Finding]:
         yield from backends.made(section).refused(values)
     except UsageError as error:
         yield ("backend", "kind"), str(error)
-
-
-def _unreadable(text: str, known: Mapping[str, Any], key: str) -> str:
-    try:
-        formula(text, names_in(known, key))
-    except RuleError as error:
-        return str(error)
-    return ""

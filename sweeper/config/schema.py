@@ -14,27 +14,18 @@ from pathlib import Path
 from sweeper import backends, tracking
 from sweeper.config import engines
 from sweeper.config.definitions import defined_once
-from sweeper.core import prune, stop
+from sweeper.core import prune, remedies, stop
 from sweeper.core.costs import Prices
 from sweeper.core.failures import Failure
 from sweeper.core.job import Experiment, Job, Locked
 from sweeper.core.kinds import rule_schema
-from sweeper.core.model import EngineKind, Objective, PoolSettings, Pruning
-from sweeper.core.options import Schema, schema_of
+from sweeper.core.model import EngineKind, Objective, OnFailure, PoolSettings, Pruning
+from sweeper.core.options import Schema, declared, schema_of
 from sweeper.core.plan import Assume
 from sweeper.core.space.declared import Sweeps
 from sweeper.errors import UsageError
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
-
-
-def _optional(schema: Schema) -> Schema:
-    return {**schema, "type": [schema["type"], "null"]}
-
-
-def _whole(description: str, low: int, high: int | None = None) -> Schema:
-    bounds = {"minimum": low} if high is None else {"minimum": low, "maximum": high}
-    return {"type": "integer", "description": description, **bounds}
 
 
 def _object(description: str, properties: Mapping[str, Schema], required: tuple[str, ...] = ()) -> Schema:
@@ -49,45 +40,17 @@ def _object(description: str, properties: Mapping[str, Schema], required: tuple[
 
 ACTION: Schema = {
     "anyOf": [
-        {"enum": ["continue", "stop"]},
-        _object("Run the same trial again.", {"retry": _whole("How often.", 1, 98)}, required=("retry",)),
-        _object(
-            "Run the same trial again with other values.",
-            {
-                "patch": {
-                    "type": "object",
-                    "minProperties": 1,
-                    "additionalProperties": {"type": ["string", "number"]},
-                    "description": "Dotted keys and expressions; `value` is the present one: max(1, value // 2).",
-                },
-                "attempts": _whole("How often; default 10.", 1, 98),
-            },
-            required=("patch",),
-        ),
-        _object(
-            "Run the same trial again with the next value of a list.",
-            {
-                "next": {
-                    "type": "object",
-                    "minProperties": 1,
-                    "additionalProperties": {"type": "array", "minItems": 1, "maxItems": 98},
-                    "description": "Dotted keys and the values to try in order.",
-                },
-            },
-            required=("next",),
-        ),
+        {"enum": [name for name, kind in remedies.KINDS.items() if not declared(kind)]},
+        *(schema_of(kind) for kind in remedies.KINDS.values() if declared(kind)),
     ],
     "errorMessage": "must be continue, stop, {retry: N}, {patch: {KEY: EXPRESSION}} or {next: {KEY: [VALUE, ...]}}",
 }
-
-ON_FAILURE = _object(
-    "What to do when a job fails, by class of failure.",
-    {
-        "default": {**ACTION, "description": "For every class that is not listed."},
-        **{f.value: ACTION for f in Failure},
-        "same_error_limit": _optional(_whole("End the chain after so many equal failures in a row.", 1)),
-    },
-)
+ON_FAILURE = schema_of(OnFailure)
+ON_FAILURE["properties"] = {
+    remedies.DEFAULT: {**ACTION, "description": "For every class that is not listed."},
+    **{failure.value: {**ACTION, "description": failure.row.words} for failure in Failure},
+    **ON_FAILURE["properties"],
+}
 
 
 def _stop(rules: Mapping[str, Schema]) -> Schema:
@@ -259,7 +222,9 @@ def experiment() -> Schema:
 
 def files() -> dict[str, Schema]:
     """Every published schema by file name."""
-    return {"experiment.json": defined_once(experiment(), {"interpolation": INTERPOLATION})}
+    return {
+        "experiment.json": defined_once(experiment(), {"interpolation": INTERPOLATION, "action": lenient(ACTION)}),
+    }
 
 
 def text(schema: Schema) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sweeper import backends
 from sweeper.config import checks, engines
-from sweeper.core import costs, prune, stop
+from sweeper.core import costs, prune, remedies, stop
 from sweeper.core.job import Job
 from sweeper.core.model import EngineKind, PoolSettings
 from sweeper.core.options import from_section
@@ -34,5 +34,5 @@ def fields_of(values: Mapping[str, Any]) -> dict[str, Any]:
         "rate": costs.rate(values["prices"], values["locked"], EngineKind(engine["kind"])),
         "max_runtime_s": values["job"]["max_runtime_s"],
         "pool": from_section(PoolSettings, values["pool"]),
-        "on_failure": {k: v for k, v in values["on_failure"].items() if v is not None},
+        "on_failure": remedies.on_failure(values["on_failure"]),
     }

@@ -13,7 +13,7 @@ from sweeper.core.declared import find, finished
 from sweeper.core.events import HAS_MACHINE, JobStatus, PoolStatus, TrialStatus
 from sweeper.core.keepalive import keep_alive_s
 from sweeper.core.model import MOST_KEEP_ALIVE_S, Sweep, Trial
-from sweeper.core.remedies import action_for, may_follow, remedy, repeated
+from sweeper.core.remedies import SAME_ERROR_LIMIT, remedy, repeated
 from sweeper.core.stop import Fired, fired
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def _next_trial(sweep: Sweep, search: Search, chain: Chain) -> Submit | None:
     last = proposal.last or (most is not None and len(finished(sweep, chain)) + 1 >= most)
     trial, history = proposal.trial, chain.trials.get(proposal.trial.id)
     kept = history.last.intent.patches if history and history.jobs and not history.last_failed else {}
-    return Submit(trial, chain.next_attempt(trial.id), last and not may_follow(sweep.on_failure), kept)
+    return Submit(trial, chain.next_attempt(trial.id), last and not sweep.on_failure.tries_again, kept)
 
 
 def _pause(sweep: Sweep, chain: Chain, submit: Submit, now: float) -> Decision | None:
@@ -267,9 +267,10 @@ def _failure_rule(sweep: Sweep, chain: Chain) -> Fired | None:
         return None
     if find(sweep, chain, last.intent.trial, last.intent.index) is None:
         return None
-    if action_for(sweep.on_failure, outcome.failure) == "stop":
+    action = sweep.on_failure.after(outcome.failure)
+    if action and action.ends:
         return Fired(f"on_failure.{outcome.failure}", f"{last.intent.label} failed: {outcome.message}")
-    limit = sweep.on_failure.get("same_error_limit")
+    limit = sweep.on_failure.same_error_limit
     if limit and repeated(sweep, chain) >= limit:
-        return Fired("same_error_limit", f"{limit} trials in a row failed the same way: {outcome.message}")
+        return Fired(SAME_ERROR_LIMIT, f"{limit} trials in a row failed the same way: {outcome.message}")
     return None

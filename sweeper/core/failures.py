@@ -10,93 +10,137 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 
 from sweeper.driver import causes
 from sweeper.errors import ApiErrorKind
 
 
-class Failure(str, Enum):
-    """A class of failure: the `failure` column of results.csv."""
-
-    DEPENDENCY = "dependency"
-    OUT_OF_MEMORY = "out_of_memory"
-    ALGORITHM_ERROR = "algorithm_error"
-    CLIENT_ERROR = "client_error"
-    INTERNAL_ERROR = "internal_error"
-    CAPACITY = "capacity"
-    QUOTA = "quota"
-    QUOTA_BUSY = "quota_busy"
-    THROTTLING = "throttling"
-    CREDENTIALS = "credentials"
-    PERMISSION = "permission"
-    IMAGE = "image"
-    REQUEST = "request"
-    TIMEOUT = "timeout"
-    NO_OUTPUT = "no_output"
-    STOPPED_EXTERNAL = "stopped_external"
-    LOST_REMOTE = "lost_remote"
-    UNKNOWN = "unknown"
-
-
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: a failure and the pattern that tells it."""
+    """What there is to know of a class of failure.
 
-    failure: Failure
-    pattern: re.Pattern[str]
+    `platform`: by the word before the first colon, what the service itself says of its own trouble. `cause`: by what
+    went wrong, the line that `root_cause` gives. `prefix`: by what wraps a cause that nothing else knows.
+
+    `pause_s`: seconds before the first attempt again, doubling up to the second number; 0 is not a matter of time.
+    `example`: what tells it, as the service or a script puts it.
+    """
+
+    name: str
+    words: str
+    platform: str = ""
+    cause: str = ""
+    prefix: str = ""
+    pause_s: tuple[float, float] = (0.0, 0.0)
+    example: str = ""
 
 
-def _row(failure: Failure, pattern: str) -> Row:
-    return Row(failure, re.compile(pattern, re.MULTILINE))
+class Failure(str, Enum):
+    """A class of failure, a row each: the `failure` column of results.csv, and a key of `on_failure`.
 
+    Of several rows that know a text the first one counts; `platform` comes before `cause`, and that before `prefix`.
+    """
 
-PLATFORM: tuple[Row, ...] = (
-    _row(Failure.CAPACITY, r"\ACapacityError\b"),
-    _row(Failure.INTERNAL_ERROR, r"\AInternalServerError\b"),
-    _row(Failure.QUOTA, r"\AResourceLimitExceeded\b"),
-    _row(Failure.THROTTLING, r"\AThrottl(?:ing|ed)\w*\b"),
-)
-"""By the word before the first colon: what the service itself says of its own trouble."""
+    _value_: str
+    row: Row
 
-CAUSES: tuple[Row, ...] = (
-    _row(
-        Failure.IMAGE,
-        r"CannotPullContainer|CannotStartContainer|[Cc]annot pull|pulling image|image manifest|[Ee]xec format error"
-        r"|executable file not found in \$PATH|\bexec \S+ failed: ",
-    ),
-    _row(
-        Failure.DEPENDENCY,
-        r"^\W*(?:ModuleNotFoundError|ImportError)\b|^\W*(?:pkg_resources\.)?(?:DistributionNotFound|\w*VersionConflict)\b"
+    def __new__(cls, row: Row) -> Failure:
+        """A text that knows its row."""
+        made = str.__new__(cls, row.name)
+        made._value_, made.row = row.name, row
+        return made
+
+    IMAGE = Row(
+        "image",
+        "The image could not be pulled or started.",
+        cause=r"CannotPullContainer|CannotStartContainer|[Cc]annot pull|pulling image|image manifest"
+        r"|[Ee]xec format error|executable file not found in \$PATH|\bexec \S+ failed: ",
+        example="CannotPullContainerError: no such manifest",
+    )
+    DEPENDENCY = Row(
+        "dependency",
+        "A package is missing, or of another version.",
+        cause=r"^\W*(?:ModuleNotFoundError|ImportError)\b"
+        r"|^\W*(?:pkg_resources\.)?(?:DistributionNotFound|\w*VersionConflict)\b"
         r"|^\W*Install(?:Requirements|Module)Error\b|^pip could not install\b"
         r"|^(?:ERROR: )?(?:No matching distribution found for|Could not find a version that satisfies)"
         r"|ResolutionImpossible",
-    ),
-    _row(
-        Failure.OUT_OF_MEMORY,
-        r"CUDA out of memory|CUDA error: out of memory|CUDA_ERROR_OUT_OF_MEMORY|cudaMalloc failed: out of memory"
+        example="ModuleNotFoundError: No module named 'tinymetrics'",
+    )
+    OUT_OF_MEMORY = Row(
+        "out_of_memory",
+        "The machine or its accelerator has too little memory.",
+        cause=r"CUDA out of memory|CUDA error: out of memory|CUDA_ERROR_OUT_OF_MEMORY|cudaMalloc failed: out of memory"
         r"|OutOfMemoryError\b|CUBLAS_STATUS_ALLOC_FAILED|OOM when allocating|RESOURCE_EXHAUSTED: Out of memory"
         r"|^\W*(?:\w+\.)*_?(?:Array)?MemoryError\b|DefaultCPUAllocator: |std::bad_alloc|Cannot allocate memory"
         r"|instance type with more memory|Out of Memory\. Please use a larger instance"
         r"|^killed by SIGKILL\b|\boom-kill|^Killed$",
-    ),
-    _row(
-        Failure.CREDENTIALS,
-        r"ExpiredToken|security token included in the request is (?:expired|invalid)|Unable to locate credentials"
+        example="RuntimeError: CUDA out of memory.",
+    )
+    CREDENTIALS = Row(
+        "credentials",
+        "There are no credentials, or they have expired.",
+        cause=r"ExpiredToken|security token included in the request is (?:expired|invalid)|Unable to locate credentials"
         r"|NoCredentialsError\b|UnrecognizedClientException",
-    ),
-    _row(
-        Failure.PERMISSION,
-        r"\bAccessDenied(?:Exception)?\b|is not authorized to perform|(?:unable to|[Cc]ould not) assume (?:the )?role"
-        r"|\(403\) when calling|\b403 Forbidden\b|\(403\): \w|-based policy allows the\b|explicit deny",
-    ),
-    _row(Failure.THROTTLING, r"\bThrottlingException\b|\(SlowDown\)|Please reduce your request rate"),
-)
-"""By the cause: causes before the prefix that wraps them."""
+        example="botocore.exceptions.NoCredentialsError: Unable to locate credentials",
+    )
+    PERMISSION = Row(
+        "permission",
+        "A role or a policy does not allow it.",
+        cause=r"\bAccessDenied(?:Exception)?\b|is not authorized to perform"
+        r"|(?:unable to|[Cc]ould not) assume (?:the )?role|\(403\) when calling|\b403 Forbidden\b|\(403\): \w"
+        r"|-based policy allows the\b|explicit deny",
+        example="AccessDeniedException: User is not authorized to perform: s3:GetObject",
+    )
+    THROTTLING = Row(
+        "throttling",
+        "Too many requests were made of a service.",
+        platform=r"\AThrottl(?:ing|ed)\w*\b",
+        cause=r"\bThrottlingException\b|\(SlowDown\)|Please reduce your request rate",
+        pause_s=(60.0, 600.0),
+        example="SomeError: (SlowDown): Please reduce your request rate",
+    )
+    ALGORITHM_ERROR = Row(
+        "algorithm_error",
+        "The script ended with an error of its own.",
+        prefix=r"\AAlgorithmError\b",
+        example="ValueError: no",
+    )
+    CLIENT_ERROR = Row(
+        "client_error",
+        "The service refuses what the job was given, its data for example.",
+        prefix=r"\AClientError\b",
+        example="ClientError: No data at s3://bucket/prefix",
+    )
+    INTERNAL_ERROR = Row(
+        "internal_error",
+        "The service has failed.",
+        platform=r"\AInternalServerError\b",
+        pause_s=(10.0, 300.0),
+        example="InternalServerError: We encountered an internal error. Please try again.",
+    )
+    CAPACITY = Row(
+        "capacity",
+        "There were no machines of this type.",
+        platform=r"\ACapacityError\b",
+        pause_s=(60.0, 600.0),
+        example="CapacityError: Unable to provision requested ML compute capacity",
+    )
+    QUOTA = Row(
+        "quota",
+        "The account may not have so many machines.",
+        platform=r"\AResourceLimitExceeded\b",
+        example="ResourceLimitExceeded: The account-level service limit is 0 Instances",
+    )
+    QUOTA_BUSY = Row("quota_busy", "The quota is taken by other jobs: a matter of time.", pause_s=(30.0, 600.0))
+    REQUEST = Row("request", "The service refuses the request.")
+    TIMEOUT = Row("timeout", "It ran for as long as it may: job.max_runtime_s.")
+    NO_OUTPUT = Row("no_output", "Nothing came in its log for too long: prune.stalled_log_s.")
+    STOPPED_EXTERNAL = Row("stopped_external", "Somebody else has stopped it.")
+    LOST_REMOTE = Row("lost_remote", "The service does not know the job any more.")
+    UNKNOWN = Row("unknown", "Nothing above knows the text; it is told whole.")
 
-PREFIXES: tuple[Row, ...] = (
-    _row(Failure.CLIENT_ERROR, r"\AClientError\b"),
-    _row(Failure.ALGORITHM_ERROR, r"\AAlgorithmError\b"),
-)
 
 OUT_OF_MEMORY_CODES = (137, -9)
 """What a container ends with when the kernel kills it; nearly always for its memory."""
@@ -104,15 +148,15 @@ OUT_OF_MEMORY_CODES = (137, -9)
 
 def classify(reason: str, tail: str = "") -> Failure:
     """The failure that a FailureReason tells of; the end of the log helps where it says too little."""
-    if found := _first(PLATFORM, reason):
+    if found := _first("platform", reason):
         return Failure.QUOTA_BUSY if found is Failure.QUOTA and will_fit(reason) else found
-    if found := _first(CAUSES, _told(reason) or "\n".join(_lines(reason))):
+    if found := _first("cause", _told(reason) or "\n".join(_lines(reason))):
         return found
     if exit_code(reason) in OUT_OF_MEMORY_CODES:
         return Failure.OUT_OF_MEMORY
-    if is_vague(reason) and (found := _first(CAUSES, _told_by_log(reason, tail))):
+    if is_vague(reason) and (found := _first("cause", _told_by_log(reason, tail))):
         return found
-    return _first(PREFIXES, reason) or Failure.UNKNOWN
+    return _first("prefix", reason) or Failure.UNKNOWN
 
 
 _LIMIT = re.compile(r"\bis (\d+) \w+, with current utilization of \d+ \w+ and a request delta of (\d+) \w+")
@@ -139,8 +183,20 @@ def refined(kind: ApiErrorKind, message: str) -> ApiErrorKind:
     return kind
 
 
-def _first(rows: tuple[Row, ...], text: str) -> Failure | None:
-    return next((row.failure for row in rows if row.pattern.search(text)), None)
+@cache
+def _patterns(kind: str) -> list[tuple[Failure, re.Pattern[str]]]:
+    """The rows that know a text by this kind of evidence, in the order in which they are asked."""
+    return [(f, re.compile(text, re.MULTILINE)) for f in Failure if (text := getattr(f.row, kind))]
+
+
+def _first(kind: str, text: str) -> Failure | None:
+    return next((failure for failure, pattern in _patterns(kind) if pattern.search(text)), None)
+
+
+def pause_s(failure: str, attempts: int) -> float:
+    """Seconds to wait after so many attempts that ended in this failure; 0 when it is not a matter of time."""
+    first, most = next((known.row.pause_s for known in Failure if known == failure), (0.0, 0.0))
+    return min(first * 2.0 ** (attempts - 1), most)
 
 
 _EXIT_CODE = re.compile(r"(?:ExitCode|[Ee]xit [Cc]ode):? (-?\d+)\b")
@@ -194,7 +250,7 @@ def _told(reason: str) -> str:
 
 def is_vague(reason: str) -> bool:
     """True when a reason names no cause, so that the end of the log must."""
-    known = _first(PLATFORM, reason) or _told(reason)
+    known = _first("platform", reason) or _told(reason)
     return not known and (reason.startswith("AlgorithmError") or not reason.strip())
 
 

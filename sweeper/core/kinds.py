@@ -106,17 +106,27 @@ def rule_of(kind: type[Kind], value: Any) -> Kind:
     return from_section(kind, value if len(options) > 1 else {options[0]: value})
 
 
+def options_said(rule: Any) -> dict[str, Any]:
+    """The options of a rule that are not what they are by default."""
+    said = {name: getattr(rule, one.name) for name, one in declared(type(rule)).items()}
+    return {name: value for name, value in said.items() if value != declared(type(rule))[name].default}
+
+
 def rule_words(rule: Any) -> str:
     """A rule as somebody would write it, without what it has by default: `max_trials 3`, `until (metric m, op >=)`."""
-    options = declared(type(rule))
-    if not options:
-        return f"{rule.name} true"
-    said = {name: getattr(rule, one.name) for name, one in options.items()}
-    if len(options) == 1:
-        return f"{rule.name} {_word(next(iter(said.values())))}"
-    told = [f"{name} {_word(value)}" for name, value in said.items() if value != options[name].default]
-    return f"{rule.name} ({', '.join(told)})" if told else rule.name
+    options, said = declared(type(rule)), options_said(rule)
+    if len(options) > 1 and not said:
+        return str(rule.name)
+    alone = next((getattr(rule, one.name) for one in options.values()), True)
+    return words_of_section({rule.name: said if len(options) > 1 else alone})
+
+
+def words_of_section(section: Mapping[str, Any]) -> str:
+    """A section of a configuration on one line."""
+    return ", ".join(f"{key} {_word(value)}" for key, value in section.items())
 
 
 def _word(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, Mapping):
+        return f"({words_of_section(value)})"
+    return f"{value:g}" if isinstance(value, float) else str(value).lower() if value is True else str(value)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
-from sweeper.core.kinds import rule_words
+from sweeper.core.kinds import options_said, rule_words, words_of_section
 from sweeper.core.options import option
-from sweeper.core.ports import PruneRule
+from sweeper.core.ports import FailureAction, PruneRule
 from sweeper.core.waits import Waits
 from sweeper.errors import UsageError
 
@@ -239,6 +239,31 @@ class Pruning:
         return any(rule.compares for rule in self.rules)
 
 
+@dataclass(frozen=True)
+class OnFailure:
+    """What to do when a job fails, by class of failure."""
+
+    same_error_limit: int | None = option("End the chain after so many equal failures in a row.", default=None, low=1)
+    actions: Mapping[str, FailureAction] = field(default_factory=dict)
+    """By class of failure; `default` stands for every one that is not listed."""
+
+    def after(self, failure: str) -> FailureAction | None:
+        """What follows this failure; None: the next trial."""
+        return self.actions.get(failure, self.actions.get("default"))
+
+    @property
+    def tries_again(self) -> list[str]:
+        """The failures after which a trial may be attempted again: with one of them no job is known to be the last."""
+        return [failure for failure, action in self.actions.items() if action.tries_again]
+
+    @property
+    def words(self) -> str:
+        """What was declared, on one line."""
+        limit = {"same_error_limit": self.same_error_limit} if self.same_error_limit else {}
+        said = {failure: options_said(action) or action.name for failure, action in self.actions.items()}
+        return words_of_section({**limit, **said})
+
+
 def no_more_trials(values: Mapping[str, Any], index: int) -> Trial:
     """For sweeps that nothing can be added to."""
     raise UsageError("this sweep takes no more trials")
@@ -278,7 +303,7 @@ class Sweep:
     max_runtime_s: int | None = None
     """The longest that a job may run, as declared."""
     pool: PoolSettings = field(default_factory=PoolSettings)
-    on_failure: Mapping[str, Any] = field(default_factory=dict)
+    on_failure: OnFailure = field(default_factory=OnFailure)
     composed: Mapping[str, Any] = field(default_factory=dict)
     search: Callable[[Chain], Search] | None = None
     """Makes the search that proposes the trials, knowing the chain so far; None walks them in declared order."""

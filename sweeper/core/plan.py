@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from sweeper.core.chain import Chain
 from sweeper.core.costs import OVERRUN_S, Rate, keeps, savings_percent, spent
@@ -110,17 +109,8 @@ def terms(sweep: Sweep, chain: Chain, rate: Rate | None) -> Iterator[tuple[str, 
             yield "budget", f"{used:.2f} of {usd:g} USD are spent at worst; a job may cost {worst:.2f} at worst"
     if sweep.prune.rules:
         yield "prunes by", sweep.prune.words
-    if sweep.on_failure:
-        yield "on failure", _words(sweep.on_failure)
-
-
-def _words(section: Mapping[str, Any]) -> str:
-    """A section of the configuration on one line."""
-    return ", ".join(f"{key} {_word(value)}" for key, value in section.items() if value is not None)
-
-
-def _word(value: Any) -> str:
-    return f"({_words(value)})" if isinstance(value, Mapping) else str(value).lower() if value is True else str(value)
+    if words := sweep.on_failure.words:
+        yield "on failure", words
 
 
 def _saved(chain: Chain) -> float | None:

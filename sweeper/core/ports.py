@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sweeper.core.events import Event, Judged
     from sweeper.core.model import Sweep, Threshold, Usage
     from sweeper.core.queued import QueueOptions
+    from sweeper.core.remedies import Failed, Remedy
     from sweeper.core.search import Proposal
     from sweeper.core.shown import Look
 
@@ -101,6 +102,8 @@ class StopRule(Protocol):
 
     stops_running: ClassVar[bool] = False
     """Is it asked while jobs run too, and are they stopped when it has a reason? So are rules of time."""
+    exit_code: ClassVar[int] = 0
+    """What a run that it has ended exits with, were its trials all well."""
 
     @property
     @abstractmethod
@@ -164,6 +167,36 @@ class PruneRule(Protocol):
     def drawn(cls, rng: Random) -> Any:
         """What a simulated experiment may say under its name; None: it is never drawn."""
         return None
+
+
+class FailureAction(Protocol):
+    """What follows a failure: a frozen dataclass whose fields are its options in the `on_failure` section.
+
+    Without options it is a word there, else a mapping with its name, which is its first option.
+    """
+
+    ends: ClassVar[bool] = False
+    """Does the chain end?"""
+    tries_again: ClassVar[bool] = False
+    """May the trial be attempted again? Then no job is known to be the last."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Its name as the experiment file spells it."""
+
+    @property
+    def changes(self) -> Mapping[str, Any]:
+        """What it changes about a trial, by dotted key, as it was written."""
+        return {}
+
+    def remedy(self, failed: Failed) -> Remedy | None:
+        """Another attempt; None when it has no more."""
+        return None
+
+    def unreadable(self, key: str, known: Mapping[str, Any]) -> str:
+        """What is wrong with what it changes this key to, in a configuration with these values; empty: nothing."""
+        return ""
 
 
 class Backend(Protocol):

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from sweeper.core.chain import Chain, Job
 from sweeper.core.declared import find
 from sweeper.core.events import TrialStatus
-from sweeper.core.failures import Failure
+from sweeper.core.failures import pause_s
 from sweeper.core.identity import canonical, flatten
-from sweeper.core.model import Trial
+from sweeper.core.model import OnFailure, Trial
+from sweeper.core.options import Bounds, declared, from_section, option
+from sweeper.core.ports import FailureAction
 from sweeper.core.space.rules import RuleError, formula
 
 if TYPE_CHECKING:
     from sweeper.core.model import Sweep
 
-ATTEMPTS = 10
-"""How often a trial is patched when the experiment does not say."""
 MOST_ATTEMPTS = 99
 """A job's name has two digits for the attempt."""
+MOST_TRIES = MOST_ATTEMPTS - 1
+"""How often a trial can be tried again."""
 VALUE = "value"
 """What an expression calls the value that it replaces."""
-
-BACKOFF_S: Mapping[str, tuple[float, float]] = {
-    Failure.INTERNAL_ERROR.value: (10.0, 300.0),
-    Failure.CAPACITY.value: (60.0, 600.0),
-    Failure.QUOTA_BUSY.value: (30.0, 600.0),
-    Failure.THROTTLING.value: (60.0, 600.0),
-}
-"""Seconds before the first attempt again, doubling up to the second number; other failures are not a matter of time."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +37,139 @@ class Remedy:
     not_before: float = 0.0
 
 
-def action_for(on_failure: Mapping[str, Any], failure: str) -> Any:
-    """What the experiment says to do after this failure."""
-    return on_failure.get(failure, on_failure.get("default", "continue"))
+@dataclass(frozen=True)
+class Failed:
+    """A trial that has failed, as an action sees it. `same`: how often it came to this failure, this time included."""
+
+    sweep: Sweep
+    trial: Trial
+    job: Job
+    same: int
+
+    @property
+    def failure(self) -> str:
+        """The class of its failure."""
+        return self.job.outcome.failure if self.job.outcome else ""
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """Every leaf of the configuration that this attempt ran with, by dotted key."""
+        return resolved(self.sweep, self.trial, self.job)
+
+    def with_changes(self, changes: Mapping[str, Any]) -> Remedy | None:
+        """Another attempt with these values; None when nothing of them is new."""
+        was = self.config
+        differing = {key: value for key, value in changes.items() if canonical(value) != canonical(was.get(key))}
+        if not differing:
+            return None
+        told = ", ".join(f"{key} {canonical(was.get(key))} -> {canonical(value)}" for key, value in differing.items())
+        return Remedy(f"{told} after {self.failure}", {**self.job.intent.patches, **differing})
 
 
-def may_follow(on_failure: Mapping[str, Any]) -> list[str]:
-    """The failures after which a trial may be attempted again: with one of them no job is known to be the last."""
-    return [failure for failure, action in on_failure.items() if isinstance(action, Mapping)]
+@dataclass(frozen=True)
+class Continue(FailureAction):
+    """Go on with the next trial."""
+
+    name: ClassVar[str] = "continue"
+
+
+@dataclass(frozen=True)
+class Stop(FailureAction):
+    """End the chain."""
+
+    name: ClassVar[str] = "stop"
+    ends: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class Retry(FailureAction):
+    """Run the same trial again."""
+
+    name: ClassVar[str] = "retry"
+    tries_again: ClassVar[bool] = True
+
+    retry: int = option("How often.", low=1, high=MOST_TRIES)
+
+    def remedy(self, failed: Failed) -> Remedy | None:
+        """As it was, after a pause where the failure is a matter of time."""
+        if failed.same > self.retry:
+            return None
+        words = f"retry {failed.same} of {self.retry} after {failed.failure}"
+        return Remedy(words, failed.job.intent.patches, _not_before(failed))
+
+
+@dataclass(frozen=True)
+class Patch(FailureAction):
+    """Run the same trial again with other values."""
+
+    name: ClassVar[str] = "patch"
+    tries_again: ClassVar[bool] = True
+
+    patch: Annotated[Mapping[str, str | float], Bounds(low=1)] = option(
+        "Dotted keys and expressions; `value` is the present one: max(1, value // 2)."
+    )
+    attempts: int = option("How often; default 10.", default=10, low=1, high=MOST_TRIES)
+
+    @property
+    def changes(self) -> Mapping[str, Any]:
+        """The expressions."""
+        return self.patch
+
+    def remedy(self, failed: Failed) -> Remedy | None:
+        """With what the expressions come to; one that cannot be worked out changes nothing."""
+        return failed.with_changes(_patched(self.patch, failed.config)) if failed.same <= self.attempts else None
+
+    def unreadable(self, key: str, known: Mapping[str, Any]) -> str:
+        """What is wrong with an expression."""
+        try:
+            formula(str(self.patch[key]), names_in(known, key))
+        except RuleError as error:
+            return str(error)
+        return ""
+
+
+@dataclass(frozen=True)
+class Next(FailureAction):
+    """Run the same trial again with the next value of a list."""
+
+    name: ClassVar[str] = "next"
+    tries_again: ClassVar[bool] = True
+
+    next: Mapping[str, Annotated[Sequence[Any], Bounds(low=1, high=MOST_TRIES)]] = option(
+        "Dotted keys and the values to try in order.", low=1
+    )
+
+    @property
+    def changes(self) -> Mapping[str, Any]:
+        """The lists."""
+        return self.next
+
+    def remedy(self, failed: Failed) -> Remedy | None:
+        """With the value after the present one, as long as there is one."""
+        return failed.with_changes(_next(self.next, failed.config))
+
+
+KINDS: Mapping[str, type[FailureAction]] = {made.name: made for made in (Continue, Stop, Retry, Patch, Next)}
+"""What may follow a failure: a word without options, else a mapping that begins with its name."""
+SAME_ERROR_LIMIT = "same_error_limit"
+"""The name under which equal failures in a row end a chain, with exit code 1."""
+DEFAULT = "default"
+"""What stands for every class of failure that is not listed."""
+
+
+def action(value: Any) -> FailureAction:
+    """What a checked value under a class of failure declares."""
+    if isinstance(value, str):
+        return KINDS[value]()
+    kind = next(kind for name, kind in KINDS.items() if name in value)
+    return from_section(kind, value)
+
+
+def on_failure(section: Mapping[str, Any]) -> OnFailure:
+    """What an experiment's `on_failure` section says (validated by its schema before)."""
+    settings = from_section(OnFailure, section)
+    said = {key: value for key, value in section.items() if key not in declared(OnFailure) and value is not None}
+    return replace(settings, actions={key: action(value) for key, value in said.items()})
 
 
 def remedy(sweep: Sweep, chain: Chain) -> tuple[Job, Remedy] | None:
@@ -62,43 +182,20 @@ def remedy(sweep: Sweep, chain: Chain) -> tuple[Job, Remedy] | None:
         return None
     if sweep.only not in ("", history.id):
         return None
-    action = action_for(sweep.on_failure, job.outcome.failure)
-    if not isinstance(action, Mapping):
+    action = sweep.on_failure.after(job.outcome.failure)
+    if action is None or not action.tries_again:
         return None
     same = sum(1 for j in history.jobs if j.outcome and j.outcome.failure == job.outcome.failure)
     trial = find(sweep, chain, job.intent.trial, job.intent.index)
-    found = _remedy(sweep, job, trial, action, same) if trial else None
+    found = action.remedy(Failed(sweep, trial, job, same)) if trial else None
     return (job, found) if found else None
 
 
-def _remedy(sweep: Sweep, job: Job, trial: Trial, action: Mapping[str, Any], same: int) -> Remedy | None:
-    if "retry" in action:
-        most = int(action["retry"])
-        words = f"retry {same} of {most} after {_failure(job)}"
-        return Remedy(words, job.intent.patches, _not_before(job, same)) if same <= most else None
-    config = resolved(sweep, trial, job)
-    if "next" in action:
-        changes = _next(action["next"], config)
-    elif same <= int(action.get("attempts") or ATTEMPTS):
-        changes = _patched(action["patch"], config)
-    else:
-        return None
-    differing = {key: value for key, value in changes.items() if canonical(value) != canonical(config.get(key))}
-    if not differing:
-        return None
-    told = ", ".join(f"{key} {canonical(config.get(key))} -> {canonical(value)}" for key, value in differing.items())
-    return Remedy(f"{told} after {_failure(job)}", {**job.intent.patches, **differing})
-
-
-def _failure(job: Job) -> str:
-    return job.outcome.failure if job.outcome else ""
-
-
-def _not_before(job: Job, same: int) -> float:
+def _not_before(failed: Failed) -> float:
     """The service's own end of the job, and a pause that doubles each time."""
-    first, most = BACKOFF_S.get(_failure(job), (0.0, 0.0))
-    ended = job.outcome.ended_at if job.outcome else None
-    return ended + min(first * 2 ** (same - 1), most) if ended is not None and first else 0.0
+    ended = failed.job.outcome.ended_at if failed.job.outcome else None
+    pause = pause_s(failed.failure, failed.same)
+    return ended + pause if ended is not None and pause else 0.0
 
 
 def resolved(sweep: Sweep, trial: Trial, job: Job) -> dict[str, Any]:
@@ -113,7 +210,7 @@ def config_of(sweep: Sweep, trial: Trial, patches: Mapping[str, Any], taken: Map
     return sweep.resolve(values, taken) if taken else sweep.resolve(values)
 
 
-def _patched(expressions: Mapping[str, str], config: Mapping[str, Any]) -> dict[str, Any]:
+def _patched(expressions: Mapping[str, str | float], config: Mapping[str, Any]) -> dict[str, Any]:
     """What the expressions come to; one that cannot be worked out changes nothing."""
     changes: dict[str, Any] = {}
     for key, text in expressions.items():
@@ -139,7 +236,7 @@ def names_in(config: Mapping[str, Any], key: str) -> Any:
     return name
 
 
-def _next(lists: Mapping[str, list[Any]], config: Mapping[str, Any]) -> dict[str, Any]:
+def _next(lists: Mapping[str, Sequence[Any]], config: Mapping[str, Any]) -> dict[str, Any]:
     """The value after the present one in each list, the first when the present one is not in it; none past the end."""
     changes: dict[str, Any] = {}
     for key, pins in lists.items():

@@ -23,13 +23,8 @@ POLLS_S = (10.0, 20.0, 30.0)
 FAILS = 0.15
 """How often a job fails by itself, for each kind of failure at most."""
 OVERRUNS = 0.03
-TEXTS: Mapping[Failure, str] = {
-    Failure.ALGORITHM_ERROR: "ValueError: no",
-    Failure.OUT_OF_MEMORY: "RuntimeError: CUDA out of memory.",
-    Failure.DEPENDENCY: "ModuleNotFoundError: No module named 'tinymetrics'",
-    Failure.THROTTLING: "SomeError: (SlowDown): Please reduce your request rate",
-}
-"""What the scripts of a simulated experiment end with; capacity and internal errors are the service's own."""
+TOLD_BY_A_SCRIPT = [failure for failure in Failure if failure.row.cause or failure is Failure.ALGORITHM_ERROR]
+"""What the scripts of a simulated experiment may end with; capacity and internal errors are the service's own."""
 
 
 def as_simulated(sweep: Sweep) -> Sweep:
@@ -63,7 +58,7 @@ def behaviour_of(sweep: Sweep) -> Behaviour:
     if sweep.objective:
         names[sweep.objective.metric] = None
     most_s = float(sweep.max_runtime_s or 3600)
-    kinds = [kind for kind in TEXTS if kind is Failure.ALGORITHM_ERROR or kind.value in sweep.on_failure]
+    kinds = [f for f in TOLD_BY_A_SCRIPT if f is Failure.ALGORITHM_ERROR or f.value in sweep.on_failure.actions]
 
     def value(job: str, metric: str) -> float:
         u = int(digest([job, metric])[:8], 16) / 2**32
@@ -79,7 +74,7 @@ def behaviour_of(sweep: Sweep) -> Behaviour:
         stops_in = rng.choice((1.0, 30.0, 200.0))
         for kind in kinds:
             if rng.random() < FAILS:
-                return Script(seconds / 10, 1, f"{TEXTS[kind]}\nexit code 1", stops_in=stops_in)
+                return Script(seconds / 10, 1, f"{kind.row.example}\nexit code 1", stops_in=stops_in)
         if rng.random() < OVERRUNS:
             seconds = 2 * most_s
         last = {name: value(job, name) for name in names}

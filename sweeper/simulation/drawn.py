@@ -12,6 +12,7 @@ from sweeper.core.chain import Chain
 from sweeper.core.costs import LATE_S, OVERRUN_S, Rate
 from sweeper.core.model import EngineKind, Goal, MetricDefinition, Objective, PoolSettings, Scope, Sweep, Trial
 from sweeper.core.ports import Request, StopRule
+from sweeper.core.remedies import on_failure
 from sweeper.core.request import digest
 from sweeper.core.search import Proposal
 from sweeper.core.space.draws import draw
@@ -214,5 +215,5 @@ def draw_sweep(rng: random.Random) -> Sweep:
         rate=Rate(USD_PER_HOUR / 3600, overrun_s=OVERRUN_S + LATE_S),
         max_runtime_s=3600,
         pool=PoolSettings(keep_alive_s=rng.choice(keeps), last_job_releases=rng.random() < 0.5),
-        on_failure=remedies(apart(rng)),
+        on_failure=on_failure(remedies(apart(rng))),
     )

@@ -16,6 +16,7 @@ from sweeper.config import run
 from sweeper.config.project import packaged_conf
 from sweeper.config.schema import files, text
 from sweeper.core.model import EngineKind, Goal
+from sweeper.core.remedies import Retry, Stop
 from sweeper.errors import UsageError
 
 
@@ -122,7 +123,7 @@ def test_what_is_set_reaches_the_sweep(project: Any) -> None:
     assert (sweep.engine, sweep.backend, sweep.owner) == (EngineKind.AWS, OnDemand(), "me")
     assert (sweep.waits.poll_s, sweep.waits.settle_s) == (3, 120)
     assert sweep.pool.keep_alive_s == 120
-    assert sweep.on_failure == {"algorithm_error": "stop", "internal_error": {"retry": 2}}
+    assert sweep.on_failure.actions == {"algorithm_error": Stop(), "internal_error": Retry(2)}
     assert len(sweep.stop) == 2
     assert sweep.project == str(project.root)
     assert sweep.composed["job"]["image_uri"] == "repository/train:1"

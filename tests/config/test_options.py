@@ -127,7 +127,8 @@ def expanded(part: Any, definitions: Mapping[str, Any]) -> Any:
     if not isinstance(part, dict):
         return part
     if "$ref" in part:
-        return expanded(definitions[part["$ref"].removeprefix("#/definitions/")], definitions)
+        beside = {word: rule for word, rule in part.items() if word != "$ref"}  # its words, where others have others
+        return {**expanded(definitions[part["$ref"].removeprefix("#/definitions/")], definitions), **beside}
     return {word: expanded(rule, definitions) for word, rule in part.items()}
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from sweeper.core.remedies import Next
+
 METRICS = "job: {metrics: [{name: m, regex: 'm=(.*)'}]}\n"
 
 
@@ -65,7 +67,7 @@ def test_a_declared_reason_arrives_in_the_sweep(project: Any) -> None:
     assert [rule.name for rule in sweep.stop] == ["deadline", "max_trials", "max_failures"]
     assert (sweep.on_until, sweep.pool.keep_alive_s) == ("finish", "auto")
     assert sweep.rate is not None and sweep.rate.usd_per_second == pytest.approx(0.001)
-    assert sweep.on_failure["dependency"] == {"next": {"dependencies.peft": ["0.10", "0.11"]}}
+    assert sweep.on_failure.after("dependency") == Next({"dependencies.peft": ["0.10", "0.11"]})
 
 
 def test_a_trial_can_be_made_of_values_and_is_known_by_them(project: Any) -> None:

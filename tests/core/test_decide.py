@@ -10,6 +10,7 @@ from sweeper.core import events as ev
 from sweeper.core.chain import fold
 from sweeper.core.decide import Decide, Decision, Finish, Release, StopJob, Submit, Wait, decide
 from sweeper.core.model import EngineKind, Scope, Sweep, Trial
+from sweeper.core.remedies import on_failure
 from sweeper.core.search import search_for
 from sweeper.core.stop import rules
 
@@ -163,7 +164,7 @@ def test_a_failed_trial_is_finished_and_the_chain_goes_on() -> None:
 
 def test_retry_repeats_a_failure_so_often_and_no_more() -> None:
     """`{retry: 2}` allows two more attempts, then the chain goes on."""
-    sweep = a_sweep(on_failure={"internal_error": {"retry": 2}})
+    sweep = a_sweep(on_failure=on_failure({"internal_error": {"retry": 2}}))
     failed = [done(0, "failed", attempt=n, failure="internal_error") for n in (1, 2, 3)]
     assert Submit(sweep.trials[0], 2) == next_move(sweep, *failed[0])
     assert Submit(sweep.trials[0], 3) == next_move(sweep, *failed[0], *failed[1])
@@ -172,14 +173,14 @@ def test_retry_repeats_a_failure_so_often_and_no_more() -> None:
 
 def test_stop_on_failure_ends_the_chain() -> None:
     """`stop` ends it at the first failure of its kind."""
-    sweep = a_sweep(on_failure={"dependency": "stop"})
+    sweep = a_sweep(on_failure=on_failure({"dependency": "stop"}))
     assert isinstance(next_move(sweep, *done(0, "failed", failure="dependency")), Decide)
 
 
 @pytest.mark.parametrize(("failures", "ends"), [(1, False), (2, True), (3, True)])
 def test_same_error_limit_counts_equal_failures_in_a_row(failures: int, ends: bool) -> None:
     """So many equal failures one after the other end the chain."""
-    sweep = a_sweep(on_failure={"same_error_limit": 2})
+    sweep = a_sweep(on_failure=on_failure({"same_error_limit": 2}))
     past = [e for i in range(failures) for e in done(i, "failed", failure="algorithm_error", message="boom")]
     assert ends == isinstance(next_move(sweep, *past), Decide)
 

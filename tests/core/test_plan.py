@@ -10,6 +10,7 @@ from sweeper.core import events as ev
 from sweeper.core.chain import Chain, fold
 from sweeper.core.model import EngineKind, Goal, Objective, Sweep
 from sweeper.core.prune import pruning
+from sweeper.core.remedies import on_failure
 from sweeper.core.stop import rules
 from tests.core.test_decide import OPENED, a_sweep, done
 
@@ -74,7 +75,7 @@ def test_what_may_end_a_sweep_early_is_told() -> None:
         stop=rules(declared),
         objective=Objective("m", Goal.MINIMIZE),
         prune=pruning({"median": {"after_steps": 2}, "nan": True}),
-        on_failure={"internal_error": {"retry": 3}},
+        on_failure=on_failure({"internal_error": {"retry": 3}}),
         max_runtime_s=100,
     )
     told = dict(plan.terms(sweep, past(), RATE))

@@ -13,6 +13,7 @@ from sweeper.core.chain import fold
 from sweeper.core.decide import Decide, Decision, Extend, Submit, Wait, decide
 from sweeper.core.keepalive import fitting, keep_alive_s
 from sweeper.core.model import PoolSettings, Sweep, Trial
+from sweeper.core.remedies import on_failure
 from sweeper.core.results import results
 from sweeper.core.search import search_for
 from tests.core.test_decide import OPENED, a_sweep, done, intent, next_move
@@ -28,7 +29,7 @@ def resolve(trial: Trial, taken: Mapping[str, Any] | None = None) -> Mapping[str
 
 def a_patient_sweep(action: Any, **more: object) -> Sweep:
     """A sweep that does this when a trial is out of memory."""
-    return a_sweep(on_failure={"out_of_memory": action}, resolve=resolve, **more)
+    return a_sweep(on_failure=on_failure({"out_of_memory": action}), resolve=resolve, **more)
 
 
 def failed(attempt: int = 1, failure: str = "out_of_memory", i: int = 0, **more: Any) -> list[ev.Event]:
@@ -86,14 +87,14 @@ def test_an_interrupted_attempt_keeps_what_was_patched() -> None:
     assert isinstance(interrupted[0], ev.Intent)
     past = [*failed(), replace(interrupted[0], patches={BATCH: 32}), *interrupted[1:]]
     assert patched(sweep, *past) == 32
-    both = replace(sweep, on_failure={**sweep.on_failure, "timeout": {"retry": 1}})
+    both = replace(sweep, on_failure=on_failure({"out_of_memory": HALVE, "timeout": {"retry": 1}}))
     assert patched(both, *failed(), *failed(2, "timeout", patches={BATCH: 32})) == 32
 
 
 def test_same_error_limit_counts_trials_that_came_to_it_and_not_their_attempts() -> None:
     """A trial whose remedy is not used up has not failed yet."""
     sweep = a_patient_sweep(HALVE)
-    sweep = replace(sweep, on_failure={**sweep.on_failure, "same_error_limit": 2})
+    sweep = replace(sweep, on_failure=on_failure({"out_of_memory": HALVE, "same_error_limit": 2}))
     attempts = [*failed(), *failed(2, patches={BATCH: 32})]
     assert patched(sweep, *attempts) == 16
     last = failed(3, patches={BATCH: 1})
@@ -136,7 +137,7 @@ def later(sweep: Sweep, now: float, *past: ev.Event) -> Decision:
 @pytest.mark.parametrize(("attempt", "pause"), [(1, 60.0), (2, 120.0), (3, 240.0)])
 def test_what_is_a_matter_of_time_is_not_tried_again_at_once(attempt: int, pause: float) -> None:
     """After CapacityError a minute, then two, then four; not a moment more."""
-    sweep = a_sweep(on_failure={"capacity": {"retry": 5}})
+    sweep = a_sweep(on_failure=on_failure({"capacity": {"retry": 5}}))
     past = [e for n in range(1, attempt + 1) for e in failed(n, "capacity", ended_at=1000.0)]
     past = [*past, *(ev.PoolClosed(f"s-0-a{n:02d}", "terminated") for n in range(1, attempt + 1))]
     assert later(sweep, 1000.0 + pause - 1, *past) == Wait(())
@@ -146,7 +147,7 @@ def test_what_is_a_matter_of_time_is_not_tried_again_at_once(attempt: int, pause
 
 def test_a_pool_that_would_run_out_during_a_pause_is_kept_for_it_once() -> None:
     """Only while it is Available, and only as long as the pause needs it."""
-    sweep = a_sweep(on_failure={"capacity": {"retry": 9}})
+    sweep = a_sweep(on_failure=on_failure({"capacity": {"retry": 9}}))
     past = [e for n in range(1, 5) for e in failed(n, "capacity", ended_at=1000.0)]
     past = [*past, *(ev.PoolClosed(f"s-0-a{n:02d}", "terminated") for n in range(1, 4))]
     move = later(sweep, 1100.0, *past)

@@ -15,7 +15,7 @@ from sweeper.core import events as ev
 from sweeper.core.chain import Chain, Job, fold
 from sweeper.core.events import TrialStatus
 from sweeper.core.measured import Readings
-from sweeper.core.model import PoolSettings, Sweep
+from sweeper.core.model import OnFailure, PoolSettings, Pruning, Sweep
 from sweeper.core.ports import Journal, Request, TrainingApi
 from sweeper.core.request import Staged, fingerprint
 from sweeper.core.waits import Waits
@@ -119,7 +119,8 @@ def make_sweep(trials: int | Sequence[Mapping[str, Any]] = 2, **changes: Any) ->
         "waits": Waits(poll_s=5.0),
         "stop": (),
         "pool": PoolSettings(keep_alive_s=300, last_job_releases=False),
-        "on_failure": {},
+        "on_failure": OnFailure(),
+        "prune": Pruning(),
     }
     return replace(draw_sweep(random.Random(0)), **{**plain, **changes})
 

@@ -19,6 +19,7 @@ from sweeper.core import events as ev
 from sweeper.core.events import Closed, TrialStatus
 from sweeper.core.ports import TrainingApi
 from sweeper.core.queued import QueueOptions
+from sweeper.core.remedies import on_failure
 from sweeper.core.request import FINGERPRINT
 from sweeper.engine.batch.records import ServiceJob
 from sweeper.engine.errors import ServiceError
@@ -271,7 +272,9 @@ def test_row_84_everything_at_once(tmp_path: Path, seed: int) -> None:
     drawn = Risky.drawn(seed, behaviour=scripts(x1=Script(60, 1, "ValueError: no")))
     assert isinstance(drawn, Risky)
     drawn.faults = replace(drawn.faults, human_stops=0.0)
-    here = queued(tmp_path, twin=drawn, strangers=rng.choice((0, 2)), on_failure={"internal_error": {"retry": 3}})
+    here = queued(
+        tmp_path, twin=drawn, strangers=rng.choice((0, 2)), on_failure=on_failure({"internal_error": {"retry": 3}})
+    )
     drawn.risk, drawn.signals = 0.01, rng.choice((0.0, 0.005))
     for round_ in range(20):
         if round_ == 8:

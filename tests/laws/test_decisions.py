@@ -18,6 +18,7 @@ from sweeper.core.decide import decide
 from sweeper.core.model import PoolSettings, Sweep
 from sweeper.core.ports import Request
 from sweeper.core.prune import pruning
+from sweeper.core.remedies import on_failure
 from sweeper.core.search import search_for
 from sweeper.core.stop import rules
 from sweeper.engine.training.settings import ServiceSettings
@@ -63,9 +64,9 @@ class Case:
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
-def remedied(mark: str, *scripts: Script, **on_failure: Any) -> Case:
+def remedied(mark: str, *scripts: Script, **said: Any) -> Case:
     """What to do after a failure."""
-    return Case(mark, scripts, more={"on_failure": on_failure})
+    return Case(mark, scripts, more={"on_failure": on_failure(said)})
 
 
 def pruned(rule: str, *scripts: Script, **prune: Any) -> Case:

@@ -13,6 +13,7 @@ from sweeper.core.chain import Chain
 from sweeper.core.model import PoolSettings, Sweep
 from sweeper.core.ports import Request
 from sweeper.core.prune import pruning
+from sweeper.core.remedies import on_failure
 from sweeper.core.request import Staged
 from sweeper.core.stop import rules
 from sweeper.core.waits import Waits
@@ -47,7 +48,7 @@ def run(*, keeps: bool, **changes: Any) -> tuple[Twin, Chain, list[ev.Event]]:
         stop=(),
         prune=pruning({}),
         on_until="stop",
-        on_failure={},
+        on_failure=on_failure({}),
     )
     sweep: Sweep = replace(base, **changes)
     journal = MemoryJournal()

@@ -17,6 +17,7 @@ from sweeper.core import events as ev
 from sweeper.core.chain import Job
 from sweeper.core.events import TrialStatus
 from sweeper.core.measured import Readings
+from sweeper.core.remedies import on_failure
 from sweeper.core.results import best
 from sweeper.core.results import results as table
 from sweeper.core.stop import rules
@@ -174,7 +175,7 @@ def test_row_56_a_job_that_never_gets_a_machine_is_stopped_by_a_limit_of_time(ou
 def test_row_57_no_capacity_is_tried_again_as_the_experiment_says(outside: Make) -> None:
     """CapacityError is a failure of the job with a retry of its own; no pool is left of it."""
     fails_once = scripts(x0=Script(1.0, platform_failure="CapacityError: Unable to provision requested ML compute"))
-    here = outside(sweep=make_sweep(1, on_failure={"capacity": {"retry": 1}}), behaviour=fails_once)
+    here = outside(sweep=make_sweep(1, on_failure=on_failure({"capacity": {"retry": 1}})), behaviour=fails_once)
     here.run()
     assert here.failures == ["capacity", "capacity"]
     assert [job.name[-3:] for job in here.ledger.jobs] == ["a01", "a02"]
@@ -183,7 +184,9 @@ def test_row_57_no_capacity_is_tried_again_as_the_experiment_says(outside: Make)
 
 def test_row_58_an_internal_error_is_a_new_attempt_under_a_new_name(outside: Make) -> None:
     """InternalServerError is tried again so often as the experiment says, each time as the next attempt."""
-    here = outside(faults=Faults(internal=1.0), sweep=make_sweep(1, on_failure={"internal_error": {"retry": 2}}))
+    here = outside(
+        faults=Faults(internal=1.0), sweep=make_sweep(1, on_failure=on_failure({"internal_error": {"retry": 2}}))
+    )
     here.run()
     assert here.failures == ["internal_error"] * 3
     assert [job.name[-3:] for job in here.ledger.jobs] == ["a01", "a02", "a03"]

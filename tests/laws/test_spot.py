@@ -15,6 +15,7 @@ from sweeper.core import plan
 from sweeper.core.costs import Rate
 from sweeper.core.events import Closed, TrialStatus
 from sweeper.core.model import PoolSettings, Sweep
+from sweeper.core.remedies import on_failure
 from sweeper.core.results import SAVINGS, results
 from sweeper.engine.training.settings import ServiceSettings
 from sweeper.errors import UsageError
@@ -99,7 +100,7 @@ def test_a_signal_ends_the_job_and_the_next_run_goes_on_from_its_checkpoint(outs
 
 def test_a_job_that_finds_no_machine_is_a_matter_of_capacity(outside: Make) -> None:
     """MaxWaitTimeExceeded is no timeout of the script: the trial's remedy is the one of missing capacity."""
-    declared = sweep(1, on_failure={"capacity": {"retry": 1}})
+    declared = sweep(1, on_failure=on_failure({"capacity": {"retry": 1}}))
     here = on_spot(outside, declared, wait_s=100, spot_wait_s=1e6)
     here.run()
     assert here.failures == ["capacity", "capacity"] and here.nothing_is_open()

@@ -19,6 +19,7 @@ from sweeper.core.declared import ended, find
 from sweeper.core.handover import taken
 from sweeper.core.model import Sweep
 from sweeper.core.prune import pruning
+from sweeper.core.remedies import on_failure
 from sweeper.core.results import best, results
 from sweeper.core.search import search_for
 from sweeper.core.shown import Seen, judge
@@ -81,7 +82,7 @@ def test_no_rule_looks_at_what_is_not_declared_any_more(
 ) -> None:
     """The next move is the same whether trials of another declaration ever ran or not."""
     remedies = {"same_error_limit": 2, "internal_error": {"retry": 1}}
-    sweep = a_sweep(3, stop=rules(RULES[name]), on_failure=remedies)
+    sweep = a_sweep(3, stop=rules(RULES[name]), on_failure=on_failure(remedies))
     assert decided(sweep, attempts, killed=killed) == decided(sweep, without_foreign(attempts), killed=killed)
 
 

@@ -82,6 +82,12 @@ def fired(rules_: tuple[StopRule, ...], sweep: Sweep, chain: Chain, now: float) 
     return None
 
 
+def exit_code(rule: str, asked: tuple[StopRule, ...]) -> int:
+    """What a run exits with that this rule has ended, as it was noted: one of ours, or of those that it asks."""
+    known = {**KINDS, **{one.name: type(one) for one in every(asked)}}
+    return max((known[name].exit_code for name in rule.split("+") if name in known), default=0)
+
+
 def every(found: tuple[StopRule, ...]) -> Iterator[StopRule]:
     """Every rule, those inside of `all` too."""
     for rule in found:

@@ -24,6 +24,7 @@ class Budget(StopRule):
     """
 
     name: ClassVar[str] = "budget_usd"
+    exit_code: ClassVar[int] = 5
 
     usd: float = option("Send no job whose worst case, its pool included, could cost more than what is left.", above=0)
 

@@ -24,6 +24,7 @@ class MaxFailures(StopRule):
     """End when so many trials have failed: a number, or below 1 a share of the declared trials."""
 
     name: ClassVar[str] = "max_failures"
+    exit_code: ClassVar[int] = 1
 
     n: float = option("End after so many failed trials; below 1: a share of the declared ones.", above=0)
 
