@@ -47,9 +47,10 @@ def insert(file: Path, before: str, text: str) -> None:
     file.write_text(content.replace(before, text + before), encoding="utf-8")
 
 
-def passed(copy: Path, kind: str, suite: str) -> int:
-    """How many tests of a suite have this kind in their name; all of them pass."""
-    said = run(copy, "-m", "pytest", "-q", "--noconftest", "-p", "no:cacheprovider", "-k", kind, suite)
+def passed(copy: Path, kind: str, suite: str, first: str = "") -> int:
+    """How many tests of a suite have this kind in their name; all of them pass. `first`: what is run before them."""
+    words = ["-q", "--noconftest", "-p", "no:cacheprovider", "-k", kind, suite]
+    said = run(copy, "-c", f"{first}\nimport sys, pytest\nsys.exit(pytest.main({words}))")
     found = re.search(r"^(\d+) passed", said, re.MULTILINE)
     assert found, said
     return int(found[1])
@@ -89,12 +90,11 @@ def test_a_stop_rule_is_a_file_and_a_line(tmp_path: Path) -> None:
     insert(registry, "from sweeper.core.stop.no_improve", "from sweeper.core.stop.max_wasted_s import MaxWasted\n")
     registry.write_text(re.sub(r"^KINDS: .*?^}\n", line, registry.read_text(), flags=re.MULTILINE | re.DOTALL))
 
-    run(tmp_path, "-c", DERIVED)
+    assert passed(tmp_path, "max_wasted_s", "tests/contracts/test_stop_rules.py", first=DERIVED) >= 7
     schema = json.loads((tmp_path / "conf/schema/experiment.json").read_text())
     assert "max_wasted_s" in schema["properties"]["stop"]["properties"]
     assert "| `max_wasted_s` | number |" in (tmp_path / "docs/experiment-file.md").read_text()
     assert "\n  max_wasted_s: null # End when trials" in (tmp_path / "conf/config.yaml").read_text()
-    assert passed(tmp_path, "max_wasted_s", "tests/contracts/test_stop_rules.py") >= 7
 
 
 def test_a_tracker_is_a_file_and_a_line(tmp_path: Path) -> None:
@@ -109,6 +109,20 @@ def test_a_tracker_is_a_file_and_a_line(tmp_path: Path) -> None:
     insert(tmp_path / "tests/contracts/test_trackers.py", "    found = kinds[request.param]\n", indent(row, "    "))
 
     assert passed(tmp_path, "csv_lines", "tests/contracts/test_trackers.py") >= 2
+
+
+def test_a_failure_class_is_a_row(tmp_path: Path) -> None:
+    """The recipe's own class is in the schema, which grows by its words alone, and in the reference, and holds."""
+    copied(tmp_path, "docs/experiment-file.md", "tests/contracts", "tests/core", "tests/laws")
+    (row,) = blocks("failure-class.md", "python")
+    insert(tmp_path / "sweeper/core/failures.py", "    THROTTLING = Row(", indent(row, "    "))
+
+    before = (tmp_path / "conf/schema/experiment.json").read_text().count("\n")
+    assert passed(tmp_path, "collective_timeout", "tests/contracts/test_failures.py", first=DERIVED) >= 8
+    schema = (tmp_path / "conf/schema/experiment.json").read_text()
+    assert "collective_timeout" in json.loads(schema)["properties"]["on_failure"]["properties"]
+    assert schema.count("\n") <= before + 5
+    assert "| `collective_timeout` |" in (tmp_path / "docs/experiment-file.md").read_text()
 
 
 def test_a_verb_is_a_file_and_a_line(tmp_path: Path) -> None:
