@@ -54,7 +54,7 @@ VERBS: Mapping[str, Verb] = {
         Verb("status", "[NAME]", "the chain now, from the journal; works while another process runs it"),
         Verb("list", "", "every sweep of this project", module="listing"),
         Verb("logs", "NAME [TRIAL] [-f]", "a trial's log, stored or live"),
-        Verb("report", "NAME", "write report.html and the result files anew, print the table"),
+        Verb("report", "NAME [--tell]", "write report.html and the result files anew, print the table"),
         Verb("stop", "NAME [--now]", "ask a running sweep to end after its job, or now; the pool is released"),
         Verb("skip", "[NAME] TRIAL", "leave a trial out, also while it runs; the pool goes to the next one"),
         Verb("add", "NAME KEY=VALUE ...", "queue another trial, also while the sweep runs"),

@@ -28,11 +28,13 @@ def main(arguments: Sequence[str]) -> int:
         "print the table. Works while another process runs the sweep.",
     )
     parser.add_argument("name", help="a folder of runs/, or its beginning")
+    parser.add_argument("--tell", action="store_true", help="also tell the sweep's trackers what they have missed")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout: the files and the best trial")
     options = parser.parse_args(arguments)
     sweep = sweeps.find(options.name)
     write(sweep)
-    tell_trackers(sweep)
+    if options.tell:
+        tell_trackers(sweep)
     found = {name: str(sweep.folder / name) for name in ("report.html", "results.csv", "results.jsonl", "best.yaml")}
     if options.json:
         best = files.as_json(sweep.table, sweep.best) if sweep.best else None
@@ -47,8 +49,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def tell_trackers(sweep: StoredSweep) -> None:
-    """Tell the sweep's trackers what they have missed; while it runs, its runner does."""
+    """Tell the sweep's trackers what they have missed. Only when asked: a stored sweep may name any program."""
     if sweep.runner:
+        complain(f"{sweep.name} runs now ({sweep.runner}): its runner tells its trackers")
         return
     from sweeper.config.trackers import remembered  # what resolves a reference is slow to import
 

@@ -103,7 +103,7 @@ class _Line:
         self._said = True
         return (
             f"warning: the tracker {self._tracker.kind} could not be told: {self._trouble}; "
-            f"`sweeper report {self._sweep.folder.name}` tells it what it has missed"
+            f"the next run tells it what it has missed, or `sweeper report {self._sweep.folder.name} --tell`"
         )
 
     def _work(self) -> None:
