@@ -33,9 +33,14 @@ class Coldness:
         running = next(iter(self._notes.chain.unfinished.values()), None)
         for back in (1, 2):
             found = cold.pair(self._notes.chain, running, back)
-            # its pool may have moved on since it was last looked at, unless it was seen closed
-            if found and (found[0] is job or found[0].closed):
-                self._note(*found)
+            if found is None:
+                continue
+            before, after = found
+            if after is job and job.ended and before.pool is PoolStatus.ABSENT:
+                self._last.pop(before.name, None)  # nobody waits for it any more: asked once more
+                self._note(before, after)
+            elif before is job or before.closed:  # else its pool may have moved on since it was last looked at
+                self._note(before, after)
 
     def _note(self, before: Job, after: Job) -> None:
         try:

@@ -18,6 +18,7 @@ from sweeper.core.results import results
 from sweeper.engine.training.settings import ServiceSettings
 from sweeper.show.report import to_html
 from sweeper.show.table import print_table
+from sweeper.testing.twin import Twin
 from tests.laws.outside import STAGED, Outside, make_sweep
 
 Make = Callable[..., Outside]
@@ -100,6 +101,19 @@ def test_without_a_quota_every_job_is_told_that_no_pool_was_kept(outside: Make) 
     here.run()
     assert [cold.cause for cold in colds(here)] == [Cause.NOT_KEPT.value] * 2
     assert colds(here)[0].why.endswith("; the quota 'ml.m5.large for training warm pool usage' is 0")
+
+
+def test_a_pool_that_never_shows_is_told_as_such(outside: Make) -> None:
+    """Describe leaves the status out for every job: nobody waits for it twice, and the last job is told of too."""
+    here = outside(settings=replace(SETTINGS, warm_pool_quota={"*": 0}), sweep=make_sweep(3))
+
+    def hide(twin: Twin, operation: str, answer: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in answer.items() if name != "WarmPoolStatus"}
+
+    here.twin.alter = hide
+    here.run()
+    assert [cold.cause for cold in colds(here)] == [Cause.NOT_SHOWN.value] * 2
+    assert colds(here)[-1].name == [*here.chain.jobs][-1]
 
 
 def test_a_job_that_is_warm_or_was_not_to_be_is_never_told_of(outside: Make) -> None:
