@@ -19,7 +19,8 @@ from typing import Any
 from werkzeug.serving import BaseWSGIServer
 
 from sweeper.engine import credentials
-from sweeper.engine.application import Admin, Application, Parts
+from sweeper.engine.admin import Admin
+from sweeper.engine.application import Application, Parts
 from sweeper.engine.around import logs, quotas
 from sweeper.engine.around.logs import TrainingLogs
 from sweeper.engine.around.quotas import Quotas
