@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from sweeper.engine.launch import EngineInfo
 
+S3_MOST_AT_ONCE = 5 << 30
+"""Bytes that S3 takes in one request."""
 ANSWER_S = 10.0
 """Seconds in which SageMaker answers a question: who waits for one that never comes should not wait for long."""
 _SESSION = re.compile(r"(:assumed-role/[^/]+)/.*\Z")
@@ -46,6 +48,8 @@ class Endpoint:
     secret_key: str | None = field(default=None, repr=False)
     lives: Callable[[], bool] | None = field(default=None, repr=False, compare=False)
     """Asked before anything is sent, also once more: whoever answers there later may be another one."""
+    most_at_once: int | None = field(default=None, repr=False)
+    """Bytes that an object may have to be sent in one request; None: as S3 does best."""
 
     @classmethod
     def local(cls, engine: EngineInfo) -> Endpoint:
@@ -56,6 +60,7 @@ class Endpoint:
             access_key=engine.access_key,
             secret_key=engine.secret_key,
             lives=engine.lives,
+            most_at_once=S3_MOST_AT_ONCE,  # it writes what comes to disk
         )
 
 
@@ -83,6 +88,11 @@ class Clients:
         self._made: dict[tuple[str, int, float], Any] = {}
         self._caller: Caller | None = None
         self._answered = self._stale = False
+
+    @property
+    def most_at_once(self) -> int | None:
+        """Bytes that an object may have to be sent in one request; None: as S3 does best."""
+        return self._endpoint.most_at_once
 
     @cached_property
     def session(self) -> boto3.Session:

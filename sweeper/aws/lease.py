@@ -36,6 +36,8 @@ class Lease:
     """What tells this process from every other (sweeper.record.locks)."""
     has_ended: Callable[[Mapping[str, Any]], bool] = lambda process: False
     """True for a process that is seen to have ended."""
+    owner: str | None = None
+    """The account that the bucket must belong to: whoever has made another one of its name holds no lease of ours."""
     _etag: str = field(default="", init=False)
     _beat_at: float = field(default=0.0, init=False)
 
@@ -68,7 +70,7 @@ class Lease:
         try:
             if self._look()[0] == self._etag:
                 with mapped("DeleteObject"):
-                    self._s3.delete_object(Bucket=self._place[0], Key=self._place[1])
+                    self._s3.delete_object(**self._object)
         except ApiError:
             return
 
@@ -79,14 +81,18 @@ class Lease:
 
     def _put(self, **condition: str) -> bool:
         """Write the object under a condition; False when the condition does not hold."""
-        bucket, name = self._place
         body = json.dumps({"holder": self.holder, "process": self.process}).encode()
         try:
             with mapped("PutObject"):
-                answer = self._s3.put_object(Bucket=bucket, Key=name, Body=body, **condition)
+                answer = self._s3.put_object(**self._object, Body=body, **condition)
         except ApiError as error:
             if error.code in _TAKEN or error.kind is ApiErrorKind.NOT_FOUND:
                 return False
+            if error.kind is ApiErrorKind.DENIED and self.owner:
+                whose = (
+                    f"the bucket of pool.lease must belong to account {self.owner}, or pool.lease_owner name another"
+                )
+                raise ApiError(error.kind, error.operation, error.code, f"{error.message} ({whose})") from error
             raise
         self._etag, self._beat_at = str(answer["ETag"]), self.clock.monotonic()
         return True
@@ -94,18 +100,20 @@ class Lease:
     def _look(self) -> tuple[str, float, Mapping[str, Any]]:
         """(ETag, seconds since its last heartbeat by the service's own clock, what it tells of its holder)."""
         with mapped("GetObject"):
-            found = self._s3.get_object(Bucket=self._place[0], Key=self._place[1])
+            found = self._s3.get_object(**self._object)
             told = json.loads(found["Body"].read())
         now = parsedate_to_datetime(found["ResponseMetadata"]["HTTPHeaders"]["date"])
         written: datetime = found["LastModified"]
         return str(found["ETag"]), (now - written).total_seconds(), told
 
     @property
-    def _place(self) -> tuple[str, str]:
+    def _object(self) -> dict[str, str]:
+        """Which object it is, in S3's words. Raises UsageError."""
         bucket, _, prefix = self.where.removeprefix("s3://").partition("/")
         if not self.where.startswith("s3://") or not bucket:
             raise UsageError(f"pool.lease: {self.where!r} is not an S3 URI; write s3://BUCKET/PREFIX")
-        return bucket, f"{prefix.strip('/')}/{self.key}.json".lstrip("/")
+        name = f"{prefix.strip('/')}/{self.key}.json".lstrip("/")
+        return {"Bucket": bucket, "Key": name, **({"ExpectedBucketOwner": self.owner} if self.owner else {})}
 
     @property
     def _s3(self) -> Any:

@@ -1,46 +1,41 @@
-"""Staging: the source goes to S3 once per content, with the driver that starts it; never once per job."""
+"""Staging: the source goes to S3 once per content, with the driver that starts it; never once per job or sweep."""
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import io
-import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from sweeper import driver
 from sweeper.aws.clients import Clients
-from sweeper.aws.errors import mapped
+from sweeper.aws.upload import Bucket
 from sweeper.core import dependencies
 from sweeper.core.model import Launch, Scope
-from sweeper.core.request import ARCHIVE, Staged, canonical, default_output
-from sweeper.errors import ApiError, ApiErrorKind, UsageError
+from sweeper.core.request import ARCHIVE, INPUTS, SOURCES, Staged, canonical, default_output, staged_below
+from sweeper.errors import UsageError
+from sweeper.record import revision
+from sweeper.record.parcel import Archive, Content, Parcel
 from sweeper.record.source import Folder, SourceError
+
+NOT_STAGED = ("max_runtime_s", "checkpoint_local_path", "image_uri")
+"""Keys of `job` that change nothing of what is staged."""
 
 
 def files_of(folder: Folder) -> dict[str, Path]:
-    """The path of every file to stage by its relative name, sorted. Raises UsageError for a link that leads out."""
+    """The path of every file to stage by its relative name, sorted.
+
+    Raises UsageError for a link that leads out, for more than may be sent, and for what cannot be read.
+    """
     try:
+        folder.check_size()
         return dict(folder.files())
-    except SourceError as error:
+    except (SourceError, OSError) as error:
         raise UsageError(f"{folder.path}: {error}") from error
 
 
-def tarball(folder: Folder, instead: Mapping[str, bytes] | None = None) -> bytes:
-    """The folder as source.tar.gz, with files `instead` of its own; the same content gives the same bytes."""
-    instead = instead or {}
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        found = {name: path for name, path in files_of(folder).items() if name not in instead}
-        for name in sorted({*found, *instead}):
-            data = instead[name] if name in instead else found[name].read_bytes()
-            runs = name in found and found[name].stat().st_mode & 0o100
-            info = tarfile.TarInfo(name)
-            info.size, info.mode = len(data), 0o755 if runs else 0o644
-            tar.addfile(info, io.BytesIO(data))
-    return gzip.compress(packed.getvalue(), mtime=0)
+def archive(folder: Folder, instead: Mapping[str, bytes] | None = None) -> Archive:
+    """The folder as source.tar.gz, with files `instead` of its own."""
+    return Archive({**files_of(folder), **(instead or {})})
 
 
 def requirements(name: str, folder: Folder, versions: Mapping[str, str | None], launch: Launch) -> dict[str, bytes]:
@@ -69,12 +64,8 @@ class Staging:
 
     def __call__(self, config: Mapping[str, Any]) -> Staged:
         """Where the code and data of this resolved trial lie. Uploads what is missing."""
-        job = config["job"]
-        key = canonical(
-            [job.get(k) for k in ("launch", "source_dir", "entry_script", "requirements", "metrics", "arguments")]
-        )
-        versions = config.get("dependencies") or {}
-        key += canonical([job.get("inputs"), job.get("output_path"), job.get("checkpoint_s3_uri"), versions])
+        job, versions = config["job"], config.get("dependencies") or {}
+        key = canonical([{name: value for name, value in job.items() if name not in NOT_STAGED}, versions])
         if key not in self._done:
             self._done[key] = self._stage(job, versions)
         return self._done[key]
@@ -87,91 +78,86 @@ class Staging:
     def _stage(self, job: Mapping[str, Any], versions: Mapping[str, str | None]) -> Staged:
         home = default_output(self._scope.account, self._scope.region, self._sweep)
         output = (job.get("output_path") or home).rstrip("/")
-        bucket, prefix = _split(output)
-        self._need_bucket(bucket)
+        self._need(self._bucket(job, output))
         if job.get("checkpoint_s3_uri"):
-            self._need_bucket(_split(job["checkpoint_s3_uri"])[0])
-        source = ""
-        launch = Launch(job["launch"])
-        if launch is not Launch.IMAGE:
-            folder = Folder(self._project / job["source_dir"], self._project)
-            needed = job.get("requirements") or (dependencies.file_for(launch) if versions else None)
-            files = {
-                "launch.json": _launch({**job, "requirements": needed}).encode(),
-                **{name: Path(driver.__file__).with_name(name).read_bytes() for name in driver.FILES},
-                ARCHIVE: tarball(folder, requirements(needed, folder, versions, launch) if needed else None),
-            }
-            content = hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in files.values())).hexdigest()
-            source = self._put_once(bucket, f"{prefix}/source/{content[:16]}", files)
-        inputs = {name: self._input(job, name, bucket, prefix) for name in job.get("inputs", {})}
-        return Staged(source=source, inputs=inputs, output=output)
+            self._need(self._bucket(job, job["checkpoint_s3_uri"]))
+        inputs = {name: self._input(job, name) for name in job.get("inputs") or {}}
+        if Launch(job["launch"]) is Launch.IMAGE:
+            return Staged(source="", inputs=inputs, output=output)
+        folder = Folder(self._project / job["source_dir"], self._project, most_mb=job.get("max_source_mb"))
+        source = self._put_once(job, SOURCES, _source(job, folder, versions))
+        return Staged(source=source, inputs=inputs, output=output, revision=revision.of(folder.path))
 
-    def _input(self, job: Mapping[str, Any], channel: str, bucket: str, prefix: str) -> str:
+    def _input(self, job: Mapping[str, Any], channel: str) -> str:
         where = str(job["inputs"][channel])
         if where.startswith("s3://"):
             return where
-        folder = Folder(self._project / where, self._project, data=True)
+        folder = Folder(self._project / where, self._project, data=True, most_mb=job.get("max_input_mb"))
         if folder.outside and not job.get("allow_outside_project"):
             raise UsageError(f"job.inputs.{channel}: {where!r} lies outside of the project")  # a swept one
-        files = {name: path.read_bytes() for name, path in files_of(folder).items()}
+        files = files_of(folder)
         if not files:
             raise UsageError(f"job.inputs.{channel}: {folder.path} holds no files")
-        names = canonical({name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
-        content = hashlib.sha256(names.encode()).hexdigest()
-        return self._put_once(bucket, f"{prefix}/inputs/{channel}/{content[:16]}", files) + "/"
+        return self._put_once(job, INPUTS, files) + "/"
 
-    def _put_once(self, bucket: str, prefix: str, files: Mapping[str, bytes]) -> str:
-        """Upload these files below the prefix unless they are there; the last one goes last and proves the rest."""
-        last = list(files)[-1]
-        if not self._exists(bucket, f"{prefix}/{last}"):
-            for name, data in files.items():
-                with mapped("PutObject"):
-                    self._s3.put_object(Bucket=bucket, Key=f"{prefix}/{name}", Body=data)
-        return f"s3://{bucket}/{prefix}"
+    def _put_once(self, job: Mapping[str, Any], what: str, files: Mapping[str, Content]) -> str:
+        """Where these files lie: below a prefix of their content, and beside it a note that all of them are there.
 
-    def _exists(self, bucket: str, key: str) -> bool:
+        The note goes last, and not at all when a file has changed while it was sent.
+        """
+        parcel = Parcel(files, job.get("output_kms_key_id") or "")
         try:
-            with mapped("HeadObject"):
-                self._s3.head_object(Bucket=bucket, Key=key)
-        except ApiError as error:
-            # Without ListBucket S3 answers 403 for what is not there: uploading again does no harm.
-            if error.kind in (ApiErrorKind.NOT_FOUND, ApiErrorKind.DENIED):
-                return False
-            raise
-        return True
+            where = f"{self._below(job, what)}/{parcel.digest[:16]}"
+        except OSError as error:
+            raise UsageError(f"cannot be read: {error}") from error
+        self._send(self._bucket(job, where), _split(where)[1], parcel)
+        return where
 
-    def _need_bucket(self, bucket: str) -> None:
-        if bucket in self._buckets:
+    def _send(self, bucket: Bucket, prefix: str, parcel: Parcel) -> None:
+        note = f"{prefix}.json"
+        if bucket.holds(note):
             return
-        try:
-            with mapped("HeadBucket"):
-                self._s3.head_bucket(Bucket=bucket)
-        except ApiError as error:
-            if error.kind is not ApiErrorKind.NOT_FOUND:
-                raise
-            self._create_bucket(bucket)
-        self._buckets.add(bucket)
+        bucket.put({f"{prefix}/{name}": content for name, content in parcel.files.items()})
+        if changed := parcel.changed():
+            raise UsageError(f"{changed} has changed while it was sent: run the same command again")
+        bucket.put({note: canonical({"files": sorted(parcel.files)}).encode()})
 
-    def _create_bucket(self, bucket: str) -> None:
-        region = self._scope.region
-        # us-east-1 is the one region that must not be named.
-        where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-        with mapped("CreateBucket"):
-            self._s3.create_bucket(Bucket=bucket, **where)
+    def _below(self, job: Mapping[str, Any], what: str) -> str:
+        return staged_below(job.get("output_path"), self._scope.account, self._scope.region, what)
 
-    @property
-    def _s3(self) -> Any:
-        return self._clients().client("s3")
+    def _bucket(self, job: Mapping[str, Any], uri: str) -> Bucket:
+        """The bucket of a URI. The default one, whose name anybody can guess, must be the caller's own."""
+        name, _ = _split(uri)
+        own = name == _split(self._below({}, SOURCES))[0]
+        owner = self._scope.account if own else job.get("expected_bucket_owner")
+        return Bucket(self._clients, name, owner, job.get("output_kms_key_id"))
+
+    def _need(self, bucket: Bucket) -> None:
+        if bucket.name not in self._buckets:
+            if not bucket.is_there():
+                bucket.make(self._scope.region)
+            self._buckets.add(bucket.name)
 
 
 class Located(Staging):
     """Where staging would put things, without asking or sending anything: what a plan shows."""
 
-    def _put_once(self, bucket: str, prefix: str, files: Mapping[str, bytes]) -> str:
-        return f"s3://{bucket}/{prefix}"
-
-    def _need_bucket(self, bucket: str) -> None:
+    def _send(self, bucket: Bucket, prefix: str, parcel: Parcel) -> None:
         pass
+
+    def _need(self, bucket: Bucket) -> None:
+        pass
+
+
+def _source(job: Mapping[str, Any], folder: Folder, versions: Mapping[str, str | None]) -> dict[str, Content]:
+    """The source, the driver that starts it, and what the driver needs to know."""
+    launch = Launch(job["launch"])
+    needed = job.get("requirements") or (dependencies.file_for(launch) if versions else None)
+    return {
+        "launch.json": _launch({**job, "requirements": needed}).encode(),
+        **{name: Path(driver.__file__).with_name(name).read_bytes() for name in driver.FILES},
+        ARCHIVE: archive(folder, requirements(needed, folder, versions, launch) if needed else None),
+    }
 
 
 def _launch(job: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ from sweeper.core.chain import Job
 from sweeper.core.model import Launch, Pruning, Sweep, Trial
 from sweeper.core.outcome import environment_of
 from sweeper.core.ports import Description
-from sweeper.core.request import Staged, canonical, own_channel
+from sweeper.core.request import Revision, Staged, canonical, own_channel
 from sweeper.core.secrets import MASK, user_info
 from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, UsageError
 from sweeper.record.stored import StoredSweep
@@ -126,7 +126,8 @@ def staged(job: Job, was: Description, launch: Launch) -> Staged:
     channels = {c["ChannelName"]: c["DataSource"]["S3DataSource"]["S3Uri"] for c in was.get("InputDataConfig") or []}
     own = own_channel(launch, bool(was.get("EnableNetworkIsolation")))
     source = channels.pop(own, job.intent.source).rstrip("/") if own else job.intent.source
-    return Staged(source, channels, was["OutputDataConfig"]["S3OutputPath"])
+    revision = Revision(job.intent.commit, job.intent.dirty)
+    return Staged(source, channels, was["OutputDataConfig"]["S3OutputPath"], revision)
 
 
 def _session(where: Staged) -> type[Session]:

@@ -258,6 +258,8 @@ def source_folder(draft: Draft, job: Sections) -> Folder | None:
             draft.wrong(("job", "source_dir"), f"is missing: launch {job['launch']} starts a script", missing=True)
         return None
     folder = _folder(draft, ("job", "source_dir"), job["source_dir"], job)
+    if folder is not None:
+        folder = replace(folder, most_mb=job["max_source_mb"])
     names = _names(draft, folder) if folder else None
     if folder is None or names is None:
         return None
@@ -283,7 +285,7 @@ def input_folders(draft: Draft, job: Sections) -> dict[tuple[str, ...], Folder]:
         if where is not None and "://" not in where:
             folder = _folder(draft, ("job", "inputs", channel), where, job)
             if folder is not None:
-                found["job", "inputs", channel] = replace(folder, data=True)
+                found["job", "inputs", channel] = replace(folder, data=True, most_mb=job["max_input_mb"])
     return found
 
 

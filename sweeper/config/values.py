@@ -60,6 +60,10 @@ COSMETIC = (
     "checkpoint_s3_uri",
     "checkpoint_local_path",
     "allow_outside_project",
+    "output_kms_key_id",
+    "expected_bucket_owner",
+    "max_source_mb",
+    "max_input_mb",
 )
 """Keys of `job` that change no result: they belong to no identity."""
 PINNED = ("source_dir",)

@@ -123,6 +123,8 @@ class Intent:
     patches: Mapping[str, Any] = field(default_factory=dict)  # what remedies changed, by dotted key
     remedy: str = ""  # why this attempt follows the one before, in words
     clamped: str = ""  # the rule that shortened max_runtime_s
+    commit: str = ""  # of git, that its source is of; none where there is no repository, or no source
+    dirty: bool = False  # had the source been changed since that commit?
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,20 @@ class Job:
     allow_outside_project: bool = option(
         "Folders of source_dir and inputs may lie outside of the project.", default=False
     )
+    output_kms_key_id: str | None = option(
+        "The key that encrypts the models, and the code and data that are put into S3 (SSE-KMS).",
+        default=None,
+        high=2048,
+    )
+    expected_bucket_owner: str | None = option(
+        "The account that the buckets of output_path and checkpoint_s3_uri must belong to. The default bucket must be "
+        "the caller's own in any case.",
+        default=None,
+        pattern=r"^\d{12}$",
+        says="must be an account's twelve digits, in quotes",
+    )
+    max_source_mb: float = option("The most that source_dir may hold, in MB.", default=500.0, above=0)
+    max_input_mb: float = option("The most that a local folder of inputs may hold, in MB.", default=20000.0, above=0)
 
 
 _HYPERPARAMETER = Bounds(

@@ -216,6 +216,12 @@ class PoolSettings:
     lease: str | None = option(
         "An S3 prefix: one runner at a time on this pool, across the hosts of a team.", default=None, pattern="^s3://"
     )
+    lease_owner: str | None = option(
+        "The account that the lease's bucket must belong to. Default: the caller's.",
+        default=None,
+        pattern=r"^\d{12}$",
+        says="must be an account's twelve digits, in quotes",
+    )
     settle_debts: bool = option("Close what other sweeps of yours left open before this one begins.", default=True)
 
 

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 from sweeper.core.model import MOST_KEEP_ALIVE_S, Launch, Sweep
-from sweeper.core.request import canonical, default_output, slug
+from sweeper.core.request import INPUTS, SOURCES, canonical, default_output, slug, staged_below
 
 ACCOUNT, REGION, CALLER = "ACCOUNT", "REGION", "YOUR-ROLE"
 """What stands where something is not known."""
@@ -105,12 +105,11 @@ def _jobs(sweep: Sweep) -> list[Mapping[str, Any]]:
     return list({canonical(section): section for section in sections}.values())
 
 
-def _staged(job: Mapping[str, Any], output: str) -> Iterator[str]:
+def _staged(job: Mapping[str, Any], place: Place) -> Iterator[str]:
     if Launch(job["launch"]) is not Launch.IMAGE:
-        yield f"{output}/source"
-    for uri in (job.get("inputs") or {}).values():
-        if not str(uri).startswith("s3://"):
-            yield f"{output}/inputs"
+        yield staged_below(job.get("output_path"), place.account, place.region, SOURCES)
+    if any(not str(uri).startswith("s3://") for uri in (job.get("inputs") or {}).values()):
+        yield staged_below(job.get("output_path"), place.account, place.region, INPUTS)
 
 
 def _bucket(uri: str) -> str:
@@ -124,7 +123,7 @@ def uses(sweep: Sweep, place: Place) -> Uses:
     jobs = _jobs(sweep)
     outputs = {str(job.get("output_path") or home).rstrip("/") for job in jobs}
     restored = {str(job["checkpoint_s3_uri"]).rstrip("/") for job in jobs if job.get("checkpoint_s3_uri")}
-    staged = {where for job in jobs for where in _staged(job, str(job.get("output_path") or home).rstrip("/"))}
+    staged = {where for job in jobs for where in _staged(job, place)}
     inputs = {str(uri) for job in jobs for uri in (job.get("inputs") or {}).values() if str(uri).startswith("s3://")}
     buckets = {_bucket(uri) for uri in (*outputs, *restored)}
     return Uses(

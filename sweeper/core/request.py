@@ -28,6 +28,7 @@ PAGE = 100
 CODE = "code"
 """The channel that brings the toolkit's source to a container without a network: the SDK's own name."""
 ARCHIVE = "source.tar.gz"
+SOURCES, INPUTS = "sources", "inputs"
 
 _LOCKED_RESOURCES = {
     "instance_type": "InstanceType",
@@ -76,6 +77,14 @@ def default_output(account: str, region: str, sweep: str) -> str:
     return f"s3://sagemaker-{region}-{account}/sweeper/{sweep}".rstrip("/")
 
 
+def staged_below(output_path: str | None, account: str, region: str, what: str) -> str:
+    """Below which prefix `what` (sources, inputs) is put, by its content: one for every sweep that names no other.
+
+    No sweep and no job has a name that begins like this.
+    """
+    return f"{(output_path or default_output(account, region, '')).rstrip('/')}/_{what}"
+
+
 def is_queued_name(name: str) -> bool:
     """Is it the name of a job that went by way of AWS Batch?"""
     return _QUEUED.fullmatch(name) is not None
@@ -97,12 +106,26 @@ def encode_hyperparameters(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
+class Revision:
+    """The commit of git that a source is of; `dirty`: it had been changed since. Empty: none is known."""
+
+    commit: str = ""
+    dirty: bool = False
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags of a job that runs it."""
+        return {"sweeper:commit": self.commit, "sweeper:dirty": str(self.dirty).lower()} if self.commit else {}
+
+
+@dataclass(frozen=True)
 class Staged:
     """Where a job's code and data lie: S3 prefixes. `source` is empty when the image brings its own code."""
 
     source: str
     inputs: Mapping[str, str]
     output: str
+    revision: Revision = Revision()
 
 
 def build(
@@ -118,11 +141,11 @@ def build(
         "AlgorithmSpecification": _algorithm(job),
         "HyperParameters": _hyperparameters(config["hyperparameters"], job, staged, name, region, isolated),
         "InputDataConfig": _channels(own_channel(job.launch, isolated), staged),
-        "OutputDataConfig": {"S3OutputPath": staged.output},
+        "OutputDataConfig": _output(job.output_kms_key_id, staged),
         "ResourceConfig": _present(locked, _LOCKED_RESOURCES),
         "StoppingCondition": {"MaxRuntimeInSeconds": max_runtime_s},
         "Environment": {**config["environment"], FINGERPRINT: mark},
-        "Tags": [{"Key": "sweeper:sweep", "Value": sweep}, {"Key": MARK, "Value": mark}],
+        "Tags": _tags({"sweeper:sweep": sweep, MARK: mark, **staged.revision.tags}),
         **_present(locked, _LOCKED_FLAGS),
     }
     if locked.subnets:
@@ -136,6 +159,14 @@ def build(
     if job.checkpoint_s3_uri:
         request["CheckpointConfig"] = _checkpoints(job.checkpoint_s3_uri, job.checkpoint_local_path, name)
     return {key: value for key, value in request.items() if value not in ({}, [])}
+
+
+def _tags(told: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in told.items()]
+
+
+def _output(key: str | None, staged: Staged) -> dict[str, str]:
+    return {"S3OutputPath": staged.output, **({"KmsKeyId": key} if key else {})}
 
 
 def _checkpoints(uri: str, local: str | None, name: str) -> dict[str, str]:

@@ -38,6 +38,8 @@ LAST = (
     "model",
     "declared",
     "cold_because",
+    "commit",
+    "dirty",
 )
 
 METRIC = "metric."
@@ -170,6 +172,8 @@ def _attempts(history: TrialHistory) -> Row:
         "pool": (last if running else shown).pool_word,
         "cold_because": cold.why if (cold := (last if running else shown).cold) else None,
     }
+    of = (last if running else shown).intent
+    row.update(commit=of.commit or None, dirty=of.dirty if of.commit else None)
     if outcome:
         row.update({f"metric.{name}": value for name, value in outcome.metrics.items()})
         row.update(failure=outcome.failure or None, model=outcome.model or None)

@@ -13,6 +13,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweeper.record.parcel import digest
+
 if TYPE_CHECKING:
     from pathspec import PathSpec
 
@@ -35,6 +37,11 @@ SECRETS = (
 """Where people keep secrets, in small letters: never staged unless asked for."""
 
 
+MB = 1_000_000
+MOST_NAMED = 5
+"""Files that are named of a folder that is too large."""
+
+
 class SourceError(ValueError):
     """The folder holds something that cannot be staged."""
 
@@ -50,6 +57,8 @@ class Folder:
     project: Path | None = None
     """The folder from which on ignore files count when there is no repository around it."""
     data: bool = False
+    most_mb: float | None = None
+    """The most that it may hold to be sent, in MB of 1,000,000 bytes."""
     secrets: list[str] = field(default_factory=list)
     """What was left out because of its name, by the last walk, where no ignore file said so."""
 
@@ -65,12 +74,23 @@ class Folder:
         yield from sorted(self._walk(root, root, "", self._around(root)))
 
     def digest(self) -> str:
-        """sha256 over names and contents. Permissions and times do not count. Raises SourceError."""
+        """sha256 over names and contents. Permissions and times do not count. Raises SourceError, OSError."""
+        self.check_size()
         found = hashlib.sha256()
         for name, path in self.files():
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
-            found.update(f"{len(name)}:{name}:{content}\n".encode())
+            found.update(f"{len(name)}:{name}:{digest(path)}\n".encode())
         return found.hexdigest()
+
+    def check_size(self) -> None:
+        """Raises SourceError, with the biggest files, when it holds more than may be sent."""
+        sizes = sorted(((path.stat().st_size, name) for name, path in self.files()), reverse=True)
+        total = sum(size for size, _ in sizes)
+        if self.most_mb is not None and total > self.most_mb * MB:
+            biggest = ", ".join(f"{name} ({size / MB:,.1f} MB)" for size, name in sizes[:MOST_NAMED])
+            more = ", ..." if len(sizes) > MOST_NAMED else ""
+            allow = f"name in {OURS} what is not needed, or set job.{'max_input_mb' if self.data else 'max_source_mb'}"
+            held = f"holds {total / MB:,.1f} MB, and at most {self.most_mb:,g} MB are sent"
+            raise SourceError(f"{held}: {biggest}{more}; {allow}")
 
     def _walk(self, root: Path, folder: Path, prefix: str, rules: Rules) -> Iterator[tuple[str, Path]]:
         rules = rules.within(folder, data=self.data)

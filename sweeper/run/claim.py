@@ -59,6 +59,7 @@ class Claim:
                 self.clock,
                 this_process(),
                 has_ended,
+                self.sweep.pool.lease_owner or self.connection.scope.account,
             )
             self._lease.acquire()
             stack.callback(self._lease.release)

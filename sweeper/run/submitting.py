@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sweeper.core import creating, handover
@@ -17,7 +18,7 @@ from sweeper.core.model import Trial
 from sweeper.core.outcome import created_with, fingerprint_of, refused
 from sweeper.core.ports import Request
 from sweeper.core.remedies import config_of
-from sweeper.core.request import Staged, build, differing, digest, fingerprint, job_name, locked_key
+from sweeper.core.request import Revision, Staged, build, differing, digest, fingerprint, job_name, locked_key
 from sweeper.errors import (
     ApiError,
     ForeignNameError,
@@ -125,6 +126,8 @@ class Submitting:
             patches=decision.patches,
             remedy=decision.remedy,
             clamped=decision.clamped if most is not None and most < longest else "",
+            commit=staged.revision.commit,
+            dirty=staged.revision.dirty,
         )
 
     def request(self, intent: ev.Intent, config: Mapping[str, Any], staged: Staged) -> Request:
@@ -138,7 +141,7 @@ class Submitting:
             mark=intent.fingerprint,
             sweep=sweep.name,
             max_runtime_s=intent.max_runtime_s,
-            staged=staged,
+            staged=replace(staged, revision=Revision(intent.commit, intent.dirty)),
             region=self.notes.scope.region,
         )
         shaped = sweep.backend.shape(request, intent.keep_alive_s)

@@ -20,6 +20,7 @@ class Bucket:
     """Answers as S3 does to what a lease asks."""
 
     clock: Clock
+    owner: str = "123456789012"
     objects: dict[str, tuple[bytes, str, datetime]] = field(default_factory=dict)
     writes: int = 0
 
@@ -45,7 +46,7 @@ class _Caller:
         return self
 
     def put_object(self, Bucket: str, Key: str, Body: bytes, **condition: str) -> dict[str, Any]:  # noqa: N803 - S3's
-        lost = self._reach("PutObject")
+        lost = self._reach("PutObject", condition.pop("ExpectedBucketOwner", None))
         known = self.bucket.objects.get(Key)
         if condition.get("IfNoneMatch") == "*" and known:
             raise _refusal("PreconditionFailed", 412, "PutObject")
@@ -60,8 +61,8 @@ class _Caller:
             raise ConnectionClosedError(endpoint_url="s3://simulated")
         return {"ETag": etag}
 
-    def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803 - S3's
-        self._reach("GetObject")
+    def get_object(self, Bucket: str, Key: str, ExpectedBucketOwner: str | None = None) -> dict[str, Any]:  # noqa: N803
+        self._reach("GetObject", ExpectedBucketOwner)
         if Key not in self.bucket.objects:
             raise _refusal("NoSuchKey", 404, "GetObject")
         body, etag, written = self.bucket.objects[Key]
@@ -69,8 +70,8 @@ class _Caller:
         headers = {"ResponseMetadata": {"HTTPHeaders": {"date": date}}}
         return {"Body": io.BytesIO(body), "ETag": etag, "LastModified": written, **headers}
 
-    def delete_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803 - S3's
-        self._reach("DeleteObject")
+    def delete_object(self, Bucket: str, Key: str, ExpectedBucketOwner: str | None = None) -> dict[str, Any]:  # noqa: N803
+        self._reach("DeleteObject", ExpectedBucketOwner)
         self.bucket.objects.pop(Key, None)
         return {}
 
@@ -79,8 +80,10 @@ class _Caller:
         # S3 tells whole seconds
         return datetime.fromtimestamp(int(self.bucket.clock.now()), timezone.utc)
 
-    def _reach(self, operation: str) -> bool:
-        """Raises when it cannot be reached; True when the answer will be lost."""
+    def _reach(self, operation: str, owner: str | None) -> bool:
+        """Raises when it cannot be reached, or belongs to another account; True when the answer will be lost."""
+        if owner not in (None, self.bucket.owner):
+            raise _refusal("AccessDenied", 403, operation)
         trouble = self.trouble()
         if trouble == "out":
             raise _refusal("ServiceUnavailable", 503, operation)

@@ -32,6 +32,13 @@ DRIVER = {name: Path(driver.__file__).with_name(name).read_bytes() for name in d
 POOL = {"KeepAlivePeriodInSeconds": 600}
 
 
+def packed(folder: Path) -> bytes:
+    """A folder as it is staged."""
+    out = io.BytesIO()
+    staging.archive(Folder(folder)).write(out)
+    return out.getvalue()
+
+
 class Jobs:
     """Jobs that sweeper's driver starts, each test's in a pool of its own."""
 
@@ -47,7 +54,7 @@ class Jobs:
         files = {
             **DRIVER,
             "launch.json": json.dumps({"entry_script": f"{pool}.py"}).encode(),
-            "source.tar.gz": staging.tarball(Folder(source)),
+            "source.tar.gz": packed(source),
         }
         for name, data in files.items():
             self.clients.s3.put_object(Bucket="bucket", Key=f"{pool}/{name}", Body=data)
@@ -488,7 +495,7 @@ def test_a_script_without_an_ending_is_hot_unless_its_first_line_names_a_program
         folder.mkdir()
         (folder / name).write_text(text)
         source = tmp_path / f"{name}.tar.gz"
-        source.write_bytes(staging.tarball(Folder(folder)))
+        source.write_bytes(packed(folder))
         assert is_python(name, source) is python
 
 

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,14 @@ from sweeper.aws.clients import Clients, Endpoint
 from sweeper.aws.staging import Staging
 from sweeper.core import events as ev
 from sweeper.core.events import TrialStatus
-from sweeper.core.request import Staged
+from sweeper.core.request import Revision, Staged
+from sweeper.core.results import results
 from sweeper.engine.training.states import JobStatus as ServiceStatus
 from sweeper.errors import ApiError, ApiErrorKind, JournalError, JournalWriteError
 from sweeper.record.journal import SqliteJournal, read
 from sweeper.run.registry import Account, Debt, verify_head
 from sweeper.simulation.drawn import SCOPE
-from tests.laws.outside import STAGED, Happens, Outside
+from tests.laws.outside import CRASH, STAGED, Happens, Outside, Trouble
 
 Make = Callable[..., Outside]
 DONE = [TrialStatus.COMPLETED, TrialStatus.COMPLETED]
@@ -280,6 +282,23 @@ def test_row_28_a_failed_upload_sends_no_job_and_closes_the_pool(
         here.run()
     assert len(here.calls("CreateTrainingJob")) == before
     assert here.nothing_is_open()
+
+
+def test_the_commit_of_a_job_is_the_one_that_its_source_was_staged_at(outside: Make) -> None:
+    """In its intent, its tags and its row; what is sent again after a crash is told as what it was, not what is now."""
+    here = outside(Trouble("CreateTrainingJob", CRASH))
+    here.stage = lambda config: replace(STAGED, revision=Revision("a" * 40, dirty=True))
+    here.dies()
+    here.stage = lambda config: replace(STAGED, revision=Revision("b" * 40))
+    here.run()
+    told = [("a" * 40, True), ("b" * 40, False)]
+    assert [(job.intent.commit, job.intent.dirty) for job in here.chain.jobs.values()] == told
+    listed = [here.twin.request("ListTags", {"ResourceArn": job.arn})["Tags"] for job in here.ledger.jobs]
+    tags = [{tag["Key"]: tag["Value"] for tag in found} for found in listed]
+    assert [(tag["sweeper:commit"], tag["sweeper:dirty"]) for tag in tags] == [("a" * 40, "true"), ("b" * 40, "false")]
+    table = results(here.sweep, here.chain)
+    assert [(row["commit"], row["dirty"]) for row in table.rows] == told
+    assert table.columns[-2:] == ("commit", "dirty")
 
 
 @pytest.fixture

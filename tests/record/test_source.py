@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.record.source import Folder
+from sweeper.record.source import Folder, SourceError
 
 SECRET = [
     ".env",
@@ -132,3 +132,16 @@ def test_what_is_not_sent_makes_no_trial_new(tmp_path: Path) -> None:
     assert before == hashlib.sha256(told.encode()).hexdigest()
     made(tmp_path, {**dict.fromkeys((*SECRET, *CLUTTER), "x"), "a.log": "x", ".sweeperignore": "*.bin\n", "x.bin": ""})
     assert Folder(tmp_path).digest() == before
+
+
+@pytest.mark.parametrize("data", [False, True])
+def test_what_is_too_large_is_told_by_its_biggest_files(tmp_path: Path, data: bool) -> None:
+    """Before a byte of it is read, what is left out apart; exactly the limit is taken."""
+    made(tmp_path, {".sweeperignore": "old.bin\n", **{f"{n}.bin": "x" * 1000 * n for n in range(1, 8)}, "old.bin": "x"})
+    Folder(tmp_path, data=data, most_mb=0.028).check_size()
+    with pytest.raises(SourceError) as error:
+        Folder(tmp_path, data=data, most_mb=0.0279).digest()
+    told = "7.bin (0.0 MB), 6.bin (0.0 MB), 5.bin (0.0 MB), 4.bin (0.0 MB), 3.bin (0.0 MB), ...; "
+    option = "max_input_mb" if data else "max_source_mb"
+    assert f"at most 0.0279 MB are sent: {told}" in str(error.value)
+    assert str(error.value).endswith(f"name in .sweeperignore what is not needed, or set job.{option}")

@@ -102,6 +102,11 @@ class ObjectStore:
             for changed in ours ^ set(self._backend.buckets[bucket].keys):
                 self._sync_object(bucket, changed)
 
+    def has(self, bucket: str) -> bool:
+        """Is there a bucket of this name?"""
+        with self.lock:
+            return bucket in self._backend.buckets
+
     def keys(self, bucket: str, prefix: str) -> list[str]:
         """Names under a prefix, in order."""
         with self.lock:

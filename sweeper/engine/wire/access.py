@@ -27,6 +27,12 @@ def of_s3(permissions: Permissions, environ: Environ, bucket: str, key: str) -> 
         yield from s3_actions.needed(settings.partition, method, bucket, key, query, environ)
 
 
+def of_another_owner(permissions: Permissions, environ: Environ, *, there: bool) -> ServiceError | None:
+    """The refusal of a request that expects a bucket which is there to belong to another account than it does."""
+    expected, account = environ.get("HTTP_X_AMZ_EXPECTED_BUCKET_OWNER"), permissions.settings.account
+    return ServiceError("AccessDenied", "Access Denied") if there and expected not in (None, account) else None
+
+
 def of_sts(environ: Environ) -> Needed:
     """What a call of STS needs."""
     body = environ["wsgi.input"]
