@@ -51,6 +51,15 @@ class Endpoint:
     most_at_once: int | None = field(default=None, repr=False)
     """Bytes that an object may have to be sent in one request; None: as S3 does best."""
 
+    @property
+    def known_region(self) -> str:
+        """The region that is named, here, in the environment or by the profile; empty when none is. Raises ApiError.
+
+        boto3 itself reads AWS_DEFAULT_REGION only; the AWS CLI and every other SDK read AWS_REGION first.
+        """
+        named = self.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        return named or str(Clients(self).session.region_name or "")
+
     @classmethod
     def local(cls, engine: EngineInfo) -> Endpoint:
         """The local engine: its own credentials, explicitly, so that the user's AWS configuration is never touched."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Sequence
 
 from sweeper import config
+from sweeper.aws.clients import Endpoint
 from sweeper.commands.say import complain, tell
 from sweeper.core import policy
 from sweeper.core.model import Sweep
@@ -52,17 +52,15 @@ def _place(sweep: Sweep | None = None) -> Place:
         except SweeperError as error:
             complain(f"warning: the account could not be asked: {error}")
     options = sweep.engine_options if sweep else {}
-    region = options.get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    region = Endpoint(region=options.get("region")).known_region or policy.REGION
     if sweep is None:
-        return Place(region=str(region or policy.REGION))
+        return Place(region=region)
     _, partition, _, _, account, _ = str(sweep.locked["role_arn"]).split(":", 5)
-    return Place(partition, str(region or policy.REGION), account)
+    return Place(partition, region, account)
 
 
 def _asked(sweep: Sweep) -> Place:
     """As the account says. Raises SweeperError when it cannot be asked."""
     connection = connect(sweep, reading=True)
-    clients = connection.clients()
-    with clients.asked("GetCallerIdentity"):
-        caller = str(clients.client("sts").get_caller_identity()["Arn"])
+    caller = connection.clients().caller.arn
     return Place(caller.split(":")[1], connection.scope.region, connection.scope.account, caller)

@@ -12,8 +12,8 @@ from typing import Any
 
 from sweeper import config
 from sweeper.commands.say import complain, tell
-from sweeper.core import costs, plan
 from sweeper.core import events as ev
+from sweeper.core import plan
 from sweeper.core.asked import foreseen
 from sweeper.core.chain import Chain, TrialHistory, apply, fold
 from sweeper.core.declared import added, find, withdrawn
@@ -56,7 +56,7 @@ class _Plan:
         folder = Path(sweep.project) / "runs" / self.connection.scope.folder(sweep.name)
         journal = folder / "journal.db"
         self.chain = _chain(journal, sweep) if journal.exists() else Chain()
-        self.rate = costs.rate(sweep.composed.get("prices"), sweep.locked)
+        self.rate = sweep.rate
         self.given = plan.assumed(sweep, self.chain)
         # Those that have a history are few and known; walking a million trials for them would be slow.
         known = [t for t in self.chain.trials.values() if t.finished and self._declares(t)]

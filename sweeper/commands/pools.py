@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from math import inf
 from pathlib import Path
 
+from sweeper.aws.clients import Endpoint
 from sweeper.commands.billing import LOOK_S, Books, Pool, Unasked, place
 from sweeper.commands.columns import columns
 from sweeper.commands.say import BILLING, complain, tell, warn_unreleased
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
 def _named(options: argparse.Namespace) -> Iterator[Account]:
     """AWS, when it is named."""
     if (options.engine and EngineKind(options.engine).on_aws) or options.region or options.profile:
-        region = options.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
+        region = Endpoint(region=options.region, profile=options.profile).known_region
         yield Account(EngineKind.AWS.value, region, options.profile)
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sweeper import backends
+from sweeper.config import engines
 from sweeper.config.check import Finding
 from sweeper.config.problems import nearest
 from sweeper.config.schema import options_of
 from sweeper.core import costs, prune, stop
 from sweeper.core.identity import flatten
-from sweeper.core.model import EngineKind
 from sweeper.core.remedies import on_failure
 from sweeper.errors import UsageError
 
@@ -50,9 +50,12 @@ def _no_metric(values: Sections, name: str) -> str:
 def _no_budget(values: Sections, usd: float) -> str:
     """Why a budget cannot be kept: an unknown price, or less than the shortest job costs with its pool."""
     kind = values["locked"].get("instance_type")
-    per = costs.rate(values.get("prices"), values["locked"], EngineKind(values["engine"]["kind"]))
+    region = engines.region_of(values["engine"])
+    per = costs.rate(values.get("prices"), values["locked"], region)
     if per is None:
-        return f"needs the price of {kind}: set prices.usd_per_hour.{kind}"
+        here = f" in {region}" if region else ""
+        also = f"prices.region={region} and " if region and (values.get("prices") or {}).get("region") else ""
+        return f"needs the price of {kind}{here}: set {also}prices.usd_per_hour.{kind}"
     keeps = values["pool"]["keep_alive_s"] if backends.keeps_pool(values["backend"]["kind"]) else 0
     seconds = costs.least_seconds(per, values["job"]["max_runtime_s"], keeps)
     least = seconds * per.usd_per_second

@@ -31,7 +31,7 @@ def fields_of(values: Mapping[str, Any]) -> dict[str, Any]:
         "stop": stop.rules(values["stop"]),
         "on_until": values["stop"]["on_until"],
         "prune": prune.pruning(values["prune"]),
-        "rate": costs.rate(values["prices"], values["locked"], EngineKind(engine["kind"])),
+        "rate": costs.rate(values["prices"], values["locked"], engines.region_of(engine)),
         "max_runtime_s": values["job"]["max_runtime_s"],
         "pool": from_section(PoolSettings, values["pool"]),
         "on_failure": remedies.on_failure(values["on_failure"]),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweeper.core.events import Closed
 from sweeper.core.identity import flatten
-from sweeper.core.model import MOST_KEEP_ALIVE_S, EngineKind
+from sweeper.core.model import MOST_KEEP_ALIVE_S
 from sweeper.core.options import from_section, option
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ class Prices:
     """What machines cost: for budgets, and shown where money is told."""
 
     as_of: str | None = option("When these prices were looked up.", default=None)
+    region: str | None = option(
+        "The AWS region whose prices these are: in another one they are unknown. null: they hold in any.", default=None
+    )
     usd_per_hour: Mapping[str, Any] = option("Instance types and USD an hour.", default={})  # its dots may nest
 
 
@@ -44,17 +47,21 @@ class Rate:
     """Seconds past its longest run."""
 
 
-def rate(
-    prices: Mapping[str, Any] | None, locked: Mapping[str, Any], engine: EngineKind = EngineKind.LOCAL
-) -> Rate | None:
-    """The rate of a locked section by a `prices` section; None when the price is unknown."""
+def rate(prices: Mapping[str, Any] | None, locked: Mapping[str, Any], region: str | None = None) -> Rate | None:
+    """The rate of a locked section by a `prices` section; None when the price is unknown.
+
+    `region`: that of the account where the jobs run, empty while it is not known; None on the local engine, where
+    any price will do.
+    """
     told = from_section(Prices, prices or {})
+    if region and told.region and region != told.region:
+        return None
     known = {".".join(path): value for path, value in flatten(told.usd_per_hour or {})}
     price = known.get(str(locked.get("instance_type")))
     if price is None:
         return None
     usd = float(price) / 3600 * int(locked.get("instance_count") or 1)
-    overrun_s = OVERRUN_S + (LATE_S if engine.on_aws else 0.0)
+    overrun_s = OVERRUN_S + (LATE_S if region is not None else 0.0)
     return Rate(usd, told.as_of or "", overrun_s)
 
 

@@ -173,7 +173,9 @@ class StoredSweep:
     @property
     def rate(self) -> Rate | None:
         """What a second of a job costs; None when the price is unknown."""
-        return rate(self.config.get("prices"), self.config.get("locked") or {})
+        _, scope = Scope.of(self.folder.name)
+        region = scope.region if scope.engine.on_aws else None
+        return rate(self.config.get("prices"), self.config.get("locked") or {}, region)
 
     def shown_by(self, job: Job) -> dict[str, float]:
         """The last value of each metric that a running job has printed, as far as its runner has read its log."""

@@ -144,12 +144,11 @@ def _identity(folder: Path) -> str:
 
 def aws(options: Mapping[str, object], owner: str | None) -> Connection:
     """A real account (or whatever AWS_ENDPOINT_URL points at), by boto3's own configuration."""
-    # boto3 itself reads AWS_DEFAULT_REGION only; the AWS CLI and every other SDK read AWS_REGION first.
     asked = from_section(Endpoint, options)
-    clients = Clients(replace(asked, region=asked.region or os.environ.get("AWS_REGION")))
-    region = clients.session.region_name
+    region = asked.known_region
     if not region:
         raise UsageError("engine=aws: no region; set AWS_REGION, a profile's region or engine.region")
+    clients = Clients(replace(asked, region=region))
     caller = clients.caller
     named = owner or os.environ.get("SWEEPER_OWNER") or caller.person
     scope = Scope(EngineKind.AWS, caller.account, region)

@@ -22,6 +22,18 @@ METRICS = "job: {metrics: [{name: m, regex: 'm=(.*)'}]}\n"
             ["stop.budget_usd=0.01", "+prices.usd_per_hour.ml.x9.large=3.6"],
             "stop.budget_usd: 0.01 is less than one shortest job may cost with its pool: 0.6600 USD for 660 s",
         ),
+        (
+            ["stop.budget_usd=50", "engine=aws", "engine.region=eu-west-1", "locked.instance_type=ml.g5.xlarge"],
+            "stop.budget_usd: needs the price of ml.g5.xlarge in eu-west-1: set prices.region=eu-west-1 and "
+            "prices.usd_per_hour.ml.g5.xlarge",
+        ),
+        (
+            [
+                *("stop.budget_usd=0.01", "engine=aws", "engine.region=eu-west-1", "locked.instance_type=ml.g5.xlarge"),
+                *("prices.region=eu-west-1", "prices.usd_per_hour.ml.g5.xlarge=3.6"),
+            ],
+            "stop.budget_usd: 0.01 is less than one shortest job may cost with its pool: 0.9600 USD for 960 s",
+        ),
         (["stop.deadline=tomorrow"], "stop.deadline: is not a time such as 2030-01-31T18:00:00Z"),
         (
             ["stop.no_improvement={trials: 2}"],
