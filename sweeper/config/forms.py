@@ -11,10 +11,10 @@ from sweeper.config.locate import Origin
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem
 from sweeper.core.identity import above, path_of
 from sweeper.core.options import from_section
+from sweeper.core.ports import Domains, Proposer
 from sweeper.core.space import draws
 from sweeper.core.space.blocks import Block, Column, Part
-from sweeper.core.space.declared import Repeat
-from sweeper.core.space.optuna_search import Optuna, Settings
+from sweeper.core.space.declared import SEARCHES, Repeat
 from sweeper.core.space.rules import Rule
 
 Values = Mapping[str, Any]
@@ -28,16 +28,17 @@ class Builder:
         self._holds = above(base)
         self.problems: list[Problem] = list(line.problems)
         self.axes: list[Axis] = []
-        self.optuna: Settings | None = None
+        self.proposer: tuple[Proposer, Domains] | None = None
+        """The search that proposes the trials, and of what."""
         self.rules: list[Rule] = []
-        """What leaves out proposals of optuna."""
+        """What leaves out its proposals."""
         self._used: set[str] = set()
         self._exclusions = Exclusions(base, self._wrong)
 
     def build(self, section: Values) -> list[Part]:
         """The parts in order: `first`, then the blocks of the section, or those of `concat` one after another."""
-        if section.get("optuna"):
-            return self._optuna(section)
+        if name := next((name for name in SEARCHES if section.get(name)), ""):
+            return self._proposed(section, name)
         sections: list[tuple[Values, KeyPath]] = [(section, ("sweep",))]
         if several := section.get("concat"):
             sections = [(one, ("sweep", "concat", number)) for number, one in enumerate(several)]
@@ -131,15 +132,15 @@ class Builder:
             domains[name.lstrip("+")] = (domain, arguments)
         return domains
 
-    def _optuna(self, section: Values) -> list[Part]:
+    def _proposed(self, section: Values, name: str) -> list[Part]:
         """The domains of a search as axes, so that their keys are looked at like all others; no part of a space."""
-        place: KeyPath = ("sweep", "optuna")
-        wanted = section["optuna"]
+        place: KeyPath = ("sweep", name)
+        wanted = section[name]
         for form in section:
-            if form not in ("optuna", "exclude", "when") and _says_something(section[form]):
-                self._wrong(("sweep", form), "cannot stand beside optuna, which proposes one trial after another")
+            if form not in (name, "exclude", "when") and _says_something(section[form]):
+                self._wrong(("sweep", form), f"cannot stand beside {name}, which proposes one trial after another")
         for key in self._line.swept:
-            what = "cannot be swept beside sweep.optuna, which proposes one trial after another"
+            what = f"cannot be swept beside sweep.{name}, which proposes one trial after another"
             self.problems.append(Problem(COMMAND_LINE, key, what))
         domains = self._domains(wanted, place)
         places: dict[str, KeyPath] = {name.lstrip("+"): (*place, "of", name) for name in wanted["of"]}
@@ -149,8 +150,7 @@ class Builder:
             self.axes.append(self._owned(block, {key: places[key]}, [self._key(key)], place))
         self.rules = [*self._exclusions.rules(section, ("sweep",), list(domains))]
         if domains:
-            said = from_section(Optuna, wanted)
-            self.optuna = Settings(said.count, said.sampler, said.seed or 0, said.startup, domains)
+            self.proposer = from_section(SEARCHES[name], wanted), domains
         return []
 
     def _random(self, section: Values | None, place: KeyPath) -> Iterator[Axis]:

@@ -10,7 +10,7 @@ from sweeper.config.draft import FREE, Draft
 from sweeper.config.forms import Builder
 from sweeper.config.resolve import Resolve
 from sweeper.config.sweep_fields import fields_of
-from sweeper.config.trials import adding, optuna_of, space_of
+from sweeper.config.trials import adding, proposed_of, space_of
 from sweeper.config.values import identity_leaves, plain, prev_keys, read
 from sweeper.config.varying import Compositions
 from sweeper.core.identity import Leaves
@@ -42,7 +42,7 @@ def freeze(
         return identity_leaves(compositions.of(chosen), values["locked"], digests, swept)
 
     space, resolve = space_of(draft, parts, compositions.groups, leaves), Resolve(compositions)
-    trials, search = optuna_of(draft, values, builder, leaves({})) if builder.optuna else (None, None)
+    trials, search = proposed_of(draft, values, builder, leaves({})) if builder.proposer else (None, None)
 
     told = trackers.declared(draft, values)
 

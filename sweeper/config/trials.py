@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sweeper.config import checks, reasons
 from sweeper.config.draft import MOST_ROWS, Draft
@@ -13,17 +13,12 @@ from sweeper.config.forms import Builder
 from sweeper.config.problems import refuse
 from sweeper.core.identity import Base, Leaves, text_of
 from sweeper.core.model import Trial
+from sweeper.core.ports import Begun
 from sweeper.core.space.blocks import Part
 from sweeper.core.space.names import shorten, show
-from sweeper.core.space.optuna_search import OptunaSearch, OptunaTrials, study
 from sweeper.core.space.product import Bases, RuleFailedError, leaves_out
 from sweeper.core.space.trials import Space
 from sweeper.errors import UsageError
-
-if TYPE_CHECKING:
-    from sweeper.core.chain import Chain
-    from sweeper.core.ports import Search
-
 
 MOST_TRIALS = 10**12
 MOST_TRIED = 2_000_000
@@ -48,38 +43,26 @@ def space_of(draft: Draft, parts: Sequence[Part], groups: frozenset[str], leaves
         raise
 
 
-def optuna_of(
-    draft: Draft, values: Mapping[str, Any], builder: Builder, leaves: Leaves
-) -> tuple[OptunaTrials, Callable[[Chain], Search]]:
-    """The trials and the search of `sweep.optuna`, which the builder has read."""
-    settings = builder.optuna
-    assert settings is not None
+def proposed_of(draft: Draft, values: Mapping[str, Any], builder: Builder, leaves: Leaves) -> Begun:
+    """The trials and the search that the `sweep` section asks for in place of a space, which the builder has read."""
+    assert builder.proposer is not None
+    proposer, domains = builder.proposer
+    place = ("sweep", proposer.name)
     objective = checks.objective_of(values)
     if objective is None:
-        draft.wrong(("sweep", "optuna"), "needs an objective, which says what is better")
+        draft.wrong(place, "needs an objective, which says what is better")
         refuse(draft.problems)
         raise AssertionError("refused")
-    try:
-        study(settings, objective)
-    except ImportError as error:
-        needed = error.name or "optuna"
-        install = "sweeper[optuna]" if needed == "optuna" else needed
-        draft.wrong(("sweep", "optuna"), f"needs {needed}, which is not installed: pip install {install!r}")
+    if install := proposer.missing(domains, objective):
+        needed = "optuna" if install == "sweeper[optuna]" else install
+        draft.wrong(place, f"needs {needed}, which is not installed: pip install {install!r}")
         refuse(draft.problems)
 
     def left_out(values: Mapping[str, Any]) -> bool:
         return any(leaves_out(rule, values, lambda: leaves) for rule in builder.rules)
 
     _try_rules(draft, left_out)
-    trials = OptunaTrials(settings.count, tuple(settings.of), Base(leaves, tuple(settings.of)), left_out)
-
-    def search(chain: Chain) -> Search:
-        trials.known.clear()  # what the chain does not know was never sent
-        made = OptunaSearch(settings, trials, objective)
-        made.learn(chain)
-        return made
-
-    return trials, search
+    return proposer.begun(domains, objective, Base(leaves, tuple(domains)), left_out)
 
 
 def _try_rules(draft: Draft, left_out: Callable[[Mapping[str, Any]], bool]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from sweeper.core.chain import Chain
     from sweeper.core.events import Event, Judged
-    from sweeper.core.model import Sweep, Threshold, Usage
+    from sweeper.core.identity import Base
+    from sweeper.core.model import Objective, Sweep, Threshold, Trials, Usage
     from sweeper.core.queued import QueueOptions
     from sweeper.core.remedies import Failed, Remedy
     from sweeper.core.search import Proposal
@@ -40,6 +41,16 @@ class Page:
     jobs: Sequence[Description]
     token: str = ""
     """What asks for the next page; empty after the last one."""
+
+
+Domains = Mapping[str, tuple[str, "Sequence[Any]"]]
+"""What is drawn for each dotted key: a kind of domain and its arguments (sweeper.core.space.draws)."""
+
+LeftOut = Callable[[Mapping[str, Any]], bool]
+"""Whether a trial with these values is not to run."""
+
+Begun = tuple["Trials", Callable[["Chain"], "Search"]]
+"""What a search proposes from: its trials, and what makes it."""
 
 
 class TrainingApi(Protocol):
@@ -92,6 +103,29 @@ class Search(Protocol):
 
     def propose(self, chain: Chain) -> Proposal | None:
         """The next trial to run given what has happened and what is pending; None when there is nothing more."""
+
+
+class Proposer(Protocol):
+    """What an experiment says of a search that proposes one trial after another: the options under its name in `sweep`.
+
+    One of them is `of`: what is proposed for each key.
+    """
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Its name as the experiment file spells it."""
+
+    @abstractmethod
+    def missing(self, domains: Domains, objective: Objective) -> str:
+        """What has to be installed before it can begin, as pip takes it; empty: nothing."""
+
+    @abstractmethod
+    def begun(self, domains: Domains, objective: Objective, base: Base, left_out: LeftOut) -> Begun:
+        """The trials that it has proposed, none yet, and what makes the search of what has happened so far.
+
+        `base`: the identity of what does not vary; `left_out`: whether a rule leaves out a trial with these values.
+        """
 
 
 class StopRule(Protocol):

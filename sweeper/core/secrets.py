@@ -73,8 +73,8 @@ class Redactor:
         """The values of a job's environment are secrets, as far as a text can be told from an ordinary word."""
         for key, value in environment.items():
             text = value if isinstance(value, str) else json.dumps(value)
-            if not text.strip() or text.lower() in ORDINARY:
-                continue
+            if not text.replace(MASK[0], "").strip() or text.lower() in ORDINARY:
+                continue  # what looks like a mask hides nothing, and would be masked again and again
             sure = looks_secret(key) or _KEY.search(key) is not None
             long = len(text) >= SHORTEST
             for masks in (self._all, self._certain) if sure else (self._all,):

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 from sweeper.core.chain import Chain
 from sweeper.core.declared import find
 from sweeper.core.model import Objective
-from sweeper.core.space.optuna_search import Domains, as_optuna
+from sweeper.core.ports import Domains
+from sweeper.core.space.optuna_search import as_optuna
 from sweeper.core.tracked import SweepEnded, Tracked, TrialEnded
 
 NAME = "optuna.journal"

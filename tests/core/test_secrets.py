@@ -151,6 +151,7 @@ def test_a_configuration_is_masked_by_key_and_keeps_what_decides() -> None:
 @example({"TOKEN": "     "}, "a     b")
 @example({"A": "no text: \udcff\ud800"}, "b")
 @example({"TOKEN": ""}, "a")
+@example({"TOKEN": "*"}, "*")
 def test_a_text_that_holds_no_secret_stays_as_it_is(environment: dict[str, str], text: str) -> None:
     """Blank values and blank lines of one hide nothing; masking again changes nothing."""
     redact = Redactor(environment)

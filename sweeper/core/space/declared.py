@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from sweeper.core.options import Bounds, option
+from sweeper.core.ports import Proposer
 from sweeper.core.space.draws import Random
 from sweeper.core.space.optuna_search import Optuna
 from sweeper.core.space.values import FUNCTIONS
@@ -63,6 +64,10 @@ class Forms:
         default=None,
         says="must be an expression such as 'rank * batch <= 64', or a list of them",
     )
+
+
+SEARCHES: Mapping[str, type[Proposer]] = {made.name: made for made in (Optuna,)}
+"""What proposes one trial after another; each has its options in `Sweeps` under its name, and stands alone there."""
 
 
 @dataclass(frozen=True)

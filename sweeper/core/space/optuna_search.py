@@ -10,21 +10,20 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sweeper.core.chain import Chain, TrialHistory, metric_of
 from sweeper.core.events import TrialStatus
 from sweeper.core.identity import Base, canonical, text_of
 from sweeper.core.model import Objective, Trial
 from sweeper.core.options import option
+from sweeper.core.ports import Begun, Domains, LeftOut, Proposer, Search
 from sweeper.core.search import Proposal
 from sweeper.core.space.draws import Domain
 from sweeper.core.space.names import shorten, show
 
 if TYPE_CHECKING:
     import optuna
-
-Domains = Mapping[str, tuple[str, Sequence[Any]]]
 
 SAMPLERS = {
     "tpe": "TPESampler",
@@ -40,14 +39,40 @@ MOST_REPEATS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class Optuna:
+class Optuna(Proposer):
     """Optuna proposes each trial from what the finished ones have shown. Stands alone."""
+
+    name: ClassVar[str] = "optuna"
 
     count: int = option("How many trials.", low=1, high=100_000)
     sampler: str = option("How it searches.", default="tpe", choices=tuple(SAMPLERS))
     seed: int | None = option("Other proposals for another seed.", default=0)
     startup: int | None = option("So many trials are drawn at random before the sampler begins.", default=None, low=0)
     of: Mapping[str, Domain] = option("Dotted keys, and what is proposed for each.", low=1)
+
+    def settings(self, domains: Domains) -> Settings:
+        """The same with its domains read."""
+        return Settings(self.count, self.sampler, self.seed or 0, self.startup, domains)
+
+    def missing(self, domains: Domains, objective: Objective) -> str:
+        """Optuna itself, or what this sampler needs."""
+        try:
+            study(self.settings(domains), objective)
+        except ImportError as error:
+            return "sweeper[optuna]" if error.name in (None, "optuna") else str(error.name)
+        return ""
+
+    def begun(self, domains: Domains, objective: Objective, base: Base, left_out: LeftOut) -> Begun:
+        """Each search has learnt what the chain knows before it is asked; what a chain does not know was never sent."""
+        trials = OptunaTrials(self.count, tuple(domains), base, left_out)
+
+        def search(chain: Chain) -> Search:
+            trials.known.clear()
+            made = OptunaSearch(self.settings(domains), trials, objective)
+            made.learn(chain)
+            return made
+
+        return trials, search
 
 
 @dataclass(frozen=True)
