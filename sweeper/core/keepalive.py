@@ -31,11 +31,16 @@ def keep_alive_s(sweep: Sweep, chain: Chain, *, last: bool) -> int:
 
 def idles_until(chain: Chain) -> str:
     """Until when the newest pool that idles is kept at most, in words; empty when none idles."""
-    for job in chain.debts_newest_first:
-        if job.outcome and job.outcome.ended_at is not None and job.keep_alive_s:
-            until = datetime.fromtimestamp(job.outcome.ended_at + job.keep_alive_s, timezone.utc)
-            return f"the pool of {job.name} idles until {until:%H:%M:%S} UTC at most"
-    return ""
+    known = ((job, ends_by_itself(job)) for job in chain.debts_newest_first)
+    return next((f"the pool of {job.name} idles until {until} at most" for job, until in known if until), "")
+
+
+def ends_by_itself(job: Job) -> str:
+    """The latest moment at which the pool of an ended job is let go whatever we do, in words; empty when not known."""
+    if not job.outcome or job.outcome.ended_at is None or not job.keep_alive_s:
+        return ""
+    until = datetime.fromtimestamp(job.outcome.ended_at + job.keep_alive_s, timezone.utc)
+    return f"{until:%H:%M:%S} UTC"
 
 
 def fitting(chain: Chain) -> int:

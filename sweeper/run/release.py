@@ -17,6 +17,7 @@ from sweeper.core import events as ev
 from sweeper.core.chain import Job
 from sweeper.core.events import Closed, JobStatus
 from sweeper.core.fate import GRACE_S, Look, Pool, Unseen, look, warning
+from sweeper.core.keepalive import ends_by_itself
 from sweeper.core.outcome import retained_seconds
 from sweeper.core.ports import Clock, TrainingApi
 from sweeper.core.request import is_queued_name
@@ -203,7 +204,8 @@ class Closing:
         elif why := unseen.hopeless(hurried=self.r.hurried):
             # AWS's own command could not do anything about a job that is not there.
             flags = "" if unseen.missing else self.r.flags
-            self.given_up = Unreleased(self.job.name, why if unseen.missing else f"{why}: {error.message}", flags)
+            why = why if unseen.missing else f"{why}: {error.message}{self._until()}"
+            self.given_up = Unreleased(self.job.name, why, flags)
 
     def _unseen(self, kind: ApiErrorKind) -> Unseen:
         """Since when it has been so: a job may run, or wait in a queue, for long before it falls silent."""
@@ -230,7 +232,11 @@ class Closing:
         self.r.note(ev.PoolClosed(self.job.name, how.value, retained_s=retained_s))
 
     def _give_up(self, why: str) -> None:
-        self.given_up = Unreleased(self.job.name, why, self.r.flags)
+        self.given_up = Unreleased(self.job.name, why + self._until(), self.r.flags)
+
+    def _until(self) -> str:
+        until = ends_by_itself(self.job)
+        return f"; nobody pays for it after {until}" if until else ""
 
     def _nag(self) -> None:
         if self._now >= self._next_nag and self.job.in_debt:

@@ -17,6 +17,7 @@ from sweeper.core import events as ev
 from sweeper.core.chain import Job
 from sweeper.core.events import TrialStatus
 from sweeper.core.measured import Readings
+from sweeper.core.model import PoolSettings
 from sweeper.core.remedies import on_failure
 from sweeper.core.results import best
 from sweeper.core.results import results as table
@@ -107,6 +108,34 @@ def test_row_54_expired_credentials_are_told_and_waited_for(outside: Make) -> No
     here = outside(Trouble(DESCRIBE, EXPIRED, times=40))
     completes(here)
     assert "security token included in the request is expired" in here.said
+
+
+def test_row_54_a_session_that_is_renewed_in_time_loses_nothing(outside: Make) -> None:
+    """Expired between two looks and renewed 20 minutes later: every trial once, no second cold start, all closed."""
+    pool = PoolSettings(keep_alive_s=3600, last_job_releases=False)
+    here = outside(sweep=make_sweep(3, pool=pool), behaviour=scripts(x0=Script(900.0), x1=Script(900.0)))
+    since = here.clock.now() + 600
+    late = lambda twin: since < twin.clock.now() < since + 1200  # noqa: E731
+    here.twin.troubles = [Trouble(kind, EXPIRED, times=1e9, when=late) for kind in (DESCRIBE, "CreateTrainingJob")]
+    here.run()
+    assert here.clock.now() > since + 1200
+    assert [job.pool_word for job in here.chain.jobs.values()] == ["cold", "reused", "reused"]
+    assert here.said.count("waiting for new credentials") == 1
+    assert here.whole()
+
+
+def test_row_54_a_session_that_is_not_renewed_ends_with_the_pool_its_end_and_the_command(outside: Make) -> None:
+    """The last words of who waits in vain: which pool, until when it is paid for at most, and what releases it."""
+    here = outside(sweep=make_sweep(2, pool=PoolSettings(keep_alive_s=1800, last_job_releases=False)))
+    ended = lambda twin: any(job.status.terminal for job in twin.service.jobs.values())  # noqa: E731
+    kinds = (DESCRIBE, "CreateTrainingJob", "UpdateTrainingJob")
+    here.twin.troubles = [Trouble(kind, EXPIRED, times=1e9, when=ended) for kind in kinds]
+    here.after_append = lambda events: here.caught.extend(
+        [2] if any(isinstance(event, ev.Intent) and event.index for event in events) else []
+    )
+    ending = here.run()
+    assert any("nobody pays for it after" in pool.why for pool in ending.unreleased)
+    assert all(pool.name in pool.command for pool in ending.unreleased)
 
 
 def test_row_54_a_person_who_gives_up_on_expired_credentials_is_told_what_bills(outside: Make) -> None:
