@@ -86,7 +86,7 @@ class Staging:
             return Staged(source="", inputs=inputs, output=output)
         folder = Folder(self._project / job["source_dir"], self._project, most_mb=job.get("max_source_mb"))
         source = self._put_once(job, SOURCES, _source(job, folder, versions))
-        return Staged(source=source, inputs=inputs, output=output, revision=revision.of(folder.path))
+        return Staged(source=source, inputs=inputs, output=output, revision=revision.of(folder.path, files_of(folder)))
 
     def _input(self, job: Mapping[str, Any], channel: str) -> str:
         where = str(job["inputs"][channel])
@@ -107,7 +107,7 @@ class Staging:
         """
         parcel = Parcel(files, job.get("output_kms_key_id") or "")
         try:
-            where = f"{self._below(job, what)}/{parcel.digest[:16]}"
+            where = f"{self._below(job, what)}/{parcel.digest[:32]}"
         except OSError as error:
             raise UsageError(f"cannot be read: {error}") from error
         self._send(self._bucket(job, where), _split(where)[1], parcel)

@@ -51,6 +51,12 @@ class Place:
         """The ARN of a role of this account."""
         return f"arn:{self.partition}:iam::{self.account}:role/{name}"
 
+    def key(self, named: str) -> str:
+        """The ARN of a key that is named by its id, its alias or its ARN."""
+        if named.startswith("arn:"):
+            return named
+        return self.arn("kms", named if named.startswith("alias/") else f"key/{named}")
+
     def s3(self, *where: str) -> list[str]:
         """The ARNs of buckets, or of what is in them, by their s3:// URIs; sorted, each once."""
         return sorted({f"arn:{self.partition}:s3:::{uri.removeprefix('s3://')}" for uri in where})
@@ -81,6 +87,8 @@ class Uses:
     """Prefixes of checkpoints, which they read as well."""
     images: frozenset[str] = frozenset()
     volume_key: str = ""
+    output_keys: frozenset[str] = frozenset()
+    """The keys that encrypt what is put into S3, by its runner and by its jobs."""
     in_vpc: bool = False
 
 
@@ -141,6 +149,7 @@ def uses(sweep: Sweep, place: Place) -> Uses:
         restored=frozenset(restored),
         images=frozenset(str(job["image_uri"]) for job in jobs),
         volume_key=str(locked.get("volume_kms_key_id") or ""),
+        output_keys=frozenset(str(job["output_kms_key_id"]) for job in jobs if job.get("output_kms_key_id")),
         in_vpc=bool(locked.get("subnets")),
     )
 
@@ -211,9 +220,18 @@ def _storage(used: Uses) -> Iterator[Statement]:
         yield _allow("DefaultBucket", ["s3:CreateBucket"], s3(*used.made))
     if used.staged:
         yield _allow("Stage", ["s3:GetObject", "s3:PutObject"], s3(*(f"{uri}/*" for uri in used.staged)))
+    if used.staged:
+        yield from _output_keys(used)
     if used.lease:
         actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
         yield _allow("Lease", actions, s3(f"{used.lease}/*"))
+
+
+def _output_keys(used: Uses) -> Iterator[Statement]:
+    """To write under a key, and to read what lies under it; an upload in parts needs both."""
+    if used.output_keys:
+        keys = sorted(map(used.place.key, used.output_keys))
+        yield _allow("OutputKeys", ["kms:GenerateDataKey", "kms:Decrypt"], keys)
 
 
 def _callers(place: Place) -> list[str]:
@@ -256,9 +274,8 @@ def _execution(used: Uses) -> Iterator[Statement]:
     yield _allow("Metrics", ["cloudwatch:PutMetricData"], ["*"], StringEquals=namespace)
     yield from _images(used)
     if used.volume_key:
-        key = used.volume_key
-        where = key if key.startswith("arn:") else place.arn("kms", key if key.startswith("alias/") else f"key/{key}")
-        yield _allow("VolumeKey", ["kms:CreateGrant", "kms:DescribeKey"], [where])
+        yield _allow("VolumeKey", ["kms:CreateGrant", "kms:DescribeKey"], [place.key(used.volume_key)])
+    yield from _output_keys(used)
     if used.in_vpc:
         yield from _network()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Container
 from pathlib import Path
 
 from sweeper.core.request import Revision
@@ -12,10 +13,11 @@ ANSWER_S = 10.0
 """Seconds that git is waited for: a repository on a slow disk is no reason to keep a machine idle."""
 
 
-def of(folder: Path) -> Revision:
+def of(folder: Path, sent: Container[str]) -> Revision:
     """The commit that a folder is of; none outside of a repository, before its first commit, or without git.
 
-    Dirty: a file of the repository differs from the commit, or one lies in the folder that git does not know.
+    Dirty: a file of the repository differs from the commit, or git does not know one of those that are sent of the
+    folder.
     """
     told = _git(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=no")
     lines = told.splitlines() if told is not None else []
@@ -23,7 +25,8 @@ def of(folder: Path) -> Revision:
     if not commit or commit == "(initial)":
         return Revision()
     changed = any(not line.startswith("#") for line in lines)
-    return Revision(commit, changed or bool(_git(folder, "ls-files", "--others", "--exclude-standard", "--", ".")))
+    unknown = (_git(folder, "ls-files", "-z", "--others", "--", ".") or "").split("\0")
+    return Revision(commit, changed or any(name in sent for name in unknown))
 
 
 def _git(folder: Path, *words: str) -> str | None:

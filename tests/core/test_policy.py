@@ -77,6 +77,7 @@ def test_the_runner_may_touch_its_own_jobs_and_pass_its_own_role() -> None:
     [
         ({"made": frozenset({"b"})}, {"s3:CreateBucket"}, set()),
         ({"lease": "s3://l/x"}, {"s3:DeleteObject"}, set()),
+        ({"output_keys": frozenset({"1-2"})}, {"kms:GenerateDataKey", "kms:Decrypt"}, set()),
         ({"staged": frozenset()}, set(), {"s3:GetObject", "s3:PutObject"}),
         ({"keeps_pool": False}, set(), {"sagemaker:UpdateTrainingJob", "iam:SimulatePrincipalPolicy"}),
         (

@@ -12,6 +12,7 @@ from sweeper.core.request import Revision
 from sweeper.record import revision
 
 Git = Callable[..., str]
+SENT = ("train.py", "new.py", "näh.log")
 
 
 @pytest.fixture
@@ -33,21 +34,21 @@ def git(tmp_path: Path) -> Git:
 
 
 def test_the_commit_of_a_clean_source(git: Git, tmp_path: Path) -> None:
-    """What git ignores, and what it does not know elsewhere in the repository, changes nothing."""
-    (tmp_path / "code/run.log").write_text("")
-    (tmp_path / "notes.txt").write_text("")
-    assert revision.of(tmp_path / "code") == Revision(git("rev-parse", "HEAD"), dirty=False)
+    """What git does not know and is not sent, or lies elsewhere in the repository, changes nothing."""
+    (tmp_path / "code/.env").write_text("")
+    (tmp_path / "train.py").write_text("")
+    assert revision.of(tmp_path / "code", SENT) == Revision(git("rev-parse", "HEAD"), dirty=False)
 
 
-@pytest.mark.parametrize("path", ["code/train.py", "code/new.py", ".gitignore"])
+@pytest.mark.parametrize("path", ["code/train.py", "code/new.py", "code/näh.log", ".gitignore"])
 def test_a_source_that_was_changed_is_dirty(git: Git, tmp_path: Path, path: str) -> None:
-    """A file of the repository that differs from the commit, or one in the source that git does not know."""
+    """A file of the repository that differs from the commit, or one that is sent and that git does not know."""
     (tmp_path / path).write_text("2")
-    assert revision.of(tmp_path / "code") == Revision(git("rev-parse", "HEAD"), dirty=True)
+    assert revision.of(tmp_path / "code", SENT) == Revision(git("rev-parse", "HEAD"), dirty=True)
 
 
 def test_none_is_known_outside_of_a_repository(tmp_path: Path) -> None:
     """Nor before its first commit, nor of a folder that is gone."""
-    assert revision.of(tmp_path) == revision.of(tmp_path / "gone") == Revision()
+    assert revision.of(tmp_path, SENT) == revision.of(tmp_path / "gone", SENT) == Revision()
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
-    assert revision.of(tmp_path) == Revision()
+    assert revision.of(tmp_path, SENT) == Revision()
