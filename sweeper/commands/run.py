@@ -127,7 +127,8 @@ def _drive(sweep: Sweep, stack: ExitStack, made: type[Session]) -> tuple[Ending,
     world.archive = Archive(telling.after(world.archive.keep), world.archive.kept)
     runner = Runner(sweep, session.connection.scope, session.connection.owner, world)
     telling.begin(runner.chain)
-    ending = runner.run()
+    with telling.of_a_break(sweep, runner.chain, session.shown.say):
+        ending = runner.run()
     ending.unreleased += session.ledger.close_forgotten(ending.chain, session.api)
     if not ending.chain.debts and not ending.unreleased:
         session.ledger.settle()

@@ -6,7 +6,7 @@ import csv
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,9 @@ from threading import Thread
 from sweeper.core.chain import Chain, Job
 from sweeper.core.costs import Rate
 from sweeper.core.measured import POINTS
-from sweeper.core.tracked import Notebook, Point, SweepEnded, Tracked, Tracker, TrialEnded, trial_ended
+from sweeper.core.model import Sweep
+from sweeper.core.results import best, results
+from sweeper.core.tracked import Notebook, Point, SweepEnded, Tracked, Tracker, TrialEnded, sweep_ended, trial_ended
 from sweeper.tracking.ledger import Ledger
 
 
@@ -54,6 +56,20 @@ class Telling:
             line.facts.put(None)
         for line in self._lines:
             line.wait(begun)
+
+    @contextmanager
+    def of_a_break(self, sweep: Sweep, chain: Chain, say: Callable[[str], None]) -> Iterator[None]:
+        """Within, an error that breaks the chain off is told as its end, and goes on; its pools are closed by then."""
+        try:
+            yield
+        except Exception as error:
+            with suppress(Exception):  # whatever is wrong with the chain, that error is what is told to a person
+                table = results(sweep, chain, rate=self._rate)
+                names = [pool.name for pool in getattr(error, "unreleased", ())]
+                self.end(chain, sweep_ended(chain, table, best(table, sweep.objective), names))
+                for trouble in self.troubles():
+                    say(trouble)
+            raise
 
     def troubles(self) -> list[str]:
         """What went wrong with a tracker, once for each; only what was not asked for before."""

@@ -22,8 +22,12 @@ from sweeper.core import events as ev
 from sweeper.core.chain import Chain, Job, fold
 from sweeper.core.results import results
 from sweeper.core.tracked import Notebook, SweepEnded, Tracked, Tracker, TrialEnded, sweep_ended
-from sweeper.errors import UsageError
+from sweeper.errors import JournalWriteError, UsageError
 from sweeper.record.atomic import write_atomically
+from sweeper.record.journal import SqliteJournal
+from sweeper.run.runner import Runner
+from sweeper.simulation.drawn import SCOPE
+from sweeper.simulation.simulation import OWNER
 from sweeper.testing.scripts import Script
 from sweeper.tracking.telling import Telling
 from tests import own_tracker
@@ -345,10 +349,12 @@ def test_what_a_killed_process_was_telling_is_told_again_to_who_can_bear_it(
     chain = told.here.run().chain
     child = os.fork()
     if not child:
-        telling = told.telling()
-        telling.begin(chain)
-        telling.end(chain, None)
-        os._exit(0)
+        try:
+            telling = told.telling()
+            telling.begin(chain)
+            telling.end(chain, None)
+        finally:
+            os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
     told.trackers = (replace(PROBE, does=hear, repeats=repeats),)
     telling = told.telling()
@@ -373,6 +379,27 @@ def test_a_trial_is_told_with_all_that_a_tracker_shows_of_it(tmp_path: Path) -> 
     points = list(trials[-1].points())
     assert [(point.metric, point.step, point.value) for point in points] == [("m", 1, 0.5), ("m", 2, 0.25)]
     assert (end.counts, end.unreleased) == ({"completed": 2, "failed": 1}, ())
+
+
+def test_a_chain_that_breaks_off_is_told_as_an_end(tmp_path: Path) -> None:
+    """A full disk ends it: its pool is closed, the tracker is told why, and the error goes on."""
+    facts: list[Any] = []
+    told = Told(tmp_path, replace(PROBE, does=facts.append))
+
+    def full(events: Any) -> None:
+        if any(isinstance(event, ev.Outcome) for event in events):
+            raise JournalWriteError("journal.db: the disk is full")
+
+    here, telling, said = told.here, told.telling(), list[str]()
+    here.before_append = full
+    journal = SqliteJournal(here.path, here.clock.now)
+    runner = Runner(here.sweep, SCOPE, OWNER, here._world(journal))
+    telling.begin(runner.chain)
+    with pytest.raises(JournalWriteError), telling.of_a_break(here.sweep, runner.chain, said.append):
+        runner.run()
+    journal.close()
+    assert (facts[-1].why, facts[-1].unreleased) == ("JournalWriteError: journal.db: the disk is full", ())
+    assert said == [] and here.nothing_is_open()
 
 
 def test_without_its_file_nothing_is_told(tmp_path: Path, server: Server) -> None:
