@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sweeper.core.chain import Job, metric_of
-from sweeper.core.declared import best_job
+from sweeper.core.chain import Chain, Job, metric_of
+from sweeper.core.declared import best_job, ended
 from sweeper.core.events import TrialStatus
-from sweeper.core.model import Objective
+from sweeper.core.model import Objective, Sweep
 
 BEST = "best."
 FIELDS = ("metrics.NAME", "values.KEY", "model", "job_name", "trial")
@@ -25,6 +25,11 @@ def taken(keys: Iterable[str], ended: Sequence[Job], objective: Objective | None
         if value is not None:
             found[key] = value
     return found
+
+
+def next_takes(sweep: Sweep, chain: Chain) -> dict[str, Any]:
+    """What the next trial of a sweep takes over."""
+    return taken(sweep.prev, ended(sweep, chain), sweep.objective) if sweep.prev else {}
 
 
 def _value(job: Job, key: str) -> Any:

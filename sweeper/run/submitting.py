@@ -11,7 +11,6 @@ from sweeper.core import events as ev
 from sweeper.core.chain import Job
 from sweeper.core.creating import Then
 from sweeper.core.decide import Submit, time_is_up
-from sweeper.core.declared import ended
 from sweeper.core.events import Closed
 from sweeper.core.keepalive import keep_alive_s
 from sweeper.core.model import Trial
@@ -97,7 +96,7 @@ class Submitting:
     def _handed_over(self) -> Mapping[str, Any]:
         """What the next trial takes over from those before it."""
         sweep = self.notes.sweep
-        return handover.taken(sweep.prev, ended(sweep, self.notes.chain), sweep.objective) if sweep.prev else {}
+        return handover.next_takes(sweep, self.notes.chain)
 
     def intend(
         self,

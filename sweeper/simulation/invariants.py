@@ -11,7 +11,7 @@ from typing import Any
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, Job, fold
 from sweeper.core.model import Sweep
-from sweeper.core.request import FINGERPRINT
+from sweeper.core.request import FINGERPRINT, fingerprint
 from sweeper.engine.training import job as service
 from sweeper.engine.training.states import JobStatus as ServiceStatus
 from sweeper.run.ending import Ending
@@ -90,7 +90,7 @@ def check(
     chain = fold(journal)
     found = list(ledger.problems)
     found += one_job_an_attempt(ledger)
-    found += completed_once(ledger, Counter(e.trial for e in journal if isinstance(e, ev.Reopened)))
+    found += completed_once(ledger, reopened(journal))
     found += _capacity(ledger, capacity)
     found += _hands_off(ledger)
     found += _commitment(ledger, journal)
@@ -100,6 +100,21 @@ def check(
     if ending is not None:
         found += _no_lost_result(ledger, chain)
     return found
+
+
+def mark_of(owner: str, sweep: str) -> str:
+    """How the fingerprints of a sweep's jobs begin."""
+    return fingerprint(owner, sweep, "", 0).removesuffix("/0")
+
+
+def intended(journal: Sequence[ev.Event]) -> set[str]:
+    """The jobs that a journal knows of."""
+    return {event.name for event in journal if isinstance(event, ev.Intent)}
+
+
+def reopened(journal: Sequence[ev.Event]) -> Counter[str]:
+    """How often each trial was asked to be run again."""
+    return Counter(event.trial for event in journal if isinstance(event, ev.Reopened))
 
 
 def one_job_an_attempt(ledger: Ledger) -> list[str]:

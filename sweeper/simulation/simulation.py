@@ -18,17 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.aws.lease import Lease
-from sweeper.core.chain import Chain
+from sweeper.core.chain import fold
 from sweeper.core.model import Sweep
 from sweeper.core.ports import Journal, TrainingApi
-from sweeper.core.request import build, job_name
-from sweeper.core.search import search_for
 from sweeper.run.runner import Runner
 from sweeper.simulation.danger import MOST_TOUCHES, Danger, NoProgress
 from sweeper.simulation.declared import behaviour_of, polled
-from sweeper.simulation.drawn import SCOPE, behaviour, draw_sweep
-from sweeper.simulation.host import Host, staged
+from sweeper.simulation.drawn import behaviour, draw_sweep
+from sweeper.simulation.host import Host
 from sweeper.simulation.invariants import Ledger, completed_once, one_job_an_attempt
+from sweeper.simulation.people import ask, squat
 from sweeper.simulation.turns import Turns
 from sweeper.testing.bucket import Bucket
 from sweeper.testing.journals import MemoryJournal
@@ -201,7 +200,7 @@ class Simulation:
             self._add_rival(stack)
         self.squatted = self.chaos and self.rivals is Rivals.NOBODY and rng.random() < 0.03
         if self.squatted:
-            self._squat()
+            squat(self.twin, self.sweep, OWNER)
 
     def _draw_rivals(self, rng: random.Random) -> Rivals:
         # A search with a memory of its own would be shared by both.
@@ -221,7 +220,8 @@ class Simulation:
         host.abandoned = self.chaos and rng.random() < 0.15
         danger.most_touches = int(MOST_TOUCHES * self._scale_of(sweep))
         if self.chaos and rng.random() < 0.25:
-            danger.ask_chance, danger.asks_left, danger.ask = 0.01, MOST_ASKED, host.ask
+            danger.ask_chance, danger.asks_left = 0.01, MOST_ASKED
+            danger.ask = lambda: ask(host.inbox, host.sweep, fold(host.journal.events()), host.rng, self.clock.now())
         return host
 
     def _sweep(self, rng: random.Random) -> Sweep:
@@ -264,24 +264,6 @@ class Simulation:
             return "lost" if host.rng.random() < 0.05 else ""
 
         return trouble
-
-    def _squat(self) -> None:
-        """Someone else has a job of the name that ours would get."""
-        sweep = self.sweep
-        first = search_for(sweep).propose(Chain())
-        assert first is not None
-        trial = first.trial
-        config = {**sweep.resolve(trial), "environment": {}}
-        request = build(
-            config,
-            name=job_name(OWNER, SCOPE, sweep.name, trial.id, 1),
-            mark="someone/else/entirely/1",
-            sweep="theirs",
-            max_runtime_s=3600,
-            staged=staged(config),
-            region=SCOPE.region,
-        )
-        self.twin.apply("CreateTrainingJob", request)
 
     @staticmethod
     def _scale_of(sweep: Sweep) -> float:

@@ -30,7 +30,7 @@ from sweeper.run.runner import Runner
 from sweeper.run.world import Archive, Guard, Inbox, Logs, Place, World
 from sweeper.simulation.danger import Crash, NoProgress
 from sweeper.simulation.drawn import NAME, SCOPE, SECRET, ListedTrials, draw_sweep, metric_of
-from sweeper.simulation.host import Listener
+from sweeper.simulation.heard import Listener
 from sweeper.simulation.invariants import Ledger, check
 from sweeper.simulation.simulation import OWNER
 from sweeper.testing.hook import Wire

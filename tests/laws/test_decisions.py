@@ -26,7 +26,7 @@ from sweeper.run.runner import Runner
 from sweeper.run.world import Logs, World
 from sweeper.simulation.danger import Crash, Danger, DyingApi, DyingClock, DyingJournal
 from sweeper.simulation.drawn import BATCH, SCOPE
-from sweeper.simulation.host import Listener, LogPosition, staged
+from sweeper.simulation.heard import Listener, LogPosition, staged
 from sweeper.simulation.simulation import OWNER, Simulation
 from sweeper.testing.journals import MemoryJournal
 from sweeper.testing.twin import Script, Twin

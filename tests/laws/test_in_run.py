@@ -21,7 +21,7 @@ from sweeper.engine.training.settings import ServiceSettings
 from sweeper.run.runner import Runner
 from sweeper.run.world import Logs, World
 from sweeper.simulation.drawn import SCOPE, ListedTrials, draw_sweep
-from sweeper.simulation.host import Listener, LogPosition
+from sweeper.simulation.heard import Listener, LogPosition
 from sweeper.simulation.simulation import OWNER
 from sweeper.testing.journals import MemoryJournal
 from sweeper.testing.twin import Script, Twin
