@@ -1,0 +1,64 @@
+"""What the next run would send, and what the account allows: what a plan asks the service for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sweeper.commands.planned import Planned
+from sweeper.core.keepalive import keep_alive_s
+from sweeper.core.model import Usage
+from sweeper.core.request import FINGERPRINT, build, fingerprint, job_name
+from sweeper.core.secrets import MASK
+from sweeper.errors import ApiError
+
+
+def requests(planned: Planned) -> Iterator[dict[str, Any]]:
+    """The request of every trial that is left, its environment's values masked."""
+    from sweeper.aws.staging import Located
+
+    scope, owner, sweep = planned.connection.scope, planned.connection.owner, planned.sweep
+    locate = Located(planned.connection.clients, scope, sweep.name, Path(sweep.project))
+    backend = sweep.backend
+    for trial in planned.unfinished:
+        resolved = sweep.resolve(trial)
+        attempt = planned.chain.next_attempt(trial.id)
+        request = build(
+            resolved,
+            name=job_name(owner, scope, sweep.name, trial.id, attempt, queued=backend.through is not None),
+            mark=fingerprint(owner, sweep.name, trial.id, attempt),
+            sweep=sweep.name,
+            max_runtime_s=int(resolved["job"]["max_runtime_s"]),
+            staged=locate(resolved),
+            region=scope.region,
+        )
+        shown = {k: v if k == FINGERPRINT else MASK for k, v in request.get("Environment", {}).items()}
+        yield backend.shape({**request, "Environment": shown}, keep_alive_s(sweep, planned.chain, last=False))
+
+
+def quota(planned: Planned) -> str:
+    """What the account may use of this instance type, in words."""
+    if not planned.sweep.engine.on_aws:
+        return "not asked: the local engine's own quotas are settings"
+    from sweeper.aws import quotas
+
+    instance = str(planned.sweep.locked["instance_type"])
+    try:
+        found = quotas.of(planned.connection.clients(), instance)
+    except ApiError as error:
+        return f"unknown ({error.message})"
+    backend = planned.sweep.backend
+    granted = found.granted(backend.usage)
+    words = [f"{_number(granted)} {instance} for {backend.usage.value}"]
+    if backend.usage is Usage.TRAINING:
+        words.append(f"{_number(found.warm_pool)} for warm pools")
+    if granted == 0:
+        words.append("no job can start")
+    elif found.warm_pool == 0 and backend.keeps_pool:
+        words.append("no pool will be kept: every job starts cold")
+    return ", ".join(words)
+
+
+def _number(value: float | None) -> str:
+    return "an unknown number of" if value is None else f"{value:g}"

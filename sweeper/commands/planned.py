@@ -1,0 +1,71 @@
+"""What a plan knows: the sweep, what has become of it so far, and what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain, islice
+from pathlib import Path
+
+from sweeper.core import plan
+from sweeper.core import events as ev
+from sweeper.core.asked import foreseen
+from sweeper.core.chain import Chain, TrialHistory, apply, fold
+from sweeper.core.declared import added, find, withdrawn
+from sweeper.core.events import TrialStatus
+from sweeper.core.model import Sweep, Trial
+from sweeper.run.connect import Connection, connect
+
+MOST_TRIALS = 20
+"""Trials that are listed before only their number is told; --all lists every one."""
+
+
+class Planned:
+    """One sweep, as the next run would find it."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self.sweep = sweep
+        self.connection: Connection = connect(sweep, reading=True)
+        folder = Path(sweep.project) / "runs" / self.connection.scope.folder(sweep.name)
+        journal = folder / "journal.db"
+        self.chain = _chain(journal, sweep) if journal.exists() else Chain()
+        self.rate = sweep.rate
+        self.given = plan.assumed(sweep, self.chain)
+        # Those that have a history are few and known; walking a million trials for them would be slow.
+        known = [t for t in self.chain.trials.values() if t.finished and self._declares(t)]
+        self.skipped = sum(1 for history in known if not history.jobs)
+        self.done = len(known) - self.skipped
+        self.queued = added(sweep.trials, self.chain)
+        self.left = len(sweep.trials) + len(self.queued) - len(known)
+        self.jobs = plan.jobs_left(sweep, self.chain, self.left)
+
+    def _declares(self, history: TrialHistory) -> bool:
+        index = history.jobs[0].intent.index if history.jobs else 0
+        return find(self.sweep, self.chain, history.id, index) is not None
+
+    def status(self, trial: Trial) -> str:
+        """What the journal says of a trial."""
+        history = self.chain.trials.get(trial.id)
+        return (history.status if history else TrialStatus.PLANNED).value
+
+    @property
+    def unfinished(self) -> Iterator[Trial]:
+        """Every trial that is left."""
+        return (trial for trial in chain(self.sweep.trials, self.queued) if not self.chain.is_finished(trial.id))
+
+    def listed(self, every: bool) -> Iterator[Trial]:
+        """The trials to list."""
+        trials = chain(self.sweep.trials, self.queued)
+        return trials if every else islice(trials, MOST_TRIALS)
+
+
+def _chain(journal: Path, sweep: Sweep) -> Chain:
+    """What has happened, and what was asked for since: the next run begins with it."""
+    from sweeper.record.journal import pending, read
+
+    asked = pending(journal)
+    found = fold(event for _, event in read(journal))
+    for queued in withdrawn(sweep, found):
+        apply(found, ev.Withdrawn(queued.trial, queued.label))
+    for event in foreseen(asked, sweep.make):
+        apply(found, event)
+    return found
