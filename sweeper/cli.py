@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from sweeper.commands import VERBS
-from sweeper.commands.owed import remind
+from sweeper.commands.left_open import remind
 from sweeper.commands.say import (
     READER_GONE,
     complain,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sweeper.aws import guard
 from sweeper.aws.credentials import ENVIRONMENT, renewal
@@ -22,14 +22,35 @@ if TYPE_CHECKING:
     import boto3
     from botocore.config import Config
 
-    from sweeper.engine.launch import EngineInfo
-
 S3_MOST_AT_ONCE = 5 << 30
 """Bytes that S3 takes in one request."""
 ANSWER_S = 10.0
 """Seconds in which SageMaker answers a question: who waits for one that never comes should not wait for long."""
 _SESSION = re.compile(r"(:assumed-role/[^/]+)/.*\Z")
 _NOT_THERE = ("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "ConfigParseError")
+
+
+class Served(Protocol):
+    """What is to be known of an engine on this machine to ask it."""
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+
+    @property
+    def region(self) -> str:
+        """The region that it says it is."""
+
+    @property
+    def access_key(self) -> str:
+        """Who may ask it."""
+
+    @property
+    def secret_key(self) -> str:
+        """What who asks signs with."""
+
+    def lives(self) -> bool:
+        """Is its process there?"""
 
 
 @dataclass(frozen=True)
@@ -61,7 +82,7 @@ class Endpoint:
         return named or str(Clients(self).session.region_name or "")
 
     @classmethod
-    def local(cls, engine: EngineInfo) -> Endpoint:
+    def local(cls, engine: Served) -> Endpoint:
         """The local engine: its own credentials, explicitly, so that the user's AWS configuration is never touched."""
         return cls(
             engine.url,

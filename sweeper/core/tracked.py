@@ -11,8 +11,9 @@ from sweeper.core.chain import Chain, Job
 from sweeper.core.costs import Rate, cost
 from sweeper.core.events import TrialStatus
 from sweeper.core.identity import canonical
-from sweeper.core.model import Objective, Trials
+from sweeper.core.model import Objective, Sweep, Trials
 from sweeper.core.results import Results, Row
+from sweeper.core.secrets import Redactor, masked
 
 BAD = frozenset({TrialStatus.FAILED, TrialStatus.METRIC_MISSING})
 """What a trial comes to that somebody should look at."""
@@ -43,6 +44,12 @@ class Tracked:
     """The tracker's own: what it put there last time."""
     only: str = ""
     """The one trial that is run again; empty: everything that is declared."""
+
+
+def seen(sweep: Sweep, folder: Path, redact: Redactor, notes: Notebook) -> Tracked:
+    """What a tracker with these notes sees of a sweep."""
+    config = masked(sweep.composed, redact)
+    return Tracked(sweep.name, folder, config, sweep.objective, sweep.trials, notes, sweep.only)
 
 
 @dataclass(frozen=True)

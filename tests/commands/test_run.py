@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from sweeper.commands.run import undisturbed
+from sweeper.commands.ended import undisturbed
 from sweeper.core.chain import Chain
 from sweeper.run.ending import Ending
 from sweeper.run.release import Unreleased

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from sweeper.commands.ended import exit_code
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, Job, fold
 from sweeper.core.events import TrialStatus
@@ -18,6 +19,7 @@ from sweeper.core.measured import Readings
 from sweeper.core.model import OnFailure, PoolSettings, Pruning, Sweep
 from sweeper.core.ports import Journal, Request, TrainingApi
 from sweeper.core.request import Staged, fingerprint
+from sweeper.core.results import results
 from sweeper.core.waits import Waits
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.training.settings import ServiceSettings
@@ -280,6 +282,11 @@ class Outside:
         broken = check(self.ledger, self.sweep, self.journal, self.ending, SECRET, self.listener.lines)
         assert broken == []
         return self.nothing_is_open()
+
+
+def code_of(here: Outside, ending: Ending) -> int:
+    """The exit code that a command line would end with; what may still bill is told."""
+    return exit_code(here.sweep, ending, results(here.sweep, ending.chain))
 
 
 def make_outside(

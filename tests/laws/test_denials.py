@@ -7,14 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from sweeper.commands.run import exit_code
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import PoolSettings
 from sweeper.engine.training.settings import ServiceSettings
 from sweeper.engine.wire.permissions import Permissions
 from sweeper.errors import ApiError
 from sweeper.testing.twin import Script
-from tests.laws.outside import Outside, make_sweep, scripts
+from tests.laws.outside import Outside, code_of, make_sweep, scripts
 
 Make = Callable[..., Outside]
 SETTINGS = ServiceSettings(cold_start_s=90.0, warm_start_s=5.0, settle_gap_s=2.0)
@@ -63,7 +62,8 @@ def test_who_may_not_stop_is_told_and_the_pool_is_released_at_the_jobs_own_end(o
     here = outside(settings=SETTINGS, behaviour=scripts(x0=Script(3000.0, metrics={"m": 1.0})), sweep=make_sweep(1))
     deny(here, "sagemaker:StopTrainingJob")
     here.after_append = lambda events: here.caught.append(2) if here.calls("CreateTrainingJob") else None
-    assert exit_code(here.sweep, here.run()) == 130
+    ending = here.run()
+    assert code_of(here, ending) == 130
     assert here.said.count("not authorized to perform: sagemaker:StopTrainingJob") == 1
     assert here.pools == ["terminated"]
     assert here.whole()

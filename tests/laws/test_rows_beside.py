@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-from sweeper.commands.owed import settle_others
-from sweeper.commands.run import exit_code
+from sweeper.commands.left_open import settle_others
 from sweeper.core import events as ev
 from sweeper.core.costs import LATE_S, OVERRUN_S
 from sweeper.core.events import TrialStatus
@@ -34,7 +33,7 @@ from sweeper.run.release import Running, Unreleased
 from sweeper.run.watchdog import say
 from sweeper.simulation.simulation import OWNER
 from sweeper.testing.twin import Script, Twin
-from tests.laws.outside import LOST, Outside, Trouble, make_sweep, scripts
+from tests.laws.outside import LOST, Outside, Trouble, code_of, make_sweep, scripts
 
 Make = Callable[..., Outside]
 DESCRIBE, CREATE = "DescribeTrainingJob", "CreateTrainingJob"
@@ -306,7 +305,10 @@ def test_row_91_a_create_that_arrives_minutes_later_is_waited_for_or_named(outsi
     ending = here.run()
     if hurried:
         assert [pool.name for pool in ending.unreleased] == [sent[0]["TrainingJobName"]]
-        assert (exit_code(here.sweep, ending), "may still arrive" in ending.unreleased[0].why) == (3, True)
+        assert (
+            code_of(here, ending),
+            "may still arrive" in ending.unreleased[0].why,
+        ) == (3, True)
     else:
         assert (ending.unreleased, len(here.ledger.jobs)) == ([], 1)
         assert here.nothing_is_open()
@@ -341,7 +343,10 @@ def test_row_92_a_service_that_falls_silent_after_a_signal_is_nagged_about_and_n
 
     here.twin.troubles = [Trouble(o, LOST, times=1e9, when=silent) for o in (DESCRIBE, "StopTrainingJob")]
     ending = here.run()
-    assert (exit_code(here.sweep, ending), [pool.name for pool in ending.unreleased]) == (3, [here.ledger.jobs[0].name])
+    assert (
+        code_of(here, ending),
+        [pool.name for pool in ending.unreleased],
+    ) == (3, [here.ledger.jobs[0].name])
     lived = 3600 + OVERRUN_S + LATE_S + 300 + 120
     assert lived < here.clock.now() - down < lived + 300
     assert len([line for line in here.listener.lines if line.startswith("cannot look at")]) > 20

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.commands.run import exit_code
 from sweeper.core import events as ev
 from sweeper.core.costs import Rate
 from sweeper.core.events import TrialStatus
@@ -20,7 +19,7 @@ from sweeper.record.locks import held
 from sweeper.run.registry import Account, Debt, Registry
 from sweeper.run.watchdog import act
 from sweeper.testing.twin import Script, Twin
-from tests.laws.outside import CRASH, GONE, LOST, Outside, Trouble, denied, invalid, make_sweep, scripts
+from tests.laws.outside import CRASH, GONE, LOST, Outside, Trouble, code_of, denied, invalid, make_sweep, scripts
 
 Make = Callable[..., Outside]
 UPDATE = "UpdateTrainingJob"
@@ -97,7 +96,7 @@ def test_row_78_a_denied_release_is_an_alarm_with_the_command(
     here = outside(Trouble(UPDATE, denied(), times=1e9))
     ending = here.run()
     name = here.ledger.jobs[-1].name
-    assert exit_code(here.sweep, ending) == 3
+    assert code_of(here, ending) == 3
     last = capsys.readouterr().err.splitlines()[-1]
     assert ending.unreleased[0].command in last
     assert name in last
@@ -241,7 +240,7 @@ def test_row_74_a_budget_that_is_reached_sends_no_job_more(outside: Make, budget
     rate = Rate(3.6 / 3600)
     here = outside(sweep=make_sweep(9, stop=rules({"budget_usd": budget}), rate=rate))
     ending = here.run()
-    assert exit_code(here.sweep, ending) == 5
+    assert code_of(here, ending) == 5
     assert len(here.ledger.jobs) < 9
     cost = rate.usd_per_second * sum(job.ended - job.created for job in here.ledger.jobs if job.ended is not None)
     assert cost <= budget

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.commands.run import own_folders
+from sweeper.commands.own_folders import own_folders
 from sweeper.config.schema import files
 
 

@@ -1,4 +1,4 @@
-"""Debts of other sweeps: told by every command, and settled first by those that run. None ever stops a command."""
+"""What dead runners left open: told by every command, and settled first by those that run. It never stops a command."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sweeper.record.locks import holder
 from sweeper.run.registry import Debt, Registry, state_folder
 
 if TYPE_CHECKING:
+    from sweeper.core.model import Sweep
     from sweeper.run.clock import SystemClock
     from sweeper.run.release import Unreleased
 
@@ -77,3 +78,26 @@ def settle(debt: Debt, clock: SystemClock, say: Callable[[str], None]) -> Sequen
         return ()
     say(f"closing the pools that the sweep {debt.sweep} in {debt.folder} left open")
     return close_debt(debt, registry, clock, say, closes="another run", running=Running.LEAVE)
+
+
+def left_by(sweep: Sweep, say: Callable[[str], None]) -> list[Unreleased]:
+    """What earlier runs of a sweep that cannot run now left open: what idles is closed, the rest is named.
+
+    The journal may be refused, the folder read-only, the account unreachable: the registry knows of the debt.
+    """
+    from sweeper.run.clock import SystemClock
+
+    runs, clock = Path(sweep.project).absolute() / "runs", SystemClock()
+    pools: list[Unreleased] = []
+    with clock.listening():
+        for debt in abandoned():
+            if (debt.sweep, Path(debt.folder).parent, debt.account.engine) != (sweep.name, runs, sweep.engine.value):
+                continue
+            try:
+                poolless = {job.name for job in debt.owed or () if not job.keep_alive_s}
+                pools += [pool for pool in settle(debt, clock, say) if pool.name not in poolless]
+            except LockHeldError:
+                continue
+            except Exception as error:  # noqa: BLE001 - whatever keeps it from being asked, it may be open
+                pools += unasked(debt, str(error))
+    return pools

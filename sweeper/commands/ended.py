@@ -1,0 +1,81 @@
+"""What is told of an invocation that has ended, and its exit code."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+from sweeper.commands.say import READER_GONE, complain, forget_stdout, relative, tell, warn_unreleased
+from sweeper.core import stop
+from sweeper.core.chain import Chain
+from sweeper.core.events import TrialStatus
+from sweeper.core.model import Sweep
+from sweeper.core.remedies import SAME_ERROR_LIMIT
+from sweeper.core.results import Results, Row
+from sweeper.core.secrets import Redactor
+from sweeper.core.tracked import sweep_ended
+from sweeper.errors import UsageError
+from sweeper.run.clock import SystemClock
+from sweeper.run.ending import Ending
+from sweeper.run.session import Session
+from sweeper.show import files
+from sweeper.show import table as tables
+from sweeper.tracking.telling import Telling
+
+
+def undisturbed(ending: Ending) -> AbstractContextManager[object]:
+    """While something may still bill no signal ends the telling of it; else one ends the report at once."""
+    return SystemClock().listening() if ending.unreleased else nullcontext()
+
+
+def told(sweep: Sweep, ending: Ending, outside: Session, telling: Telling) -> int:
+    """Report, then say what may still bill: the pool came first. Returns the exit code."""
+    try:
+        table, best = report(sweep, ending.chain, outside.folder, outside.redact)
+        telling.end(ending.chain, sweep_ended(ending.chain, table, best, [pool.name for pool in ending.unreleased]))
+        for trouble in telling.troubles():
+            complain(trouble)
+    except OSError as error:
+        # A full disk: the journal knows everything, and `sweeper report` writes the files again.
+        complain(f"the results could not be written: {error}")
+        return warn_unreleased(ending.unreleased) or UsageError.exit_code
+    except BaseException as error:
+        error.unreleased = ending.unreleased  # type: ignore[attr-defined]
+        raise
+    return exit_code(sweep, ending, table)
+
+
+def report(sweep: Sweep, chain: Chain, folder: Path, redact: Redactor) -> tuple[Results, Row | None]:
+    """Write the result files and print the table, which is returned with its best row. Raises OSError."""
+    rows, chosen = files.write_results(sweep, chain, folder, redact)
+    try:
+        tables.print_table(sys.stdout, rows, sweep.trials.keys, chosen, sweep.objective)
+        tell(tables.pool_line(chain))
+        for line in tables.ending_lines(rows, chain, simulated=not sweep.engine.on_aws):
+            tell(line)
+        if model := tables.model_line(chosen, folder.name):
+            tell(model)
+        tell(f"results: {relative(folder)}/results.csv")
+        if idle := tables.idle_line(rows, chain):
+            tell(idle)
+        sys.stdout.flush()
+    except OSError as error:
+        forget_stdout()
+        if error.errno not in READER_GONE:
+            raise
+    return rows, chosen
+
+
+def exit_code(sweep: Sweep, ending: Ending, table: Results) -> int:
+    """The exit code of an ending whose rows these are, by the precedence of the contract."""
+    if ending.unreleased:
+        return warn_unreleased(ending.unreleased)
+    if ending.signal:
+        return 128 + ending.signal
+    decided = ending.chain.decided.rule if ending.chain.decided else ""
+    by_rule = 1 if decided == SAME_ERROR_LIMIT else stop.exit_code(decided, sweep.stop)
+    bad = {TrialStatus.FAILED.value, TrialStatus.METRIC_MISSING.value}
+    meant = [row for row in table.rows if (row["trial"] == sweep.only if sweep.only else row["declared"])]
+    failed = any(row["status"] in bad for row in meant)
+    return max(by_rule, int(failed))
