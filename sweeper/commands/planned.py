@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
 
-from sweeper.core import plan
 from sweeper.core import events as ev
+from sweeper.core import plan
 from sweeper.core.asked import foreseen
 from sweeper.core.chain import Chain, TrialHistory, apply, fold
 from sweeper.core.declared import added, find, withdrawn
