@@ -51,12 +51,6 @@ class Place:
         """The ARN of a role of this account."""
         return f"arn:{self.partition}:iam::{self.account}:role/{name}"
 
-    def key(self, named: str) -> str:
-        """The ARN of a key that is named by its id, its alias or its ARN."""
-        if named.startswith("arn:"):
-            return named
-        return self.arn("kms", named if named.startswith("alias/") else f"key/{named}")
-
     def s3(self, *where: str) -> list[str]:
         """The ARNs of buckets, or of what is in them, by their s3:// URIs; sorted, each once."""
         return sorted({f"arn:{self.partition}:s3:::{uri.removeprefix('s3://')}" for uri in where})
@@ -229,9 +223,8 @@ def _storage(used: Uses) -> Iterator[Statement]:
 
 def _output_keys(used: Uses) -> Iterator[Statement]:
     """To write under a key, and to read what lies under it; an upload in parts needs both."""
-    if used.output_keys:
-        keys = sorted(map(used.place.key, used.output_keys))
-        yield _allow("OutputKeys", ["kms:GenerateDataKey", "kms:Decrypt"], keys)
+    for number, key in enumerate(sorted(used.output_keys)):
+        yield _key(f"OutputKey{number or ''}", ["kms:GenerateDataKey", "kms:Decrypt"], used.place, key)
 
 
 def _callers(place: Place) -> list[str]:
@@ -239,6 +232,15 @@ def _callers(place: Place) -> list[str]:
     found = re.fullmatch(r"arn:[\w-]+:sts::\d+:assumed-role/([^/]+)/.*", place.caller)
     name = found[1] if found else "" if place.caller else CALLER
     return [place.role(name), place.role(f"*/{name}")] if name else [place.caller]
+
+
+def _key(sid: str, actions: Sequence[str], place: Place, key: str) -> Statement:
+    """A key by its ARN or id; an alias is any key that has it, for IAM knows keys by their ARNs."""
+    alias = key.rpartition(":")[2]
+    if alias.startswith("alias/"):
+        has = {"kms:ResourceAliases": alias}
+        return _allow(sid, actions, [place.arn("kms", "key/*")], **{"ForAnyValue:StringEquals": has})
+    return _allow(sid, actions, [key if key.startswith("arn:") else place.arn("kms", f"key/{key}")])
 
 
 # -- the watchdog -----------------------------------------------------------------------------------------------
@@ -274,7 +276,7 @@ def _execution(used: Uses) -> Iterator[Statement]:
     yield _allow("Metrics", ["cloudwatch:PutMetricData"], ["*"], StringEquals=namespace)
     yield from _images(used)
     if used.volume_key:
-        yield _allow("VolumeKey", ["kms:CreateGrant", "kms:DescribeKey"], [place.key(used.volume_key)])
+        yield _key("VolumeKey", ["kms:CreateGrant", "kms:DescribeKey"], place, used.volume_key)
     yield from _output_keys(used)
     if used.in_vpc:
         yield from _network()

@@ -102,8 +102,19 @@ def test_the_role_of_the_jobs_reads_writes_and_pulls() -> None:
     assert found["ecr:BatchGetImage"] == {"arn:aws-cn:ecr:cn-north-1:555566667777:repository/team/train"}
     public = granted(policy(For.EXECUTION, replace(USED, images=frozenset({"python:3.12"}))))
     assert not any(action.startswith("ecr:") for action in public)
-    key = granted(policy(For.EXECUTION, replace(USED, volume_key="alias/team")))["kms:CreateGrant"]
-    assert key == {"arn:aws-cn:kms:cn-north-1:111122223333:alias/team"}
+
+
+def test_a_key_is_known_by_its_arn_and_an_alias_by_a_condition() -> None:
+    """IAM takes no alias for a resource. Who puts objects and who writes them need the same of their key."""
+    keys = "arn:aws-cn:kms:cn-north-1:111122223333:key"
+    used = replace(USED, volume_key="1-2", output_keys=frozenset({"alias/team"}))
+    role = policy(For.EXECUTION, used)
+    assert granted(role)["kms:CreateGrant"] == {f"{keys}/1-2"}
+    for document in (role, policy(For.RUNNER, used)):
+        (statement,) = [one for one in document["Statement"] if one["Sid"] == "OutputKey"]
+        assert (statement["Action"], statement["Resource"]) == (["kms:GenerateDataKey", "kms:Decrypt"], [f"{keys}/*"])
+        assert statement["Condition"] == {"ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/team"}}
+        assert EngineSettings.from_mapping({"policy": document}).service.policy == document
 
 
 def test_what_is_not_known_is_named() -> None:

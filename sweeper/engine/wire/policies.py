@@ -17,6 +17,8 @@ Value = str | float
 _ELEMENTS = {"Version", "Id", "Statement"}
 _OF_A_STATEMENT = {"Sid", "Effect", "Action", "Resource", "Condition"}
 _IF_EXISTS = "IfExists"
+_OF_SEVERAL = "ForAnyValue:"
+"""No key that requests have here has several values."""
 
 
 class Decision(str, Enum):
@@ -151,7 +153,7 @@ def _tests(condition: Any) -> tuple[Check, ...]:
         raise ValueError("Condition must be a mapping of operators")
     found = []
     for operator, keys in condition.items():
-        holds = _OPERATORS.get(operator.removesuffix(_IF_EXISTS))
+        holds = _OPERATORS.get(operator.removeprefix(_OF_SEVERAL).removesuffix(_IF_EXISTS))
         if holds is None or not isinstance(keys, Mapping):
             raise ValueError(f"Condition: {operator} is not understood; {', '.join(_OPERATORS)} are, and with IfExists")
         for key, value in keys.items():
