@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import heapq
 import itertools
+import re
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sweeper.aws.errors import mapped, readable
+from sweeper.core.measured import Line
 from sweeper.core.request import log_prefix
 from sweeper.errors import ApiError, ApiErrorKind
 
+_HOST = re.compile(r"/algo-(\d+)")
 GROUP = "/aws/sagemaker/TrainingJobs"
 
 
@@ -20,28 +25,34 @@ class Tail:
         self._logs, self._name = logs, name
         self._tokens: dict[str, str] = {}
 
-    def pages(self, most: int | None = None) -> Iterator[list[tuple[int, str]]]:
-        """(milliseconds since the epoch, line) of what has come since, page by page (of a megabyte at most).
+    def pages(self, most: int | None = None) -> Iterator[list[Line]]:
+        """What has come since, page by page (of a megabyte of each host's log at most), in the order of time.
 
-        At most so many pages of each stream; none when there is no log (yet). A page is behind us once the next is
-        asked for: whoever breaks off in the middle of one is given it again.
+        At most so many pages; none when there is no log (yet). A page is behind us once the next is asked for: whoever
+        breaks off in the middle of one is given it again.
         """
-        for stream in self._streams():
-            for _ in itertools.count() if most is None else range(most):
-                token = self._tokens.get(stream)
-                page = self._page(stream, startFromHead=True, **({"nextToken": token} if token else {}))
-                yield _lines(page)
-                self._tokens[stream] = following = str(page["nextForwardToken"])
-                if following == token:  # the service's way to say that this is the end for now
-                    break
+        going = self._streams()
+        for _ in itertools.count() if most is None else range(most):
+            if not going:
+                return
+            tokens = {stream: self._tokens.get(stream) for stream in going}
+            found = {
+                stream: self._page(stream, startFromHead=True, **({"nextToken": token} if token else {}))
+                for stream, token in tokens.items()
+            }
+            yield _in_order(found)
+            following = {stream: str(page["nextForwardToken"]) for stream, page in found.items()}
+            self._tokens |= following
+            # the same token is the service's way to say that this is the end for now
+            going = [stream for stream in going if following[stream] != tokens[stream]]
 
-    def new(self, most: int | None = None) -> Iterator[tuple[int, str]]:
+    def new(self, most: int | None = None) -> Iterator[Line]:
         """The lines of these pages."""
         return itertools.chain.from_iterable(self.pages(most))
 
-    def last(self, count: int) -> list[tuple[int, str]]:
-        """The last lines of each host's log, with their times; they are read from its end, whatever was read before."""
-        return [line for stream in self._streams() for line in _lines(self._page(stream, limit=count))]
+    def last(self, count: int) -> list[Line]:
+        """The last lines of each host's log, read from its end, whatever was read before."""
+        return _in_order({stream: self._page(stream, limit=count) for stream in self._streams()})
 
     def through(self, logs: Any) -> Tail:
         """The same position, asked for by another client."""
@@ -56,17 +67,35 @@ class Tail:
 
     def _streams(self) -> list[str]:
         """One stream for each host; a host's appears with its first line."""
-        try:
-            with mapped("DescribeLogStreams"):
-                found = self._logs.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix=log_prefix(self._name))
-        except ApiError as error:
-            if error.kind is ApiErrorKind.NOT_FOUND:  # the first job of an account makes the group
-                return []
-            raise
-        return [
-            str(stream["logStreamName"]) for stream in readable("DescribeLogStreams", found, "logStreams")["logStreams"]
-        ]
+        found, token = list[str](), dict[str, str]()
+        prefix = log_prefix(self._name)
+        while True:
+            try:
+                with mapped("DescribeLogStreams"):
+                    page = self._logs.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix=prefix, **token)
+            except ApiError as error:
+                if error.kind is ApiErrorKind.NOT_FOUND:  # the first job of an account makes the group
+                    return []
+                raise
+            told = readable("DescribeLogStreams", page, "logStreams")["logStreams"]
+            found += (str(stream["logStreamName"]) for stream in told)
+            if not page.get("nextToken"):
+                return found
+            token = {"nextToken": str(page["nextToken"])}
 
 
-def _lines(page: Mapping[str, Any]) -> list[tuple[int, str]]:
-    return [(int(event["timestamp"]), str(event["message"])) for event in page["events"]]
+def _in_order(pages: Mapping[str, Mapping[str, Any]]) -> list[Line]:
+    """The lines of these streams by time, each stream's in its own order. Metrics are the first host's."""
+    first = min(pages, key=_host, default="")
+    each = ([_line(event, counts=stream == first) for event in page["events"]] for stream, page in pages.items())
+    return list(heapq.merge(*each, key=lambda line: line.at)) if len(pages) > 1 else list(next(each, []))
+
+
+def _host(stream: str) -> int:
+    """The number in JOB/algo-N-EPOCH; of any other name the last one."""
+    told = _HOST.search(stream)
+    return int(told[1]) if told else sys.maxsize
+
+
+def _line(event: Mapping[str, Any], *, counts: bool) -> Line:
+    return Line(int(event["timestamp"]), str(event["message"]), counts)

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     if lines is None:
         clients = _clients(sweep)
         hidden = _hidden(sweep, _api(sweep, clients), clients, job.name)
-        text = "\n".join(line for _, line in Tail(clients.client("logs"), job.name).new())
+        text = "\n".join(line.text for line in Tail(clients.client("logs"), job.name).new())
         lines = hidden.log(text).split("\n") if text else []
     if options.json:
         told = {"sweep": sweep.name, "trial": job.intent.trial, "job_name": job.name, "lines": lines}
@@ -140,7 +140,7 @@ def _follow_job(sweep: StoredSweep, job: Job, clock: SystemClock, pause: float) 
 
 def _looked(tail: Tail) -> Iterator[str]:
     try:
-        yield from (line for _, line in tail.new())
+        yield from (line.text for line in tail.new())
     except ApiError as error:
         if not error.kind.passing:
             raise

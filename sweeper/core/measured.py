@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sweeper.core.model import MetricDefinition
 from sweeper.driver.matches import NUMBER, Match, Metrics
@@ -17,17 +18,27 @@ def reading(definitions: Iterable[MetricDefinition]) -> Metrics:
     return Metrics((definition.name, definition.regex) for definition in definitions)
 
 
+class Line(NamedTuple):
+    """A line of a log."""
+
+    at: int
+    """Milliseconds since the epoch."""
+    text: str
+    counts: bool = True
+    """Are metrics read from it? Of several hosts the first one's are: each prints its own, and one tells the job's."""
+
+
 @dataclass(frozen=True)
 class Part:
-    """What has come of a log: (milliseconds since the epoch, line), and every match in these lines with its time."""
+    """What has come of a log, and every match in these lines with its time."""
 
-    lines: Sequence[tuple[int, str]] = ()
+    lines: Sequence[Line] = ()
     matches: Sequence[tuple[int, Match]] = ()
 
     @property
     def text(self) -> str:
         """The lines, as a file has them."""
-        return "".join(f"{line}\n" for _, line in self.lines)
+        return "".join(f"{line.text}\n" for line in self.lines)
 
     @property
     def points(self) -> list[tuple[int, str, float]]:
@@ -35,10 +46,10 @@ class Part:
         return [(when, match.metric, match.value) for when, match in self.matches if match.value is not None]
 
 
-def part(lines: Iterable[tuple[int, str]], metrics: Metrics) -> Part:
+def part(lines: Iterable[Line], metrics: Metrics) -> Part:
     """These lines, and what is found in them."""
     lines = tuple(lines)
-    return Part(lines, [(when, match) for when, line in lines for match in metrics.matches(line)])
+    return Part(lines, [(line.at, match) for line in lines if line.counts for match in metrics.matches(line.text)])
 
 
 class CutNumbers:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,9 @@ class StoredSweep:
                 lines = file.read().decode("utf-8", "replace").splitlines()
         except OSError:
             return {}
-        return measured.last_values(measured.part(enumerate(lines), measured.reading(self._definitions)).points)
+        return measured.last_values(
+            measured.part(starmap(measured.Line, enumerate(lines)), measured.reading(self._definitions)).points
+        )
 
     @property
     def _definitions(self) -> list[MetricDefinition]:

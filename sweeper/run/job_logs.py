@@ -80,7 +80,7 @@ class JobLogs:
 
     def tail(self, job: Job) -> str:
         """The last lines of a job's log. Raises ApiError."""
-        return "\n".join(line for _, line in self._hurried(job).last(REASON_LINES))
+        return "\n".join(line.text for line in self._hurried(job).last(REASON_LINES))
 
     def curve(self, job: Job) -> list[tuple[str, float]]:
         """The metrics of an ended job as they are stored below trials/ID, else those in its log."""

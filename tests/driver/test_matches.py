@@ -52,18 +52,18 @@ def test_driver_engine_and_reader_find_the_same_values(pieces: list[bytes], cuts
         stream.close()
         log.close()
         told = [json.loads(line) for line in points.path.read_text().splitlines()] if points.path.exists() else []
-        stored = [(int(at * 1000), line) for at, line, _ in lines(folder / "log", 0)]
+        stored = [measured.Line(int(at * 1000), line) for at, line, _ in lines(folder / "log", 0)]
     by_driver = [(point["name"], str(float(point["value"]))) for point in told]
     by_reader = [(name, str(value)) for _, name, value in measured.part(stored, measured.reading(READING)).points]
     scanner = Scanner([{"Name": one.name, "Regex": one.regex} for one in READING])
-    by_engine = [(name, str(value)) for _, line in stored for name, value in scanner.feed(line, 0.0)]
+    by_engine = [(name, str(value)) for line in stored for name, value in scanner.feed(line.text, 0.0)]
     assert by_driver == by_reader == by_engine
     assert {name: str(value) for name, (value, _) in scanner.last.items()} == dict(by_reader)
     fallback = readings(stored).last
     assert {name: str(value) for name, value in fallback.items()} == dict(by_reader)
 
 
-def readings(log: list[tuple[int, str]]) -> Readings:
+def readings(log: list[measured.Line]) -> Readings:
     """What is known of a log once it has been read, a line at a time."""
     last = measured.Last()
     for line in log:
@@ -91,7 +91,9 @@ def test_a_part_of_a_number_is_told_once() -> None:
     """Whoever follows the log warns of the metric, names both numbers and what takes the whole one."""
     said: list[str] = []
     doubt = measured.CutNumbers(said.append)
-    come = measured.part([(0, "loss=1.2e-05"), (1, "loss=0.9e-05")], Metrics([("loss", "loss=([0-9.]+)")]))
+    come = measured.part(
+        [measured.Line(0, "loss=1.2e-05"), measured.Line(1, "loss=0.9e-05")], Metrics([("loss", "loss=([0-9.]+)")])
+    )
     doubt(come)
     assert [value for _, _, value in come.points] == [1.2, 0.9]
     assert len(said) == 1
@@ -101,7 +103,7 @@ def test_a_part_of_a_number_is_told_once() -> None:
 
 def test_a_match_that_is_no_number_is_told_as_one() -> None:
     """A metric that is missing because of what its expression took is not called absent."""
-    found = readings([(0, "loss=n/a"), (1, "acc=0.5")])
+    found = readings([measured.Line(0, "loss=n/a"), measured.Line(1, "acc=0.5")])
     assert found.odd == {"loss": "n/a"}
     job = Job(Intent("job", "t", 0, "x", {}, 1, "f", 0, 60, ""))
     made = outcome(job, {"TrainingJobStatus": "Completed"}, found.last, "log", ["loss", "lost"], "", found.odd)

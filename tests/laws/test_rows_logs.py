@@ -59,9 +59,41 @@ def test_row_66_a_page_of_a_proxy_is_no_log(operation: str) -> None:
         list(logs.Tail(made, "job").new())
 
 
+def hosts(made: Any, stub: Any, streams: dict[str, list[tuple[int, str]]]) -> list[measured.Line]:
+    """The log of a job that wrote these streams, two of which are told at a time."""
+    names = list(streams)
+    for at in range(0, len(names), 2):
+        more = {"nextToken": str(at)} if at + 2 < len(names) else {}
+        stub.add_response(
+            "describe_log_streams", {"logStreams": [{"logStreamName": n} for n in names[at : at + 2]], **more}
+        )
+    for again in (False, True):
+        for lines in streams.values():
+            events = [] if again else [{"timestamp": at, "message": text} for at, text in lines]
+            stub.add_response("get_log_events", {"events": events, "nextForwardToken": "end"})
+    return list(logs.Tail(made, "job").new())
+
+
+def test_row_66_the_logs_of_several_hosts_are_one_by_time_and_metrics_are_the_first_ones() -> None:
+    """Whatever order and number of streams the service tells; a host's own lines stay in theirs."""
+    made, stub = client()
+    streams = {
+        "job/algo-10-1": [(5, "score=10")],
+        "job/algo-2-1": [(1, "two begins"), (4, "score=2"), (4, "two ends")],
+        "job/algo-1-1": [(2, "one begins"), (3, "score=1")],
+    }
+    found = hosts(made, stub, streams)
+    assert [line.text for line in found] == [
+        *("two begins", "one begins", "score=1", "score=2", "two ends", "score=10"),
+    ]
+    assert measured.part(found, SCORE).points == [(3, "score", 1.0)]
+
+
 def whole(folder: Path, pages: Iterable[list[tuple[int, str]]], redact: Callable[[str], str] = str) -> None:
     """Store a log to its end."""
-    for _ in TrialLog(folder, redact).whole(measured.part(page, SCORE) for page in pages):
+    for _ in TrialLog(folder, redact).whole(
+        measured.part(itertools.starmap(measured.Line, page), SCORE) for page in pages
+    ):
         pass
 
 
