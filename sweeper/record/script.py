@@ -10,24 +10,28 @@ from typing import Any
 from sweeper.core import argcheck
 from sweeper.core.argcheck import Verdict
 from sweeper.core.identity import canonical, path_of, within
-from sweeper.core.model import Launch, Sweep
+from sweeper.core.model import Launch, Sweep, Trial
 from sweeper.driver.arguments import HYDRA
 from sweeper.errors import UsageError
 from sweeper.record.source import Folder, SourceError
 
 SECTION = "hyperparameters"
-MOST_TRIALS = 50
-"""Trials that are looked at for scripts of their own."""
+MOST_TRIALS = 20
+"""Trials that are looked at: for scripts of their own, and for what follows a hyperparameter."""
 
 
 def verdict(sweep: Sweep) -> Verdict | None:
-    """What the scripts of a sweep read of what it sweeps; None where nothing is given to a script."""
-    names = _swept(sweep)
-    jobs = [job for job in _jobs(sweep) if Launch(job["launch"]) is not Launch.IMAGE]
-    if not names or not jobs:
+    """What the scripts of a sweep read of what it sweeps; None where nothing is given to a script alone.
+
+    What something else of a job follows (`${...}`) does something all the same: nothing is said of it.
+    """
+    swept = [*_swept(sweep)]
+    jobs = [job for job in _jobs(sweep) if Launch(job["launch"]) is not Launch.IMAGE] if swept else []
+    found = [_of_job(swept, job, Path(sweep.project)) for job in jobs]
+    read = [name for name in swept if any(name in one.read for one in found)]
+    names = [name for name in swept if name in read or not _is_followed(sweep, name)]
+    if not names or not found:
         return None
-    found = [_of_job(names, job, Path(sweep.project)) for job in jobs]
-    read = [name for name in names if any(name in one.read for one in found)]
     unknown = [name for name in names if name not in read and any(name in one.unknown for one in found)]
     never = {one.name: one for each in found for one in each.unread}
     return Verdict(
@@ -63,10 +67,29 @@ def _with_what_is_near(found: Verdict) -> str:
     return ", ".join(f"{one.name} (it has {one.near})" if one.near else one.name for one in found.unread)
 
 
-def _swept(sweep: Sweep) -> list[str]:
-    """The hyperparameters that a trial may change, by the names that are sent."""
-    paths = (path_of(key, within(sweep.composed)) for key in sweep.trials.keys)
-    return list(dict.fromkeys(path[1] for path in paths if path[0] == SECTION and len(path) > 1))
+def _swept(sweep: Sweep) -> dict[str, list[str]]:
+    """The hyperparameters that a trial may change: the names that are sent, and the keys that change them."""
+    found: dict[str, list[str]] = {}
+    for key in sweep.trials.keys:
+        path = path_of(key, within(sweep.composed))
+        if path[0] == SECTION and len(path) > 1:
+            found.setdefault(path[1], []).append(key)
+    return found
+
+
+def _is_followed(sweep: Sweep, name: str) -> bool:
+    """Does anything else of a job change with this hyperparameter (`${...}`)? Then it does something all the same."""
+    others = set[str]()
+    for key in _swept(sweep)[name]:
+        values = {canonical(t.values[key]): t.values[key] for t in islice(sweep.trials, MOST_TRIALS) if key in t.values}
+        for value in values.values():
+            try:
+                config = sweep.resolve(Trial(0, "", name, {key: value}))
+            except UsageError:
+                return True  # it needs what another axis sets: who knows
+            mine = {k: v for k, v in config[SECTION].items() if k != name}
+            others.add(canonical({**config, SECTION: mine, "vars": None}))
+    return len(others) > 1
 
 
 def _jobs(sweep: Sweep) -> Iterator[Mapping[str, Any]]:

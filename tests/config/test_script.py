@@ -54,6 +54,7 @@ def test_each_script_that_a_trial_may_have_is_looked_at(typical: Any, words: lis
 
 
 def test_nothing_is_said_where_nothing_is_given_to_a_script(typical: Any) -> None:
-    """Nothing swept, or an image that reads its hyperparameters itself."""
+    """Nothing swept, an image that reads its hyperparameters itself, or a value that comes to it by another way."""
     assert script.verdict(typical.sweep()) is None
+    assert script.verdict(typical.sweep(ASKED, "+environment.DEPTH='${hyperparameters.max_depth}'")) is None
     assert script.verdict(typical.sweep(ASKED, "job.launch=image", "engine=aws")) is None
