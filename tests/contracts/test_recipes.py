@@ -93,7 +93,7 @@ def test_a_stop_rule_is_a_file_and_a_line(tmp_path: Path) -> None:
     assert passed(tmp_path, "max_wasted_s", "tests/contracts/test_stop_rules.py", first=DERIVED) >= 7
     schema = json.loads((tmp_path / "conf/schema/experiment.json").read_text())
     assert "max_wasted_s" in schema["properties"]["stop"]["properties"]
-    assert "| `max_wasted_s` | number |" in (tmp_path / "docs/experiment-file.md").read_text()
+    assert "\n| `max_wasted_s` | number" in (tmp_path / "docs/experiment-file.md").read_text()
     assert "\n  max_wasted_s: null # End when trials" in (tmp_path / "conf/config.yaml").read_text()
 
 
