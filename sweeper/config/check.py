@@ -39,10 +39,8 @@ def findings(value: Any, schema: Schema, path: KeyPath = ()) -> list[Finding]:
 def _of(error: Any, path: KeyPath) -> Iterator[Finding]:
     value, rule = error.instance, error.validator_value
     if "propertyNames" in error.absolute_schema_path:
-        yield (
-            (*path, value),
-            f"is not a possible name: {error.schema.get('errorMessage', f'at most {rule} characters')}",
-        )
+        usual = f"one of {', '.join(rule)}" if error.validator == "enum" else f"at most {rule} characters"
+        yield (*path, value), f"is not a possible name: {error.schema.get('errorMessage', usual)}"
     elif error.validator == "additionalProperties" and rule is False:
         known = error.schema.get("properties", {})
         for key in sorted(set(value) - set(known), key=str)[:MOST_KEYS]:
@@ -67,7 +65,8 @@ def _elsewhere(key: object, path: KeyPath) -> str:
 
 def _meant(error: Any) -> list[Any]:
     """The errors of the alternative that was meant, when that is plain: the one that fits until further down."""
-    deeper = [inner for inner in error.context if inner.relative_path]
+    misnamed = {inner.schema_path[0] for inner in error.context if "propertyNames" in inner.schema_path}
+    deeper = [inner for inner in error.context if inner.relative_path and inner.schema_path[0] not in misnamed]
     if not deeper and "errorMessage" not in error.schema and isinstance(error.instance, dict):
         deeper = [inner for inner in error.context if inner.validator in ("additionalProperties", "required")]
     return [inner for inner in error.context if deeper and inner.schema_path[0] == deeper[0].schema_path[0]]

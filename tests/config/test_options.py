@@ -170,6 +170,9 @@ class Inner:
     size: float = option("how much.", default=1.0, above=0, below=2)
 
 
+Chosen = Mapping[Annotated[str, Bounds(choices=("a",))], int]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outer:
     """Every kind of option.
@@ -180,6 +183,8 @@ class Outer:
     inner: Inner | None = option("an inner one.", default=None)
     inners: Sequence[Inner] = option("several.", default=(), high=2)
     of_text: Mapping[Annotated[str, Bounds(pattern="^[a-z]+$")], int | None] = option("by name.", default={}, high=2)
+    named: Mapping[Annotated[str, Bounds(choices=("a", "b"))], int] = option("by a name there is.", default={})
+    either: Annotated[Sequence[Any] | Chosen, Bounds(says="must be x")] = option("one or the other.", default=())
     seconds: int | Literal["auto"] = option("how long.", default="auto", low=0, says="must be seconds, or auto")
     needed: str = option("required.", low=1, high=3)
     items: list[Annotated[str, Bounds(low=2)]] | None = option("some.", default=None, low=1)
@@ -213,6 +218,9 @@ VALID = {
         ({"inners": [{}]}, ("inners", 0, "colour"), "is missing"),
         ({"of_text": {"A": 1}}, ("of_text", "A"), "not a possible name"),
         ({"of_text": {"a": "x"}}, ("of_text", "a"), "not a whole number or null"),
+        ({"named": {"c": 1}}, ("named", "c"), "is not a possible name: one of a, b"),
+        ({"either": {"a": "x"}}, ("either", "a"), "not a whole number"),
+        ({"either": {"c": "x"}}, ("either",), "must be x"),
         ({"seconds": -1}, ("seconds",), "must be seconds, or auto"),
         ({"needed": ""}, ("needed",), "is empty"),
         ({"needed": None}, ("needed",), "is not text"),
