@@ -17,7 +17,7 @@ _LEAVING_S = 1.0
 """Virtual seconds until what a container left is in S3."""
 
 
-class Containers:
+class ScriptedContainers:
     """Carries out what the service asks for, by noting when it has happened. The faults of `wire` decide who fails.
 
     `behaviour` may be changed at any time: each job asks it once, at its first start.

@@ -25,7 +25,7 @@ from sweeper.testing.answers import kind_of, with_datetimes
 from sweeper.testing.clock import VirtualClock
 from sweeper.testing.others import READ_TIMEOUT_S
 from sweeper.testing.scripts import Behaviour, Script, always
-from sweeper.testing.world import World
+from sweeper.testing.world import TwinWorld
 
 __all__ = ["Behaviour", "Call", "Faults", "Script", "Twin", "VirtualClock", "WireError", "always"]
 
@@ -63,7 +63,7 @@ class Twin:
         """Every job and pool is gone: a service without a past answers from here on, on the same wire."""
         self.service = Service(self.permissions.settings, random.Random(f"service {self._seed}"))
         self.batch = Batch(self.service, _as_it_is)
-        self.world = World(self.service, self.batch, self._wire, behaviour, self._seed)
+        self.world = TwinWorld(self.service, self.batch, self._wire, behaviour, self._seed)
 
     @classmethod
     def drawn(cls, seed: int, clock: Clock | None = None, behaviour: Behaviour | None = None) -> Twin:

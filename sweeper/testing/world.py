@@ -9,20 +9,20 @@ from sweeper.engine.batch.service import Batch
 from sweeper.engine.training.service import Service
 from sweeper.engine.wire.faults import Wire
 from sweeper.testing.agenda import Agenda, What
-from sweeper.testing.containers import Containers
+from sweeper.testing.containers import ScriptedContainers
 from sweeper.testing.others import Others
 from sweeper.testing.scripts import Behaviour
 
 _OF_OTHERS = (What.HUMAN_STOPS, What.STRANGER, What.ARRIVES)
 
 
-class World:
+class TwinWorld:
     """Containers and other people, who act on the services as time passes."""
 
     def __init__(self, service: Service, batch: Batch, wire: Wire, behaviour: Behaviour, seed: int) -> None:
         self._service, self._batch = service, batch
         self._agenda = Agenda()
-        self.containers = Containers(service, self._agenda, wire, behaviour, seed)
+        self.containers = ScriptedContainers(service, self._agenda, wire, behaviour, seed)
         self.others = Others(service, self._agenda, wire, self._call, seed)
 
     def apply(self, operation: str, params: Mapping[str, Any], now: float) -> dict[str, Any]:

@@ -18,7 +18,7 @@ _BYTES = 1 << 20
 Answer = dict[str, Any]
 
 
-class Jobs(Protocol):
+class LoggedJobs(Protocol):
     """Whose logs these are."""
 
     def job(self, name: str) -> tuple[float, float | None] | None:
@@ -40,7 +40,7 @@ def publish_group(account: str, region: str) -> None:
 class TrainingLogs:
     """One log group with one stream per job: JOB/algo-1-EPOCH."""
 
-    def __init__(self, jobs: Jobs, log_of: Callable[[str], Path], arn_prefix: str) -> None:
+    def __init__(self, jobs: LoggedJobs, log_of: Callable[[str], Path], arn_prefix: str) -> None:
         self._jobs, self._log_of = jobs, log_of
         self._arn = f"{arn_prefix.replace(':sagemaker:', ':logs:')}:log-group:{GROUP}"
         self._operations = {

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 
 from sweeper.engine.batch import scheduling
-from sweeper.engine.batch.ledger import Ledger
+from sweeper.engine.batch.ledger import BatchLedger
 from sweeper.engine.batch.limits import BY_TIME_LIMIT, NO_CAPACITY
 from sweeper.engine.batch.records import Answer, Attempt, JobStatus, ServiceJob
 from sweeper.engine.errors import ServiceError, invalid
@@ -36,7 +36,7 @@ class Attempts:
     `validate` judges a payload as SageMaker would judge the request; it raises ServiceError.
     """
 
-    def __init__(self, training: Service, validate: Callable[[object], Answer], ledger: Ledger) -> None:
+    def __init__(self, training: Service, validate: Callable[[object], Answer], ledger: BatchLedger) -> None:
         self._training, self._validate, self._ledger = training, validate, ledger
 
     def send(self, job: ServiceJob, now: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sweeper.engine.batch.ledger import Ledger
+from sweeper.engine.batch.ledger import BatchLedger
 from sweeper.engine.batch.limits import check_capacity, check_name, check_new, refused
 from sweeper.engine.batch.listing import chosen, page
 from sweeper.engine.batch.records import ENVIRONMENT, Answer, Operations
@@ -14,7 +14,7 @@ from sweeper.engine.batch.records import ENVIRONMENT, Answer, Operations
 class Environments:
     """The operations on service environments. One is there, and VALID, as soon as it was asked for."""
 
-    def __init__(self, prefix: str, ledger: Ledger) -> None:
+    def __init__(self, prefix: str, ledger: BatchLedger) -> None:
         self._prefix, self._ledger = prefix, ledger
         self.operations: Operations = {
             "CreateServiceEnvironment": self._create,

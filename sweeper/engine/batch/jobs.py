@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweeper.engine.batch.attempts import Attempts
-from sweeper.engine.batch.ledger import Ledger
+from sweeper.engine.batch.ledger import BatchLedger
 from sweeper.engine.batch.limits import SHARES_MAX, check_job, check_range, refused
 from sweeper.engine.batch.listing import page_of_jobs
 from sweeper.engine.batch.records import Answer, Operations, ServiceJob, describe, summary
@@ -17,10 +17,10 @@ from sweeper.engine.errors import ServiceError
 from sweeper.engine.training.settings import ServiceSettings
 
 
-class Jobs:
+class ServiceJobs:
     """The operations on service jobs."""
 
-    def __init__(self, settings: ServiceSettings, prefix: str, ledger: Ledger, attempts: Attempts) -> None:
+    def __init__(self, settings: ServiceSettings, prefix: str, ledger: BatchLedger, attempts: Attempts) -> None:
         self._settings, self._prefix, self._ledger, self._attempts = settings, prefix, ledger, attempts
         self._training_arn = f"{settings.arn_prefix}:training-job/"
         self._submitted: list[float] = []  # times of the last second

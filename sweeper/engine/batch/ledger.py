@@ -22,7 +22,7 @@ from sweeper.engine.batch.records import (
 )
 
 
-class Ledger:
+class BatchLedger:
     """Everything by key, and what changed since it was last written."""
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sweeper.engine.batch.ledger import Ledger
+from sweeper.engine.batch.ledger import BatchLedger
 from sweeper.engine.batch.limits import check_name, check_policy, not_emulated, refused
 from sweeper.engine.batch.listing import page
 from sweeper.engine.batch.records import POLICY, Answer, Operations
@@ -14,7 +14,7 @@ from sweeper.engine.batch.records import POLICY, Answer, Operations
 class Policies:
     """The operations on scheduling policies."""
 
-    def __init__(self, prefix: str, ledger: Ledger) -> None:
+    def __init__(self, prefix: str, ledger: BatchLedger) -> None:
         self._prefix, self._ledger = prefix, ledger
         self.operations: Operations = {
             "CreateSchedulingPolicy": self._create,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sweeper.engine.batch import scheduling
 from sweeper.engine.batch.attempts import Attempts
-from sweeper.engine.batch.ledger import Ledger
+from sweeper.engine.batch.ledger import BatchLedger
 from sweeper.engine.batch.limits import BY_TIME_LIMIT, MAX_RESOURCE
 from sweeper.engine.batch.records import QUEUE, JobStatus, Queue, ServiceJob
 
@@ -19,7 +19,7 @@ _BLOCKED = (
 class Queueing:
     """The queues of a ledger, whose jobs time passes for."""
 
-    def __init__(self, ledger: Ledger, attempts: Attempts) -> None:
+    def __init__(self, ledger: BatchLedger, attempts: Attempts) -> None:
         self._ledger, self._attempts = ledger, attempts
 
     def advance(self, now: float) -> None:

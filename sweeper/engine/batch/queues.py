@@ -7,7 +7,7 @@ from typing import Any
 
 from sweeper.engine.batch import scheduling
 from sweeper.engine.batch.attempts import Attempts
-from sweeper.engine.batch.ledger import Ledger
+from sweeper.engine.batch.ledger import BatchLedger
 from sweeper.engine.batch.limits import check_name, check_new, check_range, check_time_limits, not_emulated, refused
 from sweeper.engine.batch.listing import chosen, page
 from sweeper.engine.batch.records import QUEUE, Answer, Operations, Queue, ServiceJob
@@ -18,7 +18,7 @@ _HEALTHY = "JobQueue Healthy"
 class Queues:
     """The operations on job queues."""
 
-    def __init__(self, prefix: str, ledger: Ledger, attempts: Attempts) -> None:
+    def __init__(self, prefix: str, ledger: BatchLedger, attempts: Attempts) -> None:
         self._ledger, self._attempts, self._prefix = ledger, attempts, prefix
         self.operations: Operations = {
             "CreateJobQueue": self._create,

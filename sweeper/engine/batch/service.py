@@ -8,8 +8,8 @@ from typing import Any
 
 from sweeper.engine.batch.attempts import Attempts
 from sweeper.engine.batch.environments import Environments
-from sweeper.engine.batch.jobs import Jobs
-from sweeper.engine.batch.ledger import Ledger
+from sweeper.engine.batch.jobs import ServiceJobs
+from sweeper.engine.batch.ledger import BatchLedger
 from sweeper.engine.batch.policies import Policies
 from sweeper.engine.batch.queueing import Queueing
 from sweeper.engine.batch.queues import Queues
@@ -27,14 +27,14 @@ class Batch:
     def __init__(self, training: Service, validate: Callable[[object], Answer]) -> None:
         settings = training.settings
         prefix = settings.prefix_of("batch")
-        self._ledger = ledger = Ledger()
+        self._ledger = ledger = BatchLedger()
         self._attempts = Attempts(training, validate, ledger)
         self._queueing = Queueing(ledger, self._attempts)
         self._operations: Operations = {
             **Environments(prefix, ledger).operations,
             **Policies(prefix, ledger).operations,
             **Queues(prefix, ledger, self._attempts).operations,
-            **Jobs(settings, prefix, ledger, self._attempts).operations,
+            **ServiceJobs(settings, prefix, ledger, self._attempts).operations,
             **Tags(prefix, ledger).operations,
         }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sweeper.engine.batch.ledger import Ledger
+from sweeper.engine.batch.ledger import BatchLedger
 from sweeper.engine.batch.limits import refused
 from sweeper.engine.batch.records import ENVIRONMENT, POLICY, QUEUE, Answer, Operations, Record
 
@@ -13,7 +13,7 @@ from sweeper.engine.batch.records import ENVIRONMENT, POLICY, QUEUE, Answer, Ope
 class Tags:
     """The operations on tags."""
 
-    def __init__(self, prefix: str, ledger: Ledger) -> None:
+    def __init__(self, prefix: str, ledger: BatchLedger) -> None:
         self._prefix, self._ledger = prefix, ledger
         self.operations: Operations = {
             "TagResource": self._tag,

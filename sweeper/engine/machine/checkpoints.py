@@ -10,7 +10,7 @@ from typing import Any
 
 from sweeper.engine.around.s3 import NoSuchBucketError, ObjectStore, parse_uri
 from sweeper.engine.machine.folders import OPT_ML, InputError, JobFolder, JobView, inside, link_in
-from sweeper.engine.machine.reports import Reports
+from sweeper.engine.machine.listener import Listener
 
 _DEFAULT = f"{OPT_ML}/checkpoints"
 _EVERY_S = 1.0
@@ -88,8 +88,8 @@ class Checkpoints:
 class CheckpointsOfJobs:
     """The checkpoints of every job that has a folder here."""
 
-    def __init__(self, objects: ObjectStore, reports: Reports) -> None:
-        self._objects, self._reports = objects, reports
+    def __init__(self, objects: ObjectStore, listener: Listener) -> None:
+        self._objects, self._listener = objects, listener
         self._lock = threading.Lock()
         self._known: dict[str, Checkpoints] = {}
 
@@ -106,7 +106,7 @@ class CheckpointsOfJobs:
         with self._lock:
             if name in self._known:
                 return self._known[name]
-        view = self._reports.view(name)
+        view = self._listener.view(name)
         made = Checkpoints(view.request if view else {}, folder.ml, self._objects)
         with self._lock:
             return self._known.setdefault(name, made)

@@ -17,7 +17,7 @@ from typing import IO, Any
 from sweeper.engine.machine import container
 from sweeper.engine.machine.folders import JobFolder, JobView
 from sweeper.engine.machine.hot import HotStarts, Zygote
-from sweeper.engine.machine.reports import Reports
+from sweeper.engine.machine.listener import Listener
 from sweeper.engine.training.states import Signal
 
 _LOST = "InternalServerError: the local engine found neither the container of this job nor its exit."
@@ -38,8 +38,8 @@ def _blocked(signals: Iterable[signal.Signals]) -> Iterator[None]:
 class Containers:
     """Starts them, finds them again, signals them, and reports how they end."""
 
-    def __init__(self, reports: Reports, hot: HotStarts, folder_of: Callable[[str], JobFolder]) -> None:
-        self._reports, self._hot, self._folder_of = reports, hot, folder_of
+    def __init__(self, listener: Listener, hot: HotStarts, folder_of: Callable[[str], JobFolder]) -> None:
+        self._listener, self._hot, self._folder_of = listener, hot, folder_of
         self._lock = threading.Lock()
         self._supervisors: dict[str, int] = {}  # job name -> process id
         self._wanted: dict[str, Signal] = {}  # signals for containers that are still being prepared
@@ -59,13 +59,13 @@ class Containers:
                 self._supervisors[name] = pid
                 stopped = False
         if stopped:  # before there was anything to stop
-            self._reports.exited(name, 128 + signal.SIGTERM, "")
+            self._listener.exited(name, 128 + signal.SIGTERM, "")
             return
         with told as pipe:
             line = pipe.readline()
         if line:
-            self._reports.note_container(name, json.loads(line))
-            self._reports.started(name)
+            self._listener.note_container(name, json.loads(line))
+            self._listener.started(name)
         begun()
         self._await_exit(name, folder)
         if process is not None:
@@ -81,8 +81,8 @@ class Containers:
         if wanted is not None:
             self.signal(name, wanted)
         if started:
-            self._reports.note_container(name, started)
-            self._reports.started(name)
+            self._listener.note_container(name, started)
+            self._listener.started(name)
         begun()
         self._await_exit(name, folder)
 
@@ -141,14 +141,14 @@ class Containers:
         with self._lock:
             self._supervisors.pop(name, None)
         ended = folder.read_json("exit.json")
-        if ended is not None and (view := self._reports.view(name)) is not None:
+        if ended is not None and (view := self._listener.view(name)) is not None:
             self._hot.ended(view, folder)
         folder.forget_spec()
         if ended is None:
-            self._reports.failed(name, _LOST)
+            self._listener.failed(name, _LOST)
             return
-        self._reports.note_container(name, ended)
-        self._reports.exited(name, ended["exit_code"], folder.failure_text(), ended["ended_at"])
+        self._listener.note_container(name, ended)
+        self._listener.exited(name, ended["exit_code"], folder.failure_text(), ended["ended_at"])
 
     def signal(self, name: str, wanted: Signal) -> None:
         """Send it, or keep it for a container that is still being prepared."""

@@ -17,9 +17,9 @@ from sweeper.engine.machine.checkpoints import Checkpoints, CheckpointsOfJobs
 from sweeper.engine.machine.containers import Containers
 from sweeper.engine.machine.folders import InputError, JobFolder, JobView
 from sweeper.engine.machine.hot import HotStarts, Zygote
+from sweeper.engine.machine.listener import Listener
 from sweeper.engine.machine.namespaces import Isolation
 from sweeper.engine.machine.probe import Probe
-from sweeper.engine.machine.reports import Reports
 from sweeper.engine.machine.specs import Specs
 from sweeper.engine.training.effects import (
     AdoptContainer,
@@ -42,17 +42,17 @@ class Machine:
         self,
         state: Path,
         objects: ObjectStore,
-        reports: Reports,
+        listener: Listener,
         reached: Mapping[str, str],
         options: Mapping[str, Any],
     ) -> None:
-        self._state, self._objects, self._reports = state, objects, reports
+        self._state, self._objects, self._listener = state, objects, listener
         self._effects: queue.SimpleQueue[Effect] = queue.SimpleQueue()
         self._probe = Probe(options["private_opt_ml"])
         self._hot = HotStarts(options["hot"])
         self._specs = Specs(state / "bin", objects, reached, options, self._probe)
-        self._containers = Containers(reports, self._hot, self._folder)
-        self._checkpoints = CheckpointsOfJobs(objects, reports)
+        self._containers = Containers(listener, self._hot, self._folder)
+        self._checkpoints = CheckpointsOfJobs(objects, listener)
         threading.Thread(target=self._work, name="machine", daemon=True).start()
 
     @property
@@ -102,7 +102,7 @@ class Machine:
                 work(name)
             except Exception as error:  # noqa: BLE001 - a bug of ours must end this job, not leave it running for ever
                 _LOG.exception("job %s", name)
-                self._reports.failed(name, f"InternalServerError: {type(error).__name__}: {error}")
+                self._listener.failed(name, f"InternalServerError: {type(error).__name__}: {error}")
 
         threading.Thread(target=guarded, name=f"job {name}", daemon=True).start()
 
@@ -115,14 +115,14 @@ class Machine:
     # ------------------------------------------------------------------ what takes its time
 
     def _run(self, name: str) -> None:
-        view = self._reports.view(name)
+        view = self._listener.view(name)
         if view is None:
             return
         folder = self._folder(name)
         try:
             checkpoints, zygote = self._prepare(view, folder)
         except InputError as error:
-            self._reports.failed(name, f"ClientError: {error}")
+            self._listener.failed(name, f"ClientError: {error}")
             return
         self._containers.run(view, folder, zygote, checkpoints.follow)
 
@@ -151,10 +151,10 @@ class Machine:
         self._containers.forget(name)
         self._checkpoints.forget(name)
         folder.vacate()
-        self._reports.vacated(name)
+        self._listener.vacated(name)
 
     def _upload(self, name: str) -> None:
-        view = self._reports.view(name)
+        view = self._listener.view(name)
         if view is None:
             return
         folder = self._folder(name)
@@ -162,9 +162,9 @@ class Machine:
         problem = None
         try:
             self._checkpoints.of(name, folder).finish()
-            artifacts.upload(view, folder, self._objects, with_model=self._reports.uploads_model(name))
+            artifacts.upload(view, folder, self._objects, with_model=self._listener.uploads_model(name))
         except NoSuchBucketError as error:
             problem = f"ClientError: Artifact upload failed: the bucket {error} does not exist"
         artifacts.clear(folder)
         self._checkpoints.forget(name)
-        self._reports.uploaded(name, problem)
+        self._listener.uploaded(name, problem)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sweeper.engine.training import states
 from sweeper.engine.training.effects import AdoptContainer, SignalContainer, StartContainer, UploadArtifacts, Vacate
 from sweeper.engine.training.job import Job, milliseconds
-from sweeper.engine.training.ledger import Ledger
+from sweeper.engine.training.ledger import TrainingLedger
 from sweeper.engine.training.pool import CloseReason, Pool
 from sweeper.engine.training.pools import Pools
 from sweeper.engine.training.quota import check_training_quota
@@ -22,7 +22,7 @@ _STOP_MESSAGES = {
 class Jobs:
     """The jobs of a ledger, which time passes for."""
 
-    def __init__(self, settings: ServiceSettings, ledger: Ledger, timers: Timers, pools: Pools) -> None:
+    def __init__(self, settings: ServiceSettings, ledger: TrainingLedger, timers: Timers, pools: Pools) -> None:
         self._settings, self._ledger, self._timers, self._pools = settings, ledger, timers, pools
 
     def take_up(self) -> None:

@@ -9,7 +9,7 @@ from sweeper.engine.training.job import Job
 from sweeper.engine.training.pool import Pool, PoolState
 
 
-class Ledger:
+class TrainingLedger:
     """Jobs and pools by name, what changed since they were last written, and effects in order."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from sweeper.engine.errors import ServiceError, invalid, not_found
 from sweeper.engine.training.effects import ForgetJob
 from sweeper.engine.training.job import Job, describe, milliseconds, summary
 from sweeper.engine.training.jobs import Jobs
-from sweeper.engine.training.ledger import Ledger
+from sweeper.engine.training.ledger import TrainingLedger
 from sweeper.engine.training.listing import Listing, keeps
 from sweeper.engine.training.pools import Pools
 from sweeper.engine.training.search import search
@@ -23,7 +23,7 @@ Answer = dict[str, Any]
 class Operations:
     """Answers requests by the names of their operations."""
 
-    def __init__(self, settings: ServiceSettings, ledger: Ledger, jobs: Jobs, pools: Pools) -> None:
+    def __init__(self, settings: ServiceSettings, ledger: TrainingLedger, jobs: Jobs, pools: Pools) -> None:
         self._settings, self._ledger, self._jobs, self._pools = settings, ledger, jobs, pools
         self._listing = Listing()
         self._listed: deque[float] = deque()

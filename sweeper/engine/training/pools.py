@@ -10,7 +10,7 @@ from sweeper.engine.errors import invalid
 from sweeper.engine.training import states
 from sweeper.engine.training.effects import DropPool
 from sweeper.engine.training.job import Job, Retention, milliseconds
-from sweeper.engine.training.ledger import Ledger
+from sweeper.engine.training.ledger import TrainingLedger
 from sweeper.engine.training.pool import CloseReason, Pool, PoolState, may_have_pool, pool_key
 from sweeper.engine.training.quota import may_be_retained
 from sweeper.engine.training.settings import ServiceSettings
@@ -23,7 +23,7 @@ _CLOSE_MESSAGES = {CloseReason.EXPIRED: states.EXPIRED, CloseReason.RELEASED: st
 class Pools:
     """The pools of a ledger, and what their jobs tell of them."""
 
-    def __init__(self, settings: ServiceSettings, rng: random.Random, ledger: Ledger, timers: Timers) -> None:
+    def __init__(self, settings: ServiceSettings, rng: random.Random, ledger: TrainingLedger, timers: Timers) -> None:
         self._settings, self._rng, self._ledger, self._timers = settings, rng, ledger, timers
 
     def shown(self, job: Job, now: float) -> dict[str, Any] | None:

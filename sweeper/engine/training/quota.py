@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweeper.engine.errors import ServiceError
-from sweeper.engine.training.ledger import Ledger
+from sweeper.engine.training.ledger import TrainingLedger
 from sweeper.engine.training.pool import Pool
 from sweeper.engine.training.settings import ServiceSettings
 
 
-def check_training_quota(request: Mapping[str, Any], ledger: Ledger, settings: ServiceSettings) -> None:
+def check_training_quota(request: Mapping[str, Any], ledger: TrainingLedger, settings: ServiceSettings) -> None:
     """Raise ResourceLimitExceeded when it does not fit: running jobs and idle pools count against the same quota."""
     resources = request["ResourceConfig"]
     kind, count = resources.get("InstanceType", ""), resources.get("InstanceCount", 1)
@@ -34,7 +34,7 @@ def check_training_quota(request: Mapping[str, Any], ledger: Ledger, settings: S
         )
 
 
-def may_be_retained(pool: Pool, ledger: Ledger, settings: ServiceSettings) -> bool:
+def may_be_retained(pool: Pool, ledger: TrainingLedger, settings: ServiceSettings) -> bool:
     """Is there room for one more idle pool?"""
     quota = _quota(settings.warm_pool_quota, pool.instance_type)
     idle = sum(p.instance_count for p in ledger.idle_pools if p.instance_type == pool.instance_type)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from sweeper.engine.training import states
 from sweeper.engine.training.effects import UploadArtifacts, Vacate
 from sweeper.engine.training.jobs import Jobs
-from sweeper.engine.training.ledger import Ledger
+from sweeper.engine.training.ledger import TrainingLedger
 from sweeper.engine.training.pools import Pools
 from sweeper.engine.training.settings import ServiceSettings
 from sweeper.engine.training.spot import next_interruption, vacate
@@ -28,7 +28,13 @@ class Reports:
     """Takes reports about jobs by name. Whatever was due before has happened first; one of an ended job is ignored."""
 
     def __init__(
-        self, settings: ServiceSettings, rng: random.Random, ledger: Ledger, timers: Timers, jobs: Jobs, pools: Pools
+        self,
+        settings: ServiceSettings,
+        rng: random.Random,
+        ledger: TrainingLedger,
+        timers: Timers,
+        jobs: Jobs,
+        pools: Pools,
     ) -> None:
         self._settings, self._rng = settings, rng
         self._ledger, self._timers, self._jobs, self._pools = ledger, timers, jobs, pools

@@ -10,7 +10,7 @@ from sweeper.engine.errors import ServiceError
 from sweeper.engine.training.effects import Effect
 from sweeper.engine.training.job import Job
 from sweeper.engine.training.jobs import Jobs
-from sweeper.engine.training.ledger import Ledger
+from sweeper.engine.training.ledger import TrainingLedger
 from sweeper.engine.training.operations import Answer, Operations
 from sweeper.engine.training.pool import CloseReason, Pool
 from sweeper.engine.training.pools import Pools
@@ -26,7 +26,7 @@ class Service:
     def __init__(self, settings: ServiceSettings | None = None, rng: random.Random | None = None) -> None:
         self.settings = settings or ServiceSettings()
         rng = rng or random.Random(0)
-        self.ledger = Ledger()
+        self.ledger = TrainingLedger()
         """What changed of jobs and pools, for who writes it down."""
         self._timers = Timers(self.ledger)
         self._pools = Pools(self.settings, rng, self.ledger, self._timers)

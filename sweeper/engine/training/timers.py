@@ -6,7 +6,7 @@ import heapq
 from enum import Enum
 
 from sweeper.engine.training.job import Job
-from sweeper.engine.training.ledger import Ledger
+from sweeper.engine.training.ledger import TrainingLedger
 from sweeper.engine.training.pool import Pool
 
 
@@ -33,7 +33,7 @@ class Timer(str, Enum):
 class Timers:
     """The timers of a ledger's jobs and pools in the order of time; their records hold them, so that they are kept."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: TrainingLedger) -> None:
         self._ledger = ledger
         self._heap: list[tuple[float, int, Timer, str]] = []  # due, sequence, kind, job name or pool id
         self._sequence = 0

@@ -16,7 +16,7 @@ from sweeper.engine.wire import rules
 SERVICE = "batch"
 
 
-class Control(Protocol):
+class BatchAnswerer(Protocol):
     """Whoever answers."""
 
     @property
@@ -27,14 +27,14 @@ class Control(Protocol):
         """Answer one request."""
 
 
-def answer(control: Control, method: str, path: str, query: str, body: object) -> dict[str, Any]:
+def answer(answerer: BatchAnswerer, method: str, path: str, query: str, body: object) -> dict[str, Any]:
     """Answer one request; raises ServiceError. `path` is unquoted."""
     if not isinstance(body, dict):
         raise ServiceError("SerializationException", "Start of structure or map found where not expected.")
     if len(json.dumps(body)) > REQUEST_MAX:
         raise refused(f"The request must be at most {REQUEST_MAX} bytes.")
     operation, in_path = _operation(method, path)
-    if operation not in control.batch_operations:
+    if operation not in answerer.batch_operations:
         raise ServiceError(
             "UnknownOperationException", f"The local engine does not emulate the operation {operation} of AWS Batch."
         )
@@ -43,7 +43,7 @@ def answer(control: Control, method: str, path: str, query: str, body: object) -
         cleaned = rules.validated(operation, params, SERVICE)
     except ServiceError as error:
         raise refused(error.message) from error
-    return rules.shaped(operation, control.call_batch(operation, cleaned), SERVICE)
+    return rules.shaped(operation, answerer.call_batch(operation, cleaned), SERVICE)
 
 
 def _operation(method: str, path: str) -> tuple[str, dict[str, str]]:

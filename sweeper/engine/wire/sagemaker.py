@@ -11,7 +11,7 @@ from sweeper.engine.wire import rules
 TARGET = "SageMaker."
 
 
-class Control(Protocol):
+class TrainingAnswerer(Protocol):
     """Whoever answers."""
 
     @property
@@ -22,10 +22,10 @@ class Control(Protocol):
         """Answer one request."""
 
 
-def answer(control: Control, operation: str, params: object) -> dict[str, Any]:
+def answer(answerer: TrainingAnswerer, operation: str, params: object) -> dict[str, Any]:
     """Answer one request; raises ServiceError."""
     if rules.operation(operation) is None:
         raise ServiceError("UnknownOperationException", f"The requested operation {operation} is not recognized.")
-    if operation not in control.operations:
+    if operation not in answerer.operations:
         raise ServiceError("UnknownOperationException", f"The local engine does not emulate the operation {operation}.")
-    return rules.shaped(operation, control.call(operation, rules.validated(operation, params)))
+    return rules.shaped(operation, answerer.call(operation, rules.validated(operation, params)))

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from sweeper.engine.machine.folders import JobView
 
 
-class Reports(Protocol):
+class Listener(Protocol):
     """Whom the machine tells what happened."""
 
     def view(self, name: str) -> JobView | None:
