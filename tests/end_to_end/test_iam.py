@@ -123,12 +123,15 @@ def test_what_is_taken_away_is_missed_before_anything_is_spent(fresh_project: Pr
 
 def test_the_watchdog_needs_its_own_policy_alone(fresh_project: Project, account: Account) -> None:
     """The runner is killed; from then on only the watchdog's policy counts: the pool is released, with all of it."""
+    script, go = fresh_project.root / "experiments/scripts/tiny/train.py", fresh_project.root / "go"
+    script.write_text(script.read_text() + f"while not os.path.exists('{go}'): time.sleep(0.02)\n")
     document = printed(fresh_project, "watchdog")
-    runner = fresh_project.start(*AWS, "hyperparameters.wait=2")
+    runner = fresh_project.start(*AWS)
     wait_for(fresh_project.begun, "the job trains")
     account.serve(document)
     runner.kill()
     runner.communicate()
+    go.touch()
     log = fresh_project.root / "runs/tiny@123456789012.us-east-1/watchdog.log"
     wait_for(lambda: "every pool is closed" in _text(log), "the watchdog releases")
     closing = [one for one in account.asked() if Policy.parse(document).decides(one) is Decision.ALLOWED]
