@@ -11,6 +11,7 @@ from functools import cached_property
 from math import inf
 from pathlib import Path
 
+from sweeper.aws.clients import Endpoint
 from sweeper.commands.say import complain
 from sweeper.core.chain import Chain
 from sweeper.core.model import EngineKind
@@ -76,6 +77,13 @@ def project_of(account: Account) -> str | None:
 
 Shown = tuple[Account, TrainingApi, Pool, Description]
 """A job as a service shows it, how that is reached, and what is known of its pool."""
+
+
+def named(engine: str | None, region: str | None, profile: str | None) -> Iterator[Account]:
+    """AWS, when it is named."""
+    if (engine and EngineKind(engine).on_aws) or region or profile:
+        where = Endpoint(region=region, profile=profile).known_region
+        yield Account(EngineKind.AWS.value, where, profile)
 
 
 @dataclass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 
 from sweeper.commands.say import READER_GONE, complain, forget_stdout, relative, tell, warn_unreleased
 from sweeper.core import stop
@@ -13,7 +12,6 @@ from sweeper.core.events import TrialStatus
 from sweeper.core.model import Sweep
 from sweeper.core.remedies import SAME_ERROR_LIMIT
 from sweeper.core.results import Results, Row
-from sweeper.core.secrets import Redactor
 from sweeper.core.tracked import sweep_ended
 from sweeper.errors import UsageError
 from sweeper.run.clock import SystemClock
@@ -32,7 +30,7 @@ def undisturbed(ending: Ending) -> AbstractContextManager[object]:
 def told(sweep: Sweep, ending: Ending, outside: Session, telling: Telling) -> int:
     """Report, then say what may still bill: the pool came first. Returns the exit code."""
     try:
-        table, best = report(sweep, ending.chain, outside.folder, outside.redact)
+        table, best = report(sweep, ending.chain, outside)
         telling.end(ending.chain, sweep_ended(ending.chain, table, best, [pool.name for pool in ending.unreleased]))
         for trouble in telling.troubles():
             complain(trouble)
@@ -46,9 +44,10 @@ def told(sweep: Sweep, ending: Ending, outside: Session, telling: Telling) -> in
     return exit_code(sweep, ending, table)
 
 
-def report(sweep: Sweep, chain: Chain, folder: Path, redact: Redactor) -> tuple[Results, Row | None]:
+def report(sweep: Sweep, chain: Chain, outside: Session) -> tuple[Results, Row | None]:
     """Write the result files and print the table, which is returned with its best row. Raises OSError."""
-    rows, chosen = files.write_results(sweep, chain, folder, redact)
+    folder = outside.folder
+    rows, chosen = files.write_results(sweep, chain, folder, outside.redact)
     try:
         tables.print_table(sys.stdout, rows, sweep.trials.keys, chosen, sweep.objective)
         tell(tables.pool_line(chain))

@@ -11,15 +11,13 @@ from dataclasses import asdict, dataclass, field
 from math import inf
 from pathlib import Path
 
-from sweeper.aws.clients import Endpoint
-from sweeper.commands.billing import LOOK_S, Books, Pool, Unasked, place
+from sweeper.commands.billing import LOOK_S, Books, Pool, Unasked, named, place
 from sweeper.commands.columns import columns
 from sweeper.commands.say import BILLING, complain, tell, warn_unreleased
 from sweeper.config import project
 from sweeper.core.chain import Job, apply
 from sweeper.core.fate import Pool as Shows
 from sweeper.core.fate import look
-from sweeper.core.model import EngineKind
 from sweeper.core.ports import Description, TrainingApi
 from sweeper.core.waits import Waits
 from sweeper.errors import LockHeldError, SweeperError, UsageError
@@ -58,18 +56,17 @@ def main(arguments: Sequence[str]) -> int:
         raise UsageError("pools release: name the jobs or say --all-mine, not both")
     here = project.find(os.environ, Path.cwd()).absolute()
     everywhere = options.everywhere or bool(options.job)
-    books = Books(Registry(state_folder()), here, everywhere, list(_named(options)), options.engine)
+    books = Books(
+        Registry(state_folder()),
+        here,
+        everywhere,
+        list(named(options.engine, options.region, options.profile)),
+        options.engine,
+    )
     books.look_s = inf if options.all else LOOK_S
     if options.action == "list":
         return _list(books, as_json=options.json)
     return _release(books, set(options.job), everything=options.all_mine, as_json=options.json)
-
-
-def _named(options: argparse.Namespace) -> Iterator[Account]:
-    """AWS, when it is named."""
-    if (options.engine and EngineKind(options.engine).on_aws) or options.region or options.profile:
-        region = Endpoint(region=options.region, profile=options.profile).known_region
-        yield Account(EngineKind.AWS.value, region, options.profile)
 
 
 # -- list ---------------------------------------------------------------------------------------------------------

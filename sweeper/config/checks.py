@@ -1,48 +1,29 @@
-"""What must hold of a composed configuration beyond its syntax: each section by its schema, and one with another."""
+"""What must hold of a composed configuration beyond its syntax: its name, its keys, and each section by its schema."""
 
 from __future__ import annotations
 
 import copy
 import json
-import posixpath
-import re
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from dataclasses import replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
 from sweeper.config import project
 from sweeper.config.check import Finding, findings
-from sweeper.config.draft import GROUPS, MOST_ROWS, ONE_LOCKED, Draft, apply, section_of, there_is, told
+from sweeper.config.draft import GROUPS, MOST_ROWS, Draft, apply, section_of, there_is
 from sweeper.config.locate import GROUP
-from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, brief, dotted, nearest, refuse, shown
+from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, nearest, refuse, shown
 from sweeper.config.reading import load
 from sweeper.config.schema import SECTIONS, backend_schema, engine_schema, stop_schema, trackers_schema
 from sweeper.config.sources import ExperimentSource
-from sweeper.config.values import hydra_keys, plain, prev_keys, read
+from sweeper.config.values import plain, read
 from sweeper.core import stop
-from sweeper.core.handover import why_not
-from sweeper.core.identity import path_of, within
-from sweeper.core.model import EngineKind, Launch, Objective
-from sweeper.core.options import Schema, from_section
+from sweeper.core.options import Schema
 from sweeper.errors import UsageError
-from sweeper.record.source import OURS, Folder, SourceError
 
 Sections = Mapping[str, Any]
 MOST_NAME = 100
 """Letters of an option's name that are repeated."""
-
-_CALLED = {
-    Launch.TOOLKIT.value: "the sagemaker-training toolkit always calls a script with --name value",
-    Launch.IMAGE.value: "an image reads its hyperparameters itself",
-}
-MOST_NAMES = 5
-"""Names of files that a warning tells."""
 
 
 def experiment_given(draft: Draft) -> None:
@@ -161,166 +142,3 @@ def unknown_keys(draft: Draft) -> None:
         draft.problems.append(Problem(COMMAND_LINE, unknown.key, unknown.told(nearest(unknown.key, draft.names))))
     for override in draft.twice:
         draft.problems.append(Problem(COMMAND_LINE, override.key_or_group, "is there already: leave out the +"))
-
-
-# -- one section with another -----------------------------------------------------------------------------------
-
-
-def objective_of(values: Sections) -> Objective | None:
-    """The declared objective."""
-    return from_section(Objective, values["objective"]) if values["objective"] else None
-
-
-def metrics_fit(draft: Draft, values: Sections) -> None:
-    """Regular expressions have a group; what is decided by a metric names one that is read."""
-    metrics = [metric["name"] for metric in values["job"]["metrics"]]
-    for position, metric in enumerate(values["job"]["metrics"]):
-        path = ("job", "metrics", position, "regex")
-        try:
-            if re.compile(metric["regex"]).groups < 1:
-                draft.wrong(path, "has no group: put brackets around the part that is the value")
-        except re.error as error:
-            draft.wrong(path, f"is not a regular expression: {error}")
-    for place, name in _decided_by(draft, values):
-        if name not in metrics:
-            hint = nearest(name, metrics) or there_is(metrics)
-            draft.wrong(place, f"{name!r} is not one of job.metrics{hint}")
-
-
-def _decided_by(draft: Draft, values: Sections) -> Iterator[tuple[KeyPath, str]]:
-    """The metrics that something is decided by, and where they are named."""
-    if draft.holds("objective") and values["objective"] is not None:
-        yield ("objective", "metric"), values["objective"]["metric"]
-    section = values["stop"] if isinstance(values["stop"], Mapping) else {}
-    sound = {key: value for key, value in section.items() if draft.holds("stop", key)}
-    for path, value in stop.written(sound):
-        said = value if isinstance(value, Mapping) else {}
-        for name in stop.made(str(path[-1]), value).asks:
-            yield (*path, *[key for key, said_so in said.items() if said_so == name][:1]), name
-
-
-def handover_fits(draft: Draft, values: Sections) -> None:
-    """What `${prev:...}` names must be something that a trial hands on."""
-    metrics = [metric["name"] for metric in values["job"]["metrics"]]
-    for path, leaf in draft.written():
-        for key in prev_keys(leaf):
-            if path[0] == "locked":
-                draft.wrong(path, f"may not depend on the trial before: {ONE_LOCKED}")
-            elif what := why_not(key, metrics, objective_of(values)):
-                draft.wrong(path, f"${{prev:{key}}}: {what}")
-
-
-def arguments_fit(draft: Draft, job: Sections) -> None:
-    """How a script is called is ours to say only when our driver calls it, and of hyperparameters that there are."""
-    launches, every = told(draft, job, "launch"), told(draft, job, "arguments")
-    if other := next((launch for launch in launches if launch in _CALLED), None) if any(every) else None:
-        draft.wrong(("job", "arguments"), f"is for launch: driver; {_CALLED[other]}")
-    keys = [key for axis in draft.axes for key in axis.block.keys]
-    if any(map(draft.is_group, keys)):
-        return  # an option may bring hyperparameters of its own
-    swept = [path_of(key, within(draft.sections))[1] for key in keys if key.startswith("hyperparameters.")]
-    known = [*(given if isinstance(given := draft.sections["hyperparameters"], Mapping) else ()), *swept]
-    for name in dict.fromkeys(name for styles in every if isinstance(styles, Mapping) for name in styles):
-        if name not in known:
-            draft.wrong(("job", "arguments", name), f"is not a hyperparameter{nearest(name, known)}")
-
-
-def images_run(draft: Draft, values: Sections) -> None:
-    """The local engine runs no image: what it is to run instead has to be said, or every such trial would fail."""
-    engine, job = values["engine"], values["job"]
-    launches, images = told(draft, job, "launch"), set(told(draft, job, "image_uri"))
-    if EngineKind(engine["kind"]).on_aws or Launch.IMAGE.value not in launches:
-        return
-    known = engine.get("images") or {}
-    if other := next((image for image in sorted(images) if not any(fnmatchcase(image, p) for p in known)), None):
-        instead = f"engine: {{images: {{{other!r}: [COMMAND]}}}}"
-        what = f"image: the local engine runs no image: write what it is to run instead, {instead}, or take engine=aws"
-        draft.wrong(("job", "launch"), what)
-
-
-def hydra_tells(draft: Draft) -> None:
-    """What `${hydra:...}` names must be there: there is no job of Hydra's, nor its number, and Hydra is silent then."""
-    for path, leaf in draft.written():
-        for key in hydra_keys(leaf):
-            with suppress(OmegaConfBaseException, RecursionError):  # that one has been told
-                if OmegaConf.select(draft.composed, f"hydra.{key}") is None:
-                    draft.wrong(path, f"${{hydra:{key}}} is nothing here, where no job of Hydra's runs: leave it out")
-
-
-# -- files ------------------------------------------------------------------------------------------------------
-
-
-def source_folder(draft: Draft, job: Sections) -> Folder | None:
-    """The folder with the code, when it and the files named in it are there."""
-    starts_script = job["launch"] != Launch.IMAGE.value
-    if job["source_dir"] is None:
-        if starts_script:
-            draft.wrong(("job", "source_dir"), f"is missing: launch {job['launch']} starts a script", missing=True)
-        return None
-    folder = _folder(draft, ("job", "source_dir"), job["source_dir"], job)
-    if folder is not None:
-        folder = replace(folder, most_mb=job["max_source_mb"])
-    names = _names(draft, folder) if folder else None
-    if folder is None or names is None:
-        return None
-    for key in ("entry_script", "requirements"):
-        if job[key] is None:
-            if key == "entry_script" and starts_script:
-                draft.wrong(("job", key), "is missing: name the script to start", missing=True)
-        elif Path(job[key]).is_absolute() or ".." in Path(job[key]).parts:
-            draft.wrong(("job", key), f"{brief(job[key])} leads out of source_dir: name a file in {job['source_dir']}")
-        elif not project.is_file(folder.path / job[key]):
-            near = nearest(job[key], names)
-            draft.wrong(("job", key), f"there is no file {brief(job[key])} in {job['source_dir']}{near}")
-        elif posixpath.normpath(job[key]) not in names:
-            what = f"{job[key]!r} is not sent: an ignore file or its name leaves it out; write !{job[key]} into {OURS}"
-            draft.wrong(("job", key), what)
-    return folder
-
-
-def input_folders(draft: Draft, job: Sections) -> dict[tuple[str, ...], Folder]:
-    """The channels that are folders of this machine, by the path of their key."""
-    found: dict[tuple[str, ...], Folder] = {}
-    for channel, where in job["inputs"].items():
-        if where is not None and "://" not in where:
-            folder = _folder(draft, ("job", "inputs", channel), where, job)
-            if folder is not None:
-                found["job", "inputs", channel] = replace(folder, data=True, most_mb=job["max_input_mb"])
-    return found
-
-
-def _folder(draft: Draft, path: tuple[str, ...], where: str, job: Sections) -> Folder | None:
-    folder = draft.root / where
-    if project.is_dir(folder):
-        found = Folder(folder, draft.root)
-        if not found.outside or job["allow_outside_project"]:
-            return found
-        what = f"{where!r} lies outside of the project {draft.root}: all of it would be sent; "
-        draft.wrong(path, what + "move it in, or set job.allow_outside_project=true")
-        return None
-    beside = folder.parent.iterdir() if project.is_dir(folder.parent) else iter(())
-    near = [p.relative_to(draft.root).as_posix() for p in beside if p.is_dir() and p.is_relative_to(draft.root)]
-    draft.wrong(path, f"there is no folder {brief(where)}{nearest(where, near)}")
-    return None
-
-
-def _names(draft: Draft, folder: Folder) -> list[str] | None:
-    """The files of the source; None when one of them cannot be staged."""
-    try:
-        return [name for name, _ in folder.files()]
-    except (SourceError, OSError) as error:
-        draft.wrong(("job", "source_dir"), str(error))
-        return None
-
-
-def digest_of(draft: Draft, path: tuple[str, ...], folder: Folder) -> str:
-    """The digest of a folder's files; a file that cannot be staged is a problem of the key that names the folder."""
-    try:
-        found = folder.digest()
-    except (SourceError, OSError) as error:
-        draft.wrong(path, str(error))
-        return ""
-    if folder.secrets:
-        named = ", ".join(sorted(folder.secrets)[:MOST_NAMES]) + (", ..." if len(folder.secrets) > MOST_NAMES else "")
-        draft.warnings.append(f"{dotted(path)}: not sent, as the names say that they are secret: {named}")
-    return found

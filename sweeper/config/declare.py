@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from sweeper.config import checks, exposed, lengths, reasons, silent, sweep_section, trackers, varying
+from sweeper.config import (
+    checks,
+    exposed,
+    job_files,
+    lengths,
+    reasons,
+    silent,
+    sweep_section,
+    together,
+    trackers,
+    varying,
+)
 from sweeper.config.draft import Draft
 from sweeper.config.freeze import freeze
 from sweeper.config.problems import refuse
@@ -26,29 +34,22 @@ def declare(draft: Draft) -> Sweep:
     if all(draft.holds(section) for section in ("job", "hyperparameters", "environment")):
         draft.note([*lengths.findings(values)])
     files = ("source_dir", "entry_script", "requirements", "inputs", "launch")
-    digests = _digests(draft, values["job"]) if all(draft.holds("job", key) for key in files) else {}
+    digests = job_files.digests_of(draft, values["job"]) if all(draft.holds("job", key) for key in files) else {}
     if not draft.problems:
         varying.values_fit(draft, values["locked"])
     if draft.holds("job", "metrics"):
-        checks.metrics_fit(draft, values)
+        together.metrics_fit(draft, values)
     if not draft.problems:
         draft.note(reasons.findings(values))
         draft.note([*silent.findings(draft, values)])
     if draft.holds("job", "metrics") and draft.holds("objective"):
-        checks.handover_fits(draft, values)
-    checks.hydra_tells(draft)
+        together.handover_fits(draft, values)
+    together.hydra_tells(draft)
     if draft.holds("job", "arguments") and draft.holds("job", "launch") and draft.holds("hyperparameters"):
-        checks.arguments_fit(draft, values["job"])
+        together.arguments_fit(draft, values["job"])
     if not draft.problems:
-        checks.images_run(draft, values)
+        together.images_run(draft, values)
     if draft.holds("trackers"):
         trackers.secrets_are_named(draft, values)
     refuse(draft.problems)
     return freeze(draft, values, parts, digests, builder)
-
-
-def _digests(draft: Draft, job: Mapping[str, Any]) -> dict[tuple[str, ...], str]:
-    """The content of the folders that a job reads, in place of where they lie."""
-    source = checks.source_folder(draft, job)
-    found = {path: checks.digest_of(draft, path, f) for path, f in checks.input_folders(draft, job).items()}
-    return {("source",): checks.digest_of(draft, ("job", "source_dir"), source) if source else "", **found}

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweeper import backends
-from sweeper.config import checks, engines
+from sweeper.config import engines
 from sweeper.core import costs, prune, remedies, stop
 from sweeper.core.job import Job
-from sweeper.core.model import EngineKind, PoolSettings
+from sweeper.core.model import EngineKind, Objective, PoolSettings
 from sweeper.core.options import from_section
 from sweeper.core.request import digest
 
@@ -27,7 +27,7 @@ def fields_of(values: Mapping[str, Any]) -> dict[str, Any]:
         "waits": from_section(engines.KINDS[EngineKind(engine["kind"])].waits, engine),
         "owner": values["owner"],
         "metrics": from_section(Job, values["job"]).metrics,
-        "objective": checks.objective_of(values),
+        "objective": objective_of(values),
         "stop": stop.rules(values["stop"]),
         "on_until": values["stop"]["on_until"],
         "prune": prune.pruning(values["prune"]),
@@ -36,3 +36,8 @@ def fields_of(values: Mapping[str, Any]) -> dict[str, Any]:
         "pool": from_section(PoolSettings, values["pool"]),
         "on_failure": remedies.on_failure(values["on_failure"]),
     }
+
+
+def objective_of(values: Mapping[str, Any]) -> Objective | None:
+    """The declared objective."""
+    return from_section(Objective, values["objective"]) if values["objective"] else None

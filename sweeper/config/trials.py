@@ -7,10 +7,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sweeper.config import checks, reasons
+from sweeper.config import reasons
 from sweeper.config.draft import MOST_ROWS, Draft
 from sweeper.config.forms import Builder
 from sweeper.config.problems import refuse
+from sweeper.config.sweep_fields import objective_of
 from sweeper.core.identity import Base, Leaves, text_of
 from sweeper.core.model import Trial
 from sweeper.core.ports import Begun
@@ -48,7 +49,7 @@ def proposed_of(draft: Draft, values: Mapping[str, Any], builder: Builder, leave
     assert builder.proposer is not None
     proposer, domains = builder.proposer
     place = ("sweep", proposer.name)
-    objective = checks.objective_of(values)
+    objective = objective_of(values)
     if objective is None:
         draft.wrong(place, "needs an objective, which says what is better")
         refuse(draft.problems)

@@ -16,7 +16,7 @@ from sweeper.core.options import declared, from_section
 from sweeper.core.waits import Waits
 from sweeper.errors import UsageError
 from sweeper.record.atomic import write_atomically
-from sweeper.run.registry import Account, LocalEngine, state_of
+from sweeper.run.registry import Account, Debt, LocalEngine, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,11 +79,11 @@ def account_of(folder: Path, options: Mapping[str, Any], queue: str = "") -> Acc
     return Account(scope.engine.value, LOCAL_REGION, engine_folder=str(engine), queue=queue)
 
 
-def account_at(connection: Connection, sweep: Sweep) -> Account:
-    """How to reach the service of a sweep without its experiment file."""
+def debt_of(connection: Connection, sweep: Sweep, folder: Path) -> Debt:
+    """What closes a sweep's pools without its experiment file."""
     scope, through = connection.scope, sweep.backend.through
     on_aws = scope.engine.on_aws
-    return Account(
+    account = Account(
         engine=scope.engine.value,
         region=scope.region,
         profile=connection.profile,
@@ -91,6 +91,7 @@ def account_at(connection: Connection, sweep: Sweep) -> Account:
         engine_folder="" if on_aws else str(engine_folder(Path(sweep.project).absolute())),
         queue=through.queue if through else "",
     )
+    return Debt(sweep.name, str(folder), account, sweep.waits, connection.owner)
 
 
 def local(project: Path, options: Mapping[str, object], owner: str | None, *, reading: bool = False) -> Connection:

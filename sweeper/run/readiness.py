@@ -6,15 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sweeper.core.chain import Chain
-from sweeper.core.job import Locked
 from sweeper.core.model import Sweep
-from sweeper.core.options import from_section
 from sweeper.core.ports import Clock
 from sweeper.core.queued import QueueOptions
 from sweeper.core.request import job_name
 from sweeper.core.resume import resume
-from sweeper.errors import ApiError, ApiErrorKind, UsageError
+from sweeper.errors import UsageError
+from sweeper.run import quota
 from sweeper.run.connect import Connection, engine_folder
+from sweeper.run.job_queue import check_queue
 
 Say = Callable[[str], None]
 
@@ -43,7 +43,6 @@ def check(
 
 
 def _check_account(sweep: Sweep, connection: Connection, first: str, clock: Clock, say: Say) -> None:
-    from sweeper.aws import quotas
     from sweeper.aws.batch import training_api
     from sweeper.aws.permissions import Permissions
     from sweeper.run.preflight import Preflight
@@ -54,7 +53,7 @@ def _check_account(sweep: Sweep, connection: Connection, first: str, clock: Cloc
         sweep,
         owner,
         training_api(connection.clients),
-        lambda: quotas.of(clients, str(sweep.locked["instance_type"])),
+        lambda: quota.granted(sweep, connection),
         Permissions(clients, job).may,
         job.removesuffix("01") + "00",
         clock,
@@ -69,21 +68,3 @@ def _tell_start(sweep: Sweep, say: Say) -> None:
 
     if launch.find(engine_folder(Path(sweep.project))) is None:
         say("starting the local engine")
-
-
-def check_queue(sweep: Sweep, connection: Connection, queue: QueueOptions, say: Say) -> None:
-    """Will the queue take the jobs? On the local engine it is made."""
-    from sweeper.aws import queues
-    from sweeper.aws.batch import calls
-
-    call = calls(connection.clients)
-    if not connection.scope.engine.on_aws:
-        instances = from_section(Locked, sweep.locked).instance_count
-        if queues.ensure(call, queue, instances):
-            say(f"made the job queue {queue.queue} on the local engine, with room for one job")
-    try:
-        queues.check(call, queue)
-    except ApiError as error:
-        if error.kind is not ApiErrorKind.DENIED:
-            raise
-        say(f"warning: the job queue {queue.queue} could not be checked: {error.message}")

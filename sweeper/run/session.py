@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sweeper.core.model import Sweep
 from sweeper.core.ports import Progress, TrainingApi
 from sweeper.core.secrets import Redactor, masked
-from sweeper.errors import SweeperError
 from sweeper.record.atomic import write_atomically
 from sweeper.run import readiness
 from sweeper.run.claim import Claim
 from sweeper.run.clock import SystemClock
-from sweeper.run.connect import Connection, account_at
+from sweeper.run.connect import Connection, debt_of
 from sweeper.run.job_logs import JobLogs
+from sweeper.run.job_queue import check_queue
 from sweeper.run.ledger import Ledger
 from sweeper.run.masking import learn_credentials, redactor
-from sweeper.run.registry import Debt
+from sweeper.run.quota import warm_pools
 from sweeper.run.world import Archive, Guard, Inbox, Logs, Place, World
 
 if TYPE_CHECKING:
@@ -78,8 +78,7 @@ class Session:
     @cached_property
     def ledger(self) -> Ledger:
         """The journal, and what closes this sweep's pools without its experiment file."""
-        account = account_at(self.connection, self.sweep)
-        debt = Debt(self.sweep.name, str(self.folder), account, self.sweep.waits, self.connection.owner)
+        debt = debt_of(self.connection, self.sweep, self.folder)
         grace_s = self.sweep.pool.watchdog_grace_s
         return Ledger(debt, self.clock, self.begun, grace_s, lambda line: self.shown.say(line))
 
@@ -112,23 +111,15 @@ class Session:
             place=Place(connection.service, self.ledger.debt.account.flags, self.renew),
             redact=self.redact,
             versions=self.versions,
-            warm_pool_quota=self._warm_pool_quota,
+            warm_pool_quota=lambda: warm_pools(self.sweep, connection),
         )
-
-    def _warm_pool_quota(self) -> float | None:
-        """How many instances of this type may stay warm; None when nobody may be asked, or it is not told."""
-        from sweeper.aws import quotas
-
-        with suppress(SweeperError):
-            return quotas.of(self.connection.clients(), str(self.sweep.locked["instance_type"])).warm_pool
-        return None
 
     def renew(self) -> None:
         """The local engine has another state: the source, the data and the queue are made again."""
         self.shown.say("the local engine's state was removed: the sweep goes on with a new one")
         self._staging.forget()
         if queue := self.sweep.backend.through:
-            readiness.check_queue(self.sweep, self.connection, queue, self.shown.say)
+            check_queue(self.sweep, self.connection, queue, self.shown.say)
 
     @cached_property
     def api(self) -> TrainingApi:

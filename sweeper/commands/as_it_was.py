@@ -1,0 +1,72 @@
+"""A trial that has run, as a sweep of its own: what it was is stored, and the service has what was masked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sweeper.config.sweep_fields import fields_of
+from sweeper.config.trackers import remembered
+from sweeper.core.chain import Job
+from sweeper.core.model import Launch, Pruning, Sweep, Trial
+from sweeper.core.outcome import environment_of
+from sweeper.core.ports import Description
+from sweeper.core.request import canonical
+from sweeper.core.secrets import MASK, user_info
+from sweeper.errors import UsageError
+from sweeper.record.stored import StoredSweep
+from sweeper.tracking import secrets_of
+
+
+def as_it_was(stored: StoredSweep, job: Job, was: Description) -> Sweep:
+    """The sweep of this one trial: everything as it is stored, the environment as the service has it."""
+    environment = environment_of(was)
+    config = _unmasked(stored, job, was, environment)
+    try:
+        found = fields_of({**stored.config, **{section: config[section] for section in ("locked", "job")}})
+    except (KeyError, TypeError, ValueError, UsageError) as error:
+        why = f"its config.yaml was written by another version of sweeper, or changed ({error})"
+        raise UsageError(f"{stored.name}: {why}; run the experiment again") from error
+    opened = stored.chain.opened
+    assert opened is not None  # there is a job
+    trackers = remembered(stored.config)
+
+    def resolve(trial: Trial, taken: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+        if trial.id == job.intent.trial:
+            return config
+        return config_of(stored, trial.id)  # for best.yaml alone
+
+    return Sweep(
+        **{**found, "stop": tuple(rule for rule in found["stop"] if rule.most_usd is not None), "prune": Pruning()},
+        digest=opened.digest,
+        source_digest=opened.source_digest,
+        trials=stored.declared.trials,
+        resolve=resolve,
+        composed={**stored.config, "environment": environment},
+        project=str(stored.folder.parent.parent),
+        trackers=trackers,
+        secrets=(*user_info(canonical(config)), *secrets_of(trackers)),
+        only=job.intent.trial,
+    )
+
+
+def _unmasked(stored: StoredSweep, job: Job, was: Description, environment: Mapping[str, str]) -> Mapping[str, Any]:
+    """The configuration of the trial. A hyperparameter that was masked is as the service has it. Raises UsageError."""
+    config = config_of(stored, job.intent.trial)
+    given = was.get("HyperParameters") or {}
+    as_json = config["job"]["launch"] == Launch.TOOLKIT.value
+    hyperparameters = {
+        key: (json.loads(given[key]) if as_json else given[key]) if MASK in str(value) and key in given else value
+        for key, value in config["hyperparameters"].items()
+    }
+    of_job = {**config["job"], "image_uri": was["AlgorithmSpecification"]["TrainingImage"]}
+    return {**config, "job": of_job, "hyperparameters": hyperparameters, "environment": environment}
+
+
+def config_of(stored: StoredSweep, trial: str) -> Mapping[str, Any]:
+    """The configuration that a trial ran with, secrets masked. Raises UsageError when it is not there any more."""
+    config = stored.config_of(trial)
+    if not {"locked", "job", "hyperparameters", "environment"} <= config.keys():
+        raise UsageError(f"{stored.name}: trials/{trial}/config.yaml is gone or torn; run the experiment again")
+    return config
