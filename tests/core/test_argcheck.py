@@ -26,6 +26,7 @@ READ = {
     "a group": HEAD + 'group = parser.add_argument_group("x")\ngroup.add_argument("--max-depth")\n' + PARSED,
     "click": 'import click\n@click.command()\n@click.option("--max-depth/--no-depth", "d")\ndef main(d): pass\nmain()',
     "absl": "from absl import app, flags\nflags.DEFINE_integer('max-depth', 3, '')\napp.run(lambda _: None)",
+    "TensorFlow": "import tensorflow as tf\ntf.compat.v1.flags.DEFINE_integer('max-depth', 3, '')",
     "fire": "import fire\ndef main(max_depth=3): pass\nfire.Fire(main)",
     "typer": "import typer\ndef main(max_depth: int = 3): pass\ntyper.run(main)",
     "a variable": "import os\nd = int(os.environ['SM_HP_MAX_DEPTH'])",
@@ -59,6 +60,7 @@ CLOSED = {
     "a variable of the environment": HEAD
     + 'parser.add_argument("--max-depth", default=os.environ.get("SM_X"))\n'
     + PARSED,
+    "it shows the environment": HEAD + DEPTH + PARSED + "for k, v in os.environ.items():\n    print(k, v)",
     "it says its name": HEAD + DEPTH + PARSED + "print(sys.argv[0], len(sys.argv))",
 }
 
@@ -86,7 +88,9 @@ OPEN = {
     "another program": HEAD + DEPTH + PARSED + "import subprocess\nsubprocess.run(['python', 'more.py'])",
     "a module by name": HEAD + DEPTH + PARSED + "import importlib\nimportlib.import_module(args.module)",
     "variables by name": "import os\nd = os.environ['SM_HP_' + name.upper()]",
-    "the whole environment": HEAD + DEPTH + PARSED + "for k, v in os.environ.items():\n    print(k, v)",
+    "the whole environment": "import os\nh = {k[6:]: v for k, v in os.environ.items() if k.startswith('SM_HP')}",
+    "every file of the folder": "import glob, json\nfor p in glob.glob('/opt/ml/input/config/*.json'):\n    print(p)",
+    "optparse": "import optparse\np = optparse.OptionParser()\np.add_option('--max-depth')\np.parse_args()",
     "all of SM_HPS": "import json, os\nhps = json.loads(os.environ['SM_HPS'])\ntrain(**hps)",
     "the file, by another way": "import yaml\nh = yaml.safe_load(open('/opt/ml/input/config/hyperparameters.json'))",
     "a package that nobody knows": "import mystery\nmystery.train()",

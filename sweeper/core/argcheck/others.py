@@ -11,13 +11,32 @@ from sweeper.core.argcheck.program import Function, Module, Program, last_name
 from sweeper.core.argcheck.reads import Reads
 
 ALL_OF_THEM = ("SM_HPS", "hyperparameters.json")
-OTHER_FORMS = ("SM_TRAINING_ENV", "SM_USER_ARGS")
+OTHER_FORMS = ("SM_TRAINING_ENV", "SM_USER_ARGS", "SM_INPUT_CONFIG_DIR", "SM_INPUT_DIR")
+PREFIXES = ("SM", "SM_", "SM_HP", "HP")
+CONFIG, FILES_OF_OTHERS = "input/config", ("resourceconfig.json", "inputdataconfig.json", "hyperparameters.json")
+"""The folder that holds hyperparameters.json, and the files in it that are looked at elsewhere or not at all."""
 ONE = re.compile(r"SM_HP_([A-Za-z0-9_.-]+)\Z")
 RUNS = ("eval", "exec", "__import__", "importlib.import_module", "runpy.run_path", "runpy.run_module")
 """What may run code that is not written there."""
 FOREIGN_READERS = (
     *("hydra", "jsonargparse", "simple_parsing", "tyro", "draccus", "pyrallis", "configargparse", "docopt", "plac"),
-    *("cyclopts", "tap", "chz", "gin", "ml_collections", "defopt", "clize", "argh", "cleo", "cement", "datargs"),
+    *(
+        "optparse",
+        "getopt",
+        "fileinput",
+        "runpy",
+        "cyclopts",
+        "tap",
+        "chz",
+        "gin",
+        "ml_collections",
+        "defopt",
+        "clize",
+        "argh",
+        "cleo",
+        "cement",
+        "datargs",
+    ),
     *("pydantic_settings", "sagemaker_training", "sagemaker_containers", "confection", "radicli", "guildai", "dora"),
 )
 """Packages that read a command line, or all hyperparameters, in ways of their own."""
@@ -72,7 +91,7 @@ def _decorated(program: Program, module: Module, command: ast.Call, reads: Reads
 
 
 def _absl(program: Program, reads: Reads) -> None:
-    defines = [(m, c) for m, c, full in program.calls() if full.startswith(("absl.flags.DEFINE_", "flags.DEFINE_"))]
+    defines = [(m, c) for m, c, _ in program.calls() if last_name(c.func).startswith("DEFINE_")]  # TensorFlow's too
     for module, call in defines:
         if call.args and isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str):
             name = call.args[0].value
@@ -115,17 +134,19 @@ def _signature(program: Program, module: Module, call: ast.Call, given: list[ast
 
 
 def _environment(program: Program, reads: Reads) -> None:
+    """SM_HP_X, by that name or by one that is made: to find them among all variables takes a part of it too."""
     for module, constant, text in program.texts():
         if named := ONE.match(text):
             reads.variables.add(named[1])
-        elif "SM_HP_" in text or any(form in text for form in OTHER_FORMS):
+        elif "HP_" in text or text in PREFIXES or any(form in text for form in OTHER_FORMS) or _is_their_folder(text):
             reads.unsure(module, constant, "reads hyperparameters of the environment by a name that is made")
     for module in program.modules:
-        for node in module.nodes:
-            if module.full(node) in ("os.environ.items", "os.environ.values"):
-                reads.unsure(module, node, "reads the whole environment")
-            elif isinstance(node, (ast.For, ast.comprehension)) and module.full(node.iter) == "os.environ":
-                reads.unsure(module, node.iter, "reads the whole environment")
+        named_alike = (ONE.match(last_name(node).upper()) for node in module.nodes)
+        reads.variables |= {found[1] for found in named_alike if found}
+
+
+def _is_their_folder(text: str) -> bool:
+    return CONFIG in text and not text.endswith(FILES_OF_OTHERS)
 
 
 def _all_at_once(program: Program, reads: Reads) -> None:
@@ -232,7 +253,7 @@ def _code_from_elsewhere(program: Program, reads: Reads) -> None:
             reads.unsure(module, call, f"runs code that is not written there, by {ast.unparse(call.func)}")
         elif full.startswith(("subprocess.", "os.exec", "os.spawn", "os.system", "os.popen")) and not _is_a_tool(call):
             reads.unsure(module, call, "starts another program")
-    for library in sorted(program.foreign & set(FOREIGN_READERS)):
+    for library in sorted({name.split(".")[0] for name in program.outside} & set(FOREIGN_READERS)):
         reads.why.append(f"{library} reads the command line in a way of its own")
     for module, name in _mentioned(program):
         reads.why.append(f"{module.path} uses {name}, which is not looked into")
