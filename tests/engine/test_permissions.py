@@ -77,6 +77,8 @@ ALLOWED = {
     "Statement": [
         {"Effect": "Allow", "Action": ["s3:CreateBucket", "s3:ListBucket"], "Resource": "arn:aws:s3:::bucket"},
         {"Effect": "Allow", "Action": "s3:*Object", "Resource": "arn:aws:s3:::bucket/mine/*"},
+        {"Effect": "Allow", "Action": "s3:CreateBucket", "Resource": "arn:aws:s3:::unlisted"},
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::unlisted/*"},
         {
             "Effect": "Allow",
             "Action": ["sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob"],
@@ -157,3 +159,12 @@ def test_what_the_policy_allows_is_done_and_what_was_asked_is_told(allowing: Cli
     assert told is not None
     assert {"action": "s3:PutObject", "resource": "arn:aws:s3:::bucket/mine/x"} in told["asked"]
     assert "sts:GetCallerIdentity" not in {one["action"] for one in told["asked"]}
+
+
+def test_who_may_not_list_a_bucket_is_not_told_what_is_missing(allowing: Clients) -> None:
+    """S3 answers 403 for an object that is not there, and 404 to whoever may list."""
+    allowing.s3.create_bucket(Bucket="unlisted")
+    for bucket, status in (("bucket", "404"), ("unlisted", "403")):
+        with pytest.raises(ClientError) as refused:
+            allowing.s3.head_object(Bucket=bucket, Key="mine/nothing")
+        assert refused.value.response["Error"]["Code"] == status

@@ -102,6 +102,11 @@ class ObjectStore:
             for changed in ours ^ set(self._backend.buckets[bucket].keys):
                 self._sync_object(bucket, changed)
 
+    def lacks(self, bucket: str, key: str) -> bool:
+        """Is there a bucket of this name, and no such object in it?"""
+        with self.lock:
+            return bucket in self._backend.buckets and key not in self._backend.buckets[bucket].keys
+
     def has(self, bucket: str) -> bool:
         """Is there a bucket of this name?"""
         with self.lock:

@@ -24,7 +24,8 @@ class S3:
         """WSGI."""
         bucket, key = _object_of(environ)
         moto, permissions = self._moto, self._permissions
-        refused = access.refused(permissions, access.of_s3(permissions, environ, bucket, key))
+        needed = access.of_s3(permissions, environ, bucket, key, lambda: self._objects.lacks(bucket, key))
+        refused = access.refused(permissions, needed)
         if refused := refused or access.of_another_owner(permissions, environ, there=self._objects.has(bucket)):
             return refusals.denied(environ, start, "s3", refused.message)
         if uploads.is_plain_put(environ, key):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -19,12 +19,14 @@ def refused(permissions: Permissions, needed: Needed) -> ServiceError | None:
     return next((permissions.refused(a, on) for a, on in needed if not permissions.allows(a, on)), None)
 
 
-def of_s3(permissions: Permissions, environ: Environ, bucket: str, key: str) -> Needed:
-    """What an S3 request needs."""
+def of_s3(permissions: Permissions, environ: Environ, bucket: str, key: str, missing: Callable[[], bool]) -> Needed:
+    """What an S3 request needs. That its object is `missing` is told to those alone who may list the bucket."""
     settings = permissions.settings
     if settings.policy or settings.deny:
         query, method = str(environ.get("QUERY_STRING", "")), str(environ["REQUEST_METHOD"])
         yield from s3_actions.needed(settings.partition, method, bucket, key, query, environ)
+        if method in ("GET", "HEAD") and key and missing():
+            yield "s3:ListBucket", f"arn:{settings.partition}:s3:::{bucket}"
 
 
 def of_another_owner(permissions: Permissions, environ: Environ, *, there: bool) -> ServiceError | None:
