@@ -52,6 +52,6 @@ class LogPosition:
 
     def news(self, job: Job) -> News:
         """The points that were printed since the last look."""
-        points = self._twin.printed_by(job.name)[self._read.get(job.name, 0) :]
+        points = self._twin.printed(job)[self._read.get(job.name, 0) :]
         self._read[job.name] = self._read.get(job.name, 0) + len(points)
         return News(len(points), points)

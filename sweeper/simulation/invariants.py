@@ -152,7 +152,7 @@ def _stopped_by_us(ledger: Ledger, job: service.Job, known: Job | None) -> list[
     judged = known.judged if known else None
     if job.status is not ServiceStatus.STOPPED or judged is None or judged.verdict != "completed":
         return [f"I2: {job.name} is told as completed and is {job.status}"]
-    shown = (*ledger.twin.printed_by(job.name), *((name, value) for name, (value, _) in job.metrics.items()))
+    shown = (*ledger.twin.printed(job), *((name, value) for name, (value, _) in job.metrics.items()))
     if (judged.metric, judged.value) not in shown:
         return [f"I2: {job.name} never showed {judged.metric} = {judged.value}"]
     return []

@@ -94,13 +94,9 @@ class Twin:
         """The requests for jobs that do not exist yet, and that are still on their way."""
         return self.world.others.arriving()
 
-    def printed_by(self, name: str) -> list[tuple[str, float]]:
-        """(metric, value) in the order in which a job's script has printed them by now."""
-        return self.world.containers.printed_by(name, self.clock.now())
-
     def printed(self, job: Any) -> list[tuple[str, float]]:
-        """The same of an ended job."""
-        return self.printed_by(job.name)
+        """(metric, value) in the order in which the script of a job, known by its name, has printed them by now."""
+        return self.world.containers.printed_by(job.name, self.clock.now())
 
     # ------------------------------------------------------------------ the port
 
