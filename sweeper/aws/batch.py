@@ -129,11 +129,11 @@ class BatchApi:
             raise
 
     def _found(self, name: str) -> str:
-        found = self._find(name)
-        if found is None:
+        jobs = self._find(name)
+        if jobs is None:
             text = f"no job {name} in the queue {self._options.queue}"
             raise ApiError(ApiErrorKind.NOT_FOUND, "ListServiceJobs", "NotFound", text)
-        return found
+        return jobs
 
     def _find(self, name: str) -> str | None:
         """The id of the first service job of this name."""
@@ -141,14 +141,14 @@ class BatchApi:
             return self._ids[name]
         params = {"jobQueue": self._options.queue, "filters": [{"name": "JOB_NAME", "values": [name]}]}
         token: dict[str, Any] = {}
-        found: list[Mapping[str, Any]] = []
+        jobs: list[Mapping[str, Any]] = []
         while True:
             page = self._call("ListServiceJobs", {**params, **token})
-            found += [job for job in page["jobSummaryList"] if job["jobName"] == name]
+            jobs += [job for job in page["jobSummaryList"] if job["jobName"] == name]
             if not page.get("nextToken"):
                 break
             token = {"nextToken": page["nextToken"]}
-        if not found:
+        if not jobs:
             return None
-        self._ids[name] = str(min(found, key=lambda job: int(job.get("createdAt", 0)))["jobId"])
+        self._ids[name] = str(min(jobs, key=lambda job: int(job.get("createdAt", 0)))["jobId"])
         return self._ids[name]

@@ -161,8 +161,8 @@ class Clients:
     def secrets(self) -> list[str]:
         """The secret key and the token that these clients sign with, none where there are no credentials yet."""
         with mapped("Credentials"):
-            found = self.session.get_credentials()
-            frozen = found.get_frozen_credentials() if found else None
+            credentials = self.session.get_credentials()
+            frozen = credentials.get_frozen_credentials() if credentials else None
         return [text for text in (frozen.secret_key, frozen.token) if text] if frozen else []
 
     @property
@@ -171,8 +171,8 @@ class Clients:
         if self._caller is None or self._stale:
             client = self.client("sts")
             with self.asked("GetCallerIdentity"):
-                told = client.get_caller_identity()
-            self._caller = Caller(str(told["Account"]), str(told["Arn"]))
+                identity = client.get_caller_identity()
+            self._caller = Caller(str(identity["Account"]), str(identity["Arn"]))
         return self._caller
 
     def renew(self) -> None:
@@ -208,8 +208,8 @@ class Clients:
     def _method(self) -> str:
         """Botocore's name for where the credentials come from; empty while there are none."""
         with suppress(ApiError), mapped("Credentials"):
-            found = self.session.get_credentials()
-            return str(found.method) if found else ""
+            credentials = self.session.get_credentials()
+            return str(credentials.method) if credentials else ""
         return ""
 
     @property

@@ -103,10 +103,10 @@ def mapped(operation: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        found = _failure(error)
-        if found is None:
+        failure = _failure(error)
+        if failure is None:
             raise
-        kind, code, message = found
+        kind, code, message = failure
         raise ApiError(kind, operation, code, message) from error
 
 

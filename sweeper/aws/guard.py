@@ -65,6 +65,7 @@ def _check(request: Any, event_name: str, **_: Any) -> None:
         if sent.get("serviceJobType") != _KIND:
             return
         sent = json.loads(sent["serviceRequestPayload"])
-    if found := differing(_frozen[-1], sent):
-        text = f"this request would leave the sweep's pool: {found}; nothing was sent. It was not sweeper that wrote so"
+    if differences := differing(_frozen[-1], sent):
+        text = f"this request would leave the sweep's pool: {differences}; nothing was sent. It was not sweeper "
+        text += "that wrote so"
         raise ApiError(ApiErrorKind.WITHHELD, operation, "LeavesThePool", text)

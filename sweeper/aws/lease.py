@@ -76,8 +76,8 @@ class Lease:
 
     def _still_ours(self) -> bool:
         """A heartbeat whose answer was lost has changed the object all the same: then the holder in it is us."""
-        etag, _, told = self._look()
-        return told.get("holder") == self.holder and self._put(IfMatch=etag)
+        etag, _, lease = self._look()
+        return lease.get("holder") == self.holder and self._put(IfMatch=etag)
 
     def _put(self, **condition: str) -> bool:
         """Write the object under a condition; False when the condition does not hold."""
@@ -100,11 +100,11 @@ class Lease:
     def _look(self) -> tuple[str, float, Mapping[str, Any]]:
         """(ETag, seconds since its last heartbeat by the service's own clock, what it tells of its holder)."""
         with mapped("GetObject"):
-            found = self._s3.get_object(**self._object)
-            told = json.loads(found["Body"].read())
-        now = parsedate_to_datetime(found["ResponseMetadata"]["HTTPHeaders"]["date"])
-        written: datetime = found["LastModified"]
-        return str(found["ETag"]), (now - written).total_seconds(), told
+            answer = self._s3.get_object(**self._object)
+            lease = json.loads(answer["Body"].read())
+        now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        written: datetime = answer["LastModified"]
+        return str(answer["ETag"]), (now - written).total_seconds(), lease
 
     @property
     def _object(self) -> dict[str, str]:

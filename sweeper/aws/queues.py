@@ -57,5 +57,5 @@ def ensure(call: Call, options: QueueOptions, instances: int) -> bool:
 
 
 def _told(call: Call, queue: str) -> Mapping[str, Any] | None:
-    found = call("DescribeJobQueues", {"jobQueues": [queue]})["jobQueues"]
-    return found[0] if found else None
+    queues = call("DescribeJobQueues", {"jobQueues": [queue]})["jobQueues"]
+    return queues[0] if queues else None

@@ -31,15 +31,15 @@ def of(clients: Clients, instance_type: str) -> Quotas:
         f"{instance_type} for training warm pool usage": "warm_pool",
         f"{instance_type} for spot training job usage": "spot",
     }
-    found: dict[str, float] = {}
+    limits: dict[str, float] = {}
     # ListServiceQuotas leaves out what has no applied value: the defaults fill the rest.
     for operation in ("list_service_quotas", "list_aws_default_service_quotas"):
-        if len(found) < len(wanted):
+        if len(limits) < len(wanted):
             for quota in _pages(clients, operation):
                 kind = wanted.get(str(quota["QuotaName"]))
                 if kind:
-                    found.setdefault(kind, float(quota["Value"]))
-    return Quotas(found.get("training"), found.get("warm_pool"), found.get("spot"))
+                    limits.setdefault(kind, float(quota["Value"]))
+    return Quotas(limits.get("training"), limits.get("warm_pool"), limits.get("spot"))
 
 
 def _pages(clients: Clients, operation: str) -> Iterator[dict[str, Any]]:

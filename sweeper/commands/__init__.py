@@ -24,8 +24,8 @@ class Verb:
 
     def main(self, arguments: Sequence[str]) -> int:
         """Do it; returns the exit code."""
-        found = importlib.import_module(f"sweeper.commands.{self.module or self.name}")
-        return int(found.main(arguments))
+        module = importlib.import_module(f"sweeper.commands.{self.module or self.name}")
+        return int(module.main(arguments))
 
     @property
     def composes(self) -> bool:

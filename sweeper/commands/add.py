@@ -45,8 +45,8 @@ def parsed(words: Sequence[str], config: Mapping[str, Any]) -> dict[str, Any]:
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
-    known = [".".join(path) for path, _ in flatten({s: config.get(s) or {} for s in MAY_CHANGE})]
-    found: dict[str, Any] = {}
+    keys = [".".join(path) for path, _ in flatten({s: config.get(s) or {} for s in MAY_CHANGE})]
+    values: dict[str, Any] = {}
     for word in words:
         try:
             override = OverridesParser.create().parse_override(word)
@@ -57,7 +57,7 @@ def parsed(words: Sequence[str], config: Mapping[str, Any]) -> dict[str, Any]:
             raise UsageError(f"{word}: one trial has one value of each key")
         if key.startswith("environment."):  # what is added stands in the journal, as it decides
             raise UsageError(f"{key}: cannot be added: what stands under environment may be a secret, and is not kept")
-        if known and key not in known and not key.startswith("dependencies."):
-            raise UsageError(f"{key}: is not a parameter{nearest(key, known)}")
-        found[key] = override.value()
-    return found
+        if keys and key not in keys and not key.startswith("dependencies."):
+            raise UsageError(f"{key}: is not a parameter{nearest(key, keys)}")
+        values[key] = override.value()
+    return values

@@ -24,7 +24,7 @@ def as_it_was(stored: StoredSweep, job: Job, was: Description) -> Sweep:
     environment = environment_of(was)
     config = _unmasked(stored, job, was, environment)
     try:
-        found = fields_of({**stored.config, **{section: config[section] for section in ("locked", "job")}})
+        settled = fields_of({**stored.config, **{section: config[section] for section in ("locked", "job")}})
     except (KeyError, TypeError, ValueError, UsageError) as error:
         why = f"its config.yaml was written by another version of sweeper, or changed ({error})"
         raise UsageError(f"{stored.name}: {why}; run the experiment again") from error
@@ -38,7 +38,7 @@ def as_it_was(stored: StoredSweep, job: Job, was: Description) -> Sweep:
         return config_of(stored, trial.id)  # for best.yaml alone
 
     return Sweep(
-        **{**found, "stop": tuple(rule for rule in found["stop"] if rule.most_usd is not None), "prune": Pruning()},
+        **{**settled, "stop": tuple(rule for rule in settled["stop"] if rule.most_usd is not None), "prune": Pruning()},
         digest=opened.digest,
         source_digest=opened.source_digest,
         trials=stored.declared.trials,

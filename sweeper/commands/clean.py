@@ -45,16 +45,16 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout; removes only with --yes")
     options = parser.parse_args(arguments)
-    found = list(_items(options.name, engine=options.engine))
-    going = [item for item in found if not item.kept]
+    items = list(_items(options.name, engine=options.engine))
+    going = [item for item in items if not item.kept]
     if not options.json:
-        _show(found)
+        _show(items)
     removed = going and (options.yes or (not options.json and _agreed()))
     for item in going if removed else ():
         item.remove()
     if options.json:
-        told = [{"path": str(i.path), "what": i.what, "bytes": i.bytes, "kept": i.kept or None} for i in found]
-        tell(json.dumps({"removed": bool(removed), "items": told}))
+        listed = [{"path": str(i.path), "what": i.what, "bytes": i.bytes, "kept": i.kept or None} for i in items]
+        tell(json.dumps({"removed": bool(removed), "items": listed}))
     elif removed:
         tell(f"removed {human(sum(item.bytes for item in going))}")
     return 0

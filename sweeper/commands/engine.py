@@ -156,32 +156,34 @@ def _sdk_defaults(state: Path, engine: EngineInfo) -> Path:
 
 
 def _status(state: Path, *, as_json: bool) -> int:
-    found = launch.status(state)
+    status = launch.status(state)
     if as_json:
         engine = launch.find(state)
         environment = {} if engine is None else {"environment": _environment(engine, state)}
-        tell(json.dumps({"running": found is not None, "state_dir": str(state), **(found or {}), **environment}))
+        tell(json.dumps({"running": status is not None, "state_dir": str(state), **(status or {}), **environment}))
         return 0
-    if found is None:
+    if status is None:
         tell(f"no engine runs on {relative(state)}")
         return 0
-    tell(f"{found['url']}  process {found['pid']}  since {utc(found['started'])}  isolation: {found['isolation']}")
-    tell(f"{found['jobs_running']} jobs run, {found['pools_alive']} pools alive, {len(found['jobs'])} jobs on record")
-    tell(f"disk: {human(found['disk_bytes'])} in {relative(state)}")
-    slow = {key: found["settings"].get(key) for key in SIMULATED}
+    tell(f"{status['url']}  process {status['pid']}  since {utc(status['started'])}  isolation: {status['isolation']}")
+    tell(
+        f"{status['jobs_running']} jobs run, {status['pools_alive']} pools alive, {len(status['jobs'])} jobs on record"
+    )
+    tell(f"disk: {human(status['disk_bytes'])} in {relative(state)}")
+    slow = {key: status["settings"].get(key) for key in SIMULATED}
     if any(slow.values()):
         tell("simulated: " + ", ".join(f"{key}={value:g}" for key, value in slow.items() if value))
     return 0
 
 
 def _stop(state: Path, *, as_json: bool) -> int:
-    found = launch.status(state)
+    status = launch.status(state)
     stopped = launch.stop(state)
     if as_json:
         tell(json.dumps({"stopped": stopped, "state_dir": str(state)}))
-    elif found and stopped:
-        ended = f"{found['jobs_running']} running jobs stopped, {found['pools_alive']} pools released"
-        tell(f"the engine at {found['url']} has ended; {ended}")
+    elif status and stopped:
+        ended = f"{status['jobs_running']} running jobs stopped, {status['pools_alive']} pools released"
+        tell(f"the engine at {status['url']} has ended; {ended}")
     else:
         tell(f"no engine runs on {relative(state)}")
     return 0

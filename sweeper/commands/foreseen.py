@@ -45,17 +45,17 @@ def quota(planned: Planned) -> str:
 
     instance = str(planned.sweep.locked["instance_type"])
     try:
-        found = quotas.of(planned.connection.clients(), instance)
+        limits = quotas.of(planned.connection.clients(), instance)
     except ApiError as error:
         return f"unknown ({error.message})"
     backend = planned.sweep.backend
-    granted = found.granted(backend.usage)
+    granted = limits.granted(backend.usage)
     words = [f"{_number(granted)} {instance} for {backend.usage.value}"]
     if backend.usage is Usage.TRAINING:
-        words.append(f"{_number(found.warm_pool)} for warm pools")
+        words.append(f"{_number(limits.warm_pool)} for warm pools")
     if granted == 0:
         words.append("no job can start")
-    elif found.warm_pool == 0 and backend.keeps_pool:
+    elif limits.warm_pool == 0 and backend.keeps_pool:
         words.append("no pool will be kept: every job starts cold")
     return ", ".join(words)
 

@@ -58,10 +58,10 @@ def unasked(debt: Debt, why: str) -> list[Unreleased]:
     """What may still bill of a debt whose service could not be asked; the sweep itself where nothing names its jobs."""
     from sweeper.run.release import Unreleased
 
-    told, flags = f"it could not be asked: {why}", debt.account.flags
+    reason, flags = f"it could not be asked: {why}", debt.account.flags
     names = [job.name for job in debt.owed or ()]
-    named = [Unreleased(name, told, flags) for name in names]
-    return named or [Unreleased(f"the sweep {debt.sweep}", told, flags, nameless=True)]
+    named = [Unreleased(name, reason, flags) for name in names]
+    return named or [Unreleased(f"the sweep {debt.sweep}", reason, flags, nameless=True)]
 
 
 def settle(debt: Debt, clock: SystemClock, say: Callable[[str], None]) -> Sequence[Unreleased]:

@@ -52,8 +52,8 @@ def main(arguments: Sequence[str]) -> int:
         text = "\n".join(line.text for line in Tail(clients.client("logs"), job.name).new())
         lines = hidden.log(text).split("\n") if text else []
     if options.json:
-        told = {"sweep": sweep.name, "trial": job.intent.trial, "job_name": job.name, "lines": lines}
-        tell(json.dumps(told))
+        answer = {"sweep": sweep.name, "trial": job.intent.trial, "job_name": job.name, "lines": lines}
+        tell(json.dumps(answer))
     else:
         tell("".join(f"{line}\n" for line in lines), end="")
     return 0
@@ -61,9 +61,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def _job(sweep: StoredSweep, trial: str | None) -> Job:
     """The last job of the trial that was asked for."""
-    found = sweeps.find_trial(sweep, trial) if trial else sweeps.running_trial(sweep)
-    history = sweep.chain.trials.get(found.id) if found else None
-    if found is None or history is None or not history.jobs:
+    chosen = sweeps.find_trial(sweep, trial) if trial else sweeps.running_trial(sweep)
+    history = sweep.chain.trials.get(chosen.id) if chosen else None
+    if chosen is None or history is None or not history.jobs:
         raise UsageError(f"{trial or sweep.name}: no job has begun yet")
     return history.last
 
@@ -99,8 +99,8 @@ def _hidden(sweep: StoredSweep, api: TrainingApi, clients: Clients, name: str) -
         if error.kind.passing:
             raise
         if sweep.config.get("environment"):
-            told = f"{name}: the service does not tell its environment, so that its log cannot be shown without it"
-            raise UsageError(f"{told}: {error}") from None
+            silent = f"{name}: the service does not tell its environment, so that its log cannot be shown without it"
+            raise UsageError(f"{silent}: {error}") from None
         environment = {}
     redact = Redactor(environment)
     redact.learn_credentials(clients.secrets())

@@ -59,7 +59,7 @@ class _Plan:
     def told(self, *, requests: bool, every: bool) -> dict[str, Any]:
         """The plan as one JSON object."""
         sweep, space, planned = self.sweep, self.sweep.trials, self.planned
-        told: dict[str, Any] = {
+        answer: dict[str, Any] = {
             "trials": len(space),
             "declared": getattr(space, "declared", len(space)),
             "done": planned.done,
@@ -85,7 +85,7 @@ class _Plan:
             "estimates": [asdict(e) for e in plan.estimates(sweep, planned.jobs, planned.given, planned.rate)],
             "worst_idle": asdict(plan.worst_idle(sweep, planned.rate)),
         }
-        return {**told, "requests": list(foreseen.requests(planned))} if requests else told
+        return {**answer, "requests": list(foreseen.requests(planned))} if requests else answer
 
     def lines(self, *, every: bool) -> Iterator[str]:
         """The plan for a person."""
@@ -115,9 +115,9 @@ class _Plan:
     def _here(self) -> Iterator[str]:
         """What is true of the local engine, beside what SageMaker would take."""
         given, many = self.planned.given, counted(self.planned.jobs, "job")
-        if found := plan.here(self.sweep, self.planned.jobs, given):
+        if estimate := plan.here(self.sweep, self.planned.jobs, given):
             each = f"{counted(given.measured, 'job')} of {span(given.train_s)} so far"
-            yield f"here: {self._most}{span(found.seconds)} for {many} ({each}); nothing is billed"
+            yield f"here: {self._most}{span(estimate.seconds)} for {many} ({each}); nothing is billed"
         elif not self.sweep.engine.on_aws:
             yield f"here: {self._most}{many}; how long one takes is known when the first has run; nothing is billed"
 

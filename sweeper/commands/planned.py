@@ -31,11 +31,11 @@ class Planned:
         self.rate = sweep.rate
         self.given = plan.assumed(sweep, self.chain)
         # Those that have a history are few and known; walking a million trials for them would be slow.
-        known = [t for t in self.chain.trials.values() if t.finished and self._declares(t)]
-        self.skipped = sum(1 for history in known if not history.jobs)
-        self.done = len(known) - self.skipped
+        finished = [t for t in self.chain.trials.values() if t.finished and self._declares(t)]
+        self.skipped = sum(1 for history in finished if not history.jobs)
+        self.done = len(finished) - self.skipped
         self.queued = added(sweep.trials, self.chain)
-        self.left = len(sweep.trials) + len(self.queued) - len(known)
+        self.left = len(sweep.trials) + len(self.queued) - len(finished)
         self.jobs = plan.jobs_left(sweep, self.chain, self.left)
 
     def _declares(self, history: TrialHistory) -> bool:
@@ -63,9 +63,9 @@ def _chain(journal: Path, sweep: Sweep) -> Chain:
     from sweeper.record.journal import pending, read
 
     asked = pending(journal)
-    found = fold(event for _, event in read(journal))
-    for queued in withdrawn(sweep, found):
-        apply(found, ev.Withdrawn(queued.trial, queued.label))
+    so_far = fold(event for _, event in read(journal))
+    for queued in withdrawn(sweep, so_far):
+        apply(so_far, ev.Withdrawn(queued.trial, queued.label))
     for event in foreseen(asked, sweep.make):
-        apply(found, event)
-    return found
+        apply(so_far, event)
+    return so_far

@@ -73,10 +73,10 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _list(books: Books, *, as_json: bool) -> int:
-    found = [pool for _, _, pool, _ in books.live()]
-    known = {pool.job for pool in found}
-    found += [books.owed(debt, name) for name, debt in _unseen(books, known)]
-    shown = [pool for pool in found if not books.strange(pool) or pool.project is None]
+    pools = [pool for _, _, pool, _ in books.live()]
+    known = {pool.job for pool in pools}
+    pools += [books.owed(debt, name) for name, debt in _unseen(books, known)]
+    shown = [pool for pool in pools if not books.strange(pool) or pool.project is None]
     if as_json:
         unasked = [{"service": place(entry.account), "why": entry.why, "jobs": entry.jobs} for entry in books.unasked]
         tell(json.dumps({"pools": [asdict(pool) for pool in shown], "unasked": unasked}))
@@ -84,7 +84,7 @@ def _list(books: Books, *, as_json: bool) -> int:
         tell("\n".join(columns(HEADER, map(_row, shown))))
     elif not books.unasked:
         tell("no pool is open")
-    if len(found) > len(shown) or books.elsewhere:
+    if len(pools) > len(shown) or books.elsewhere:
         complain("pools of other projects of yours may be open too: `sweeper pools --everywhere` shows them")
     for account, seen in books.cut_off:
         complain(
@@ -103,8 +103,8 @@ def _unseen(books: Books, known: set[str]) -> list[tuple[str, Debt]]:
 def _row(pool: Pool) -> tuple[str, ...]:
     status = "not observed closed yet" if pool.status == "unknown" else pool.status
     owner = (pool.owner or "") + ("" if pool.ours else " (not yours)")
-    told = (pool.job, status, pool.instance_type, pool.since, pool.sweep, pool.project, owner.strip())
-    return tuple(word or "" for word in told)
+    cells = (pool.job, status, pool.instance_type, pool.since, pool.sweep, pool.project, owner.strip())
+    return tuple(word or "" for word in cells)
 
 
 def _tell_unasked(books: Books) -> int:

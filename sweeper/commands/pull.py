@@ -70,8 +70,8 @@ def _holds(folder: Path, job: Job) -> bool:
 def _bring(sweep: StoredSweep, job: Job, model: str, folder: Path) -> None:
     clients = reconnect(sweep.folder.absolute(), sweep.config).clients()
     try:
-        told = {"sweep": sweep.name, "trial": job.intent.trial, "job_name": job.name, "model": model}
-        fetch(clients, model, folder, MARK, json.dumps(told))
+        answer = {"sweep": sweep.name, "trial": job.intent.trial, "job_name": job.name, "model": model}
+        fetch(clients, model, folder, MARK, json.dumps(answer))
     except ApiError as error:
         if error.kind is not ApiErrorKind.NOT_FOUND:
             raise
@@ -80,5 +80,5 @@ def _bring(sweep: StoredSweep, job: Job, model: str, folder: Path) -> None:
 
 
 def _files(folder: Path) -> Iterator[str]:
-    found = (path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir())
-    return (str(path) for path in found if str(path) != MARK)
+    inside = (path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir())
+    return (str(path) for path in inside if str(path) != MARK)

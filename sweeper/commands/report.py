@@ -35,10 +35,10 @@ def main(arguments: Sequence[str]) -> int:
     write(sweep)
     if options.tell:
         tell_trackers(sweep)
-    found = {name: str(sweep.folder / name) for name in ("report.html", "results.csv", "results.jsonl", "best.yaml")}
+    paths = {name: str(sweep.folder / name) for name in ("report.html", "results.csv", "results.jsonl", "best.yaml")}
     if options.json:
         best = files.as_json(sweep.table, sweep.best) if sweep.best else None
-        tell(json.dumps({"sweep": sweep.name, "files": found, "best": best}))
+        tell(json.dumps({"sweep": sweep.name, "files": paths, "best": best}))
         return 0
     table.print_table(sys.stdout, sweep.table, sweep.declared.trials.keys, sweep.best, sweep.objective)
     tell(table.pool_line(sweep.chain, running=sweep.runner is not None))
@@ -80,7 +80,7 @@ def write(sweep: StoredSweep) -> None:
     chosen = sweep.best
     name, _ = Scope.of(sweep.name)
     name = str(sweep.config.get("name") or name)
-    found = files.Best(chosen, sweep.config_of(chosen["trial"]), sweep.config) if chosen else None
-    files.write_all(sweep.folder, name, sweep.table, found, sweep.objective)
+    best = files.Best(chosen, sweep.config_of(chosen["trial"]), sweep.config) if chosen else None
+    files.write_all(sweep.folder, name, sweep.table, best, sweep.objective)
     page = report.to_html(sweep.name, sweep.table, sweep.declared.trials.keys, sweep.chain, chosen, sweep.objective)
     write_atomically(sweep.folder / "report.html", page)

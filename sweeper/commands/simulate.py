@@ -119,8 +119,8 @@ class _Simulated:
     def _tick(self, number: int | None) -> None:
         """How far it is, on a terminal."""
         if sys.stderr.isatty():
-            told = "" if number is None else f"{number} of {len(self._seeds())} seeds"
-            sys.stderr.write(f"\r{told:40}\r")
+            text = "" if number is None else f"{number} of {len(self._seeds())} seeds"
+            sys.stderr.write(f"\r{text:40}\r")
             sys.stderr.flush()
 
     @property

@@ -44,8 +44,8 @@ def as_json(sweep: StoredSweep) -> dict[str, Any]:
     open_pools = [job.name for job in sweep.chain.debts_newest_first]
     running = [_running(sweep, job) for job in sweep.chain.unfinished.values()]
     left, usd = sweeps.left_s(sweep, SystemClock().now()), sweep.cost_usd
-    told = {"running": running, "left_seconds": left, "cost_usd": usd, "cost_simulated": not sweep.on_aws}
-    return {"sweep": sweep.name, "state": sweep.state, "open_pools": open_pools, **told, "rows": rows}
+    totals = {"running": running, "left_seconds": left, "cost_usd": usd, "cost_simulated": not sweep.on_aws}
+    return {"sweep": sweep.name, "state": sweep.state, "open_pools": open_pools, **totals, "rows": rows}
 
 
 def _running(sweep: StoredSweep, job: Job) -> dict[str, Any]:
@@ -58,20 +58,20 @@ def line(sweep: StoredSweep, now: float) -> str:
     done, total = sweeps.progress_of(sweep)
     also = f", {left_out} skipped" if (left_out := sweeps.skipped(sweep)) else ""
     ago = f"last event {now - sweep.changed_at:.0f} s ago"
-    told = f"{sweep.name}: {sweep.state}, {done} of {total} trials done{also}, {ago}"
+    text = f"{sweep.name}: {sweep.state}, {done} of {total} trials done{also}, {ago}"
     for job in sweep.chain.unfinished.values():
         values = ", ".join(f"{name}={shown(value)}" for name, value in sweep.shown_by(job).items())
-        told += f"; {job.intent.label}: {doing(job)}" + (f" ({values})" if values else "")
-    return f"{told}{_rest(sweep, now)}" + (f" ({sweep.runner})" if sweep.runner else "")
+        text += f"; {job.intent.label}: {doing(job)}" + (f" ({values})" if values else "")
+    return f"{text}{_rest(sweep, now)}" + (f" ({sweep.runner})" if sweep.runner else "")
 
 
 def _rest(sweep: StoredSweep, now: float) -> str:
     """How long it takes still and what has ended has cost, as far as that is known."""
     left, usd = sweeps.left_s(sweep, now), sweep.cost_usd
-    told = "" if left is None else f"; about {span(left)} left"
+    text = "" if left is None else f"; about {span(left)} left"
     if usd is None:
-        return told
-    return f"{told}; {usd:.4f} USD so far" + ("" if sweep.on_aws else " (simulated)")
+        return text
+    return f"{text}; {usd:.4f} USD so far" + ("" if sweep.on_aws else " (simulated)")
 
 
 def doing(job: Job) -> str:

@@ -29,23 +29,23 @@ def here() -> Path:
 
 def find(name: str) -> StoredSweep:
     """The sweep of this name or unambiguous beginning. Raises UsageError, JournalError."""
-    known = {folder.name: folder for folder in folders(here())}
-    if name in known:
-        return StoredSweep(known[name])
-    near = [folder for folder in known if folder.startswith(name)]
+    by_name = {folder.name: folder for folder in folders(here())}
+    if name in by_name:
+        return StoredSweep(by_name[name])
+    near = [folder for folder in by_name if folder.startswith(name)]
     if len(near) == 1:
-        return StoredSweep(known[near[0]])
+        return StoredSweep(by_name[near[0]])
     if near:
         raise UsageError(f"{name}: more than one sweep begins so: {', '.join(near)}")
-    raise UsageError(f"{name}: there is no such sweep{_hint(name, list(known))}")
+    raise UsageError(f"{name}: there is no such sweep{_hint(name, list(by_name))}")
 
 
 def newest() -> StoredSweep:
     """The sweep that runs, else the one that changed last. Raises UsageError when there is none."""
-    found = [StoredSweep(folder) for folder in folders(here())]
-    if not found:
+    stored = [StoredSweep(folder) for folder in folders(here())]
+    if not stored:
         raise UsageError(f"there is no sweep below {here() / 'runs'}")
-    return max(found, key=lambda sweep: (sweep.runner is not None, sweep.changed_at))
+    return max(stored, key=lambda sweep: (sweep.runner is not None, sweep.changed_at))
 
 
 def find_trial(sweep: StoredSweep, word: str) -> Trial:
@@ -55,14 +55,14 @@ def find_trial(sweep: StoredSweep, word: str) -> Trial:
     rather than those of earlier versions.
     """
     trials = sweep.trials
-    near = next((found for matches in _WAYS if (found := [t for t in trials if matches(t, word)])), [])
+    near = next((matching for matches in _WAYS if (matching := [t for t in trials if matches(t, word)])), [])
     near = [trial for trial in near if trial.index >= 0] or near
     if len(near) == 1:
         return near[0]
     if near:
         more = f", and {len(near) - NAMED} more" if len(near) > NAMED else ""
-        told = ", ".join(f"{trial.name} ({_called(trial)})" for trial in near[:NAMED])
-        raise UsageError(f"{word}: {len(near)} trials of {sweep.name}: {told}{more}")
+        names = ", ".join(f"{trial.name} ({_called(trial)})" for trial in near[:NAMED])
+        raise UsageError(f"{word}: {len(near)} trials of {sweep.name}: {names}{more}")
     raise UsageError(f"{word}: {sweep.name} has no such trial{_hint(word, [t.name for t in trials])}")
 
 
@@ -130,8 +130,8 @@ def progress_of(sweep: StoredSweep) -> tuple[int, int]:
 
 def skipped(sweep: StoredSweep) -> int:
     """How many trials of the newest invocation were left out by `sweeper skip`."""
-    known = (sweep.chain.trials.get(row["trial"]) for row in sweep.table.declared)
-    return sum(history is not None and history.left_out for history in known)
+    histories = (sweep.chain.trials.get(row["trial"]) for row in sweep.table.declared)
+    return sum(history is not None and history.left_out for history in histories)
 
 
 def left_s(sweep: StoredSweep, now: float) -> float | None:

@@ -27,21 +27,21 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     options = parser.parse_args(arguments)
     sweep = sweeps.find(options.name)
-    found = verify([event for _, event in sweep.events])
+    violations = verify([event for _, event in sweep.events])
     api = None if options.offline else _service(sweep)
     if api is not None:
         for job in sweep.chain.jobs.values():
-            found += compare(job, _described(api, job.name))
+            violations += compare(job, _described(api, job.name))
     asked = "the journal and the service" if api is not None else "the journal"
     if options.json:
-        told = {"sweep": sweep.name, "events": len(sweep.events), "checked": asked, "violations": found}
-        tell(json.dumps(told))
+        answer = {"sweep": sweep.name, "events": len(sweep.events), "checked": asked, "violations": violations}
+        tell(json.dumps(answer))
     else:
-        for broken in found:
+        for broken in violations:
             complain(broken)
-        held = "every invariant holds" if not found else f"{len(found)} broken invariants"
+        held = "every invariant holds" if not violations else f"{len(violations)} broken invariants"
         tell(f"{sweep.name}: {len(sweep.events)} events, {len(sweep.chain.jobs)} jobs: {held} ({asked})")
-    return 1 if found else 0
+    return 1 if violations else 0
 
 
 def _service(sweep: StoredSweep) -> TrainingApi | None:

@@ -53,16 +53,16 @@ def rate(prices: Mapping[str, Any] | None, locked: Mapping[str, Any], region: st
     `region`: that of the account where the jobs run, empty while it is not known; None on the local engine, where
     any price will do.
     """
-    told = from_section(Prices, prices or {})
-    if region and told.region and region != told.region:
+    declared = from_section(Prices, prices or {})
+    if region and declared.region and region != declared.region:
         return None
-    known = {".".join(path): value for path, value in flatten(told.usd_per_hour or {})}
-    price = known.get(str(locked.get("instance_type")))
+    by_type = {".".join(path): value for path, value in flatten(declared.usd_per_hour or {})}
+    price = by_type.get(str(locked.get("instance_type")))
     if price is None:
         return None
     usd = float(price) / 3600 * int(locked.get("instance_count") or 1)
     overrun_s = OVERRUN_S + (LATE_S if region is not None else 0.0)
-    return Rate(usd, told.as_of or "", overrun_s)
+    return Rate(usd, declared.as_of or "", overrun_s)
 
 
 def savings_percent(billable_s: float | None, train_s: float | None) -> float | None:

@@ -183,8 +183,8 @@ def _attempts(history: TrialHistory) -> Row:
 
 
 def _sum(values: Iterator[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
+    present = [value for value in values if value is not None]
+    return sum(present) if present else None
 
 
 def best(table: Results, objective: Objective | None) -> Row | None:
@@ -195,8 +195,8 @@ def best(table: Results, objective: Objective | None) -> Row | None:
     if objective is None:
         return None
     column, counts = f"metric.{objective.metric}", (TrialStatus.COMPLETED.value, TrialStatus.RUNNING.value)
-    found = sorted((row for row in table.declared if row["status"] in counts), key=lambda row: int(row["index"]))
-    return objective.best(found, lambda row: row.get(column))
+    candidates = sorted((row for row in table.declared if row["status"] in counts), key=lambda row: int(row["index"]))
+    return objective.best(candidates, lambda row: row.get(column))
 
 
 def equals(table: Results, chosen: Row | None, objective: Objective | None) -> int:
@@ -233,10 +233,10 @@ def filling(sweep: Sweep, redact: Redactor) -> Fill:
 
 def value_at(node: Mapping[str, Any], key: str) -> Any:
     """What stands at a dotted key, whose names may have dots themselves; None when nothing does."""
-    found: Any = node
+    value: Any = node
     for part in path_of(key, within(node)):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    return found
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
 
 
 def reuse(jobs: Mapping[str, Job]) -> tuple[int, int]:

@@ -14,15 +14,15 @@ from sweeper.core.outcome import final_metrics, fingerprint_of, observation
 
 def verify(events: Sequence[ev.Event], capacity: int = 1) -> list[str]:
     """Every law that this journal breaks, in words; empty when it keeps them all."""
-    chain, found = Chain(), list[str]()
+    chain, violations = Chain(), list[str]()
     for number, event in enumerate(events, start=1):
         try:
-            found += [f"event {number}: {broken}" for broken in _before(chain, event, capacity)]
+            violations += [f"event {number}: {broken}" for broken in _before(chain, event, capacity)]
             apply(chain, event)
         except KeyError as error:
-            found.append(f"event {number}: {event.kind} of {error}, of which there is no intent")
-            return found
-    return found + _one_completed(chain)
+            violations.append(f"event {number}: {event.kind} of {error}, of which there is no intent")
+            return violations
+    return violations + _one_completed(chain)
 
 
 def _before(chain: Chain, event: ev.Event, capacity: int) -> list[str]:
@@ -39,16 +39,16 @@ def _before(chain: Chain, event: ev.Event, capacity: int) -> list[str]:
 
 
 def _intent(chain: Chain, event: ev.Intent, capacity: int) -> list[str]:
-    found = []
-    known = chain.jobs.get(event.name)
-    if known and not known.never_was:
-        found.append(f"I1: {event.name} was intended twice")
+    violations = []
+    before = chain.jobs.get(event.name)
+    if before and not before.never_was:
+        violations.append(f"I1: {event.name} was intended twice")
     history = chain.trials.get(event.trial)
     if history and any(job.intent.attempt == event.attempt and not job.never_was for job in history.jobs):
-        found.append(f"I1: attempt {event.attempt} of {event.label} was intended twice")
+        violations.append(f"I1: attempt {event.attempt} of {event.label} was intended twice")
     if len(chain.unfinished) >= capacity:
-        found.append(f"I3: {event.name} was intended while {', '.join(chain.unfinished)} had not ended")
-    return found
+        violations.append(f"I3: {event.name} was intended while {', '.join(chain.unfinished)} had not ended")
+    return violations
 
 
 def _one_completed(chain: Chain) -> list[str]:
@@ -69,14 +69,14 @@ def compare(job: Job, description: Mapping[str, Any] | None) -> list[str]:
     if fingerprint_of(description) != job.intent.fingerprint:
         return [f"I5: {job.name} at the service is not this sweep's job"]
     seen = observation(job.name, description)
-    found = []
+    violations = []
     if job.outcome and JobStatus.of(seen.status) is not JobStatus.of(job.outcome.status):
-        found.append(f"I2: {job.name} is {seen.status} at the service and {job.outcome.status} in the journal")
+        violations.append(f"I2: {job.name} is {seen.status} at the service and {job.outcome.status} in the journal")
     if job.outcome and job.outcome.metrics_from == "FinalMetricDataList":
-        found += _metrics(job.name, job.outcome.metrics, final_metrics(description))
+        violations += _metrics(job.name, job.outcome.metrics, final_metrics(description))
     if job.closed and PoolStatus.of(seen.pool) is PoolStatus.AVAILABLE:
-        found.append(f"I4: the pool of {job.name} is Available, and the journal says closed ({job.closed.value})")
-    return found
+        violations.append(f"I4: the pool of {job.name} is Available, and the journal says closed ({job.closed.value})")
+    return violations
 
 
 def _metrics(name: str, ours: Mapping[str, float], theirs: Mapping[str, float]) -> list[str]:

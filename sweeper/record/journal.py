@@ -162,7 +162,7 @@ def _rows(path: Path, patience_s: float) -> list[tuple[Any, ...]]:
     try:
         if not path.exists():
             raise JournalError(f"{path}: there is no journal")
-        found, rows = _fetched(path, patience_s)
+        version, rows = _fetched(path, patience_s)
     except _UNREADABLE as error:
         if _is_locked(error):
             raise JournalError(
@@ -171,10 +171,10 @@ def _rows(path: Path, patience_s: float) -> list[tuple[Any, ...]]:
         raise JournalError(
             f"{path}: the journal is damaged ({error}); `sweeper pools release` still works without it"
         ) from error
-    if found < FORMAT:
+    if version < FORMAT:
         raise JournalError(f"{path}: this is no journal of sweeper, or it was emptied; it is not taken for a new one")
-    if found > FORMAT:
-        raise JournalError(f"{path}: written by a newer version of sweeper (format {found}); upgrade sweeper")
+    if version > FORMAT:
+        raise JournalError(f"{path}: written by a newer version of sweeper (format {version}); upgrade sweeper")
     return rows
 
 
@@ -195,8 +195,8 @@ def _is_locked(error: Exception) -> bool:
 
 def _fetched_by(path: Path, mode: str, patience_s: float) -> tuple[int, list[tuple[Any, ...]]]:
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=patience_s)) as db:
-        found = int(db.execute("PRAGMA user_version").fetchone()[0])
-        return found, db.execute("SELECT seq, time, kind, data, hash FROM events ORDER BY seq").fetchall()
+        version = int(db.execute("PRAGMA user_version").fetchone()[0])
+        return version, db.execute("SELECT seq, time, kind, data, hash FROM events ORDER BY seq").fetchall()
 
 
 def _proved(path: Path, rows: list[tuple[Any, ...]]) -> Iterator[tuple[float, Event]]:

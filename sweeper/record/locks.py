@@ -113,9 +113,9 @@ def _take(handle: int, path: Path, what: str, wait: Callable[[float], None] | No
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            known = _told(path)
-            if wait is None or time.monotonic() > end or (known and not known.closes):
-                raise LockHeldError(_refused(what, known)) from error
+            who = _told(path)
+            if wait is None or time.monotonic() > end or (who and not who.closes):
+                raise LockHeldError(_refused(what, who)) from error
             wait(LOOK_AGAIN_S)
         else:
             return
@@ -183,8 +183,8 @@ class Holder:
 
 def holder(path: Path) -> Holder | None:
     """The runner that holds the lock at this path, None when none does. Only reads: nobody is ever kept out by it."""
-    told = _told(path)
-    return told if told and told.alive and not told.closes else None
+    who = _told(path)
+    return who if who and who.alive and not who.closes else None
 
 
 def _told(path: Path) -> Holder | None:

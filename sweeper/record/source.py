@@ -76,10 +76,10 @@ class Folder:
     def digest(self) -> str:
         """sha256 over names and contents. Permissions and times do not count. Raises SourceError, OSError."""
         self.check_size()
-        found = hashlib.sha256()
+        hashed = hashlib.sha256()
         for name, path in self.files():
-            found.update(f"{len(name)}:{name}:{digest(path)}\n".encode())
-        return found.hexdigest()
+            hashed.update(f"{len(name)}:{name}:{digest(path)}\n".encode())
+        return hashed.hexdigest()
 
     def check_size(self) -> None:
         """Raises SourceError, with the biggest files, when it holds more than may be sent."""
@@ -156,9 +156,9 @@ class Level:
         """True: left out, False: taken in, None: nothing. The innermost file that says anything counts."""
         for base, spec in reversed(self.specs):
             name = entry.relative_to(base).as_posix() + ("/" if entry.is_dir() and not entry.is_symlink() else "")
-            found: bool | None = spec.check_file(name).include
-            if found is not None:
-                return found
+            included: bool | None = spec.check_file(name).include
+            if included is not None:
+                return included
         return None
 
 

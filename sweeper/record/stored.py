@@ -124,8 +124,8 @@ class StoredSweep:
     @property
     def objective(self) -> Objective | None:
         """The metric that the sweep is after."""
-        told = self.config.get("objective")
-        return Objective(str(told["metric"]), Goal(told["goal"])) if told else None
+        declared = self.config.get("objective")
+        return Objective(str(declared["metric"]), Goal(declared["goal"])) if declared else None
 
     @cached_property
     def declared(self) -> Remembered:
@@ -137,9 +137,9 @@ class StoredSweep:
         if not columns:  # killed before the first file was written
             keys = list(dict.fromkeys(key for job in self.chain.jobs.values() for key in job.intent.values))
             metrics = [str(metric["name"]) for metric in (self.config.get("job") or {}).get("metrics") or []]
-        known = {str(row["trial"]): _trial(row, keys) for row in rows if row.get("declared", True)}
+        by_id = {str(row["trial"]): _trial(row, keys) for row in rows if row.get("declared", True)}
         return Remembered(
-            StoredTrials(keys, [*known.values(), *(t for t in self._begun() if t.id not in known)]),
+            StoredTrials(keys, [*by_id.values(), *(t for t in self._begun() if t.id not in by_id)]),
             tuple(MetricDefinition(name, "") for name in metrics),
             interrupts(str((self.config.get("backend") or {}).get("kind") or DEFAULT)),
         )
@@ -162,9 +162,9 @@ class StoredSweep:
     @cached_property
     def trials(self) -> list[Trial]:
         """Every trial that can be named: declared, queued, and (at index -1) those not declared any more."""
-        known, chain = self.declared.trials, self.chain
-        gone = (history.last.intent for history in undeclared(known, chain))
-        return [*known, *added(known, chain), *(Trial(-1, i.trial, i.label, i.values) for i in gone)]
+        declared, chain = self.declared.trials, self.chain
+        gone = (history.last.intent for history in undeclared(declared, chain))
+        return [*declared, *added(declared, chain), *(Trial(-1, i.trial, i.label, i.values) for i in gone)]
 
     @cached_property
     def table(self) -> Results:
@@ -196,14 +196,14 @@ class StoredSweep:
 
     @property
     def _definitions(self) -> list[MetricDefinition]:
-        told = (self.config.get("job") or {}).get("metrics") or []
-        return [MetricDefinition(str(metric["name"]), str(metric["regex"])) for metric in told]
+        metrics = (self.config.get("job") or {}).get("metrics") or []
+        return [MetricDefinition(str(metric["name"]), str(metric["regex"])) for metric in metrics]
 
     @property
     def cost_usd(self) -> float | None:
         """USD of every job that has ended, declared still or not; None where no price is known."""
-        known = [row["cost_usd"] for row in self.table.rows if row["cost_usd"] is not None]
-        return sum(known) if known else None
+        costs = [row["cost_usd"] for row in self.table.rows if row["cost_usd"] is not None]
+        return sum(costs) if costs else None
 
     @property
     def best(self) -> Row | None:
@@ -236,10 +236,10 @@ def _mapping(path: Path) -> Mapping[str, Any]:
     # ten times as fast where PyYAML was built with libyaml
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        found = yaml.load(path.read_text(encoding="utf-8"), loader)
+        loaded = yaml.load(path.read_text(encoding="utf-8"), loader)
     except (OSError, ValueError, yaml.YAMLError):  # it tells less then, and stops nobody
         return {}
-    return found if isinstance(found, dict) else {}
+    return loaded if isinstance(loaded, dict) else {}
 
 
 def _rows(path: Path) -> list[Row]:

@@ -62,12 +62,12 @@ def reconnect(folder: Path, config: Mapping[str, Any]) -> Connection:
     _, scope = Scope.of(folder.name)
     if not scope.engine.on_aws:
         return local(folder.parent.parent, options, owner, reading=True)
-    found = aws({**options, "region": scope.region}, owner)
-    if found.scope.account != scope.account:
+    connection = aws({**options, "region": scope.region}, owner)
+    if connection.scope.account != scope.account:
         raise UsageError(
-            f"{folder.name}: these credentials are of account {found.scope.account}; take those of {scope.account}"
+            f"{folder.name}: these credentials are of account {connection.scope.account}; take those of {scope.account}"
         )
-    return found
+    return connection
 
 
 def account_of(folder: Path, options: Mapping[str, Any], queue: str = "") -> Account:

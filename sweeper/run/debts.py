@@ -74,8 +74,8 @@ class RegisteredJournal:
             case ev.Intent():
                 self._owed[event.name] = _owed(event, event.keep_alive_s)
             case ev.Adopted() | ev.Extended() if event.name in self._owed:
-                known = self._owed[event.name]
-                self._owed[event.name] = replace(known, keep_alive_s=max(known.keep_alive_s, event.keep_alive_s or 0))
+                owed = self._owed[event.name]
+                self._owed[event.name] = replace(owed, keep_alive_s=max(owed.keep_alive_s, event.keep_alive_s or 0))
             case ev.PoolClosed():
                 self._owed.pop(event.name, None)
             case _:
@@ -113,8 +113,8 @@ def close_debt(
         return turn_at(debt, clock, closes)
 
     with turn():
-        if known := registry.find(debt.folder):  # what it has come to since whoever acts was started
-            debt = replace(debt, head=known.head, owed=known.owed)
+        if newest := registry.find(debt.folder):  # what it has come to since whoever acts was started
+            debt = replace(debt, head=newest.head, owed=newest.owed)
         api = None if debt.account.gone else debt.account.api()
         chain = what_is_owed(debt, api, clock, say) if api else Chain()
     if api is not None:
@@ -165,8 +165,8 @@ def what_is_owed(debt: Debt, api: TrainingApi, clock: Clock, say: Callable[[str]
     for line in unread:
         say(line)
     if unread and debt.owed is None:
-        for found in _at_the_service(debt, api, clock):
-            apply(chain, found.intent)
+        for owed in _at_the_service(debt, api, clock):
+            apply(chain, owed.intent)
     return chain
 
 

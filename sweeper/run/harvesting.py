@@ -37,10 +37,10 @@ class Harvesting:
         if missing and status is JobStatus.COMPLETED:
             if patient and self._notes.lasting(job.name, "metrics") < self._notes.settings.metrics_wait_s:
                 return None
-            found = self._from_log(job, patient=patient)
-            if found is None:
+            read = self._from_log(job, patient=patient)
+            if read is None:
                 return None
-            metrics, source, odd = {**found.last, **metrics}, "log", dict(found.odd)
+            metrics, source, odd = {**read.last, **metrics}, "log", dict(read.odd)
         vague = status is JobStatus.FAILED and is_vague(str(description.get("FailureReason") or ""))
         tail = self._tail_of(job) if vague else ""
         return outcome(job, description, metrics, source, self._required, tail, odd)

@@ -64,10 +64,10 @@ class LocalEngine:
         """The clients of the engine that runs now. Raises EngineError when none can be started."""
         from sweeper.engine import launch
 
-        known = self._info
-        lives = known is not None and launch.still_runs(self.folder, known)
-        info = known if known and lives else launch.ensure(self.folder, dict(self.options))
-        if self._made is None or info != known:
+        before = self._info
+        lives = before is not None and launch.still_runs(self.folder, before)
+        info = before if before and lives else launch.ensure(self.folder, dict(self.options))
+        if self._made is None or info != before:
             from sweeper.aws.clients import Clients, Endpoint
 
             self._made = Clients(Endpoint.local(info))
@@ -137,10 +137,10 @@ class Account:
         from sweeper.engine import launch
 
         folder = Path(self.engine_folder)
-        found = launch.find(folder)
-        if found is None and launch.lives(folder):
+        engine = launch.find(folder)
+        if engine is None and launch.lives(folder):
             raise EngineError(f"the local engine lives and does not answer (see {folder / 'engine.log'})")
-        made = Clients(Endpoint.local(found)) if found else None
+        made = Clients(Endpoint.local(engine)) if engine else None
         return (lambda: made) if made else None
 
     def api(self) -> TrainingApi:
@@ -232,14 +232,14 @@ class Debt:
     @classmethod
     def from_json(cls, text: str) -> Debt:
         """The debt of this JSON. Raises ValueError, KeyError or TypeError when it is none."""
-        told = json.loads(text)
-        owed = told.get("owed")
+        written = json.loads(text)
+        owed = written.get("owed")
         parts = {
-            "account": _account(told["account"], Path(told["folder"]).name),
-            "settings": Waits(**told["settings"]),
+            "account": _account(written["account"], Path(written["folder"]).name),
+            "settings": Waits(**written["settings"]),
             "owed": None if owed is None else tuple(Owed(**job) for job in owed),
         }
-        return cls(**{**told, **parts})
+        return cls(**{**written, **parts})
 
 
 class Registry:
@@ -257,10 +257,10 @@ class Registry:
 
         What cannot be written stays a debt: whoever looks at it next finds it closed.
         """
-        known = self.find(debt.folder)
-        if known and known.open and known.head == debt.head:
+        newest = self.find(debt.folder)
+        if newest and newest.open and newest.head == debt.head:
             with suppress(OSError):
-                self.record(replace(known, open=False, owed=()))
+                self.record(replace(newest, open=False, owed=()))
 
     def forget(self, folder: str) -> None:
         """The sweep's folder was removed: nothing is remembered of its journal."""
@@ -268,9 +268,9 @@ class Registry:
 
     def begin_anew(self, folder: str) -> None:
         """The journal of this folder was removed on purpose: its newest hash is not asked for any more."""
-        known = self.find(folder)
-        if known and known.head:
-            self.record(replace(known, head=""))
+        before = self.find(folder)
+        if before and before.head:
+            self.record(replace(before, head=""))
 
     def find(self, folder: str) -> Debt | None:
         """What is remembered of this sweep folder, None when nothing is."""
@@ -278,8 +278,8 @@ class Registry:
 
     def __iter__(self) -> Iterator[Debt]:
         """Every open debt."""
-        known = (_load(path) for path in self._files())
-        return (debt for debt in known if debt and debt.open)
+        debts = (_load(path) for path in self._files())
+        return (debt for debt in debts if debt and debt.open)
 
     def unreadable(self) -> list[Path]:
         """The files that tell of no debt any more: one may be open, and nobody knows of which sweep."""

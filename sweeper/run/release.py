@@ -159,8 +159,8 @@ class Closing:
         if not self.job.ended:
             self.r.note(self.r.harvest(self.job, shown.description))
         if closed := shown.closed(self.r.is_own):
-            if told := warning(closed):
-                self.r.say(told)
+            if text := warning(closed):
+                self.r.say(text)
             self.r.note(closed)
         elif shown.pool is Pool.IDLES:
             self._update()

@@ -144,9 +144,9 @@ class Submitting:
             region=self.notes.scope.region,
         )
         shaped = sweep.backend.shape(request, intent.keep_alive_s)
-        if found := differing(self._key, shaped):
+        if differences := differing(self._key, shaped):
             raise LeavesPoolError(
-                f"trial {intent.label}: its request would leave the pool: {found}; nothing was sent. "
+                f"trial {intent.label}: its request would leave the pool: {differences}; nothing was sent. "
                 f"backend={sweep.backend.kind} must shape every trial's request alike"
             )
         return shaped

@@ -27,10 +27,10 @@ def sleep_until_needed() -> int:
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     grace_s, *acting = sys.argv[1:]
     os.write(1, b"ready\n")
-    told = b""
+    last = b""
     while chunk := os.read(0, 4096):
-        told = (told + chunk)[-16:]
-    if told.endswith(b"clean\n"):
+        last = (last + chunk)[-16:]
+    if last.endswith(b"clean\n"):
         return 0
     time.sleep(float(grace_s))  # not in place of a condition: it is the time that a restart has to win
     os.execv(acting[0], acting)

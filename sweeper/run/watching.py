@@ -66,8 +66,8 @@ class Watching:
                 return  # the service has not computed the metrics yet
             notes.note(made)
         if not job.closed and (closed := shown.closed(self._releasing.is_own)):
-            if told := warning(closed):
-                notes.say(told)
+            if text := warning(closed):
+                notes.say(text)
             notes.note(closed)
         if not job.settled and notes.lasting(job.name, "unsettled") > notes.settings.settle_s:
             notes.note(ev.Settled(job.name, PoolStatus.ABSENT.value))

@@ -56,8 +56,8 @@ def to_jsonl(table: Results) -> str:
 
 def as_json(table: Results, row: Row) -> Row:
     """A row as strict JSON can hold it."""
-    found = {column: row.get(column) for column in table.columns}
-    return strict(found)
+    cells = {column: row.get(column) for column in table.columns}
+    return strict(cells)
 
 
 def strict(found: Mapping[str, Any]) -> Row:
@@ -79,9 +79,9 @@ class Best:
         kinds = ((group, (self.sweep.get(group) or {}).get("kind")) for group in ("engine", "backend"))
         where = [f"{group}={kind}" for group, kind in kinds if kind]
         chosen = {s: self.config.get(s) or {} for s in ("locked", "job", "hyperparameters", "dependencies")}
-        told = [(path, value) for path, value in flatten(chosen) if value not in (None, {}) and MASK not in str(value)]
+        pairs = [(path, value) for path, value in flatten(chosen) if value not in (None, {}) and MASK not in str(value)]
         return (
-            [*where, "sweep=null", *(f"{_set(path)}={override_value(value)}" for path, value in told)] if told else []
+            [*where, "sweep=null", *(f"{_set(path)}={override_value(value)}" for path, value in pairs)] if pairs else []
         )
 
 
@@ -98,9 +98,9 @@ def to_best(sweep: str, folder: str, best: Best, objective: Objective) -> str:
         f"Run it again exactly: sweeper rerun {folder} best",
         f"Alone, whatever its experiment sweeps: python -m sweeper +experiment={sweep} {' '.join(map(_shell, words))}",
     ]
-    told = {"trial": row["trial"], "name": row["name"], "metric": {objective.metric: value}, "model": row["model"]}
+    summary = {"trial": row["trial"], "name": row["name"], "metric": {objective.metric: value}, "model": row["model"]}
     values = {"hyperparameters": best.config.get("hyperparameters") or {}, "overrides": words}
-    return "".join(f"# {harmless(line)}\n" for line in head) + as_yaml({**told, **values})
+    return "".join(f"# {harmless(line)}\n" for line in head) + as_yaml({**summary, **values})
 
 
 def as_yaml(value: Any) -> str:
@@ -120,8 +120,8 @@ def write_results(sweep: Sweep, chain: Chain, folder: Path, redact: Redactor) ->
     """Write the result files of a sweep as it stands; returns the table and its best row. Raises OSError."""
     table = results(sweep, chain, filling(sweep, redact), sweep.rate)
     chosen = best(table, sweep.objective)
-    found = _best(sweep, chain, chosen, redact) if chosen else None
-    write_all(folder, sweep.name, table, found, sweep.objective)
+    details = _best(sweep, chain, chosen, redact) if chosen else None
+    write_all(folder, sweep.name, table, details, sweep.objective)
     return table, chosen
 
 

@@ -56,8 +56,8 @@ class Terminal:
     @property
     def size(self) -> tuple[int, int]:
         """(columns, rows); 80 x 24 where the terminal does not say."""
-        found = os.get_terminal_size(self._fd)
-        return found.columns or 80, found.lines or 24
+        size = os.get_terminal_size(self._fd)
+        return size.columns or 80, size.lines or 24
 
     @property
     def busy(self) -> bool:
@@ -100,9 +100,9 @@ class Terminal:
 
 def _own_descriptor(fd: int) -> int:
     """The same terminal once more, so that not blocking is our own affair and not that of every program on it."""
-    found = os.open(os.ttyname(fd), os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
-    os.set_inheritable(found, False)
-    return found
+    own = os.open(os.ttyname(fd), os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    os.set_inheritable(own, False)
+    return own
 
 
 @dataclass

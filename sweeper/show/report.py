@@ -57,9 +57,9 @@ def to_html(
         parts.append(f"<p>Ended by <b>{escape(chain.decided.rule)}</b>: {escape(chain.decided.why)}.</p>")
     if chosen and objective:
         value = shown(chosen[f"metric.{objective.metric}"])
-        told = f"<b>{escape(str(chosen['name']))}</b> with {escape(objective.metric)} = {escape(value)}"
+        headline = f"<b>{escape(str(chosen['name']))}</b> with {escape(objective.metric)} = {escape(value)}"
         also = f", as good as {counted(ties, 'other')}" if ties else ""
-        parts.append(f"<p>Best: {told} ({objective.goal.value}{also}).</p>")
+        parts.append(f"<p>Best: {headline} ({objective.goal.value}{also}).</p>")
         parts.append(_chart(table, f"metric.{objective.metric}", chosen))
     parts += [*_table(table, keys, chosen), *_causes(table), *_colds(table)]
     if gone:

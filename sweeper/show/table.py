@@ -74,8 +74,8 @@ def print_table(
             also = f", as good as {counted(ties, 'other')}" if ties else ""
             best = f"best: {chosen['name']}  {objective.metric} = {value} ({objective.goal.value}{also})"
             console.print(Text(harmless(best)), soft_wrap=True)
-    told = captured.get()
-    stream.write(told if console.is_terminal else _plain(told))
+    text = captured.get()
+    stream.write(text if console.is_terminal else _plain(text))
 
 
 def _plain(told: str) -> str:

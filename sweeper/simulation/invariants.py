@@ -39,8 +39,8 @@ class Ledger:
     @property
     def everyones(self) -> list[service.Job]:
         """The sweep's jobs, oldest first, whoever created them."""
-        found = (job for job in self.twin.service.jobs.values() if self.mark(job).startswith(self.prefix))
-        return sorted(found, key=lambda job: job.created)
+        jobs = (job for job in self.twin.service.jobs.values() if self.mark(job).startswith(self.prefix))
+        return sorted(jobs, key=lambda job: job.created)
 
     @property
     def jobs(self) -> list[service.Job]:
@@ -88,18 +88,18 @@ def check(
 ) -> list[str]:
     """Every broken invariant, in words; empty when all hold. `capacity`: the backend's."""
     chain = fold(journal)
-    found = list(ledger.problems)
-    found += one_job_an_attempt(ledger)
-    found += completed_once(ledger, reopened(journal))
-    found += _capacity(ledger, capacity)
-    found += _hands_off(ledger)
-    found += _commitment(ledger, journal)
-    found += _no_secret(ledger, journal, said, secret)
-    found += _cost(ledger, sweep)
-    found += _budget(ledger, sweep)
+    broken = list(ledger.problems)
+    broken += one_job_an_attempt(ledger)
+    broken += completed_once(ledger, reopened(journal))
+    broken += _capacity(ledger, capacity)
+    broken += _hands_off(ledger)
+    broken += _commitment(ledger, journal)
+    broken += _no_secret(ledger, journal, said, secret)
+    broken += _cost(ledger, sweep)
+    broken += _budget(ledger, sweep)
     if ending is not None:
-        found += _no_lost_result(ledger, chain)
-    return found
+        broken += _no_lost_result(ledger, chain)
+    return broken
 
 
 def mark_of(owner: str, sweep: str) -> str:
@@ -130,21 +130,21 @@ def completed_once(ledger: Ledger, reopened: Mapping[str, int]) -> list[str]:
 
 
 def _no_lost_result(ledger: Ledger, chain: Chain) -> list[str]:
-    found = []
+    broken = []
     for job in ledger.everyones:
-        known = chain.jobs.get(job.name)
-        if ledger.made is not None and job.name not in ledger.made and not (known and known.acknowledged):
+        known_job = chain.jobs.get(job.name)
+        if ledger.made is not None and job.name not in ledger.made and not (known_job and known_job.acknowledged):
             continue  # the other runner's, and told by that one
-        outcome = known.outcome if known else None
+        outcome = known_job.outcome if known_job else None
         if job.status is ServiceStatus.COMPLETED:
             values = {name: value for name, (value, _) in job.metrics.items()}
             if outcome is None or outcome.metrics != values:
-                found.append(f"I2: {job.name} completed with {values} and is told as {outcome}")
+                broken.append(f"I2: {job.name} completed with {values} and is told as {outcome}")
         elif outcome and outcome.trial_status == "completed":
-            found += _stopped_by_us(ledger, job, known)
+            broken += _stopped_by_us(ledger, job, known_job)
     names = {job.name for job in ledger.everyones}
-    told = [name for name, job in chain.jobs.items() if job.outcome and job.outcome.trial_status == "completed"]
-    return found + [f"I2: {name} is told as completed and never was" for name in told if name not in names]
+    completed = [name for name, job in chain.jobs.items() if job.outcome and job.outcome.trial_status == "completed"]
+    return broken + [f"I2: {name} is told as completed and never was" for name in completed if name not in names]
 
 
 def _stopped_by_us(ledger: Ledger, job: service.Job, known: Job | None) -> list[str]:
@@ -160,12 +160,12 @@ def _stopped_by_us(ledger: Ledger, job: service.Job, known: Job | None) -> list[
 
 def _capacity(ledger: Ledger, capacity: int) -> list[str]:
     """I3: a job begins only when at most `capacity` - 1 of those before it have not ended."""
-    found, jobs = [], ledger.jobs
+    broken, jobs = [], ledger.jobs
     for number, job in enumerate(jobs):
         alive = [before for before in jobs[:number] if before.ended is None or job.created < before.ended]
         if len(alive) >= capacity:
-            found.append(f"I3: {job.name} began before {alive[-1].name} ended")
-    return found
+            broken.append(f"I3: {job.name} began before {alive[-1].name} ended")
+    return broken
 
 
 def _hands_off(ledger: Ledger) -> list[str]:
@@ -191,7 +191,7 @@ def _no_secret(ledger: Ledger, journal: Sequence[ev.Event], said: Sequence[str],
 
 def _cost(ledger: Ledger, sweep: Sweep) -> list[str]:
     """I10: no cold start while an own pool was about to show itself, and no idle second past the keep-alive."""
-    found = []
+    broken = []
     settings = ledger.twin.service.settings
     ends: dict[str, list[service.Job]] = defaultdict(list)
     for job in ledger.jobs:
@@ -205,8 +205,8 @@ def _cost(ledger: Ledger, sweep: Sweep) -> list[str]:
         waited = sweep.waits.settle_s
         hidden = job.created < last.retention.shown_from
         if hidden and last.keep_alive_s and settings.settle_gap_s < waited:
-            found.append(f"I10: {job.name} started cold inside the settle gap of {last.name}")
-    return found
+            broken.append(f"I10: {job.name} started cold inside the settle gap of {last.name}")
+    return broken
 
 
 def _budget(ledger: Ledger, sweep: Sweep) -> list[str]:

@@ -18,16 +18,16 @@ from sweeper.testing.twin import Twin
 
 def ask(inbox: Requests, sweep: Sweep, chain: Chain, rng: random.Random, now: float) -> None:
     """A person types one of the commands that leave a request for the running chain."""
-    known = [trial for trial in sweep.trials if trial.id]
+    trials = [trial for trial in sweep.trials if trial.id]
     kind = rng.choice(("stop", "skip", "skip", "add", "add", "retry"))
     if kind == "stop":
         inbox.ask(now, kind, now=rng.random() < 0.5)
-    elif known and kind == "skip":
-        inbox.ask(now, kind, trial=rng.choice(known).id)
-    elif known and kind == "retry":
-        inbox.ask(now, kind, trials=[t.id for t in known if chain.is_finished(t.id)][:1])
-    elif known:
-        inbox.ask(now, kind, values=another(rng.choice(known).values, rng))
+    elif trials and kind == "skip":
+        inbox.ask(now, kind, trial=rng.choice(trials).id)
+    elif trials and kind == "retry":
+        inbox.ask(now, kind, trials=[t.id for t in trials if chain.is_finished(t.id)][:1])
+    elif trials:
+        inbox.ask(now, kind, values=another(rng.choice(trials).values, rng))
 
 
 def another(values: Mapping[str, Any], rng: random.Random) -> dict[str, Any]:

@@ -147,34 +147,34 @@ class Simulation:
         return self.rng.choice((0.0, 1.0, 100.0, 1000.0, 3000.0)) * self.rng.random() if number else 0.0
 
     def _checked(self) -> list[str]:
-        found = [violation for host in self.hosts for violation in self._checked_of(host)]
+        broken = [violation for host in self.hosts for violation in self._checked_of(host)]
         if any(host.ending is None for host in self.hosts):
-            found += self._nobody_comes_back()
-        found += self._together()
+            broken += self._nobody_comes_back()
+        broken += self._together()
         if self.clock.now() - self.begun > LONGEST_S * self._scale:
-            found.append("liveness: the sweep took more than forty days of virtual time")
-        return found
+            broken.append("liveness: the sweep took more than forty days of virtual time")
+        return broken
 
     def _checked_of(self, host: Host) -> list[str]:
         ending = host.ending
         if self.squatted:
             host.ending = None  # refused by a foreign name: there are no results to be lost
         sharing = [other for other in self.hosts if other.journal is host.journal]
-        found = host.check(left=any(other.ending is None for other in sharing))
+        broken = host.check(left=any(other.ending is None for other in sharing))
         unfinished = bool(ending.unreleased or ending.signal) if ending else not host.abandoned
         if unfinished and not self.squatted:
-            found.append("liveness: the sweep did not finish in the quiet phase")
-        return found
+            broken.append("liveness: the sweep did not finish in the quiet phase")
+        return broken
 
     def _together(self) -> list[str]:
         """What holds of one owner's jobs whoever made them."""
         if self.rivals not in (Rivals.HOST, Rivals.LEASED):
             return []
         ledger = Ledger(self.twin, self.hosts[0].ledger.prefix)
-        found = one_job_an_attempt(ledger) + completed_once(ledger, self.hosts[0].reopened + self.hosts[1].reopened)
+        broken = one_job_an_attempt(ledger) + completed_once(ledger, self.hosts[0].reopened + self.hosts[1].reopened)
         if all(host.ending for host in self.hosts):
             ledger.nothing_open()
-        return found + ledger.problems
+        return broken + ledger.problems
 
     def _nobody_comes_back(self) -> list[str]:
         """The keep-alive is the bound."""

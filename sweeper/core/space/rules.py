@@ -139,8 +139,8 @@ def _compile(node: ast.expr, names: Names, keys: dict[str, None]) -> Callable[[V
 
 def _called(function: Callable[..., Any], parts: Sequence[Callable[[Values], Any]]) -> Callable[[Values], Any]:
     def call(values: Values) -> Any:
-        found = [_number(part(values)) for part in parts]
-        return function(*found) if len(found) > 1 or function not in (min, max) else found[0]
+        operands = [_number(part(values)) for part in parts]
+        return function(*operands) if len(operands) > 1 or function not in (min, max) else operands[0]
 
     return call
 
@@ -168,8 +168,8 @@ def _number(value: Any) -> Any:
 
 def _chained(functions: Sequence[Callable[[Any, Any], Any]], parts: Sequence[Callable[[Values], Any]]) -> Test:
     def compare(values: Values) -> bool:
-        found = [part(values) for part in parts]
-        return all(f(a, b) for f, a, b in zip(functions, found, found[1:], strict=False))
+        operands = [part(values) for part in parts]
+        return all(f(a, b) for f, a, b in zip(functions, operands, operands[1:], strict=False))
 
     return compare
 
