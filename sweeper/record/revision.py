@@ -32,7 +32,8 @@ def of(folder: Path, sent: Container[str]) -> Revision:
 def _git(folder: Path, *words: str) -> str | None:
     # no hook of the repository's is run, and nothing is written, not even its index
     command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(folder), *words]
-    environment = {**os.environ, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
+    # where we run in a hook of another repository, variables name that one
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     try:
         done = subprocess.run(command, env=environment, capture_output=True, timeout=ANSWER_S, check=False)
     except (OSError, subprocess.TimeoutExpired):

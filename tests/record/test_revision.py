@@ -33,11 +33,13 @@ def git(tmp_path: Path) -> Git:
     return run
 
 
-def test_the_commit_of_a_clean_source(git: Git, tmp_path: Path) -> None:
-    """What git does not know and is not sent, or lies elsewhere in the repository, changes nothing."""
+def test_the_commit_of_a_clean_source(git: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What git does not know and is not sent, or lies elsewhere in the repository, changes nothing; nor does a hook."""
     (tmp_path / "code/.env").write_text("")
     (tmp_path / "train.py").write_text("")
-    assert revision.of(tmp_path / "code", SENT) == Revision(git("rev-parse", "HEAD"), dirty=False)
+    commit = git("rev-parse", "HEAD")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "another"))
+    assert revision.of(tmp_path / "code", SENT) == Revision(commit, dirty=False)
 
 
 @pytest.mark.parametrize("path", ["code/train.py", "code/new.py", "code/näh.log", ".gitignore"])
