@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sweeper.core.argcheck import others, parsers
+from sweeper.core.argcheck import parsers
+from sweeper.core.argcheck.command_lines import QUIET, command_lines
+from sweeper.core.argcheck.containers import containers
 from sweeper.core.argcheck.program import NotToldError, Read, follow
 from sweeper.core.argcheck.reads import Reads
+from sweeper.core.argcheck.ways_open import ways_open
 from sweeper.core.model import Launch
 
 
@@ -60,9 +63,9 @@ def option(name: str, launch: Launch) -> str:
 
 def _reads(entry: str, files: Collection[str], read: Read) -> Reads:
     program, found = follow(entry, files, read), Reads()
-    parsers.options(program, found)
-    others.everything_else(program, found)
-    strangers = sorted(program.foreign - set(others.QUIET))
+    for look in (parsers.options, command_lines, containers, ways_open):
+        look(program, found)
+    strangers = sorted(program.foreign - set(QUIET))
     if not found.found and strangers:
         found.why.append(f"{strangers[0]} may read them, which is not looked into")
     return found

@@ -101,17 +101,17 @@ def _rest_is_dropped(program: Program, module: Module, node: ast.expr, deep: int
 
 
 def _only_shown(module: Module, name: str) -> bool:
-    """Is a variable of this name used for nothing but to be printed?"""
-    return all(_is_shown(module, use) for use in module.loads(name))
+    """Is a variable of this name used for nothing but to be printed, or to see whether there is anything in it?"""
+    looks = (ast.If, ast.UnaryOp, ast.Compare)
+    return all(is_printed(module, use) or isinstance(module.above(use), looks) for use in module.loads(name))
 
 
-def _is_shown(module: Module, use: ast.AST) -> bool:
-    above = module.above(use)
+def is_printed(module: Module, node: ast.AST) -> bool:
+    """Is this shown to a person and nothing else, by itself or in a text?"""
+    above = module.above(node)
     while isinstance(above, (ast.FormattedValue, ast.JoinedStr)):
         above = module.above(above)
-    if isinstance(above, ast.Call):
-        return last_name(above.func) in SAYING
-    return isinstance(above, (ast.If, ast.UnaryOp, ast.Compare))
+    return isinstance(above, ast.Call) and last_name(above.func) in SAYING
 
 
 # -- does somebody else add options? ----------------------------------------------------------------------------
