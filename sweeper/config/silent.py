@@ -11,7 +11,7 @@ from typing import Any
 from sweeper.config import project
 from sweeper.config.check import Finding
 from sweeper.config.draft import MOST_ROWS, Draft, told
-from sweeper.config.problems import brief
+from sweeper.config.problems import KeyPath, brief
 from sweeper.core import dependencies
 from sweeper.core.identity import path_of, within
 from sweeper.core.model import Launch
@@ -59,21 +59,27 @@ def _inputs(draft: Draft, job: Sections) -> Iterator[tuple[tuple[str, ...], Any]
 
 def _requirements(draft: Draft, values: Sections) -> Iterator[Finding]:
     """Those that the toolkit does not look at, and those that a container without a network cannot fetch."""
-    job = values["job"]
-    versions = values.get("dependencies") or {}
-    launches = set(told(draft, job, "launch"))
+    job, launches = values["job"], {Launch(launch) for launch in told(draft, values["job"], "launch")}
     named = [name for name in told(draft, job, "requirements") if name]
-    path = ("job", "requirements") if named else ("dependencies",)
-    wanted = named or ([dependencies.file_for(Launch(job["launch"]))] if versions else [])
-    if not wanted or launches == {Launch.IMAGE.value}:
+    wanted: list[tuple[KeyPath, str]] = [(("job", "requirements"), name) for name in named]
+    if not wanted and values.get("dependencies"):
+        wanted = [(("dependencies",), dependencies.file_for(Launch(job["launch"])))]
+    if launches == {Launch.IMAGE}:
         return
-    if Launch.TOOLKIT.value in launches and (what := _unseen(draft, job, wanted)):
-        yield path, what
-    if values["locked"].get("enable_network_isolation"):
-        for name in wanted:
-            if not _by_itself(draft, job, name):
-                what = f"{name} may need a network, and locked.enable_network_isolation gives the job none: put wheels "
-                yield path, what + "into source_dir, and --no-index and --find-links FOLDER into the file"
+    if wanted and Launch.TOOLKIT in launches and (what := _unseen(draft, job, [name for _, name in wanted])):
+        yield wanted[0][0], what
+    if not values["locked"].get("enable_network_isolation") or (values.get("environment") or {}).get("PIP_NO_INDEX"):
+        return
+    if not wanted and Launch.TOOLKIT in launches and _lies_there(draft, job, dependencies.TOOLKITS):
+        wanted = [(("job", "source_dir"), dependencies.TOOLKITS)]  # the toolkit installs it unasked
+    for path, name in wanted:
+        if not _by_itself(draft, job, name):
+            what = f"{name} may need a network, and locked.enable_network_isolation gives the job none: put wheels "
+            yield path, what + "into source_dir, and --no-index and --find-links FOLDER into the file"
+
+
+def _lies_there(draft: Draft, job: Sections, name: str) -> bool:
+    return project.is_file(draft.root / str(job["source_dir"]) / name)
 
 
 def _unseen(draft: Draft, job: Sections, wanted: list[str]) -> str:
@@ -82,7 +88,7 @@ def _unseen(draft: Draft, job: Sections, wanted: list[str]) -> str:
     if not str(job["entry_script"] or "").endswith(".py"):
         return f"launch: toolkit installs {its_own} for a Python script alone, not for {brief(job['entry_script'])}"
     other = next((name for name in wanted if name != its_own), None)
-    if other and project.is_file(draft.root / str(job["source_dir"]) / its_own):
+    if other and _lies_there(draft, job, its_own):
         return f"launch: toolkit would install {its_own}, which lies in source_dir too, and not {other}: take one away"
     return ""
 

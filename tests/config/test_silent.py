@@ -26,7 +26,7 @@ REFUSED = {
         "job.inputs.sweeper: brings the code under launch: driver: give your channel another name",
     ),
     "the toolkit's channel": (
-        [ISOLATED, "job.launch=driver,toolkit", "+job.inputs.code=s3://b/data"],
+        [ISOLATED, "job.launch=driver,toolkit", "+job.inputs.code=s3://b/data", "+environment.PIP_NO_INDEX='1'"],
         "job.inputs.code: brings the code under launch: toolkit: give your channel another name",
     ),
     "a download": (
@@ -49,6 +49,11 @@ REFUSED = {
         "dependencies: sweeper-requirements.txt may need a network, and locked.enable_network_isolation gives the "
         "job none: put wheels into source_dir, and --no-index and --find-links FOLDER into the file",
     ),
+    "what the toolkit installs unasked": (
+        [ISOLATED, "job.launch=toolkit", "job.source_dir=code"],
+        "job.source_dir: requirements.txt may need a network, and locked.enable_network_isolation gives the job none: "
+        "put wheels into source_dir, and --no-index and --find-links FOLDER into the file",
+    ),
     "two files for the toolkit": (
         ["job.launch=toolkit", "job.requirements=deep/more.txt"],
         "job.requirements: launch: toolkit would install requirements.txt, which lies in source_dir too, and not "
@@ -62,6 +67,7 @@ REFUSED = {
 TAKEN = [
     [GROUPS, SUBNETS],
     [ISOLATED, "job.requirements=offline.txt"],
+    [ISOLATED, "job.requirements=requirements.txt", "+environment.PIP_NO_INDEX='1'"],
     ["+job.inputs.code=s3://b/data"],
     ["job.launch=toolkit", "+job.inputs.sweeper=s3://b/data"],
     ["job.launch=toolkit", "job.requirements=requirements.txt"],
