@@ -97,6 +97,10 @@ class Releasing:
         if name in self._sent:
             self._sent[name] = self.notes.world.clock.monotonic()
 
+    def may_have_sent(self, name: str) -> bool:
+        """May this journal's own Create have made the job?"""
+        return self._sent.get(name) != float("-inf")
+
     def _arriving_s(self, name: str) -> float:
         """For how many more seconds a Create may still arrive: one of an earlier invocation, or one unanswered."""
         sent = self._sent.get(name, self._begun)

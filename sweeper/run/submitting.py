@@ -18,8 +18,10 @@ from sweeper.core.outcome import created_with, fingerprint_of, refused
 from sweeper.core.ports import Request
 from sweeper.core.remedies import config_of
 from sweeper.core.request import Revision, Staged, build, differing, digest, fingerprint, job_name, locked_key
+from sweeper.core.words import span
 from sweeper.errors import (
     ApiError,
+    ApiErrorKind,
     ForeignNameError,
     LeavesPoolError,
     LockedChangedError,
@@ -28,6 +30,7 @@ from sweeper.errors import (
 from sweeper.run.attention import Attention
 from sweeper.run.notes import Notes
 from sweeper.run.releasing import Releasing
+from sweeper.run.watching import RARE_NAG_S
 
 LIMIT_FIRST_S, LIMIT_MOST_S = 30.0, 600.0
 BACKOFF_MOST_S = 60.0
@@ -184,8 +187,11 @@ class Submitting:
         step = creating.after(error, lasted_s, repeated=creating.was_said(self.notes.chain, job, reason))
         if error.kind.wants_credentials:
             self.notes.say_unsigned(job.name, error)
-        if step.say:
-            self.notes.say_once(job.name, step.say)
+        if step.say and self.notes.due(job.name, error.kind.name, RARE_NAG_S):
+            self.notes.say(step.say if lasted_s < RARE_NAG_S else f"{step.say} (for {span(lasted_s)} so far)")
+        if error.kind is ApiErrorKind.IN_USE and not self._releasing.may_have_sent(job.name):
+            made = f"another run of this sweep, of the owner {self.notes.owner}, has made it"
+            self.notes.say_once(job.name, f"{job.name} is there already: {made}")
         match step.then:
             case Then.PROVE:
                 self.prove(job)

@@ -120,6 +120,7 @@ def test_row_37_a_sweep_without_its_journal_adopts_what_it_ran_before(outside: M
     here.run()
     assert here.statuses == DONE
     assert len(here.ledger.jobs) == 2
+    assert here.said.count(f"another run of this sweep, of the owner {OWNER}, has made it") == 2
     assert here.whole()
 
 
@@ -235,6 +236,18 @@ def test_row_41_what_is_too_new_to_be_seen_is_tried_again(outside: Make, text: s
     """A role or bucket that the service does not see yet is no end for two minutes."""
     here = outside(Trouble(CREATE, invalid(text), times=5))
     goes_on_to_the_end(here)
+
+
+def test_row_40_who_waits_for_a_quota_is_told_again_and_a_time_limit_counts(outside: Make) -> None:
+    """The line comes every ten minutes; `stop.max_seconds` ends the wait as it ends anything else."""
+    here = outside(Trouble(CREATE, FULL, times=1e9), sweep=make_sweep(2, stop=rules({"max_seconds": 3600})))
+    begun = here.clock.now()
+    here.run()
+    told = [line for line in here.listener.lines if line.startswith("waiting for quota")]
+    assert 3 <= len(told) <= 7
+    assert "so far)" in told[-1]
+    assert here.clock.now() - begun < 3600 + 900
+    assert here.nothing_is_open()
 
 
 def test_row_40_the_lease_is_kept_while_a_full_quota_is_waited_for(outside: Make) -> None:
