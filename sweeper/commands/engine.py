@@ -7,7 +7,7 @@ import json
 import os
 import shlex
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from sweeper.engine import credentials, launch
 from sweeper.engine.credentials import KeyPair
 from sweeper.engine.launch import EngineInfo
 from sweeper.engine.settings import EngineSettings
+from sweeper.engine.wire.sessions import Sessions
 from sweeper.errors import LockHeldError, UsageError
 from sweeper.record.atomic import write_atomically
 from sweeper.run.connect import engine_folder
@@ -99,13 +100,14 @@ def _serve(state: Path, settings: EngineSettings, pair: KeyPair | None, *, detac
         raise LockHeldError(f"an engine already runs at {running['url']} (process {running['pid']}); stop it first")
     if pair is not None:
         _keep(state, pair)
+    people = settings.service.sso_users
     if detach:
-        _tell(launch.ensure(state, settings), state, as_json=as_json)
+        _tell(launch.ensure(state, settings), state, people, as_json=as_json)
         return 0
     from sweeper.engine import server  # moto and its server cost half a second to import
 
     def ready(process: EngineProcess) -> None:
-        _tell(process.info, state, as_json=as_json)
+        _tell(process.info, state, people, as_json=as_json)
         if not as_json:
             tell("Ctrl-C ends it; its jobs go on, and the next engine on this folder finds them again", flush=True)
 
@@ -128,16 +130,25 @@ def _keep(state: Path, pair: KeyPair) -> None:
         raise UsageError(f"--credentials: they cannot be kept in {state}: {error}") from error
 
 
-def _tell(engine: EngineInfo, state: Path, *, as_json: bool) -> None:
+def _tell(engine: EngineInfo, state: Path, people: Mapping[str, str], *, as_json: bool) -> None:
     environment = _environment(engine, state)
     if as_json:
         shown = {key: getattr(engine, key) for key in ("url", "pid", "account", "region", "access_key", "secret_key")}
-        tell(json.dumps({**shown, "state_dir": str(state), "environment": environment}), flush=True)
+        shown |= {"state_dir": str(state), "environment": environment, **_signed_in(engine, people)}
+        tell(json.dumps(shown), flush=True)
         return
     where = f"{engine.url} (account {engine.account}, {engine.region})"
     tell(f"the local engine answers at {where}; its state: {relative(state)}")
     words = (f"{key}={shlex.quote(value)}" for key, value in environment.items())
     tell("for any client: export " + " ".join(words), flush=True)
+
+
+def _signed_in(engine: EngineInfo, people: Mapping[str, str]) -> dict[str, Any]:
+    """A new token of single sign-on for each who may have one, as a sign-in in a browser would leave it."""
+    if not people:
+        return {}
+    sessions = Sessions(KeyPair(engine.access_key, engine.secret_key), people)
+    return {"sso_tokens": {person: sessions.sign_in(person) for person in people}}
 
 
 def _environment(engine: EngineInfo, state: Path) -> dict[str, str]:

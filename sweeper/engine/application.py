@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sweeper.engine.admin import Admin
@@ -13,12 +14,13 @@ from sweeper.engine.around.iam import Iam
 from sweeper.engine.around.moto_services import Moto
 from sweeper.engine.around.s3 import ObjectStore
 from sweeper.engine.around.s3_requests import S3
+from sweeper.engine.around.single_sign_on import SingleSignOn
 from sweeper.engine.control import Control
 from sweeper.engine.wire import access, batch, refusals, sagemaker
 from sweeper.engine.wire.answers import answer, for_this_client_alone, json_call, refusal, reply
 from sweeper.engine.wire.gate import BrowserError, Gate
 from sweeper.engine.wire.http import Environ, StartResponse
-from sweeper.engine.wire.signed import SignatureError
+from sweeper.engine.wire.signed import SignatureError, Signed
 
 _REGIONAL = frozenset({"sagemaker", "batch", "logs", "monitoring", "servicequotas"})
 """The services whose jobs, metrics, logs and quotas are those of the engine's own Region."""
@@ -38,15 +40,22 @@ Parts = Mapping[tuple[str, str], Part]
 """By the service that a request is signed for and the target that it names."""
 
 
+@dataclass(frozen=True)
+class Doors:
+    """Who comes in, and what is answered before anything of the account is asked."""
+
+    gate: Gate
+    people: SingleSignOn
+    admin: Admin
+
+
 class Application:
     """Dispatches one request; knows nothing of processes and of time but when it was last asked."""
 
-    def __init__(
-        self, gate: Gate, control: Control, objects: ObjectStore, parts: Parts, admin: Admin, account: str
-    ) -> None:
-        self._gate, self._control, self._parts, self._admin = gate, control, parts, admin
+    def __init__(self, doors: Doors, control: Control, objects: ObjectStore, parts: Parts) -> None:
+        self._doors, self._control, self._parts = doors, control, parts
         self._moto = Moto()
-        self._iam = Iam(control.permissions, account, self._moto.app("iam"))
+        self._iam = Iam(control.permissions, self._moto.app("iam"))
         self._s3 = S3(control.permissions, objects, self._moto.app("s3"))
         self.asked_at = time.monotonic()
 
@@ -54,7 +63,7 @@ class Application:
         """WSGI."""
         start = for_this_client_alone(start)
         try:
-            signed = self._gate.admitted(environ)
+            signed = self._doors.gate.admitted(environ)
         except BrowserError:
             return reply(start, {"message": "this engine serves programs on this machine only"}, status=403)
         except SignatureError as error:
@@ -63,12 +72,16 @@ class Application:
         region = self._control.permissions.settings.region
         if signed.service in _REGIONAL and signed.region != region:
             return refusals.of_another_region(environ, start, signed, region)
+        if signed.service == SingleSignOn.SERVICE:
+            return self._doors.people.answer(environ, start, signed)
+        if signed.service == "sts":
+            return self._sts(environ, start, signed)
         return self._answer(signed.service, environ, start)
 
     def _answer(self, service: str, environ: Environ, start: StartResponse) -> Iterable[bytes]:
         target, dot, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
         if service == Admin.SERVICE:
-            return self._admin.answer(environ, start)
+            return self._doors.admin.answer(environ, start)
         if service == "sagemaker" and target + dot == sagemaker.TARGET:
             return json_call(environ, start, lambda params: sagemaker.answer(self._control, operation, params))
         if service == batch.SERVICE:
@@ -81,13 +94,19 @@ class Application:
             self._control.metrics.publish()
         if service == "s3":
             return self._s3(environ, start)
-        if service == "sts" and (refused := access.refused(self._control.permissions, access.of_sts(environ))):
-            return refusals.denied(environ, start, service, refused.message)
         if service in Moto.ANSWERS:
             return self._moto.app(service)(environ, start)
         path = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO'][:100]}"
         what = f"{path} of {service}" if service == "sagemaker" else service
         return refusals.not_emulated(environ, start, what, service)
+
+    def _sts(self, environ: Environ, start: StartResponse, signed: Signed) -> Iterable[bytes]:
+        needed = list(access.of_sts(environ))
+        if refused := access.refused(self._control.permissions, iter(needed)):
+            return refusals.denied(environ, start, signed.service, refused.message)
+        if signed.person and needed[0][0] == "sts:GetCallerIdentity":
+            return self._doors.people.identity(start, signed.person)
+        return self._moto.app("sts")(environ, start)
 
     def _batch(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
         method, path, query = environ["REQUEST_METHOD"], environ["PATH_INFO"], environ.get("QUERY_STRING", "")

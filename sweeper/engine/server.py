@@ -20,19 +20,22 @@ from werkzeug.serving import BaseWSGIServer
 
 from sweeper.engine import credentials
 from sweeper.engine.admin import Admin
-from sweeper.engine.application import Application, Parts
+from sweeper.engine.application import Application, Doors, Parts
 from sweeper.engine.around import logs, quotas
 from sweeper.engine.around.logs import TrainingLogs
 from sweeper.engine.around.quotas import Quotas
 from sweeper.engine.around.s3 import ObjectStore
+from sweeper.engine.around.single_sign_on import SingleSignOn
 from sweeper.engine.control import Control
 from sweeper.engine.credentials import client_environment
 from sweeper.engine.launch import EngineInfo
 from sweeper.engine.machine import disk
 from sweeper.engine.settings import EngineSettings
 from sweeper.engine.wire.gate import Gate
+from sweeper.engine.wire.holders import Holders
 from sweeper.engine.wire.http import Environ, StartResponse, listen
 from sweeper.engine.wire.policies import Asked
+from sweeper.engine.wire.sessions import Sessions
 from sweeper.record.atomic import private_folder, write_atomically
 
 _LOG = logging.getLogger(__name__)
@@ -47,7 +50,8 @@ class EngineProcess:
         self._objects = ObjectStore(private_folder(state / "s3"), settings.service)
         self._ended = threading.Event()
         pair = credentials.kept(state)
-        gate = Gate(pair)
+        sessions = Sessions(pair, settings.service.sso_users)
+        gate = Gate(Holders(pair, sessions))
         port = settings.port or _port_of_last_time(state)
         self.server: BaseWSGIServer = listen(self._dispatch, port, gate.may_know)
         (state / "port").write_text(str(self.server.server_port), encoding="ascii")
@@ -71,8 +75,8 @@ class EngineProcess:
             ),
             ("servicequotas", quotas.TARGET): Quotas(settings.service),
         }
-        admin = Admin(pair, self._status, self._stop)
-        self._app = Application(gate, self._control, self._objects, parts, admin, settings.service.account)
+        doors = Doors(gate, SingleSignOn(sessions, settings.service), Admin(pair, self._status, self._stop))
+        self._app = Application(doors, self._control, self._objects, parts)
 
     @property
     def info(self) -> EngineInfo:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from urllib.parse import parse_qs, quote
 from xml.sax.saxutils import escape
 
+from sweeper.engine.around import single_sign_on
 from sweeper.engine.wire.http import Environ, StartResponse
 from sweeper.engine.wire.permissions import Permissions
 from sweeper.engine.wire.policies import Asked, Value
@@ -20,10 +21,8 @@ Form = Mapping[str, list[str]]
 class Iam:
     """moto cannot simulate policies, and knows only roles that were created."""
 
-    def __init__(
-        self, permissions: Permissions, account: str, moto: Callable[[Environ, StartResponse], Iterable[bytes]]
-    ) -> None:
-        self._permissions, self._account, self._moto = permissions, account, moto
+    def __init__(self, permissions: Permissions, moto: Callable[[Environ, StartResponse], Iterable[bytes]]) -> None:
+        self._permissions, self._account, self._moto = permissions, permissions.settings.account, moto
 
     def __call__(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -93,12 +92,13 @@ def _any_role(start: StartResponse, name: str, prefix: str) -> Iterable[bytes]:
     principal = {"Service": "sagemaker.amazonaws.com"}
     trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
     policy = quote(json.dumps({"Version": "2012-10-17", "Statement": [trust]}))
+    path = single_sign_on.PATH if name.startswith(single_sign_on.RESERVED) else "/"
     name = escape(name)
     return _answer(
         start,
         "GetRole",
-        f"<Role><Path>/</Path><RoleName>{name}</RoleName><RoleId>AROALOCALENGINELOCAL1</RoleId>"
-        f"<Arn>{prefix}:role/{name}</Arn><CreateDate>2024-01-01T00:00:00Z</CreateDate>"
+        f"<Role><Path>{path}</Path><RoleName>{name}</RoleName><RoleId>AROALOCALENGINELOCAL1</RoleId>"
+        f"<Arn>{prefix}:role{path}{name}</Arn><CreateDate>2024-01-01T00:00:00Z</CreateDate>"
         f"<AssumeRolePolicyDocument>{policy}</AssumeRolePolicyDocument></Role>",
     )
 

@@ -72,6 +72,9 @@ class ServiceSettings:
     spot_discount: float = option(
         "Simulated: how much less a second on a spot machine costs.", default=0.7, low=0, high=1
     )
+    # who may sign in by single sign-on, each with the permission set that they have: {"alice@example.com": "Research"}
+    sso_users: Mapping[str, str] = field(default_factory=dict)
+    sso_session_s: float = 3600.0  # so long the temporary credentials of a permission set are good
     # an identity-based policy as IAM takes it: what every caller is allowed; empty: everything
     policy: Mapping[str, Any] = field(default_factory=dict)
     # what is denied to every caller, as actions of IAM with wildcards: "sagemaker:UpdateTrainingJob", "logs:*"

@@ -38,7 +38,7 @@ def of_another_owner(permissions: Permissions, environ: Environ, *, there: bool)
 def of_sts(environ: Environ) -> Needed:
     """What a call of STS needs."""
     body = environ["wsgi.input"]
-    asked = parse_qs(body.read().decode("utf-8", "replace"))
+    asked = parse_qs(body.read().decode("utf-8", "replace")) or parse_qs(environ.get("QUERY_STRING", ""))
     body.seek(0)
     yield f"sts:{asked.get('Action', [''])[0]}", asked.get("RoleArn", ["*"])[0]
 

@@ -7,6 +7,7 @@ import calendar
 import json
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from werkzeug.formparser import parse_form_data
@@ -45,7 +46,7 @@ def verified(environ: Environ, bucket: str, known: Known) -> Signed:
     size = _size(file.stream) if file is not None else len(told.get("file", "").encode())
     named = told.get("key", "").replace("${filename}", (file.filename if file is not None else None) or "")
     _check(policy, {**told, "key": named, "bucket": bucket}, size, known.now)
-    return signed
+    return replace(signed, token=told.get("x-amz-security-token", ""))
 
 
 def _size(stream: Any) -> int:

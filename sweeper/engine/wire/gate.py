@@ -1,18 +1,19 @@
-"""Who may ask the engine: a program of this machine that holds its key pair, and no page in a browser."""
+"""Who may ask the engine: a program of this machine that holds a key of its, and no page in a browser."""
 
 from __future__ import annotations
 
-import hmac
 import math
-import sys
 import time
-from datetime import datetime, timezone
+from dataclasses import replace
+from urllib.parse import parse_qsl
 
-from sweeper.engine.credentials import KeyPair
 from sweeper.engine.wire import forms, signatures
+from sweeper.engine.wire.holders import Holders
 from sweeper.engine.wire.http import HEADERS, Environ
-from sweeper.engine.wire.signed import Flaw, Known, Received, SignatureError, Signed
+from sweeper.engine.wire.signed import SIGNED_IN, Flaw, Known, Received, SignatureError, Signed
 
+_BEARER = "x-amz-sso_bearer_token"
+"""The header of somebody who has signed in; WSGI has no name for one with an underscore."""
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -23,8 +24,8 @@ class BrowserError(Exception):
 class Gate:
     """Lets a request in, or raises. It is made before the first one can come."""
 
-    def __init__(self, pair: KeyPair) -> None:
-        self._pair = pair
+    def __init__(self, holders: Holders) -> None:
+        self._holders = holders
         # a request's time is in whole seconds, and it may have been under way for one
         self._since = math.floor(time.time()) - 1.0
 
@@ -39,9 +40,14 @@ class Gate:
             body=environ["wsgi.input"],
             bucket_in_host=bucket_in_host(environ),
         )
-        known = Known(self._secret_of, time.time(), self._since)
+        if _BEARER in request.headers:
+            return self._signed_in(request.headers[_BEARER])
+        return self._holders.checked(self._verified(environ, request))
+
+    def _verified(self, environ: Environ, request: Received) -> Signed:
+        known = Known(self._holders.secret_of, time.time(), self._since)
         try:
-            return signatures.verified(request, known)
+            return replace(signatures.verified(request, known), token=_token_of(environ))
         except SignatureError as error:
             if error.flaw is not Flaw.MISSING or not _is_form_of_s3(environ):
                 raise
@@ -51,26 +57,19 @@ class Gate:
     def may_know(self, environ: Environ) -> bool:
         """Does a request name a key of ours, as far as its head tells? Nobody else's body need be kept."""
         named = signatures.named_key(environ.get("HTTP_AUTHORIZATION", ""), environ.get("QUERY_STRING", ""))
-        return self._secret_of(named) is not None or (not named and _is_form_of_s3(environ))
+        return self._holders.secret_of(named) is not None or (not named and _is_form_of_s3(environ))
 
-    def _secret_of(self, access_key: str) -> str | None:
-        if hmac.compare_digest(access_key.encode("utf-8", "replace"), self._pair.access_key.encode()):
-            return self._pair.secret_key
-        return _secret_of_a_role(access_key)
+    def _signed_in(self, token: str) -> Signed:
+        person = self._holders.sessions.person(token)
+        if person is None:
+            raise SignatureError(Flaw.SIGNED_OUT, SIGNED_IN)
+        return Signed("", "", SIGNED_IN, token, person)
 
 
-def _secret_of_a_role(access_key: str) -> str | None:
-    """The secret of temporary credentials that this engine's STS has given to whom it knew."""
-    models = sys.modules.get("moto.sts.models")  # before anybody has asked it there are none
-    if models is None:
-        return None
-    now = datetime.now(timezone.utc).replace(tzinfo=None)  # as moto keeps it
-    for account in list(models.sts_backends.values()):
-        for backend in list(account.values()):
-            role = backend.get_assumed_role_from_access_key(access_key)
-            if role is not None and role.expiration > now:
-                return str(role.secret_access_key)
-    return None
+def _token_of(environ: Environ) -> str:
+    """The token of a session, in a header or in the URL."""
+    asked = {name.lower(): value for name, value in parse_qsl(environ.get("QUERY_STRING", ""))}
+    return str(environ.get("HTTP_X_AMZ_SECURITY_TOKEN") or asked.get("x-amz-security-token", ""))
 
 
 def bucket_in_host(environ: Environ) -> str:

@@ -12,7 +12,7 @@ from sweeper.engine.wire.http import Environ, StartResponse
 from sweeper.engine.wire.signed import Flaw, Signed
 
 _XML_SERVICES = frozenset({"s3", "s3express", "cloudfront", "route53"})
-_REASONS = {400: "Bad Request", 403: "Forbidden"}
+_REASONS = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden"}
 
 
 class Form(Enum):
@@ -33,6 +33,9 @@ _CODES = {
     Flaw.EXPIRED: ("AccessDenied", "SignatureDoesNotMatch", "InvalidSignatureException"),
     Flaw.BODY: ("XAmzContentSHA256Mismatch", "SignatureDoesNotMatch", "InvalidSignatureException"),
     Flaw.UNSIGNED_HEADER: ("AccessDenied", "SignatureDoesNotMatch", "InvalidSignatureException"),
+    Flaw.TOKEN: ("InvalidToken", "InvalidClientTokenId", "UnrecognizedClientException"),
+    Flaw.TOKEN_EXPIRED: ("ExpiredToken", "ExpiredToken", "ExpiredTokenException"),
+    Flaw.SIGNED_OUT: ("UnauthorizedException",) * 3,
 }
 """As AWS names it: S3, the query protocol, JSON."""
 _SAID = {
@@ -43,6 +46,9 @@ _SAID = {
     Flaw.EXPIRED: "Request has expired.",
     Flaw.BODY: "The provided 'x-amz-content-sha256' header does not match what was computed.",
     Flaw.UNSIGNED_HEADER: "There were headers present in the request which were not signed.",
+    Flaw.TOKEN: "The security token included in the request is invalid.",
+    Flaw.TOKEN_EXPIRED: "The security token included in the request is expired",
+    Flaw.SIGNED_OUT: "Session token not found or invalid",
 }
 
 
@@ -63,11 +69,13 @@ def form_of(environ: Environ, service: str) -> Form:
 
 
 def unsigned(environ: Environ, start: StartResponse, flaw: Flaw, service: str) -> Iterable[bytes]:
-    """403 for a request that is nobody's."""
+    """For a request that is nobody's: 403, but of the tokens of S3 and of single sign-on."""
     form = form_of(environ, service)
     of_s3, of_query, of_json = _CODES[flaw]
     code = {Form.XML: of_s3, Form.QUERY: of_query, Form.EC2: of_query}.get(form, of_json)
-    return refusal(start, form, 403, code, _SAID[flaw])
+    of_a_token = form is Form.XML and flaw in (Flaw.TOKEN, Flaw.TOKEN_EXPIRED)
+    status = 401 if flaw is Flaw.SIGNED_OUT else 400 if of_a_token else 403
+    return refusal(start, form, status, code, _SAID[flaw])
 
 
 def of_another_region(environ: Environ, start: StartResponse, signed: Signed, region: str) -> Iterable[bytes]:

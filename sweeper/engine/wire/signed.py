@@ -17,6 +17,8 @@ from typing import IO
 
 SKEW_S = 15 * 60.0
 """As S3: how far a request's time may be from ours."""
+SIGNED_IN = "awsssoportal"
+"""What a request is for that is not signed, and shows the token of somebody who has signed in."""
 SecretOf = Callable[[str], str | None]
 
 
@@ -30,6 +32,9 @@ class Flaw(Enum):
     EXPIRED = "the URL was good for a time that has passed"
     BODY = "the body is not the one that was signed"
     UNSIGNED_HEADER = "a header that says what is done is not among those that were signed"
+    TOKEN = "temporary credentials come with a token of their own"
+    TOKEN_EXPIRED = "the credentials were good until a time that has passed"
+    SIGNED_OUT = "nobody has signed in with this token"
 
 
 class SignatureError(Exception):
@@ -86,6 +91,10 @@ class Signed:
     access_key: str
     region: str
     service: str
+    token: str = ""
+    """Of the session, where it does not stand in a header or in the URL."""
+    person: str = ""
+    """Who has signed in, of those who may by single sign-on; empty: whoever holds the key."""
 
 
 def compare(ours: str, theirs: str, service: str) -> None:
