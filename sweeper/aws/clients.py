@@ -27,6 +27,7 @@ S3_MOST_AT_ONCE = 5 << 30
 ANSWER_S = 10.0
 """Seconds in which SageMaker answers a question: who waits for one that never comes should not wait for long."""
 _SESSION = re.compile(r"(:assumed-role/[^/]+)/.*\Z")
+_AWS = re.compile(r"\.(?:amazonaws\.com|api\.aws|amazonwebservices\.com)(?:\.cn)?(?:$|[:/])")
 _NOT_THERE = ("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "ConfigParseError")
 
 
@@ -216,6 +217,12 @@ class Clients:
     def profile(self) -> str | None:
         """The profile whose credentials these are, whoever has named it; None for those that come from elsewhere."""
         return self._endpoint.profile or (None if self._method == ENVIRONMENT else os.environ.get("AWS_PROFILE"))
+
+    @property
+    def own_endpoint(self) -> str:
+        """The URL of SageMaker where somebody has named one; empty where it is AWS's own."""
+        url = str(self.asking.meta.endpoint_url)
+        return "" if _AWS.search(url) else url
 
     @property
     def once(self) -> Any:

@@ -67,7 +67,8 @@ def place(account: Account) -> str:
     if not account.on_aws:
         return f"the local engine of {project_of(account)}"
     profile = f" with the profile {account.profile}" if account.profile else ""
-    return f"AWS{' account ' * bool(account.number)}{account.number} in {account.region or 'no region'}{profile}"
+    at = f" at {account.endpoint}" if account.endpoint else ""
+    return f"AWS{' account ' * bool(account.number)}{account.number} in {account.region or 'no region'}{profile}{at}"
 
 
 def project_of(account: Account) -> str | None:

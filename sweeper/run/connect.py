@@ -39,6 +39,8 @@ class Connection:
     """The clients; the local engine is started by the first call, and again when it was killed."""
     service: Callable[[], str] = lambda: ""
     """Which state of the local engine answers now: another one when its folder was removed. Empty for AWS."""
+    endpoint: str = ""
+    """The URL that answers, where it is not AWS's own; empty for the local engine too."""
     profile: str | None = None
     """The AWS profile whose credentials these are; None for those that come from elsewhere."""
 
@@ -90,6 +92,7 @@ def debt_of(connection: Connection, sweep: Sweep, folder: Path) -> Debt:
         number=scope.account if on_aws else "",
         engine_folder="" if on_aws else str(engine_folder(Path(sweep.project).absolute())),
         queue=through.queue if through else "",
+        endpoint=connection.endpoint,
     )
     return Debt(sweep.name, str(folder), account, sweep.waits, connection.owner)
 
@@ -153,7 +156,7 @@ def aws(options: Mapping[str, object], owner: str | None) -> Connection:
     caller = clients.caller
     named = owner or os.environ.get("SWEEPER_OWNER") or caller.person
     scope = Scope(EngineKind.AWS, caller.account, region)
-    return Connection(scope, named, lambda: clients, profile=clients.profile)
+    return Connection(scope, named, lambda: clients, endpoint=clients.own_endpoint, profile=clients.profile)
 
 
 def _text(value: object) -> str | None:

@@ -96,6 +96,8 @@ class Account:
     engine_folder: str = ""
     engine_options: Mapping[str, Any] = field(default_factory=dict)
     queue: str = ""  # of AWS Batch, through which the jobs went
+    endpoint: str = ""
+    """The URL that answered, where it was not AWS's own: a served engine, for example."""
 
     @property
     def on_aws(self) -> bool:
@@ -117,7 +119,8 @@ class Account:
         """Why nothing can be asked with these credentials, in words; empty where they are of the account, or silent."""
         with suppress(SweeperError):
             if self.on_aws and self.number and self.caller.account != self.number:
-                return f"the credentials are of account {self.caller.account}; take those of {self.number}"
+                where = f" at {self.endpoint}" if self.endpoint else ""
+                return f"the credentials are of account {self.caller.account}; take those of {self.number}{where}"
         return ""
 
     def clients(self) -> Callable[[], Clients]:

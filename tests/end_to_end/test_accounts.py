@@ -81,6 +81,7 @@ def test_a_debt_is_never_settled_under_another_account(two: Two) -> None:
     listed = project.verb("pools", "--json")
     assert listed.code == 3, listed.err
     told = json.loads(listed.out)
+    assert f"at {two.served['111111111111'].told['url']} could not be asked" in listed.err
     assert (listed.code, told["pools"][0]["job"], told["unasked"][0]["jobs"]) == (3, job, [job])
     assert names_it(project.verb("pools", "release"), job)
     assert names_it(project.verb("pools", "release", job), job)
