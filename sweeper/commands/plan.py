@@ -127,13 +127,12 @@ class _Plan:
 
     def _money(self) -> Iterator[str]:
         given = self.planned.given
-        source = (
-            f"the mean of {counted(given.measured, 'finished job')}" if given.measured else "assume.train_s: a guess"
-        )
+        there = given.starts if self.sweep.engine.on_aws else plan.Starts()
         yield (
-            f"{'estimate' if self.sweep.engine.on_aws else 'on SageMaker it would take'}, "
-            f"assuming {given.cold_start_s:g} s for a cold start, {given.warm_start_s:g} s for a warm one "
-            f"and {span(given.train_s)} of training a job ({source}):"
+            f"{'estimate' if self.sweep.engine.on_aws else 'on SageMaker it would take'}, assuming "
+            f"{given.cold_start_s:g} s for a cold start ({_source('cold_start_s', there.cold_jobs, 'median')}), "
+            f"{given.warm_start_s:g} s for a warm one ({_source('warm_start_s', there.warm_jobs, 'median')}) "
+            f"and {span(given.train_s)} of training a job ({_source('train_s', given.measured, 'mean')}):"
         )
         for way in plan.estimates(self.sweep, self.planned.jobs, given, self.planned.rate):
             yield f"  {way.way}: {self._most}{span(way.seconds)}, {_dollars(way.usd)}"
@@ -147,6 +146,11 @@ class _Plan:
         yield f"worst idle bill if this host dies: {idle.seconds:.0f} s of an idle pool, {_dollars(idle.usd)}"
         if idle.usd is not None and idle.usd > 5:
             complain("warning: pool.keep_alive_s is long for this price; an idle pool costs more than 5 USD")
+
+
+def _source(name: str, jobs: int, middle: str) -> str:
+    """Where an assumption comes from."""
+    return f"the {middle} of {counted(jobs, 'job')}" if jobs else f"assume.{name}: a guess"
 
 
 def _dollars(usd: float | None) -> str:

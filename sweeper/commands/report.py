@@ -42,6 +42,8 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     table.print_table(sys.stdout, sweep.table, sweep.declared.trials.keys, sweep.best, sweep.objective)
     tell(table.pool_line(sweep.chain, running=sweep.runner is not None))
+    if time := table.time_line(sweep.chain):
+        tell(time)
     if model := table.model_line(sweep.best, sweep.name):
         tell(model)
     tell(f"report: {relative(sweep.folder)}/report.html")

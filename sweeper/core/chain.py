@@ -8,6 +8,7 @@ from typing import Any
 
 from sweeper.core import events as ev
 from sweeper.core.events import Closed, Event, JobStatus, PoolStatus, TrialStatus
+from sweeper.core.phases import Phases, begun_at, phases
 from sweeper.errors import assert_never
 
 
@@ -62,6 +63,16 @@ class Job:
     def phase(self) -> str:
         """Where it is, in the service's words; empty when that was never seen."""
         return " - ".join(part for part in (self.secondary, self.message) if part)
+
+    @property
+    def phases(self) -> Phases:
+        """Its seconds by phase, once it has ended."""
+        return phases(self.outcome.transitions, self.outcome.ended_at) if self.outcome else Phases()
+
+    @property
+    def begun_at(self) -> float | None:
+        """When it came to be at the service, once it has ended: UTC seconds since the epoch."""
+        return begun_at(self.outcome.transitions) if self.outcome else None
 
     @property
     def cut_short(self) -> bool:

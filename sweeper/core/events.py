@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any, ClassVar, Union
@@ -194,6 +194,10 @@ class Outcome:
     train_seconds: float | None = None
     billable_seconds: float | None = None
     model: str = ""  # where the service put what the script saved
+    output: str = ""  # the S3 folder that this and everything else it left went to
+    checkpoints: str = ""  # and that of its checkpoints
+    transitions: Sequence[Sequence[Any]] = ()
+    """(status, start, end) of every SecondaryStatus it had (sweeper.core.phases); empty where this was not kept yet."""
 
 
 @dataclass(frozen=True)

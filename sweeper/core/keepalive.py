@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from math import ceil
 from typing import TYPE_CHECKING
 
 from sweeper.core.model import MOST_KEEP_ALIVE_S
+from sweeper.core.words import counted
 
 if TYPE_CHECKING:
     from sweeper.core.chain import Chain, Job
@@ -50,15 +51,35 @@ def fitting(chain: Chain) -> int:
     return min(max(wanted, LEAST_S), MOST_KEEP_ALIVE_S)
 
 
+def fitted(chain: Chain) -> str:
+    """What covers them, and what that was measured by, in words."""
+    measured = gaps(chain)[-RECENT:]
+    gap = f"the longest of {counted(len(measured), 'gap')} between jobs was {max(measured):g} s" if measured else ""
+    return f"{fitting(chain)} s ({gap or 'a guess: no gap between two jobs was measured yet'})"
+
+
 def gaps(chain: Chain) -> list[float]:
-    """Idle seconds between one job of a chain and the next, as the service billed or timed them."""
+    """Idle seconds between one job of a chain and the next, as the service timed or billed them."""
     found = (_gap(before, after) for before, after in pairwise(chain.jobs.values()) if after.reused_pool)
     return [gap for gap in found if gap is not None]
 
 
+def idle_seconds(chain: Chain) -> dict[str, float]:
+    """For how long the pool idled after each job, until the next one had it or it was let go: known ones by name."""
+    jobs = list(chain.jobs.values())
+    found = {
+        job.name: _gap(job, after) if after and after.reused_pool else job.retained_s
+        for job, after in zip_longest(jobs, jobs[1:])
+    }
+    return {name: seconds for name, seconds in found.items() if seconds is not None}
+
+
 def _gap(before: Job, after: Job) -> float | None:
+    """From the end of one job to the Create of the next, by the transitions of both, else as it was billed."""
+    ended = before.outcome.ended_at if before.outcome else None
+    if ended is not None and after.begun_at is not None:
+        return round(max(0.0, after.begun_at - ended), 3)
     if before.retained_s is not None:
         return before.retained_s
-    ended = before.outcome.ended_at if before.outcome else None
     started = after.outcome.started_at if after.outcome else None
     return max(0.0, started - ended) if ended is not None and started is not None else None

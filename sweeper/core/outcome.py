@@ -10,6 +10,7 @@ from sweeper.core import events as ev
 from sweeper.core.chain import Job
 from sweeper.core.events import HAS_MACHINE, JobStatus, PoolStatus, TrialStatus
 from sweeper.core.failures import Failure, classify, root_cause
+from sweeper.core.phases import transitions
 
 _SHOWN = 80  # characters of a match that is no number
 _RAN_TOO_LONG, _WAITED_TOO_LONG = "MaxRuntimeExceeded", "MaxWaitTimeExceeded"
@@ -96,7 +97,16 @@ def outcome(
         train_seconds=_number(description.get("TrainingTimeInSeconds")),
         billable_seconds=_number(description.get("BillableTimeInSeconds")),
         model=str((description.get("ModelArtifacts") or {}).get("S3ModelArtifacts") or ""),
+        output=_output(job.name, description),
+        checkpoints=str((description.get("CheckpointConfig") or {}).get("S3Uri") or ""),
+        transitions=transitions(description),
     )
+
+
+def _output(name: str, description: Mapping[str, Any]) -> str:
+    """The S3 folder of what a job leaves; empty where Describe does not say."""
+    path = str((description.get("OutputDataConfig") or {}).get("S3OutputPath") or "")
+    return f"{path.rstrip('/')}/{name}/output/" if path else ""
 
 
 def _missing(metrics: Sequence[str], odd: Mapping[str, str]) -> str:

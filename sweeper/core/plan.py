@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from statistics import median
 
 from sweeper.core.chain import Chain
 from sweeper.core.costs import OVERRUN_S, Rate, keeps, savings_percent, spent
 from sweeper.core.declared import finished
 from sweeper.core.events import TrialStatus
+from sweeper.core.keepalive import AUTO, fitted
 from sweeper.core.model import Sweep
 from sweeper.core.options import from_section, option
 
@@ -19,8 +21,16 @@ _TO_THE_END = (TrialStatus.COMPLETED.value, TrialStatus.METRIC_MISSING.value)
 class Assume:
     """What a plan assumes where nothing was measured yet."""
 
-    cold_start_s: float = option("Seconds from Create to training on new machines.", default=300.0, low=0)
-    warm_start_s: float = option("Seconds from Create to training on a warm pool.", default=20.0, low=0)
+    cold_start_s: float = option(
+        "Seconds from Create until new machines are there; those of jobs on AWS are used instead when there are some.",
+        default=300.0,
+        low=0,
+    )
+    warm_start_s: float = option(
+        "Seconds from Create until a warm pool is there; those of jobs on AWS are used instead when there are some.",
+        default=20.0,
+        low=0,
+    )
     train_s: float = option(
         "Seconds that a job trains; those of finished jobs are used instead when there are some.",
         default=600.0,
@@ -35,10 +45,20 @@ class Assume:
 
 
 @dataclass(frozen=True)
+class Starts:
+    """The median seconds from Create to the machine, of so many jobs; None where there were none."""
+
+    cold_s: float | None = None
+    cold_jobs: int = 0
+    warm_s: float | None = None
+    warm_jobs: int = 0
+
+
+@dataclass(frozen=True)
 class Assumed:
     """Seconds that an estimate stands on. `measured`: how many finished jobs the training time comes from.
 
-    `savings_percent`: what spot machines save, None while nobody knows.
+    `savings_percent`: what spot machines save, None while nobody knows. `starts`: as they were on this engine.
     """
 
     cold_start_s: float
@@ -46,6 +66,7 @@ class Assumed:
     train_s: float
     measured: int = 0
     savings_percent: float | None = None
+    starts: Starts = Starts()
 
 
 @dataclass(frozen=True)
@@ -60,19 +81,32 @@ class Estimate:
 def assumed(sweep: Sweep, chain: Chain) -> Assumed:
     """The assumptions of a sweep: its finished jobs' mean training time, else what its configuration says.
 
-    A job that failed or was stopped says little about how long one trains.
+    A job that failed or was stopped says little about how long one trains, but it got its machine as any other. How
+    long that takes at SageMaker the local engine does not know.
     """
     told = from_section(Assume, sweep.composed.get("assume") or {})
     ends = [job.outcome for job in chain.outcomes if job.outcome and job.outcome.trial_status in _TO_THE_END]
     measured = [end.train_seconds for end in ends if end.train_seconds is not None]
     train_s = sum(measured) / len(measured) if measured else told.train_s
+    starts = started(chain)
+    there = starts if sweep.engine.on_aws else Starts()
     return Assumed(
-        told.cold_start_s,
-        told.warm_start_s,
+        told.cold_start_s if there.cold_s is None else there.cold_s,
+        told.warm_start_s if there.warm_s is None else there.warm_s,
         train_s,
         measured=len(measured),
         savings_percent=_saved(chain) or told.spot_savings_percent,
+        starts=starts,
     )
+
+
+def started(chain: Chain) -> Starts:
+    """What the starts of these jobs have taken. The median: one that waited hours for capacity is no example."""
+    cold, warm = (
+        [s for job in chain.outcomes if job.reused_pool is reused and (s := job.phases.first_start) is not None]
+        for reused in (False, True)
+    )
+    return Starts(median(cold) if cold else None, len(cold), median(warm) if warm else None, len(warm))
 
 
 def jobs_left(sweep: Sweep, chain: Chain, left: int) -> int:
@@ -82,13 +116,16 @@ def jobs_left(sweep: Sweep, chain: Chain, left: int) -> int:
 
 
 def here(sweep: Sweep, left: int, given: Assumed) -> Estimate | None:
-    """On the local engine: jobs of the time that was measured, with the starts that it simulates; nothing is billed.
+    """On the local engine: jobs and starts of the time that was measured, else that it simulates; nothing is billed.
 
     None on AWS, where every other estimate is meant, and while nothing is measured: a script takes what it takes.
     """
     if sweep.engine.on_aws or not given.measured or not left:
         return None
-    cold, warm = (float(sweep.engine_options.get(key) or 0) for key in ("cold_start_s", "warm_start_s"))
+    cold, warm = (
+        float(sweep.engine_options.get(key) or 0) if measured is None else measured
+        for key, measured in (("cold_start_s", given.starts.cold_s), ("warm_start_s", given.starts.warm_s))
+    )
     later = warm if sweep.backend.keeps_pool else cold
     return Estimate("here", cold + later * (left - 1) + given.train_s * left, 0.0)
 
@@ -100,6 +137,8 @@ def terms(sweep: Sweep, chain: Chain, rate: Rate | None) -> Iterator[tuple[str, 
     if repeat := (sweep.composed.get("sweep") or {}).get("repeat"):
         times = repeat["times"] if isinstance(repeat, Mapping) else repeat
         yield "repeat", f"every trial {times} times"
+    if sweep.backend.keeps_pool and sweep.pool.keep_alive_s == AUTO:
+        yield "keep-alive", f"auto: {fitted(chain)}"
     if sweep.stop:
         yield "ends early when", "; or ".join(rule.meaning for rule in sweep.stop)
     for usd in (rule.most_usd for rule in sweep.stop):

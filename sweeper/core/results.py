@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from sweeper.core.decide import SKIPPED
 from sweeper.core.declared import added, undeclared
 from sweeper.core.events import TrialStatus
 from sweeper.core.identity import canonical, path_of, within
+from sweeper.core.keepalive import idle_seconds
 from sweeper.core.model import MetricDefinition, Objective, Sweep, Trial, Trials
 from sweeper.core.remedies import config_of
 from sweeper.core.secrets import Redactor, masked
@@ -23,6 +24,8 @@ PLANNED_ROWS_UP_TO = 10_000
 """Declared trials beyond which `planned` rows are left out."""
 
 FIRST = ("trial", "name", "index", "status")
+PHASES = ("start_seconds", "download_seconds", "upload_seconds", "idle_seconds")
+"""What a trial's jobs spent on other things than training."""
 LAST = (
     "job_name",
     "attempts",
@@ -40,6 +43,9 @@ LAST = (
     "cold_because",
     "commit",
     "dirty",
+    "output",
+    "checkpoints",
+    *PHASES,
 )
 
 METRIC = "metric."
@@ -97,10 +103,11 @@ def results(sweep: Declared, chain: Chain, fill: Fill | None = None, rate: Rate 
     gone = [_gone(history) for history in undeclared(sweep.trials, chain)]
     keys = dict.fromkeys((*sweep.trials.keys, *(key for trial in (*queued, *gone) for key in trial.values)))
     columns = (*FIRST, *keys, *metrics, *LAST, *([SAVINGS] if sweep.saves else []))
+    idle = idle_seconds(chain)
     rows = []
     for trial in (*_declared(sweep, chain, leave_out), *queued, *gone):
         history = chain.trials.get(trial.id)
-        row = _row(trial, history, columns, rate)
+        row = _row(trial, history, columns, rate, idle)
         if fill and row["declared"]:
             row.update({key: fill(trial, history, key) for key in keys if key not in trial.values})
         rows.append(row)
@@ -121,7 +128,13 @@ def _declared(sweep: Declared, chain: Chain, only_begun: bool) -> Iterator[Trial
     yield from sorted((t for t in begun if t), key=lambda trial: trial.index)
 
 
-def _row(trial: Trial, history: TrialHistory | None, columns: tuple[str, ...], rate: Rate | None) -> Row:
+def _row(
+    trial: Trial,
+    history: TrialHistory | None,
+    columns: tuple[str, ...],
+    rate: Rate | None,
+    idle: Mapping[str, float],
+) -> Row:
     row: Row = dict.fromkeys(columns)
     status = _status(history) if history else TrialStatus.PLANNED
     row.update(trial=trial.id, name=trial.name, status=status.value, **trial.values)
@@ -130,6 +143,7 @@ def _row(trial: Trial, history: TrialHistory | None, columns: tuple[str, ...], r
         row["message"] = "; ".join(_words(history)) or None
     if history and history.jobs:
         row.update(_attempts(history))
+        row.update(_phases(history.jobs, idle))
         row.update(cost_usd=cost(history.jobs, rate))
         if SAVINGS in columns:
             row[SAVINGS] = savings_percent(row["billable_seconds"], row["train_seconds"])
@@ -177,9 +191,20 @@ def _attempts(history: TrialHistory) -> Row:
     if outcome:
         row.update({f"metric.{name}": value for name, value in outcome.metrics.items()})
         row.update(failure=outcome.failure or None, model=outcome.model or None)
+        row.update(output=outcome.output or None, checkpoints=outcome.checkpoints or None)
         if not running:
             row.update(started_at=utc(outcome.started_at), ended_at=utc(outcome.ended_at))
     return row
+
+
+def _phases(jobs: Sequence[Job], idle: Mapping[str, float]) -> Row:
+    spent = [job.phases for job in jobs]
+    return {
+        "start_seconds": _sum(phases.start for phases in spent),
+        "download_seconds": _sum(phases.download for phases in spent),
+        "upload_seconds": _sum(phases.upload for phases in spent),
+        "idle_seconds": _sum(idle.get(job.name) for job in jobs),
+    }
 
 
 def _sum(values: Iterator[float | None]) -> float | None:

@@ -10,10 +10,10 @@ from typing import Any
 
 from sweeper.core.chain import Chain
 from sweeper.core.model import Objective
-from sweeper.core.results import SAVINGS, Results, Row, equals
+from sweeper.core.results import PHASES, SAVINGS, Results, Row, equals
 from sweeper.core.words import counted
 from sweeper.show.files import cell
-from sweeper.show.table import is_numeric, pool_line, short_names, shown
+from sweeper.show.table import is_numeric, pool_line, short_names, shown, time_line
 
 MOST_ROWS = 2000
 REST = (
@@ -22,6 +22,7 @@ REST = (
     "retained_seconds",
     "cost_usd",
     SAVINGS,
+    *PHASES,
     "pool",
     "attempts",
 )
@@ -53,6 +54,8 @@ def to_html(
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(sweep)}</title><style>{_STYLE}</style>",
         f"<h1>{escape(sweep)}</h1><p>{escape(_summary(table))}. {escape(pool_line(chain))}.</p>",
     ]
+    if told := time_line(chain):
+        parts.append(f"<p>{escape(told[0].upper() + told[1:])}.</p>")
     if chain.decided:
         parts.append(f"<p>Ended by <b>{escape(chain.decided.rule)}</b>: {escape(chain.decided.why)}.</p>")
     if chosen and objective:

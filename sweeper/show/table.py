@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from sweeper.core.chain import Chain
 from sweeper.core.events import TrialStatus
+from sweeper.core.keepalive import idle_seconds
 from sweeper.core.model import Objective
+from sweeper.core.phases import Phase
 from sweeper.core.results import SAVINGS, Results, Row, equals, reuse
 from sweeper.core.text import harmless
-from sweeper.core.words import counted
+from sweeper.core.words import counted, span
 from sweeper.show.files import cell
 
 if TYPE_CHECKING:
@@ -24,6 +26,15 @@ WIDTH_WITHOUT_TERMINAL = 120
 UNBOUNDED = 10_000
 WHOLE = ("index", "status", "pool", "train_seconds", "cost_usd", "failure")
 """Columns of words and numbers that are never broken over two lines."""
+_DOING = {
+    Phase.START: "to start",
+    Phase.DOWNLOAD: "to download",
+    Phase.TRAIN: "to train",
+    Phase.UPLOAD: "to upload",
+    Phase.INTERRUPTED: "to get back interrupted machines",
+    Phase.STOP: "to stop",
+    Phase.OTHER: "for other things",
+}
 _TO_RUN = {status.value for status in TrialStatus if not status.finished}
 
 
@@ -190,6 +201,18 @@ def idle_line(table: Results, chain: Chain) -> str:
     if not chain.decided or not left or len(chain.outcomes) > chain.outcomes_before:
         return ""
     return f"NOTHING WAS TRAINED: {chain.decided.rule} had ended the sweep before; {counted(left, 'trial')} left to run"
+
+
+def time_line(chain: Chain) -> str:
+    """What the jobs that have ended spent their time on, in one line; empty when the service has not said."""
+    spent = [job.phases for job in chain.outcomes]
+    known = [
+        f"{span(sum(seconds))} {words}"
+        for phase, words in _DOING.items()
+        if (seconds := [s for phases in spent if (s := getattr(phases, phase.value)) is not None])
+    ]
+    idle = sum(idle_seconds(chain).values())
+    return f"time: {', '.join(known)}" + (f"; the pool idled for {span(idle)}" if idle else "") if known else ""
 
 
 def pool_line(chain: Chain, *, running: bool = False) -> str:
