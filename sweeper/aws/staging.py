@@ -10,6 +10,7 @@ from sweeper import driver
 from sweeper.aws.clients import Clients
 from sweeper.aws.upload import Bucket
 from sweeper.core import dependencies
+from sweeper.core.channels import Channel, channels
 from sweeper.core.model import Launch, Scope
 from sweeper.core.request import ARCHIVE, INPUTS, SOURCES, Staged, canonical, default_output, staged_below
 from sweeper.errors import UsageError
@@ -81,23 +82,23 @@ class Staging:
         self._need(self._bucket(job, output))
         if job.get("checkpoint_s3_uri"):
             self._need(self._bucket(job, job["checkpoint_s3_uri"]))
-        inputs = {name: self._input(job, name) for name in job.get("inputs") or {}}
+        inputs = {name: self._input(job, name, channel) for name, channel in channels(job).items() if channel.in_s3}
         if Launch(job["launch"]) is Launch.IMAGE:
             return Staged(source="", inputs=inputs, output=output)
         folder = Folder(self._project / job["source_dir"], self._project, most_mb=job.get("max_source_mb"))
         source = self._put_once(job, SOURCES, _source(job, folder, versions))
         return Staged(source=source, inputs=inputs, output=output, revision=revision.of(folder.path, files_of(folder)))
 
-    def _input(self, job: Mapping[str, Any], channel: str) -> str:
-        where = str(job["inputs"][channel])
-        if where.startswith("s3://"):
-            return where
+    def _input(self, job: Mapping[str, Any], name: str, channel: Channel) -> str:
+        where = channel.folder
+        if where is None:
+            return str(channel.uri)
         folder = Folder(self._project / where, self._project, data=True, most_mb=job.get("max_input_mb"))
         if folder.outside and not job.get("allow_outside_project"):
-            raise UsageError(f"job.inputs.{channel}: {where!r} lies outside of the project")  # a swept one
+            raise UsageError(f"job.inputs.{name}: {where!r} lies outside of the project")  # a swept one
         files = files_of(folder)
         if not files:
-            raise UsageError(f"job.inputs.{channel}: {folder.path} holds no files")
+            raise UsageError(f"job.inputs.{name}: {folder.path} holds no files")
         return self._put_once(job, INPUTS, files) + "/"
 
     def _put_once(self, job: Mapping[str, Any], what: str, files: Mapping[str, Content]) -> str:

@@ -77,7 +77,7 @@ def _says(error: Any, path: KeyPath, value: Any, rule: Any) -> str:
     seen = "this" if secret else brief(value)  # never a value that may be a secret
     other_kind = isinstance(value, dict) and error.validator != "type"
     hint = "" if secret or other_kind else meant(value, lambda other: fits(other, error.schema))
-    hint = hint or (nearest(value, rule) if error.validator == "enum" else "")
+    hint = hint or (nearest(value, [one for one in rule if one is not None]) if error.validator == "enum" else "")
     if error.validator in ("maxLength", "maxItems", "maxProperties"):
         what = {"maxLength": "characters", "maxItems": "items", "maxProperties": "keys"}[error.validator]
         return f"is too long: {len(value)} {what}; at most {rule}"
@@ -90,7 +90,7 @@ def _says(error: Any, path: KeyPath, value: Any, rule: Any) -> str:
 def _rule(kind: str, value: Any, rule: Any, seen: str) -> str:
     """What a rule of the schema asks for that is not so."""
     if kind == "enum":
-        return f"{seen} is not one of {', '.join(map(str, rule))}"
+        return f"{seen} is not one of {', '.join(str(one) for one in rule if one is not None)}"
     if kind == "type":
         names = [rule] if isinstance(rule, str) else rule
         return f"{seen} is not {_nouns(names)}"

@@ -8,6 +8,7 @@ from sweeper.config import (
     job_files,
     lengths,
     reasons,
+    request_fits,
     silent,
     sweep_section,
     together,
@@ -33,6 +34,8 @@ def declare(draft: Draft) -> Sweep:
     exposed.refuse_swept(draft)
     if all(draft.holds(section) for section in ("job", "hyperparameters", "environment")):
         draft.note([*lengths.findings(values)])
+    if draft.holds("job", "image_uri") and draft.holds("job", "algorithm_name"):
+        draft.note([*request_fits.image_is_said(draft, values["job"])])
     files = ("source_dir", "entry_script", "requirements", "inputs", "launch")
     digests = job_files.digests_of(draft, values["job"]) if all(draft.holds("job", key) for key in files) else {}
     if not draft.problems:
@@ -41,7 +44,7 @@ def declare(draft: Draft) -> Sweep:
         together.metrics_fit(draft, values)
     if not draft.problems:
         draft.note(reasons.findings(values))
-        draft.note([*silent.findings(draft, values)])
+        draft.note([*silent.findings(draft, values), *request_fits.findings(draft, values)])
     if draft.holds("job", "metrics") and draft.holds("objective"):
         together.handover_fits(draft, values)
     together.hydra_tells(draft)

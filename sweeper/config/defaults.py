@@ -88,7 +88,8 @@ def _rule(name: str, kind: type) -> str:
 
 def _told(line: str, schema: Schema) -> str:
     """A line with what it means: its choices and all its words, or the first sentence where they are long."""
-    words = " | ".join(map(str, schema.get("enum", ()))) + (": " if "enum" in schema else "") + schema["description"]
+    choices = [str(one) for one in schema.get("enum", ()) if one is not None]
+    words = " | ".join(choices) + (": " if "enum" in schema else "") + schema["description"]
     whole = f"{line} # {words}"
     return whole if len(whole) <= WIDTH else f"{line} # {found.group() if (found := _SENTENCE.match(words)) else words}"
 

@@ -11,6 +11,7 @@ from typing import Any
 from sweeper.config import project
 from sweeper.config.draft import Draft
 from sweeper.config.problems import brief, dotted, nearest
+from sweeper.core.channels import channels
 from sweeper.core.model import Launch
 from sweeper.record.source import OURS, Folder, SourceError
 
@@ -51,11 +52,13 @@ def source_folder(draft: Draft, job: Sections) -> Folder | None:
 def input_folders(draft: Draft, job: Sections) -> dict[tuple[str, ...], Folder]:
     """The channels that are folders of this machine, by the path of their key."""
     found: dict[tuple[str, ...], Folder] = {}
-    for channel, where in job["inputs"].items():
-        if where is not None and "://" not in where:
-            folder = _folder(draft, ("job", "inputs", channel), where, job)
+    for name, channel in channels(job).items():
+        if channel.folder is not None:
+            said = job["inputs"][name]
+            path = ("job", "inputs", name, *(["folder"] if isinstance(said, Mapping) else []))
+            folder = _folder(draft, path, channel.folder, job)
             if folder is not None:
-                found["job", "inputs", channel] = replace(folder, data=True, most_mb=job["max_input_mb"])
+                found[path] = replace(folder, data=True, most_mb=job["max_input_mb"])
     return found
 
 

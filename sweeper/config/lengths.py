@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sweeper.config.check import Finding
-from sweeper.config.values import environment_text
 from sweeper.core.model import Launch
-from sweeper.core.request import encode_hyperparameters
+from sweeper.core.request import encode_hyperparameters, text_of
 
 MOST = {"hyperparameters": 2500, "environment": 512}
 """Characters of one value, as it is sent."""
@@ -20,7 +19,7 @@ def findings(values: Mapping[str, Any]) -> Iterator[Finding]:
     toolkit = values["job"].get("launch") == Launch.TOOLKIT.value
     given = values["hyperparameters"] or {}
     encoded = {k: json.dumps(v) for k, v in given.items()} if toolkit else encode_hyperparameters(given)
-    sent = {"hyperparameters": encoded, "environment": environment_text(values["environment"] or {})}
+    sent = {"hyperparameters": encoded, "environment": text_of(values["environment"] or {})}
     for section, texts in sent.items():
         for key, text in texts.items():
             if len(text) > MOST[section]:

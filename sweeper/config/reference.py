@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from sweeper.backends import KINDS
 from sweeper.config import engines
 from sweeper.config.project import packaged_conf
 from sweeper.config.schema import ENGINES, OPTIONS, SECTIONS
+from sweeper.core.channels import Channel, FileSystem
+from sweeper.core.job import ExperimentConfig, Mlflow, TensorBoard
 from sweeper.core.model import EngineKind
 from sweeper.core.options import Schema, defaults_of, schema_of
 from sweeper.tracking import KINDS as TRACKERS
@@ -23,6 +25,15 @@ from sweeper.tracking import KINDS as TRACKERS
 BEGIN = "<!-- reference: begin; written by `python -m sweeper.config.reference` -->"
 END = "<!-- reference: end -->"
 ORDER = ("locked", "job", "hyperparameters", "environment", "dependencies", "vars", "sweep", "objective", "stop")
+
+INNER: Mapping[str, type] = {
+    "inputs.NAME": Channel,
+    "inputs.NAME.efs` and `.fsx": FileSystem,
+    "tensor_board_output_config": TensorBoard,
+    "experiment_config": ExperimentConfig,
+    "mlflow_config": Mlflow,
+}
+"""The options of `job` that hold options again."""
 
 
 def text() -> str:
@@ -33,6 +44,8 @@ def text() -> str:
     lines: list[str] = []
     for section in [*ORDER, *(name for name in SECTIONS if name not in ORDER)]:
         lines += _section(section, SECTIONS[section], defaults.get(section))
+        for name, options in INNER.items() if section == "job" else ():
+            lines += _section(f"job.{name}", schema_of(options), defaults_of(options))
     for kind, tracker in TRACKERS.items():
         lines += _section(f"trackers.{kind}", schema_of(tracker), defaults_of(tracker))
     for kind, schema in ENGINES.items():
@@ -78,7 +91,7 @@ def _default(value: Any) -> str:
 def _values(schema: Schema) -> str:
     """What may stand there, in words."""
     if "enum" in schema:
-        return ", ".join(f"`{value}`" for value in schema["enum"])
+        return ", ".join(f"`{value}`" for value in schema["enum"] if value is not None)
     if "errorMessage" in schema:
         said = str(schema["errorMessage"]).removeprefix("must be ").removeprefix("must ")
         return said.replace("look like", "like").replace("begin with", "beginning with").replace("|", "\\|")

@@ -13,11 +13,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.config.draft import FREE, apply
-from sweeper.config.values import environment_text, handing_over, plain
+from sweeper.config.values import handing_over, plain
 from sweeper.config.varying import Compositions
 from sweeper.core.identity import path_of, within
 from sweeper.core.model import Trial
-from sweeper.core.request import canonical
+from sweeper.core.request import canonical, text_of
 from sweeper.errors import UsageError
 
 # An interpolation that no trial can change: it reads the environment and nothing else.
@@ -42,7 +42,7 @@ class Resolve:
         return {
             **resolved,
             "job": {**resolved["job"], "inputs": inputs},
-            "environment": environment_text(resolved["environment"]),
+            "environment": text_of(resolved["environment"]),
         }
 
     def _fully(self, base: DictConfig, values: Mapping[str, Any], name: str, taken: Mapping[str, Any]) -> Resolved:

@@ -1,4 +1,4 @@
-"""What SageMaker would take and not do as it is told: half of a VPC, a channel of ours, requirements nobody installs.
+"""What SageMaker would take and not do as it is told: half of a VPC, requirements nobody installs.
 
 Each of them would be found out on a machine that bills, or never: they are refused where they are written.
 """
@@ -10,12 +10,10 @@ from typing import Any
 
 from sweeper.config import project
 from sweeper.config.check import Finding
-from sweeper.config.draft import MOST_ROWS, Draft, told
+from sweeper.config.draft import Draft, told
 from sweeper.config.problems import KeyPath, brief
 from sweeper.core import dependencies
-from sweeper.core.identity import path_of, within
 from sweeper.core.model import Launch
-from sweeper.core.request import own_channel
 
 Sections = Mapping[str, Any]
 
@@ -23,7 +21,6 @@ Sections = Mapping[str, Any]
 def findings(draft: Draft, values: Sections) -> Iterator[Finding]:
     """Everything of this kind, at its key; the sections have the shape that their schemas say."""
     yield from _vpc(values["locked"])
-    yield from _channels(draft, values)
     yield from _requirements(draft, values)
 
 
@@ -33,28 +30,6 @@ def _vpc(locked: Sections) -> Iterator[Finding]:
         yield ("locked", "security_group_ids"), "needs locked.subnets too: without them a job runs outside of the VPC"
     if subnets and not groups:
         yield ("locked", "subnets"), "needs locked.security_group_ids too: SageMaker takes no VPC without them"
-
-
-def _channels(draft: Draft, values: Sections) -> Iterator[Finding]:
-    isolated = bool(values["locked"].get("enable_network_isolation"))
-    ours = {own_channel(Launch(launch), isolated): launch for launch in told(draft, values["job"], "launch")}
-    for (*path, channel), where in _inputs(draft, values["job"]):
-        if channel in ours:
-            yield (*path, channel), f"brings the code under launch: {ours[channel]}: give your channel another name"
-        if isinstance(where, str) and "://" in where and not where.startswith("s3://"):
-            what = (
-                f"must be s3://BUCKET/PREFIX or a folder of the project, not {brief(where)}: a channel is no download"
-            )
-            yield (*path, channel), what
-
-
-def _inputs(draft: Draft, job: Sections) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every channel that a trial may have, by its path, with what it holds."""
-    yield from ((("job", "inputs", channel), where) for channel, where in (job.get("inputs") or {}).items())
-    for axis in draft.axes:
-        for row in axis.block.rows[:MOST_ROWS]:
-            paths = ((path_of(key, within(draft.sections)), where) for key, where in row.items())
-            yield from ((path, where) for path, where in paths if path[:2] == ("job", "inputs") and len(path) == 3)
 
 
 def _requirements(draft: Draft, values: Sections) -> Iterator[Finding]:

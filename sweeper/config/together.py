@@ -85,7 +85,8 @@ def arguments_fit(draft: Draft, job: Sections) -> None:
 def images_run(draft: Draft, values: Sections) -> None:
     """The local engine runs no image: what it is to run instead has to be said, or every such trial would fail."""
     engine, job = values["engine"], values["job"]
-    launches, images = told(draft, job, "launch"), set(told(draft, job, "image_uri"))
+    launches = told(draft, job, "launch")
+    images = {one for key in ("image_uri", "algorithm_name") for one in told(draft, job, key) if one is not None}
     if EngineKind(engine["kind"]).on_aws or Launch.IMAGE.value not in launches:
         return
     known = engine.get("images") or {}

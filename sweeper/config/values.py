@@ -64,6 +64,18 @@ COSMETIC = (
     "expected_bucket_owner",
     "max_source_mb",
     "max_input_mb",
+    "training_repository_access_mode",
+    "training_repository_credentials_provider_arn",
+    "enable_sagemaker_metrics_time_series",
+    "output_compression",
+    "max_pending_s",
+    "max_retry_attempts",
+    "tags",
+    "tensor_board_output_config",
+    "experiment_config",
+    "mlflow_config",
+    "enable_remote_debug",
+    "enable_infra_check",
 )
 """Keys of `job` that change no result: they belong to no identity."""
 PINNED = ("source_dir",)
@@ -144,11 +156,6 @@ def _not_there(key: str, parent: Any) -> str:
     if key in known:
         return f"{key!r} has dots in its name, which no interpolation reaches: let both follow a value under vars"
     return f"there is no {key!r} to interpolate{nearest(key, known)}"
-
-
-def environment_text(values: Mapping[str, Any]) -> dict[str, str]:
-    """Environment variables as a job gets them: text as it is, the rest as JSON, null left out."""
-    return {k: v if isinstance(v, str) else canonical(v) for k, v in values.items() if v is not None}
 
 
 # -- identity ---------------------------------------------------------------------------------------------------

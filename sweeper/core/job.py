@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from sweeper.core.channels import INPUT_MODES, Channel
 from sweeper.core.model import Launch, MetricDefinition
 from sweeper.core.options import Bounds, option
 from sweeper.driver.arguments import STYLES
@@ -23,22 +24,45 @@ class Locked:
         "The execution role of the jobs.",
         pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+$",
         says="must be a role's ARN: arn:aws:iam::123456789012:role/NAME",
+        sends="RoleArn",
     )
     instance_type: str = option(
         "The machine, for example ml.g6e.2xlarge.",
         pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$",
         says="must look like ml.g6e.2xlarge",
+        sends="ResourceConfig.InstanceType",
     )
-    instance_count: int = option("How many machines a job uses.", default=1, low=1, high=10000)
-    volume_size_in_gb: int = option("The size of the machine's volume in GB.", default=30, low=1, high=65536)
-    volume_kms_key_id: str | None = option("The key that encrypts the volume.", default=None, high=2048)
+    instance_count: int = option(
+        "How many machines a job uses.", default=1, low=1, high=10000, sends="ResourceConfig.InstanceCount"
+    )
+    volume_size_in_gb: int = option(
+        "The size of the machine's volume in GB.", default=30, low=1, high=65536, sends="ResourceConfig.VolumeSizeInGB"
+    )
+    volume_kms_key_id: str | None = option(
+        "The key that encrypts the volume.", default=None, high=2048, sends="ResourceConfig.VolumeKmsKeyId"
+    )
     security_group_ids: Sequence[Annotated[str, _id("sg")]] | None = option(
-        "The security groups of the VPC.", default=None, high=5
+        "The security groups of the VPC.", default=None, high=5, sends="VpcConfig.SecurityGroupIds"
     )
-    subnets: Sequence[Annotated[str, _id("subnet")]] | None = option("The subnets of the VPC.", default=None, high=16)
-    enable_network_isolation: bool = option("No network for the container.", default=False)
-    enable_inter_container_traffic_encryption: bool = option("Encrypt the traffic between machines.", default=False)
-    enable_session_tag_chaining: bool = option("Pass the session's tags on to the job.", default=False)
+    subnets: Sequence[Annotated[str, _id("subnet")]] | None = option(
+        "The subnets of the VPC.", default=None, high=16, sends="VpcConfig.Subnets"
+    )
+    training_plan_arn: str | None = option(
+        "The training plan whose machines are used.",
+        default=None,
+        pattern=r"^arn:aws[a-z-]*:sagemaker:[a-z0-9-]*:\d{12}:training-plan/.+$",
+        says="must be a training plan's ARN: arn:aws:sagemaker:REGION:123456789012:training-plan/NAME",
+        sends="ResourceConfig.TrainingPlanArn",
+    )
+    enable_network_isolation: bool = option(
+        "No network for the container.", default=False, sends="EnableNetworkIsolation"
+    )
+    enable_inter_container_traffic_encryption: bool = option(
+        "Encrypt the traffic between machines.", default=False, sends="EnableInterContainerTrafficEncryption"
+    )
+    enable_session_tag_chaining: bool = option(
+        "Pass the session's tags on to the job.", default=False, sends="SessionChainingConfig.EnableSessionTagChaining"
+    )
     session_tag_keys: Sequence[str] | None = option("The session tag keys that are chained.", default=None, high=50)
 
 
@@ -48,11 +72,61 @@ _Style = Annotated[str, Bounds(choices=STYLES)]
 
 
 @dataclass(frozen=True, kw_only=True)
+class TensorBoard:
+    """Where the job's TensorBoard data is kept."""
+
+    s3_output_path: str = option("Where it goes in S3.", sends="S3OutputPath", high=1024, **_S3)
+    local_path: str | None = option(
+        "Where the script writes it; default /opt/ml/output/tensorboard.", default=None, sends="LocalPath", high=4096
+    )
+
+
+_NAME = Bounds(pattern="^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,119}$", says="must be letters, digits and -, at most 120 of them")
+_Name = Annotated[str, _NAME]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentConfig:
+    """Where the job stands in SageMaker Experiments."""
+
+    experiment_name: _Name | None = option("The experiment.", default=None, sends="ExperimentName")
+    trial_name: _Name | None = option("The trial of it.", default=None, sends="TrialName")
+    trial_component_display_name: _Name | None = option(
+        "The name that is shown of the job.", default=None, sends="TrialComponentDisplayName"
+    )
+    run_name: _Name | None = option("The run of it.", default=None, sends="RunName")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mlflow:
+    """The MLflow of SageMaker that the job reports to."""
+
+    mlflow_resource_arn: str = option("The tracking server or app.", sends="MlflowResourceArn", high=2048)
+    mlflow_experiment_name: str | None = option(
+        "The experiment.", default=None, sends="MlflowExperimentName", low=1, high=256
+    )
+    mlflow_run_name: str | None = option("The run.", default=None, sends="MlflowRunName", low=1, high=256)
+
+
+_Words = Sequence[Annotated[str, Bounds(high=256)]]
+_TagKey = Annotated[
+    str, Bounds(low=1, high=128, pattern=r"^[\w\s.:/=+\-@]*$", says="letters, digits, blanks and .:/=+-@_, at most 128")
+]
+_TagValue = Annotated[str | int | float | bool | None, Bounds(high=256)]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """What one job runs. Not part of the pool key: it may differ from trial to trial."""
 
-    image_uri: str = option(
-        "The training image.", low=1, high=255, pattern=r"^\S+$", says="must be an image's URI, without blanks"
+    image_uri: str | None = option(
+        "The training image. Needed, unless algorithm_name is said.",
+        default=None,
+        low=1,
+        high=255,
+        pattern=r"^\S+$",
+        says="must be an image's URI, without blanks",
+        sends="AlgorithmSpecification.TrainingImage",
     )
     # its content is part of a trial's identity, its place is not
     source_dir: str | None = option("The folder with the code, relative to the project.", default=None)
@@ -68,20 +142,38 @@ class Job:
         default=None,
         says="must be options, flags or hydra, or a mapping of hyperparameters to one of them",
     )
-    inputs: Mapping[Annotated[str, _CHANNEL], Annotated[str | None, Bounds(low=1)]] = option(
-        "Channels: a name, and an s3:// prefix or a local folder.", default={}, high=19
+    inputs: Mapping[Annotated[str, _CHANNEL], Channel | Annotated[str, Bounds(low=1)] | None] = option(
+        "Channels: a name, and an s3:// prefix, a local folder, or a mapping that says more.",
+        default={},
+        high=19,
+        sends="InputDataConfig",
     )
     output_path: str | None = option(
-        "Where the models go. Default: s3://sagemaker-REGION-ACCOUNT/sweeper/NAME.", default=None, **_S3
+        "Where the models go. Default: s3://sagemaker-REGION-ACCOUNT/sweeper/NAME.",
+        default=None,
+        **_S3,
+        sends="OutputDataConfig.S3OutputPath",
     )
-    max_runtime_s: int = option("The longest a job may run, in seconds: the outermost safety net.", low=1, high=2419200)
+    max_runtime_s: int = option(
+        "The longest a job may run, in seconds: the outermost safety net.",
+        low=1,
+        high=2419200,
+        sends="StoppingCondition.MaxRuntimeInSeconds",
+    )
     checkpoint_s3_uri: str | None = option(
-        "Where checkpoints are kept, below a prefix for each trial. backend=spot needs it.", default=None, **_S3
+        "Where checkpoints are kept, below a prefix for each trial. backend=spot needs it.",
+        default=None,
+        **_S3,
+        sends="CheckpointConfig.S3Uri",
     )
     checkpoint_local_path: str | None = option(
-        "Where the script writes checkpoints and finds them; default /opt/ml/checkpoints.", default=None
+        "Where the script writes checkpoints and finds them; default /opt/ml/checkpoints.",
+        default=None,
+        sends="CheckpointConfig.LocalPath",
     )
-    metrics: Sequence[MetricDefinition] = option("The metrics to read from the log.", default=(), high=40)
+    metrics: Sequence[MetricDefinition] = option(
+        "The metrics to read from the log.", default=(), high=40, sends="AlgorithmSpecification.MetricDefinitions"
+    )
     allow_outside_project: bool = option(
         "Folders of source_dir and inputs may lie outside of the project.", default=False
     )
@@ -89,6 +181,7 @@ class Job:
         "The key that encrypts the models, and the code and data that are put into S3 (SSE-KMS).",
         default=None,
         high=2048,
+        sends="OutputDataConfig.KmsKeyId",
     )
     expected_bucket_owner: str | None = option(
         "The account that the buckets of output_path and checkpoint_s3_uri must belong to. The default bucket must be "
@@ -99,6 +192,95 @@ class Job:
     )
     max_source_mb: float = option("The most that source_dir may hold, in MB.", default=500.0, above=0)
     max_input_mb: float = option("The most that a local folder of inputs may hold, in MB.", default=20000.0, above=0)
+    algorithm_name: str | None = option(
+        "An algorithm of yours or of the Marketplace in place of an image, by its name or ARN; with image_uri: null.",
+        default=None,
+        low=1,
+        high=170,
+        sends="AlgorithmSpecification.AlgorithmName",
+    )
+    container_entrypoint: _Words | None = option(
+        "The command of the container under launch: image, in place of the image's own.",
+        default=None,
+        low=1,
+        high=100,
+        sends="AlgorithmSpecification.ContainerEntrypoint",
+    )
+    container_arguments: _Words | None = option(
+        "The arguments of that command, under launch: image.",
+        default=None,
+        low=1,
+        high=100,
+        sends="AlgorithmSpecification.ContainerArguments",
+    )
+    input_mode: str | None = option(
+        "How channels come into the container, unless they say so themselves; default File.",
+        default=None,
+        choices=INPUT_MODES,
+        sends="AlgorithmSpecification.TrainingInputMode",
+    )
+    training_repository_access_mode: str | None = option(
+        "Where the image is: in ECR, or in a registry of your VPC.",
+        default=None,
+        choices=("Platform", "Vpc"),
+        sends="AlgorithmSpecification.TrainingImageConfig.TrainingRepositoryAccessMode",
+    )
+    training_repository_credentials_provider_arn: str | None = option(
+        "The Lambda function that knows the credentials of that registry.",
+        default=None,
+        low=1,
+        high=2048,
+        sends="AlgorithmSpecification.TrainingImageConfig.TrainingRepositoryAuthConfig."
+        "TrainingRepositoryCredentialsProviderArn",
+    )
+    enable_sagemaker_metrics_time_series: bool | None = option(
+        "Keep the metrics as a time series, which SageMaker does for its own images.",
+        default=None,
+        sends="AlgorithmSpecification.EnableSageMakerMetricsTimeSeries",
+    )
+    output_compression: str | None = option(
+        "GZIP, the default: the model is one model.tar.gz; NONE: its files as they are.",
+        default=None,
+        choices=("GZIP", "NONE"),
+        sends="OutputDataConfig.CompressionType",
+    )
+    max_pending_s: int | None = option(
+        "The longest a job may wait for machines, in seconds.",
+        default=None,
+        low=1800,
+        high=2419200,
+        sends="StoppingCondition.MaxPendingTimeInSeconds",
+    )
+    max_retry_attempts: int | None = option(
+        "How often SageMaker itself starts a job again after an internal error. max_runtime_s counts all of them.",
+        default=None,
+        low=1,
+        high=30,
+        sends="RetryStrategy.MaximumRetryAttempts",
+    )
+    tags: Mapping[_TagKey, _TagValue] = option(
+        "Tags of the job, as cost reports and policies know them; null takes one away.",
+        default={},
+        high=45,
+        sends="Tags",
+    )
+    tensor_board_output_config: TensorBoard | None = option(
+        "Where the job's TensorBoard data is kept.", default=None, sends="TensorBoardOutputConfig"
+    )
+    experiment_config: ExperimentConfig | None = option(
+        "Where the job stands in SageMaker Experiments.", default=None, sends="ExperimentConfig"
+    )
+    mlflow_config: Mlflow | None = option(
+        "The MLflow of SageMaker that the job reports to.", default=None, sends="MlflowConfig"
+    )
+    enable_remote_debug: bool | None = option(
+        "Let people of the account into the running container, by AWS Systems Manager.",
+        default=None,
+        sends="RemoteDebugConfig.EnableRemoteDebug",
+    )
+    enable_infra_check: bool | None = option(
+        "Check the machines before the job starts.", default=None, sends="InfraCheckConfig.EnableInfraCheck"
+    )
 
 
 _HYPERPARAMETER = Bounds(

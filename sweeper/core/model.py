@@ -187,8 +187,8 @@ class Threshold:
 class MetricDefinition:
     """A metric and how it is found in the log."""
 
-    name: str = option("The metric's name.", low=1, high=255)
-    regex: str = option("A regular expression; its first group is the value.", low=1, high=500)
+    name: str = option("The metric's name.", sends="Name", low=1, high=255)
+    regex: str = option("A regular expression; its first group is the value.", sends="Regex", low=1, high=500)
 
 
 @dataclass(frozen=True)

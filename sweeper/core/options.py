@@ -50,14 +50,16 @@ class _About:
 
     words: str
     bounds: Bounds
+    sends: str
 
 
-def option(words: str, *, default: Any = MISSING, **bounds: Any) -> Any:
+def option(words: str, *, default: Any = MISSING, sends: str = "", **bounds: Any) -> Any:
     """A field that is an option: what it means, and by `Bounds` what may stand there. Without a default it is required.
 
-    A mapping or a list as its default is copied for each.
+    A mapping or a list as its default is copied for each. `sends`: the member of an API's request that it is, with dots
+    between the names of nested ones (sweeper.core.members).
     """
-    about = {_ABOUT: _About(words, Bounds(**bounds))}
+    about = {_ABOUT: _About(words, Bounds(**bounds), sends)}
     if isinstance(default, (dict, list)):
         return field(default_factory=lambda: type(default)(default), metadata=about)
     return field(default=default, metadata=about)
@@ -77,6 +79,25 @@ def declared(options: type) -> dict[str, Field[Any]]:
 def words_of(options: type) -> dict[str, str]:
     """What each option means."""
     return {name: str(one.metadata[_ABOUT].words) for name, one in declared(options).items()}
+
+
+def sent(options: type) -> dict[str, tuple[str, Any]]:
+    """The options that are members of a request, by name: which member, and the option's type."""
+    return {
+        name: (one.metadata[_ABOUT].sends, hint) for name, one, hint in _typed(options) if one.metadata[_ABOUT].sends
+    }
+
+
+def kind_of(hint: Any) -> tuple[str, Any]:
+    """What a type holds, `null` and bounds aside: ("one", options or None), ("list", ...) or ("mapping", ...)."""
+    while get_origin(hint) is Annotated:
+        hint = get_args(hint)[0]
+    (kind, *_) = [part for part in _parts(hint) if part is not type(None)]
+    container = _container(kind)
+    if container is None:
+        return "one", kind if _is_options(kind) else None
+    _, held = kind_of(get_args(kind)[-1])
+    return ("list" if container == "array" else "mapping"), held
 
 
 # -- the schema ---------------------------------------------------------------------------------------------------
@@ -129,7 +150,7 @@ def _schema(hint: Any, bounds: Bounds) -> Schema:
     parts = _parts(hint)
     says = {"errorMessage": bounds.says} if bounds.says else {}
     if bounds.choices:
-        return {"enum": list(bounds.choices), **says}
+        return {"enum": [*bounds.choices, *([None] if type(None) in parts else [])], **says}
     if all(part in _KINDS for part in parts) or _is_list_or_null(parts):
         shapes = [_shape(part, bounds) for part in parts]
         kinds = [shape["type"] for shape in shapes]

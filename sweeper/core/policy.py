@@ -13,6 +13,7 @@ from enum import Enum
 from itertools import islice
 from typing import Any
 
+from sweeper.core.channels import channels
 from sweeper.core.model import MOST_KEEP_ALIVE_S, Launch, Sweep
 from sweeper.core.request import INPUTS, SOURCES, canonical, default_output, slug, staged_below
 
@@ -110,7 +111,7 @@ def _jobs(sweep: Sweep) -> list[Mapping[str, Any]]:
 def _staged(job: Mapping[str, Any], place: Place) -> Iterator[str]:
     if Launch(job["launch"]) is not Launch.IMAGE:
         yield staged_below(job.get("output_path"), place.account, place.region, SOURCES)
-    if any(not str(uri).startswith("s3://") for uri in (job.get("inputs") or {}).values()):
+    if any(channel.folder is not None for channel in channels(job).values()):
         yield staged_below(job.get("output_path"), place.account, place.region, INPUTS)
 
 
@@ -126,7 +127,8 @@ def uses(sweep: Sweep, place: Place) -> Uses:
     outputs = {str(job.get("output_path") or home).rstrip("/") for job in jobs}
     restored = {str(job["checkpoint_s3_uri"]).rstrip("/") for job in jobs if job.get("checkpoint_s3_uri")}
     staged = {where for job in jobs for where in _staged(job, place)}
-    inputs = {str(uri) for job in jobs for uri in (job.get("inputs") or {}).values() if str(uri).startswith("s3://")}
+    inputs = {channel.uri for job in jobs for channel in channels(job).values() if channel.uri}
+    boards = {board["s3_output_path"].rstrip("/") for job in jobs if (board := job.get("tensor_board_output_config"))}
     buckets = {_bucket(uri) for uri in (*outputs, *restored)}
     return Uses(
         place=place,
@@ -139,9 +141,9 @@ def uses(sweep: Sweep, place: Place) -> Uses:
         made=frozenset(buckets & {_bucket(home)}),
         staged=frozenset(staged),
         read=frozenset(staged | inputs),
-        written=frozenset(outputs),
+        written=frozenset(outputs | boards),
         restored=frozenset(restored),
-        images=frozenset(str(job["image_uri"]) for job in jobs),
+        images=frozenset(str(job["image_uri"]) for job in jobs if job.get("image_uri")),
         volume_key=str(locked.get("volume_kms_key_id") or ""),
         output_keys=frozenset(str(job["output_kms_key_id"]) for job in jobs if job.get("output_kms_key_id")),
         in_vpc=bool(locked.get("subnets")),

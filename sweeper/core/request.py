@@ -9,11 +9,13 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
+from sweeper.core.channels import Channel, channels
 from sweeper.core.job import Job, Locked
+from sweeper.core.members import request_of
 from sweeper.core.model import Launch, Scope
 from sweeper.core.options import from_section
 from sweeper.core.ports import Backend, Request
@@ -30,16 +32,6 @@ CODE = "code"
 ARCHIVE = "source.tar.gz"
 SOURCES, INPUTS = "sources", "inputs"
 
-_LOCKED_RESOURCES = {
-    "instance_type": "InstanceType",
-    "instance_count": "InstanceCount",
-    "volume_size_in_gb": "VolumeSizeInGB",
-    "volume_kms_key_id": "VolumeKmsKeyId",
-}
-_LOCKED_FLAGS = {
-    "enable_network_isolation": "EnableNetworkIsolation",
-    "enable_inter_container_traffic_encryption": "EnableInterContainerTrafficEncryption",
-}
 _QUEUED = re.compile(r"s[0-9a-f]{16}a\d\d")
 MAX_ATTEMPTS = 99  # two digits, so that no job name is a prefix of another (log streams are found by prefix)
 
@@ -135,57 +127,55 @@ def build(
     locked = from_section(Locked, config["locked"])
     job = from_section(Job, {"max_runtime_s": max_runtime_s, **config["job"]})
     isolated = locked.enable_network_isolation
+    algorithm: Request = {"TrainingInputMode": "File"}
+    if job.launch is Launch.DRIVER:
+        algorithm["ContainerEntrypoint"] = ["/bin/sh", "-c", START_DRIVER]
     request: Request = {
         "TrainingJobName": name,
-        "RoleArn": locked.role_arn,
-        "AlgorithmSpecification": _algorithm(job),
+        "AlgorithmSpecification": algorithm,
         "HyperParameters": _hyperparameters(config["hyperparameters"], job, staged, name, region, isolated),
-        "InputDataConfig": _channels(own_channel(job.launch, isolated), staged),
-        "OutputDataConfig": _output(job.output_kms_key_id, staged),
-        "ResourceConfig": _present(locked, _LOCKED_RESOURCES),
-        "StoppingCondition": {"MaxRuntimeInSeconds": max_runtime_s},
         "Environment": {**config["environment"], FINGERPRINT: mark},
-        "Tags": _tags({"sweeper:sweep": sweep, MARK: mark, **staged.revision.tags}),
-        **_present(locked, _LOCKED_FLAGS),
     }
-    if locked.subnets:
+    for said in (locked, job):
+        request = merged(request, request_of(said))
+    request = merged(request, {"OutputDataConfig": {"S3OutputPath": staged.output}})
+    request = merged(request, {"StoppingCondition": {"MaxRuntimeInSeconds": max_runtime_s}})
+    request |= {
+        "InputDataConfig": _channels(own_channel(job.launch, isolated), job, staged),
+        "CheckpointConfig": _checkpoints(job, name),
+        "Tags": _tags({**job.tags, "sweeper:sweep": sweep, MARK: mark, **staged.revision.tags}),
         # Sorted: it is not known whether the service compares them as a list or as a set.
-        request["VpcConfig"] = {
-            "SecurityGroupIds": sorted(locked.security_group_ids or []),
-            "Subnets": sorted(locked.subnets),
-        }
-    if locked.enable_session_tag_chaining:
-        request["SessionChainingConfig"] = {"EnableSessionTagChaining": True}
-    if job.checkpoint_s3_uri:
-        request["CheckpointConfig"] = _checkpoints(job.checkpoint_s3_uri, job.checkpoint_local_path, name)
+        "VpcConfig": {key: sorted(ids) for key, ids in request.get("VpcConfig", {}).items()},
+        "SessionChainingConfig": {"EnableSessionTagChaining": True} if locked.enable_session_tag_chaining else {},
+    }
     return {key: value for key, value in request.items() if value not in ({}, [])}
 
 
-def _tags(told: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in told.items()]
+def merged(request: Mapping[str, Any], more: Mapping[str, Any]) -> Request:
+    """A request with another piece of one merged into it, which wins; a list is one value."""
+    both = {
+        key: merged(request[key], value) if isinstance(value, dict) and isinstance(request.get(key), dict) else value
+        for key, value in more.items()
+    }
+    return {**request, **both}
 
 
-def _output(key: str | None, staged: Staged) -> dict[str, str]:
-    return {"S3OutputPath": staged.output, **({"KmsKeyId": key} if key else {})}
+def _tags(told: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in text_of(told).items()]
 
 
-def _checkpoints(uri: str, local: str | None, name: str) -> dict[str, str]:
+def text_of(values: Mapping[str, Any]) -> dict[str, str]:
+    """Values where only text may stand: text as it is, the rest as JSON, null left out."""
+    return {k: v if isinstance(v, str) else canonical(v) for k, v in values.items() if v is not None}
+
+
+def _checkpoints(job: Job, name: str) -> dict[str, str]:
     """A prefix for each trial, shared by its attempts: the service restores everything that is below."""
+    if not job.checkpoint_s3_uri:
+        return {}
     trial, _, _ = name.rpartition("-")
-    return {"S3Uri": f"{uri.rstrip('/')}/{trial}", **({"LocalPath": local} if local else {})}
-
-
-def _present(locked: Locked, names: Mapping[str, str]) -> dict[str, Any]:
-    return {wire: value for ours, wire in names.items() if (value := getattr(locked, ours)) is not None}
-
-
-def _algorithm(job: Job) -> dict[str, Any]:
-    algorithm: dict[str, Any] = {"TrainingImage": job.image_uri, "TrainingInputMode": "File"}
-    if job.launch is Launch.DRIVER:
-        algorithm["ContainerEntrypoint"] = ["/bin/sh", "-c", START_DRIVER]
-    if job.metrics:
-        algorithm["MetricDefinitions"] = [{"Name": metric.name, "Regex": metric.regex} for metric in job.metrics]
-    return algorithm
+    local = job.checkpoint_local_path
+    return {"S3Uri": f"{job.checkpoint_s3_uri.rstrip('/')}/{trial}", **({"LocalPath": local} if local else {})}
 
 
 def _hyperparameters(
@@ -212,28 +202,34 @@ def own_channel(launch: Launch, isolated: bool) -> str | None:
     return CODE if launch is Launch.TOOLKIT and isolated else None
 
 
-def _channels(own: str | None, staged: Staged) -> list[dict[str, Any]]:
+def _channels(own: str | None, job: Job, staged: Staged) -> list[Request]:
     """Raises UsageError where a channel of the user's has the name of ours."""
-    if own in staged.inputs:
+    said = channels({"inputs": job.inputs})
+    if own in {**staged.inputs, **said}:
         raise UsageError(f"job.inputs.{own}: brings the code: give your channel another name")
-    channels = {**staged.inputs, **({own: staged.source + "/"} if own else {})}
-    return [
-        {
-            "ChannelName": channel,
-            "DataSource": {
-                "S3DataSource": {
-                    "S3DataType": "S3Prefix",
-                    "S3Uri": uri,
-                    "S3DataDistributionType": "FullyReplicated",
-                }
-            },
-        }
-        for channel, uri in channels.items()
-    ]
+    for name, uri in staged.inputs.items():
+        said[name] = replace(said.get(name, Channel()), uri=uri)
+    if own:
+        # a stream or a mount is nothing that code can be unpacked from
+        mode = "File" if job.input_mode not in (None, "File") else None
+        said[own] = Channel(uri=f"{staged.source}/", input_mode=mode)
+    return [{"ChannelName": name, **_channel(channel)} for name, channel in said.items()]
+
+
+def _channel(channel: Channel) -> Request:
+    if channel.uri is None:
+        return request_of(channel)
+    usual = replace(
+        channel, data_type=channel.data_type or "S3Prefix", distribution=channel.distribution or "FullyReplicated"
+    )
+    return request_of(usual)
 
 
 _MATCHED_RESOURCES = (
-    *_LOCKED_RESOURCES.values(),
+    "InstanceType",
+    "InstanceCount",
+    "VolumeSizeInGB",
+    "VolumeKmsKeyId",
     "InstanceGroups",
     "InstancePreferences",
     "InstancePlacementConfig",

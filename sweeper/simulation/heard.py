@@ -7,6 +7,7 @@ from typing import Any
 
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, Job
+from sweeper.core.channels import channels
 from sweeper.core.request import Staged
 from sweeper.core.watch import News
 from sweeper.testing.twin import Twin
@@ -16,7 +17,8 @@ SOURCE, OUTPUT = "s3://simulated/source", "s3://simulated/output"
 
 def staged(config: Mapping[str, Any]) -> Staged:
     """Where a simulated job reads and writes: a fixed place to which nothing was ever uploaded."""
-    return Staged(SOURCE, {channel: f"{SOURCE}/{channel}" for channel in config["job"].get("inputs") or {}}, OUTPUT)
+    inputs = {name: f"{SOURCE}/{name}" for name, channel in channels(config["job"]).items() if channel.in_s3}
+    return Staged(SOURCE, inputs, OUTPUT)
 
 
 class Listener:

@@ -1,0 +1,83 @@
+"""What a request may say beyond its schema: one image or algorithm, where a channel lies, commands, tags of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sweeper.config.check import Finding
+from sweeper.config.draft import MOST_ROWS, Draft, told
+from sweeper.config.problems import brief
+from sweeper.core.channels import S3, channel_of
+from sweeper.core.identity import path_of, within
+from sweeper.core.model import Launch
+from sweeper.core.request import own_channel
+
+Sections = Mapping[str, Any]
+OF_IMAGES = ("algorithm_name", "container_entrypoint", "container_arguments")
+"""Options of `job` that say what the container starts: under any other launch that is ours to say."""
+RESERVED = ("sweeper:", "aws:")
+"""What no tag of a user's begins with."""
+
+
+def findings(draft: Draft, values: Sections) -> Iterator[Finding]:
+    """Everything of this kind, at its key; the sections have the shape that their schemas say."""
+    job = values["job"]
+    yield from _started(draft, job)
+    yield from _channels(draft, values)
+    for tag in job.get("tags") or {}:
+        if tag.lower().startswith(RESERVED):
+            yield ("job", "tags", tag), f"begins with one of {', '.join(RESERVED)}, which are not yours to set"
+    if job.get("training_repository_credentials_provider_arn") and not job.get("training_repository_access_mode"):
+        path = ("job", "training_repository_credentials_provider_arn")
+        yield path, "needs job.training_repository_access_mode too"
+    if job.get("checkpoint_local_path") and not job.get("checkpoint_s3_uri"):
+        yield ("job", "checkpoint_local_path"), "needs job.checkpoint_s3_uri too: nothing would be kept"
+
+
+def image_is_said(draft: Draft, job: Sections) -> Iterator[Finding]:
+    """A job runs an image or an algorithm."""
+    images, algorithms = told(draft, job, "image_uri"), told(draft, job, "algorithm_name")
+    if None in images and not all(algorithms):
+        yield ("job", "image_uri"), "is missing: it has no default"
+    if any(algorithms) and any(images):
+        yield ("job", "algorithm_name"), "stands in place of an image: set job.image_uri: null"
+
+
+def _started(draft: Draft, job: Sections) -> Iterator[Finding]:
+    other = next((one for one in told(draft, job, "launch") if one != Launch.IMAGE.value), None)
+    for key in OF_IMAGES:
+        if other and any(told(draft, job, key)):
+            yield ("job", key), f"is for launch: image; under launch: {other} the command of the container is not yours"
+
+
+def _channels(draft: Draft, values: Sections) -> Iterator[Finding]:
+    isolated = bool(values["locked"].get("enable_network_isolation"))
+    ours = {own_channel(Launch(launch), isolated): launch for launch in told(draft, values["job"], "launch")}
+    for path, said in _inputs(draft, values["job"]):
+        if path[2] in ours:
+            yield path, f"brings the code under launch: {ours[path[2]]}: give your channel another name"
+        if said is not None:
+            yield from ((path, what) for what in _placed(said, values["locked"]))
+
+
+def _placed(said: Any, locked: Sections) -> Iterator[str]:
+    """What is wrong with where a channel lies."""
+    channel = channel_of(said)
+    if channel.uri is not None and not channel.uri.startswith(S3):
+        where = brief(channel.uri)
+        yield f"must be s3://BUCKET/PREFIX or a folder of the project, not {where}: a channel is no download"
+    if len(channel.sources) != 1:
+        there = " and ".join(channel.sources) or "none"
+        yield f"lies in one place, of uri, folder, efs, fsx and dataset_arn; there is {there}"
+    if (channel.efs or channel.fsx) and not locked.get("subnets"):
+        yield "is a file system, which is mounted in a VPC: set locked.subnets and locked.security_group_ids"
+
+
+def _inputs(draft: Draft, job: Sections) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every channel that a trial may have, by its path, with what it holds."""
+    yield from ((("job", "inputs", channel), where) for channel, where in (job.get("inputs") or {}).items())
+    for axis in draft.axes:
+        for row in axis.block.rows[:MOST_ROWS]:
+            paths = ((path_of(key, within(draft.sections)), where) for key, where in row.items())
+            yield from ((path, where) for path, where in paths if path[:2] == ("job", "inputs") and len(path) == 3)
