@@ -51,7 +51,7 @@ def test_a_line_of_the_help_is_told_in_its_two_columns(line: str) -> None:
 def test_what_a_verb_takes_is_what_its_parser_takes(verb: str) -> None:
     """A sweep's name, a trial of it and an experiment are completed for those verbs whose own help asks for them."""
     usage, told = documented.help_of(verb).split("\n\n")[0], VERBS[verb]
-    assert told.takes_sweep is (re.search(r"(?i)(?<![=\w])name\b", usage) is not None)
+    assert told.takes_sweep is (re.search(r"(?i)(?<![-=\w])name\b", usage) is not None)
     assert told.takes_trial is ("trial" in usage.lower())
     assert told.composes is ("+experiment=NAME" in usage)
 

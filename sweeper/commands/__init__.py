@@ -46,6 +46,10 @@ class Verb:
 VERBS: Mapping[str, Verb] = {
     verb.name: verb
     for verb in (
+        Verb("init", "[DIR]", "a first experiment to begin with, its script, and what git leaves alone"),
+        Verb(
+            "new", "EXPERIMENT --from TEMPLATE", "an experiment of your own that begins as a template, with its script"
+        ),
         Verb(
             "plan",
             "+experiment=NAME [KEY=VALUE]",

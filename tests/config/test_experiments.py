@@ -18,6 +18,7 @@ from sweeper.record import script
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.yaml"))
 PATTERNS = {
+    "first": 4,
     "learning_rates": 9,
     "batch_sizes": 11,
     "lora_ranks": 6,

@@ -92,7 +92,7 @@ def run(programs: Path, folder: Path, project: Path, *words: str) -> subprocess.
 
 
 def test_the_wheel_holds_the_package_its_groups_and_nothing_else(wheel: Path) -> None:
-    """Code, typing marker, conf/ and its schemas; no tests, no experiments, no runs."""
+    """Code, typing marker, conf/ and its schemas, the templates with their scripts; no tests, no caches, no runs."""
     names = zipfile.ZipFile(wheel).namelist()
     for needed in (
         "cli.py",
@@ -101,8 +101,11 @@ def test_the_wheel_holds_the_package_its_groups_and_nothing_else(wheel: Path) ->
         "testing/pytest_plugin.py",
         "conf/backend/spot.yaml",
         "conf/schema/experiment.json",
+        "experiments/lora_ranks.yaml",
+        "experiments/scripts/bump/wheels/tinymetrics-1.0-py3-none-any.whl",
     ):
         assert f"sweeper/{needed}" in names
+    assert not [name for name in names if "__pycache__" in name]
     assert {name.split("/")[0] for name in names} == {
         "sweeper",
         next(n for n in names if "dist-info" in n).split("/")[0],
@@ -123,6 +126,16 @@ def test_it_runs_from_another_folder_and_from_a_sub_folder(programs: Path, elsew
     info = launch.status(elsewhere / ".sweeper/engine")
     assert info is not None
     assert info["settings"]["idle_s"] == 123, "the user's engine/local.yaml shadows ours"
+
+
+def test_it_begins_a_project(programs: Path, tmp_path: Path) -> None:
+    """In an empty folder the wheel makes a first experiment and one of a template, and both plan."""
+    assert run(programs, tmp_path, tmp_path, "init").returncode == 0
+    assert run(programs, tmp_path, tmp_path, "new", "mine", "--from", "batch_sizes").returncode == 0
+    for name, trials in (("first", 4), ("mine", 11)):
+        planned = run(programs, tmp_path, tmp_path, "plan", f"+experiment={name}")
+        assert planned.returncode == 0, planned.stderr
+        assert f"\n{trials} trials: " in planned.stdout
 
 
 def test_the_users_groups_add_to_ours(programs: Path, elsewhere: Path) -> None:
