@@ -11,8 +11,9 @@ from pathlib import Path
 
 from sweeper import config
 from sweeper.core.declared import ended
-from sweeper.core.model import EngineKind, Scope, Sweep
+from sweeper.core.model import Sweep
 from sweeper.core.request import Staged
+from sweeper.core.scope import EngineKind, Scope
 from sweeper.record.journal import SqliteJournal
 from sweeper.run.runner import Runner
 from sweeper.run.world import World

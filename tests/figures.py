@@ -14,7 +14,7 @@ from sweeper import backends
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "sweeper"
 METHODS, IMPORTS, LINES = 20, 15, 40
-KINDS = {**dict.fromkeys([*backends.KINDS, "BackendKind"], "backends/"), "EngineKind": "core/model.py run/registry.py"}
+KINDS = {**dict.fromkeys([*backends.KINDS, "BackendKind"], "backends/"), "EngineKind": "core/scope.py run/registry.py"}
 """A kind's name or an enum of them, and the places that may ask for one by its name: elsewhere the port answers."""
 Tree = tuple[str, ast.Module]
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from sweeper.aws.clients import Endpoint
 from sweeper.commands.say import complain
 from sweeper.core.chain import Chain
-from sweeper.core.model import EngineKind
 from sweeper.core.outcome import fingerprint_of
 from sweeper.core.ports import Clock, Description, TrainingApi
+from sweeper.core.scope import EngineKind
 from sweeper.core.words import utc
 from sweeper.errors import SweeperError
 from sweeper.run import finding

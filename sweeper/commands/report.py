@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from sweeper.commands import sweeps
 from sweeper.commands.say import complain, relative, tell
-from sweeper.core.model import Scope
+from sweeper.core.scope import Scope
 from sweeper.core.secrets import Redactor
 from sweeper.core.tracked import Notebook, Tracked, sweep_ended
 from sweeper.errors import UsageError

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweeper.aws.clients import Endpoint
-from sweeper.core.model import EngineKind
 from sweeper.core.options import from_section
+from sweeper.core.scope import EngineKind
 from sweeper.core.waits import LocalWaits, Waits
 from sweeper.engine.settings import EngineSettings
 from sweeper.engine.training.settings import ServiceSettings

@@ -18,8 +18,8 @@ from sweeper.config.project import packaged_conf
 from sweeper.config.schema import ENGINES, OPTIONS, SECTIONS
 from sweeper.core.channels import Channel, FileSystem
 from sweeper.core.job import ExperimentConfig, Mlflow, TensorBoard
-from sweeper.core.model import EngineKind
 from sweeper.core.options import Schema, defaults_of, schema_of
+from sweeper.core.scope import EngineKind
 from sweeper.tracking import KINDS as TRACKERS
 
 BEGIN = "<!-- reference: begin; written by `python -m sweeper.config.reference` -->"

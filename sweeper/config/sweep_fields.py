@@ -9,9 +9,10 @@ from sweeper import backends
 from sweeper.config import engines
 from sweeper.core import costs, prune, remedies, stop
 from sweeper.core.job import Job
-from sweeper.core.model import EngineKind, Objective, PoolSettings
+from sweeper.core.model import Objective, PoolSettings
 from sweeper.core.options import from_section
 from sweeper.core.request import digest
+from sweeper.core.scope import EngineKind
 
 
 def fields_of(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from sweeper.config.values import hydra_keys, prev_keys
 from sweeper.core import stop
 from sweeper.core.handover import why_not
 from sweeper.core.identity import path_of, within
-from sweeper.core.model import EngineKind, Launch
+from sweeper.core.model import Launch
+from sweeper.core.scope import EngineKind
 
 Sections = Mapping[str, Any]
 

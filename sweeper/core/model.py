@@ -1,4 +1,4 @@
-"""The nouns as values: Sweep, Trial, Scope and the settings they carry. Nothing here touches the world."""
+"""The nouns as values: Sweep, Trial and the settings they carry. Nothing here touches the world."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 from sweeper.core.kinds import options_said, rule_words, words_of_section
 from sweeper.core.options import option
 from sweeper.core.ports import FailureAction, PruneRule
+from sweeper.core.scope import EngineKind
 from sweeper.core.waits import Waits
 from sweeper.errors import UsageError
 
@@ -24,18 +25,6 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 MOST_KEEP_ALIVE_S = 3600
-
-
-class EngineKind(str, Enum):
-    """What answers the API."""
-
-    LOCAL = "local"
-    AWS = "aws"
-
-    @property
-    def on_aws(self) -> bool:
-        """Do its jobs run in an account, where they are paid for?"""
-        return self is EngineKind.AWS
 
 
 class Usage(str, Enum):
@@ -80,26 +69,6 @@ class Launch(str, Enum):
     DRIVER = "driver"
     TOOLKIT = "toolkit"
     IMAGE = "image"
-
-
-@dataclass(frozen=True)
-class Scope:
-    """Where a sweep happens. Belongs to the folder and the job names, never to a trial's identity."""
-
-    engine: EngineKind
-    account: str
-    region: str
-
-    def folder(self, name: str) -> str:
-        """The folder of a sweep below `runs/`."""
-        return f"{name}@{self.account}.{self.region}" if self.engine.on_aws else name
-
-    @classmethod
-    def of(cls, folder: str) -> tuple[str, Scope]:
-        """The sweep's name and its scope, by the name of its folder. A local one tells no account and no region."""
-        name, at, where = folder.rpartition("@")
-        account, _, region = where.partition(".")
-        return (name, cls(EngineKind.AWS, account, region)) if at else (folder, cls(EngineKind.LOCAL, "", ""))
 
 
 def number_of(index: int) -> int:

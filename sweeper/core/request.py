@@ -16,9 +16,10 @@ from typing import Any
 from sweeper.core.channels import Channel, channels
 from sweeper.core.job import Job, Locked
 from sweeper.core.members import request_of
-from sweeper.core.model import Launch, Scope
+from sweeper.core.model import Launch
 from sweeper.core.options import from_section
 from sweeper.core.ports import Backend, Request
+from sweeper.core.scope import Scope
 from sweeper.driver import CHANNEL, START_DRIVER
 from sweeper.errors import UsageError
 

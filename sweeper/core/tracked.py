@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from sweeper.core.chain import Chain, Job
-from sweeper.core.costs import Rate, cost
+from sweeper.core.costs import cost
 from sweeper.core.events import TrialStatus
 from sweeper.core.identity import canonical
-from sweeper.core.model import Objective, Sweep, Trials
-from sweeper.core.results import Results, Row
-from sweeper.core.secrets import Redactor, masked
+from sweeper.core.secrets import masked
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sweeper.core.chain import Chain, Job
+    from sweeper.core.costs import Rate
+    from sweeper.core.model import Objective, Sweep, Trials
+    from sweeper.core.results import Results, Row
+    from sweeper.core.secrets import Redactor
 
 BAD = frozenset({TrialStatus.FAILED, TrialStatus.METRIC_MISSING})
 """What a trial comes to that somebody should look at."""

@@ -22,8 +22,9 @@ from sweeper.core.asked import foreseen, unmade
 from sweeper.core.chain import Chain, Job, apply, fold
 from sweeper.core.costs import Rate, rate
 from sweeper.core.declared import added, undeclared
-from sweeper.core.model import Goal, MetricDefinition, Objective, Scope, Trial, number_of
+from sweeper.core.model import Goal, MetricDefinition, Objective, Trial, number_of
 from sweeper.core.results import FIRST, LAST, SAVINGS, Results, Row, best, results, value_at
+from sweeper.core.scope import Scope
 from sweeper.errors import UsageError
 from sweeper.record.journal import pending, read
 from sweeper.record.locks import Holder, holder

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeper.aws.clients import Clients, Endpoint
-from sweeper.core.model import EngineKind, Scope, Sweep
+from sweeper.core.model import Sweep
 from sweeper.core.options import declared, from_section
+from sweeper.core.scope import EngineKind, Scope
 from sweeper.core.waits import Waits
 from sweeper.errors import UsageError
 from sweeper.record.atomic import write_atomically

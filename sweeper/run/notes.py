@@ -7,7 +7,8 @@ from collections import deque
 from sweeper.core import events as ev
 from sweeper.core.chain import Job, apply, fold
 from sweeper.core.keepalive import idles_until
-from sweeper.core.model import Scope, Sweep
+from sweeper.core.model import Sweep
+from sweeper.core.scope import Scope
 from sweeper.core.waits import Waits
 from sweeper.errors import ApiError, JournalError
 from sweeper.run.world import World

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sweeper.core.model import Scope, Sweep
+from sweeper.core.model import Sweep
+from sweeper.core.scope import Scope
 from sweeper.run.attention import Attention
 from sweeper.run.beginning import Beginning
 from sweeper.run.engine_state import EngineState

@@ -16,9 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweeper.core import events as ev
-from sweeper.core.chain import Chain, fold
-from sweeper.core.model import EngineKind
+from sweeper.core.scope import EngineKind
 from sweeper.core.waits import Waits
 from sweeper.core.words import aws_flags
 from sweeper.errors import EngineError, JournalError, SweeperError
@@ -26,6 +24,8 @@ from sweeper.record.atomic import write_atomically
 
 if TYPE_CHECKING:
     from sweeper.aws.clients import Caller, Clients
+    from sweeper.core.chain import Chain
+    from sweeper.core.events import Intent
     from sweeper.core.ports import TrainingApi
     from sweeper.core.queued import QueueOptions
     from sweeper.engine.launch import EngineInfo
@@ -192,11 +192,11 @@ class Owed:
     max_runtime_s: int
 
     @property
-    def intent(self) -> ev.Intent:
+    def intent(self) -> Intent:
         """The job as a journal would have it."""
-        return ev.Intent(
-            self.name, "", 0, self.name, {}, 1, self.fingerprint, self.keep_alive_s, self.max_runtime_s, ""
-        )
+        from sweeper.core.events import Intent
+
+        return Intent(self.name, "", 0, self.name, {}, 1, self.fingerprint, self.keep_alive_s, self.max_runtime_s, "")
 
 
 @dataclass(frozen=True)
@@ -224,6 +224,7 @@ class Debt:
 
     def chain(self) -> Chain:
         """What the journal says. Raises JournalError."""
+        from sweeper.core.chain import fold
         from sweeper.record.journal import read
 
         return fold(event for _, event in read(self.journal))

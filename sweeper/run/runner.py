@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sweeper.core import events as ev
 from sweeper.core.decide import Decide, Decision, Extend, Finish, Release, StopJob, Submit, Wait, decide
-from sweeper.core.model import Scope, Sweep
+from sweeper.core.model import Sweep
+from sweeper.core.scope import Scope
 from sweeper.core.search import search_for
 from sweeper.errors import ApiError, assert_never
 from sweeper.run.ending import Ending

@@ -10,10 +10,11 @@ from sweeper.backends.warm_pool import WarmPool
 from sweeper.core import prune, stop
 from sweeper.core.chain import Chain
 from sweeper.core.costs import LATE_S, OVERRUN_S, Rate
-from sweeper.core.model import EngineKind, Goal, MetricDefinition, Objective, PoolSettings, Scope, Sweep, Trial
+from sweeper.core.model import Goal, MetricDefinition, Objective, PoolSettings, Sweep, Trial
 from sweeper.core.ports import Request, StopRule
 from sweeper.core.remedies import on_failure
 from sweeper.core.request import digest
+from sweeper.core.scope import EngineKind, Scope
 from sweeper.core.search import Proposal
 from sweeper.core.space.draws import draw
 from sweeper.core.waits import Waits

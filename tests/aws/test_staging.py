@@ -13,7 +13,7 @@ import pytest
 from sweeper.aws.clients import Clients, Endpoint
 from sweeper.aws.staging import Located, Staging
 from sweeper.aws.upload import Bucket
-from sweeper.core.model import EngineKind, Scope
+from sweeper.core.scope import EngineKind, Scope
 from sweeper.engine import launch
 from sweeper.errors import ApiError, ApiErrorKind, UsageError
 from sweeper.record.parcel import Parcel

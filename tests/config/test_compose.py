@@ -15,8 +15,9 @@ from sweeper.backends.spot import Spot
 from sweeper.config import run
 from sweeper.config.project import packaged_conf
 from sweeper.config.schema import files, text
-from sweeper.core.model import EngineKind, Goal
+from sweeper.core.model import Goal
 from sweeper.core.remedies import Retry, Stop
+from sweeper.core.scope import EngineKind
 from sweeper.errors import UsageError
 
 

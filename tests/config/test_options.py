@@ -19,8 +19,8 @@ from sweeper.config.defaults import rewritten, with_rules
 from sweeper.config.project import packaged_conf
 from sweeper.config.schema import ENGINES, OPTIONS, SECTIONS, experiment, files, text
 from sweeper.core.job import Experiment
-from sweeper.core.model import EngineKind
 from sweeper.core.options import Bounds, declared, defaults_of, from_section, option, redefined, schema_of, words_of
+from sweeper.core.scope import EngineKind
 from sweeper.core.waits import LocalWaits
 
 REQUIRED = "???"

@@ -9,8 +9,9 @@ from sweeper.backends.warm_pool import WarmPool
 from sweeper.core import events as ev
 from sweeper.core.chain import fold
 from sweeper.core.decide import Decide, Decision, Finish, Release, StopJob, Submit, Wait, decide
-from sweeper.core.model import EngineKind, Scope, Sweep, Trial
+from sweeper.core.model import Sweep, Trial
 from sweeper.core.remedies import on_failure
+from sweeper.core.scope import EngineKind, Scope
 from sweeper.core.search import search_for
 from sweeper.core.stop import rules
 

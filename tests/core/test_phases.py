@@ -16,10 +16,11 @@ from sweeper.core import plan
 from sweeper.core.chain import Chain, fold
 from sweeper.core.events import from_dict, to_dict
 from sweeper.core.keepalive import fitted, fitting, idle_seconds
-from sweeper.core.model import EngineKind, PoolSettings
+from sweeper.core.model import PoolSettings
 from sweeper.core.outcome import outcome
 from sweeper.core.phases import ENDS, PHASES, Phase, Phases, phases, transitions
 from sweeper.core.results import results
+from sweeper.core.scope import EngineKind
 from sweeper.show.table import time_line
 from sweeper.testing.twin import Script
 from tests.core.test_decide import OPENED, a_sweep, done, intent

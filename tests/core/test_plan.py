@@ -8,9 +8,10 @@ from sweeper.backends.on_demand import OnDemand
 from sweeper.core import costs, plan
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, fold
-from sweeper.core.model import EngineKind, Goal, Objective, Sweep
+from sweeper.core.model import Goal, Objective, Sweep
 from sweeper.core.prune import pruning
 from sweeper.core.remedies import on_failure
+from sweeper.core.scope import EngineKind
 from sweeper.core.stop import rules
 from tests.core.test_decide import OPENED, a_sweep, done
 

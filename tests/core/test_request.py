@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.backends.spot import Spot
-from sweeper.core.model import EngineKind, Scope
 from sweeper.core.request import PoolKey, Staged, build, differing, encode_hyperparameters, job_name, locked_key
+from sweeper.core.scope import EngineKind, Scope
 from sweeper.errors import UsageError
 
 SCOPE = Scope(EngineKind.AWS, "123456789012", "eu-west-1")

@@ -20,8 +20,9 @@ from sweeper.aws.quotas import Quotas
 from sweeper.backends.on_demand import OnDemand
 from sweeper.commands.run import run
 from sweeper.core.events import TrialStatus
-from sweeper.core.model import EngineKind, PoolSettings, Scope, Sweep
+from sweeper.core.model import PoolSettings, Sweep
 from sweeper.core.request import FINGERPRINT, job_name
+from sweeper.core.scope import EngineKind, Scope
 from sweeper.engine import launch
 from sweeper.engine.training.settings import ServiceSettings
 from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, UsageError
