@@ -23,7 +23,7 @@ from sweeper.core.identity import DEPENDENCIES, flatten, path_of, within
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
 
-FREE = ("job", "hyperparameters", "environment", "vars", "dependencies")
+FREE = ("job", "hyperparameters", "environment", "vars", "dependencies", "request")
 """The sections whose keys may be swept."""
 GROUPS = ("backend", "engine", "prices")
 """The config groups of our own."""

@@ -18,7 +18,7 @@ SWEPT = (
     "sweep the names of variables: ${oc.env:NAME_A}, ${oc.env:NAME_B}"
 )
 _VARIABLE = re.compile(r"\$\{oc\.env:\s*(\w+)")
-_READABLE = ("job", "hyperparameters", "dependencies", "vars")
+_READABLE = ("job", "hyperparameters", "dependencies", "vars", "request")
 
 
 def refuse_swept(draft: Draft) -> None:

@@ -25,6 +25,7 @@ OPEN = (
     "environment.",
     "dependencies.",
     "vars.",
+    "request.",
     "job.inputs.",
     "sweep.",
     "on_failure.",

@@ -24,7 +24,18 @@ from sweeper.tracking import KINDS as TRACKERS
 
 BEGIN = "<!-- reference: begin; written by `python -m sweeper.config.reference` -->"
 END = "<!-- reference: end -->"
-ORDER = ("locked", "job", "hyperparameters", "environment", "dependencies", "vars", "sweep", "objective", "stop")
+ORDER = (
+    "locked",
+    "job",
+    "hyperparameters",
+    "environment",
+    "dependencies",
+    "request",
+    "vars",
+    "sweep",
+    "objective",
+    "stop",
+)
 
 INNER: Mapping[str, type] = {
     "inputs.NAME": Channel,

@@ -11,13 +11,12 @@ from sweeper.config.problems import brief
 from sweeper.core.channels import S3, channel_of
 from sweeper.core.identity import path_of, within
 from sweeper.core.model import Launch
+from sweeper.core.pieces import RESERVED
 from sweeper.core.request import own_channel
 
 Sections = Mapping[str, Any]
 OF_IMAGES = ("algorithm_name", "container_entrypoint", "container_arguments")
 """Options of `job` that say what the container starts: under any other launch that is ours to say."""
-RESERVED = ("sweeper:", "aws:")
-"""What no tag of a user's begins with."""
 
 
 def findings(draft: Draft, values: Sections) -> Iterator[Finding]:
@@ -31,8 +30,6 @@ def findings(draft: Draft, values: Sections) -> Iterator[Finding]:
     if job.get("training_repository_credentials_provider_arn") and not job.get("training_repository_access_mode"):
         path = ("job", "training_repository_credentials_provider_arn")
         yield path, "needs job.training_repository_access_mode too"
-    if job.get("checkpoint_local_path") and not job.get("checkpoint_s3_uri"):
-        yield ("job", "checkpoint_local_path"), "needs job.checkpoint_s3_uri too: nothing would be kept"
 
 
 def image_is_said(draft: Draft, job: Sections) -> Iterator[Finding]:

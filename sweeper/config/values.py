@@ -52,7 +52,7 @@ def hydra_keys(leaf: Any) -> list[str]:
     return _HYDRA.findall(leaf if isinstance(leaf, str) else canonical(leaf))
 
 
-IDENTITY = ("locked", "job", "hyperparameters", "environment", "dependencies")
+IDENTITY = ("locked", "job", "hyperparameters", "environment", "dependencies", "request")
 COSMETIC = (
     "metrics",
     "output_path",

@@ -314,4 +314,8 @@ class Experiment:
     dependencies: Mapping[str, _Version] = option(
         "Versions that replace those of the requirements file: a name and a version or a specifier.", default={}
     )
+    request: Mapping[str, Any] = option(
+        "A piece of CreateTrainingJob in SageMaker's own words, merged into each request last: what no option says.",
+        default={},
+    )
     vars: Mapping[str, Any] = option("Values of your own, for ${vars.x}.", default={})

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
+from sweeper.core import pieces
 from sweeper.core.channels import Channel, channels
 from sweeper.core.job import Job, Locked
 from sweeper.core.members import request_of
@@ -149,16 +150,34 @@ def build(
         "VpcConfig": {key: sorted(ids) for key, ids in request.get("VpcConfig", {}).items()},
         "SessionChainingConfig": {"EnableSessionTagChaining": True} if locked.enable_session_tag_chaining else {},
     }
+    request = merged(request, _piece(config.get("request") or {}))
     return {key: value for key, value in request.items() if value not in ({}, [])}
 
 
+def _piece(piece: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Raises UsageError for what may not be said there: a trial's own values may have made it so."""
+    for path, what in pieces.refused(piece):
+        raise UsageError(f"request.{'.'.join(map(str, path))}: {what}")
+    return piece
+
+
+_BY_NAME = {"InputDataConfig": "ChannelName", "Tags": "Key", "MetricDefinitions": "Name"}
+"""Lists whose items have a name that is there once."""
+
+
 def merged(request: Mapping[str, Any], more: Mapping[str, Any]) -> Request:
-    """A request with another piece of one merged into it, which wins; a list is one value."""
-    both = {
-        key: merged(request[key], value) if isinstance(value, dict) and isinstance(request.get(key), dict) else value
-        for key, value in more.items()
-    }
-    return {**request, **both}
+    """A request with another piece of one merged into it, which wins. A list is one value, but for named items."""
+    return {**request, **{key: _both(key, request.get(key), value) for key, value in more.items()}}
+
+
+def _both(key: str, one: Any, other: Any) -> Any:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return merged(one, other)
+    if key in _BY_NAME and isinstance(one, list) and isinstance(other, list):
+        name = _BY_NAME[key]
+        named = {item[name]: item for item in one}
+        return [*{**named, **{item[name]: merged(named.get(item[name], {}), item) for item in other}}.values()]
+    return other
 
 
 def _tags(told: Mapping[str, Any]) -> list[dict[str, str]]:

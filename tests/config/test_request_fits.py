@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from sweeper.core import pieces
+from sweeper.core.members import put
 from sweeper.core.request import PoolKey, Staged, build, locked_key
 from sweeper.engine.wire import rules
 from tests.config.conftest import EXPERIMENT
@@ -45,9 +48,11 @@ OTHERS = {
 PLAN = "arn:aws:sagemaker:eu-west-1:123456789012:training-plan/mine"
 
 
-def sent(project: Any, more: str = "", *words: str) -> dict[str, Any]:
+def sent(project: Any, job: str = "", *words: str, more: str = "") -> dict[str, Any]:
     """The request of the only trial of an experiment with these lines under `job`; the service's model takes it."""
-    project.write("experiments/x.yaml", EXPERIMENT.replace("  source_dir: code\n  entry_script: train.py\n", more))
+    project.write(
+        "experiments/x.yaml", EXPERIMENT.replace("  source_dir: code\n  entry_script: train.py\n", job) + more
+    )
     sweep = project.sweep("engine=aws", *words)
     config = sweep.resolve(next(iter(sweep.trials)))
     places = Staged("s3://bucket/source", {}, "s3://bucket/out")
@@ -129,62 +134,105 @@ def test_what_changes_no_result_makes_no_new_trial(project: Any) -> None:
     assert identity("job.input_mode=Pipe") != identity()
 
 
+PIECE = """\
+request:
+  ProfilerConfig: {S3OutputPath: s3://bucket/profile}
+  RetryStrategy: {MaximumRetryAttempts: 4}
+  Tags: [{Key: cell, Value: "r${hyperparameters.rank}"}]
+  InputDataConfig:
+    - {ChannelName: train, ContentType: text/csv}
+"""
+
+
+def test_a_piece_of_the_request_is_merged_last(project: Any) -> None:
+    """What no option says, and what one does, in SageMaker's words; named items of a list are merged by their names."""
+    channel = "  launch: image\n  max_retry_attempts: 2\n  inputs: {train: s3://bucket/train}\n  tags: {team: a}\n"
+    made = sent(project, channel, more=PIECE)
+    assert made["ProfilerConfig"] == {"S3OutputPath": "s3://bucket/profile"}
+    assert made["RetryStrategy"] == {"MaximumRetryAttempts": 4}
+    assert {tag["Key"]: tag["Value"] for tag in made["Tags"]}.items() >= {"team": "a", "cell": "r8"}.items()
+    (train,) = made["InputDataConfig"]
+    assert (train["ContentType"], train["DataSource"]["S3DataSource"]["S3Uri"]) == ("text/csv", "s3://bucket/train")
+
+
+def test_a_piece_never_leaves_the_pool_nor_decides_what_sweeper_does(project: Any) -> None:
+    """Every locked member, and every one that something depends on, is refused where it is written."""
+    piece: dict[str, Any] = {}
+    for member in pieces.forbidden():
+        put(piece, member, "x")
+    project.experiment(f"request: {json.dumps(piece)}\n")
+    said = sorted(line.partition(": ")[2] for line in project.refused("engine=aws"))
+    assert said == sorted(f"request.{member}: {what}" for member, what in pieces.forbidden().items())
+
+
+PIECE_WRONG = """\
+request:
+  RetryStrategi: {MaximumRetryAttempts: 1}
+  RetryStrategy: {MaximumRetryAttempts: 0}
+  InfraCheckConfig: 3
+  Tags: [{Key: 'sweeper:sweep', Value: x}]
+"""
+SAID_OF_IT = [
+    "14:3: request.RetryStrategi: is no member of CreateTrainingJobRequest; did you mean 'RetryStrategy'?",
+    "15:19: request.RetryStrategy.MaximumRetryAttempts: Member must have value greater than or equal to 1",
+    "16:3: request.InfraCheckConfig: must be a mapping",
+    "17:10: request.Tags.0: has a key that begins with one of sweeper:, aws:",
+]
+
+
+def test_a_piece_is_judged_by_the_model(project: Any) -> None:
+    """What the service would refuse is told with its place, before anything is sent; so is what would be incomplete."""
+    project.experiment(PIECE_WRONG)
+    assert project.refused("engine=aws") == [f"experiments/x.yaml:{line}" for line in SAID_OF_IT]
+    project.experiment("request: {DebugHookConfig: {LocalPath: /opt}}\n")
+    (line,) = project.refused("engine=aws")
+    assert line.startswith(
+        "experiments/x.yaml:13:1: request: makes a request that SageMaker refuses: 1 validation error"
+    )
+    assert "Value null at 'debugHookConfig.s3OutputPath'" in line
+
+
+FS = "{efs: {id: fs-01234567, path: /data}}"
 REFUSED = {
-    "two places": (
-        ["+job.inputs.train={uri: s3://b/1, folder: code}"],
-        "job.inputs.train: lies in one place, of uri, folder, efs, fsx and dataset_arn; there is uri and folder",
-    ),
-    "no place": (
-        ["+job.inputs.train={content_type: text/csv}"],
-        "job.inputs.train: lies in one place, of uri, folder, efs, fsx and dataset_arn; there is none",
-    ),
-    "an unknown key": (
-        ["+job.inputs.train={uri: s3://b/1, contenttype: text/csv}"],
-        "job.inputs.train.contenttype: is not a field of job.inputs.train; did you mean 'content_type'?",
-    ),
-    "an unknown mode": (
-        ["+job.inputs.train={uri: s3://b/1, input_mode: Pip}"],
-        "job.inputs.train.input_mode: 'Pip' is not one of File, FastFile, Pipe; did you mean 'Pipe'?",
-    ),
-    "a folder that is not there": (
-        ["+job.inputs.train={folder: cod}"],
-        "job.inputs.train.folder: there is no folder 'cod'; did you mean 'code'?",
-    ),
-    "a file system without a network": (
-        ["+job.inputs.train={efs: {id: fs-01234567, path: /data}}"],
-        "job.inputs.train: is a file system, which is mounted in a VPC: set locked.subnets and "
-        "locked.security_group_ids",
-    ),
-    "a tag of ours": (
-        [r"+job.tags={sweeper\:sweep: a}"],
-        "job.tags.sweeper:sweep: begins with one of sweeper:, aws:, which are not yours to set",
-    ),
-    "a command under the driver": (
-        ["job.container_arguments=[a]"],
-        "job.container_arguments: is for launch: image; under launch: driver the command of the container is not yours",
-    ),
-    "an image and an algorithm": (
-        ["job.launch=image", "job.algorithm_name=mine"],
-        "job.algorithm_name: stands in place of an image: set job.image_uri: null",
-    ),
-    "neither of them": (["job.image_uri=null"], "job.image_uri: is missing: it has no default"),
-    "a plan that is none": (
-        ["locked.training_plan_arn=mine"],
-        "locked.training_plan_arn: must be a training plan's ARN: "
+    "by the schema": {
+        "+job.inputs.a={uri: s3://b/1, contenttype: text/csv}": "job.inputs.a.contenttype: is not a field of "
+        "job.inputs.a; did you mean 'content_type'?",
+        "+job.inputs.b={uri: s3://b/1, input_mode: Pip}": "job.inputs.b.input_mode: 'Pip' is not one of File, "
+        "FastFile, Pipe; did you mean 'Pipe'?",
+        "locked.training_plan_arn=mine": "locked.training_plan_arn: must be a training plan's ARN: "
         "arn:aws:sagemaker:REGION:123456789012:training-plan/NAME, not 'mine'",
-    ),
-    "a swept tag": (
-        ["+job.tags.team=a,b"],
-        "job.tags.team: cannot be swept: it changes no result, so all its trials would be one and the same",
-    ),
+        "+job.tags.team=a,b": "job.tags.team: cannot be swept: it changes no result, so all its trials would be one "
+        "and the same",
+        "job.image_uri=null": "job.image_uri: is missing: it has no default",
+    },
+    "by what fits together": {
+        "+job.inputs.a={uri: s3://b/1, folder: code}": "job.inputs.a: lies in one place, of uri, folder, efs, fsx and "
+        "dataset_arn; there is uri and folder",
+        "+job.inputs.b={content_type: text/csv}": "job.inputs.b: lies in one place, of uri, folder, efs, fsx and "
+        "dataset_arn; there is none",
+        f"+job.inputs.c={FS}": "job.inputs.c: is a file system, which is mounted in a VPC: set locked.subnets and "
+        "locked.security_group_ids",
+        r"+job.tags={sweeper\:sweep: a}": "job.tags.sweeper:sweep: begins with one of sweeper:, aws:, which are not "
+        "yours to set",
+        "job.container_arguments=[a]": "job.container_arguments: is for launch: image; under launch: driver the "
+        "command of the container is not yours",
+    },
+    "by what is there": {
+        "+job.inputs.a={folder: cod}": "job.inputs.a.folder: there is no folder 'cod'; did you mean 'code'?",
+        "job.algorithm_name=mine": "job.algorithm_name: stands in place of an image: set job.image_uri: null",
+    },
+    "swept": {
+        "+request.RetryStrategy.MaximumRetryAttempts=1,31": "request.RetryStrategy.MaximumRetryAttempts: Member must "
+        "have value less than or equal to 30",
+    },
 }
 
 
-@pytest.mark.parametrize(("words", "line"), REFUSED.values(), ids=REFUSED)
-def test_what_no_request_may_say_is_refused_where_it_is_written(project: Any, words: list[str], line: str) -> None:
+@pytest.mark.parametrize("mistakes", REFUSED.values(), ids=REFUSED)
+def test_what_no_request_may_say_is_refused_where_it_is_written(project: Any, mistakes: dict[str, str]) -> None:
     """Each mistake is one line at its key, before anything is sent."""
     project.experiment()
-    assert project.refused("engine=aws", *words) == ["command line: " + line]
+    assert project.refused("engine=aws", *mistakes) == sorted("command line: " + line for line in mistakes.values())
 
 
 def test_a_folder_in_a_mapping_counts_by_its_content(project: Any) -> None:

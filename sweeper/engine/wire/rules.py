@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
+from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
@@ -28,6 +29,8 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
     "boolean": (bool,),
     "timestamp": (int, float, str),
 }
+_KINDS = {"structure": "a mapping", "map": "a mapping", "list": "a list", "string": "text", "boolean": "true or false"}
+_KINDS |= {"integer": "a whole number", "long": "a whole number", "float": "a number", "double": "a number"}
 # Java's character classes that Python's re does not know
 _CLASSES = ((r"\p{L}\p{Z}\p{N}", r"\w\s"), (r"\p{Alnum}", "a-zA-Z0-9"))
 
@@ -65,6 +68,37 @@ def validated(name: str, params: object, service: str = "sagemaker") -> dict[str
     for rule in _RULES.get(name, ()):
         rule(cleaned)
     return cleaned
+
+
+def of_piece(name: str, piece: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """What the model does not allow in a piece of an operation's parameters, by its path; nothing has to be there."""
+    return _of_piece(_input(name, "sagemaker"), piece, ())
+
+
+def _of_piece(shape: Shape, value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    kind = shape.type_name
+    fits = isinstance(value, _JSON_TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
+    if not fits:
+        yield path, f"must be {_KINDS.get(kind, kind)}"
+        return
+    yield from ((path, reason) for reason in _own(shape, value))
+    if isinstance(shape, StructureShape):
+        for name, inner in value.items():
+            if name in shape.members:
+                yield from _of_piece(shape.members[name], inner, (*path, name))
+            else:
+                yield (*path, name), f"is no member of {shape.name}{_meant(name, shape)}"
+    elif isinstance(shape, ListShape):
+        for position, inner in enumerate(value):
+            yield from _of_piece(shape.member, inner, (*path, position))
+    elif isinstance(shape, MapShape):
+        for name, inner in value.items():
+            yield from _of_piece(shape.value, inner, (*path, name))
+
+
+def _meant(name: str, shape: StructureShape) -> str:
+    near = get_close_matches(name, shape.members, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; there is {', '.join(shape.members)}"
 
 
 def shaped(name: str, answer: Mapping[str, Any], service: str = "sagemaker") -> dict[str, Any]:
