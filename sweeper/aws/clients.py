@@ -203,10 +203,10 @@ class Clients:
             raise
 
     def _renewal(self, code: str) -> str:
-        return renewal(code, self._method, self._endpoint.profile or os.environ.get("AWS_PROFILE", ""))
+        return renewal(code, self.method, self._endpoint.profile or os.environ.get("AWS_PROFILE", ""))
 
     @property
-    def _method(self) -> str:
+    def method(self) -> str:
         """Botocore's name for where the credentials come from; empty while there are none."""
         with suppress(ApiError), mapped("Credentials"):
             credentials = self.session.get_credentials()
@@ -214,9 +214,21 @@ class Clients:
         return ""
 
     @property
+    def temporary(self) -> bool:
+        """Do the credentials run out? Raises ApiError."""
+        with mapped("Credentials"):
+            credentials = self.session.get_credentials()
+            return bool(credentials and credentials.get_frozen_credentials().token)
+
+    @property
+    def url(self) -> str:
+        """Where SageMaker is asked. Raises ApiError."""
+        return str(self.asking.meta.endpoint_url)
+
+    @property
     def profile(self) -> str | None:
         """The profile whose credentials these are, whoever has named it; None for those that come from elsewhere."""
-        return self._endpoint.profile or (None if self._method == ENVIRONMENT else os.environ.get("AWS_PROFILE"))
+        return self._endpoint.profile or (None if self.method == ENVIRONMENT else os.environ.get("AWS_PROFILE"))
 
     @property
     def own_endpoint(self) -> str:

@@ -3,39 +3,52 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
+from sweeper.aws import roles
 from sweeper.aws.clients import Clients
-from sweeper.aws.errors import mapped
+from sweeper.errors import ApiError, ApiErrorKind
 
 _SESSION = re.compile(r"(arn:[\w-]+):sts::(\d+):assumed-role/([^/]+)/.*\Z")
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """An action on a resource, with what the request will say of the keys of conditions."""
+
+    action: str
+    resource: str
+    context: Mapping[str, str | int] = field(default_factory=dict)
+
+
 @dataclass
 class Permissions:
-    """The caller's permissions on a training job of this name."""
+    """The permissions of who signs."""
 
     clients: Clients
-    job: str
 
-    def may(self, action: str, keep_alive_s: int) -> bool | None:
-        """May the caller do this with this keep-alive (seconds)? None when a policy asks for more than is known here.
+    def may(self, wanted: Wanted) -> bool | None:
+        """May the caller do this? None when a policy asks for more than is known here.
 
         Raises ApiError when IAM cannot be asked.
         """
-        keep_alive = {
-            "ContextKeyName": "sagemaker:KeepAlivePeriod",
-            "ContextKeyValues": [str(keep_alive_s)],
-            "ContextKeyType": "numeric",
-        }
-        with mapped("SimulatePrincipalPolicy"):
-            answer = self.clients.client("iam").simulate_principal_policy(
-                PolicySourceArn=self._source,
-                ActionNames=[action],
-                ResourceArns=[self._resource],
-                ContextEntries=[keep_alive],
+        source, client = self._source, self.clients.client("iam")
+        entries = [
+            {
+                "ContextKeyName": key,
+                "ContextKeyValues": [str(value)],
+                "ContextKeyType": "numeric" if isinstance(value, int) else "string",
+            }
+            for key, value in wanted.context.items()
+        ]
+        with self.clients.asked("SimulatePrincipalPolicy"):
+            answer = client.simulate_principal_policy(
+                PolicySourceArn=source,
+                ActionNames=[wanted.action],
+                ResourceArns=[wanted.resource],
+                ContextEntries=entries,
             )
         (result,) = answer["EvaluationResults"]
         if result["EvalDecision"] == "allowed":
@@ -43,17 +56,16 @@ class Permissions:
         return None if result.get("MissingContextValues") else False
 
     @cached_property
-    def _caller(self) -> dict[str, Any]:
-        with mapped("GetCallerIdentity"):
-            return dict(self.clients.client("sts").get_caller_identity())
-
-    @property
     def _source(self) -> str:
-        """The role behind a session; the simulator knows no sessions."""
-        return _SESSION.sub(r"\1:iam::\2:role/\3", str(self._caller["Arn"]))
-
-    @property
-    def _resource(self) -> str:
-        partition = str(self._caller["Arn"]).split(":")[1]
-        region = self.clients.session.region_name
-        return f"arn:{partition}:sagemaker:{region}:{self._caller['Account']}:training-job/{self.job}"
+        """The role behind a session with its path, which the session does not tell; the simulator knows no sessions."""
+        arn = self.clients.caller.arn
+        session = _SESSION.match(arn)
+        if session is None:
+            return arn
+        try:
+            found = roles.find(self.clients, session[3])
+        except ApiError as error:
+            if error.kind is not ApiErrorKind.DENIED:
+                raise
+            found = None
+        return found.arn if found else f"{session[1]}:iam::{session[2]}:role/{session[3]}"

@@ -55,6 +55,9 @@ VERBS: Mapping[str, Verb] = {
             "+experiment=NAME [KEY=VALUE]",
             "everything short of spending: trials, requests, quotas, time and money",
         ),
+        Verb(
+            "doctor", "[+experiment=NAME]", "all that is looked at before a run: role, permissions, quotas, buckets ..."
+        ),
         Verb("status", "[NAME]", "the chain now, from the journal; works while another process runs it"),
         Verb("list", "", "every sweep of this project", module="listing"),
         Verb("logs", "NAME [TRIAL] [-f]", "a trial's log, stored or live"),

@@ -12,6 +12,7 @@ from sweeper.core.model import Usage
 from sweeper.core.request import FINGERPRINT, build, fingerprint, job_name
 from sweeper.core.secrets import MASK
 from sweeper.errors import ApiError
+from sweeper.run.quota import limits_of
 
 
 def requests(planned: Planned) -> Iterator[dict[str, Any]]:
@@ -41,11 +42,9 @@ def quota(planned: Planned) -> str:
     """What the account may use of this instance type, in words."""
     if not planned.sweep.engine.on_aws:
         return "not asked: the local engine's own quotas are settings"
-    from sweeper.aws import quotas
-
     instance = str(planned.sweep.locked["instance_type"])
     try:
-        limits = quotas.of(planned.connection.clients(), instance)
+        limits = limits_of(instance, planned.connection.clients())
     except ApiError as error:
         return f"unknown ({error.message})"
     backend = planned.sweep.backend
@@ -56,7 +55,12 @@ def quota(planned: Planned) -> str:
     if granted == 0:
         words.append("no job can start")
     elif limits.warm_pool == 0 and backend.keeps_pool:
-        words.append("no pool will be kept: every job starts cold")
+        cold = planned.sweep.pool.on_no_quota == "cold"
+        words.append(
+            "no pool will be kept: every job starts cold"
+            if cold
+            else "no run starts: pool.on_no_quota=cold goes on without a pool"
+        )
     return ", ".join(words)
 
 

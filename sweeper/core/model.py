@@ -177,7 +177,7 @@ class PoolSettings:
         default=True,
     )
     on_no_quota: str = option(
-        "Without a warm pool quota: go on cold, or refuse.", default="cold", choices=("cold", "fail")
+        "Without a warm pool quota: go on cold, or refuse.", default="fail", choices=("cold", "fail")
     )
     watchdog_grace_s: float = option(
         "How long the watchdog waits for a restart before it releases.", default=30.0, low=0

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any
 
 from sweeper.core.channels import channels
+from sweeper.core.images import Image
 from sweeper.core.model import MOST_KEEP_ALIVE_S, Launch, Sweep
 from sweeper.core.request import INPUTS, SOURCES, canonical, default_output, slug, staged_below
 
@@ -22,7 +23,6 @@ ACCOUNT, REGION, CALLER = "ACCOUNT", "REGION", "YOUR-ROLE"
 _ROLE = "ROLE"
 _GROUP = "/aws/sagemaker/TrainingJobs"
 _SERVICE = "sagemaker.amazonaws.com"
-_REGISTRY = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.[a-z.]+/([^:@]+)")
 Statement = dict[str, Any]
 Document = dict[str, Any]
 
@@ -193,10 +193,20 @@ def _runner(used: Uses) -> Iterator[Statement]:
     yield _allow("LogStreams", ["logs:DescribeLogStreams"], [f"{group}:*"])
     streams = "AWSBatch*" if used.queue else used.jobs
     yield _allow("Logs", ["logs:GetLogEvents"], [f"{group}:log-stream:{streams}"])
-    quotas = ["servicequotas:ListServiceQuotas", "servicequotas:ListAWSDefaultServiceQuotas"]
-    yield _allow("OptionalQuotas", quotas, ["*"])
-    if used.keeps_pool:
-        yield _allow("OptionalSimulation", ["iam:SimulatePrincipalPolicy"], _callers(place))
+    yield from _checks(used)
+
+
+def _checks(used: Uses) -> Iterator[Statement]:
+    """What is only looked at before anything is created."""
+    quotas = ["ListAWSDefaultServiceQuotas", "GetServiceQuota", "GetAWSDefaultServiceQuota"]
+    yield _allow("OptionalQuotas", [f"servicequotas:{action}" for action in quotas], ["*"])
+    callers = _callers(used.place)
+    yield _allow("OptionalSimulation", ["iam:SimulatePrincipalPolicy"], callers)
+    yield _allow("OptionalRoles", ["iam:GetRole"], sorted({used.role, *callers}))
+    if used.buckets:
+        yield _allow("OptionalEncryption", ["s3:GetEncryptionConfiguration"], used.place.s3(*used.buckets))
+    if repositories := _repositories(used):
+        yield _allow("OptionalImages", ["ecr:DescribeImages"], repositories)
 
 
 def _queue(used: Uses) -> Iterator[Statement]:
@@ -286,12 +296,17 @@ def _execution(used: Uses) -> Iterator[Statement]:
 
 def _images(used: Uses) -> Iterator[Statement]:
     """Of images in private registries of ECR; any other is pulled without a permission."""
-    found = [match for image in used.images if (match := _REGISTRY.match(image))]
-    if found or not used.images:
-        repositories = sorted(f"arn:{used.place.partition}:ecr:{m[2]}:{m[1]}:repository/{m[3]}" for m in found)
+    repositories = _repositories(used)
+    if repositories or not used.images:
         pull = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
         yield _allow("Pull", pull, repositories or [used.place.arn("ecr", "repository/*")])
         yield _allow("PullLogin", ["ecr:GetAuthorizationToken"], ["*"])
+
+
+def _repositories(used: Uses) -> list[str]:
+    found = [image for uri in used.images if (image := Image.of(uri))]
+    arn = f"arn:{used.place.partition}:ecr"
+    return sorted({f"{arn}:{image.region}:{image.account}:repository/{image.repository}" for image in found})
 
 
 def _network() -> Iterator[Statement]:

@@ -22,8 +22,8 @@ from sweeper.engine.wire.gate import BrowserError, Gate
 from sweeper.engine.wire.http import Environ, StartResponse
 from sweeper.engine.wire.signed import SignatureError, Signed
 
-_REGIONAL = frozenset({"sagemaker", "batch", "logs", "monitoring", "servicequotas"})
-"""The services whose jobs, metrics, logs and quotas are those of the engine's own Region."""
+_REGIONAL = frozenset({"sagemaker", "batch", "logs", "monitoring", "servicequotas", "ecr"})
+"""The services whose jobs, metrics, logs, quotas and images are those of the engine's own Region."""
 
 
 class Part(Protocol):

@@ -21,7 +21,8 @@ from werkzeug.serving import BaseWSGIServer
 from sweeper.engine import credentials
 from sweeper.engine.admin import Admin
 from sweeper.engine.application import Application, Doors, Parts
-from sweeper.engine.around import logs, quotas
+from sweeper.engine.around import ecr, logs, quotas
+from sweeper.engine.around.ecr import Images
 from sweeper.engine.around.logs import TrainingLogs
 from sweeper.engine.around.quotas import Quotas
 from sweeper.engine.around.s3 import ObjectStore
@@ -74,6 +75,7 @@ class EngineProcess:
                 self._control.overview, self._control.log_of, settings.service.arn_prefix
             ),
             ("servicequotas", quotas.TARGET): Quotas(settings.service),
+            (ecr.SERVICE, ecr.TARGET): Images(settings.service),
         }
         doors = Doors(gate, SingleSignOn(sessions, settings.service), Admin(pair, self._status, self._stop))
         self._app = Application(doors, self._control, self._objects, parts)

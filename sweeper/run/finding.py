@@ -7,8 +7,9 @@ among the newest that are listed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from math import inf
 
 from sweeper.core.events import JobStatus, PoolStatus
@@ -48,9 +49,16 @@ class Newest:
     cut_off: bool = field(default=False, init=False)
     """Was there no time for all that may hold a pool?"""
 
+    _begun: float | None = field(default=None, init=False)
+
+    @property
+    def in_time(self) -> bool:
+        """Is there time for more? There is before the first page is asked for."""
+        return self._begun is None or self.clock.monotonic() - self._begun < self.most_s
+
     def __iter__(self) -> Iterator[Description]:
         """The summaries. Raises ApiError."""
-        begun, token = self.clock.monotonic(), ""
+        self._begun, token = self.clock.monotonic(), ""
         while True:
             page = self._page(token)
             for job in page.jobs:
@@ -59,7 +67,7 @@ class Newest:
                 self.seen += 1
                 yield job
             token = page.token
-            self.cut_off = bool(token) and self.clock.monotonic() - begun >= self.most_s
+            self.cut_off = bool(token) and not self.in_time
             if not token or self.cut_off:
                 return
             self.clock.sleep(self.pause_s)
@@ -106,17 +114,19 @@ def pools(newest: Newest, marks: list[str]) -> Iterator[Description]:
 
     Raises ApiError.
     """
+    return _described(newest, marks, holds_pool)
+
+
+def live(newest: Newest, marks: list[str]) -> Iterator[Description]:
+    """The same of every job that runs too, as long as there is time for those that are neither ours nor hold a pool."""
+    return _described(newest, marks, lambda job: holds_pool(job) or (may_hold_pool(job) and newest.in_time))
+
+
+def _described(newest: Newest, marks: list[str], counts: Callable[[Description], bool]) -> Iterator[Description]:
     api, clock = newest.api, newest.clock
     ours = (job for mark in marks for job in tagged(api, mark, clock.now() - OLDEST_S))
     asked = {str(job["TrainingJobName"]) for job in ours if may_hold_pool(job)}
-    yield from _holding(api, clock, sorted(asked))
-    for job in newest:
-        name = str(job["TrainingJobName"])
-        if holds_pool(job) and name not in asked:
-            yield from _holding(api, clock, [name])
-
-
-def _holding(api: TrainingApi, clock: Clock, names: list[str]) -> Iterator[Description]:
-    for name in names:
-        if (description := described(api, clock, name)) and holds_pool(description):
+    others = (name for job in newest if counts(job) and (name := str(job["TrainingJobName"])) not in asked)
+    for name in chain(sorted(asked), others):
+        if (description := described(api, clock, name)) and counts(description):
             yield description

@@ -8,20 +8,22 @@ from typing import TYPE_CHECKING
 from sweeper.core.model import Sweep
 from sweeper.errors import SweeperError
 from sweeper.run.connect import Connection
+from sweeper.run.registry import state_folder
 
 if TYPE_CHECKING:
+    from sweeper.aws.clients import Clients
     from sweeper.aws.quotas import Quotas
 
 
-def granted(sweep: Sweep, connection: Connection) -> Quotas:
+def limits_of(instance_type: str, clients: Clients) -> Quotas:
     """What the account says. Raises ApiError."""
     from sweeper.aws import quotas
 
-    return quotas.of(connection.clients(), str(sweep.locked["instance_type"]))
+    return quotas.of(clients, instance_type, state_folder() / "quota-codes.json")
 
 
 def warm_pools(sweep: Sweep, connection: Connection) -> float | None:
     """How many of them may stay warm; None when nobody may be asked, or it is not told."""
     with suppress(SweeperError):
-        return granted(sweep, connection).warm_pool
+        return limits_of(str(sweep.locked["instance_type"]), connection.clients()).warm_pool
     return None

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sweeper.core.chain import Chain
 from sweeper.core.model import Sweep
 from sweeper.core.ports import Clock
 from sweeper.core.queued import QueueOptions
-from sweeper.core.request import job_name
 from sweeper.core.resume import resume
+from sweeper.core.verdict import failed
 from sweeper.errors import UsageError
-from sweeper.run import quota
 from sweeper.run.connect import Connection, engine_folder
 from sweeper.run.job_queue import check_queue
+
+if TYPE_CHECKING:
+    from sweeper.run.checks.subject import Subject
 
 Say = Callable[[str], None]
 
@@ -23,8 +26,7 @@ def check(
     sweep: Sweep, connection: Connection, chain: Chain, queue: QueueOptions | None, clock: Clock, say: Say
 ) -> None:
     """What a person should know before anything is sent. Raises UsageError for what must not be sent."""
-    first = next(iter(sweep.trials), None)
-    if first is None or (resume(sweep, chain).nothing_to_do and not sweep.only):
+    if not len(sweep.trials) or (resume(sweep, chain).nothing_to_do and not sweep.only):
         return
     local = not connection.scope.engine.on_aws
     if local:
@@ -34,32 +36,35 @@ def check(
     if local:
         return
     try:
-        _check_account(sweep, connection, first.id, clock, say)
+        _check_account(sweep, connection, clock, say)
     except UsageError as error:
         if not chain.debts:
             raise
         # What an earlier run left open has to be closed: that is the runner's.
-        say(f"warning: {error}")
+        for line in str(error).splitlines():
+            say(f"warning: {line}")
 
 
-def _check_account(sweep: Sweep, connection: Connection, first: str, clock: Clock, say: Say) -> None:
+def subject_of(connection: Connection, clock: Clock, sweep: Sweep | None = None) -> Subject:
+    """What is to be checked of an account, and of a sweep in it."""
     from sweeper.aws.batch import training_api
-    from sweeper.aws.permissions import Permissions
-    from sweeper.run.preflight import Preflight
+    from sweeper.run.checks.subject import Subject
 
-    clients, owner = connection.clients(), connection.owner
-    job = job_name(owner, connection.scope, sweep.name, first, 1)
-    checks = Preflight(
-        sweep,
-        owner,
-        training_api(connection.clients),
-        lambda: quota.granted(sweep, connection),
-        Permissions(clients, job).may,
-        job.removesuffix("01") + "00",
-        clock,
-    )
-    for warning in checks.warnings():
-        say(f"warning: {warning}")
+    api = training_api(connection.clients)
+    return Subject(connection.scope, connection.owner, connection.clients, api, clock, sweep)
+
+
+def _check_account(sweep: Sweep, connection: Connection, clock: Clock, say: Say) -> None:
+    """Tells what a person should know. Raises UsageError with all that must not be sent, a line each."""
+    from sweeper.run.checks.every import checked
+
+    checks = [check for check in checked(subject_of(connection, clock, sweep)) if check.concerns]
+    wrong = failed(checks)
+    for check in checks:
+        if check not in wrong:
+            say(f"warning: {check.line}")
+    if wrong:
+        raise UsageError("\n".join(check.line for check in wrong))
 
 
 def _tell_start(sweep: Sweep, say: Say) -> None:

@@ -68,6 +68,7 @@ def test_the_runner_may_touch_its_own_jobs_and_pass_its_own_role() -> None:
         "arn:aws-cn:iam::111122223333:role/Team",
         "arn:aws-cn:iam::111122223333:role/*/Team",
     }
+    assert found["iam:GetRole"] == {USED.role, *found["iam:SimulatePrincipalPolicy"]}
     assert found["s3:PutObject"] == {"arn:aws-cn:s3:::b/out/source/*"}
     assert "s3:CreateBucket" not in found and "s3:DeleteObject" not in found
 
@@ -79,13 +80,13 @@ def test_the_runner_may_touch_its_own_jobs_and_pass_its_own_role() -> None:
         ({"lease": "s3://l/x"}, {"s3:DeleteObject"}, set()),
         ({"output_keys": frozenset({"1-2"})}, {"kms:GenerateDataKey", "kms:Decrypt"}, set()),
         ({"staged": frozenset()}, set(), {"s3:GetObject", "s3:PutObject"}),
-        ({"keeps_pool": False}, set(), {"sagemaker:UpdateTrainingJob", "iam:SimulatePrincipalPolicy"}),
+        ({"keeps_pool": False}, set(), {"sagemaker:UpdateTrainingJob"}),
+        ({"images": frozenset({"python:3.12"})}, set(), {"ecr:DescribeImages"}),
         (
             {"queue": "q", "keeps_pool": False},
             {f"batch:{a}ServiceJob" for a in ("Submit", "Terminate", "Describe")}
             | {"batch:TagResource", "batch:ListServiceJobs", "batch:DescribeJobQueues"},
-            {f"sagemaker:{a}TrainingJob" for a in ("Create", "Stop", "Update")}
-            | {"sagemaker:AddTags", "iam:SimulatePrincipalPolicy"},
+            {f"sagemaker:{a}TrainingJob" for a in ("Create", "Stop", "Update")} | {"sagemaker:AddTags"},
         ),
     ],
 )

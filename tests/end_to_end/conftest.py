@@ -22,7 +22,9 @@ from tests.forked import Forked, command, heed_signals, start_engine
 
 EXPERIMENT = """\
 name: tiny
-locked: {role_arn: "arn:aws:iam::123456789012:role/sweeper-local", instance_type: ml.m5.large}
+locked:
+  role_arn: "${oc.env:SAGEMAKER_ROLE_ARN,'arn:aws:iam::123456789012:role/sweeper-local'}"
+  instance_type: ml.m5.large
 job:
   image_uri: "123456789012.dkr.ecr.us-east-1.amazonaws.com/train:1"
   source_dir: experiments/scripts/tiny

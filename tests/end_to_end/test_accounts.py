@@ -28,6 +28,7 @@ class Two:
     def under(self, number: str) -> None:
         """From now on the shell has the credentials of this account."""
         self.project.environment.update(self.served[number].told["environment"])
+        self.project.environment["SAGEMAKER_ROLE_ARN"] = f"arn:aws:iam::{number}:role/sweeper-local"
 
     def owing(self) -> str:
         """A sweep in the first account whose runner is killed while its job trains; returns the job."""
@@ -134,6 +135,7 @@ def test_the_profile_that_a_sweep_was_run_with_is_used_later(two: Two, tmp_path:
     for key in first.told["environment"]:
         project.environment.pop(key, None)
     project.environment |= {"AWS_CONFIG_FILE": str(config), "AWS_PROFILE": "one"}
+    project.environment["SAGEMAKER_ROLE_ARN"] = "arn:aws:iam::111111111111:role/sweeper-local"
     running = project.start(*SLOW)
     wait_for(project.begun, "the trial trains")
     running.send_signal(signal.SIGKILL)

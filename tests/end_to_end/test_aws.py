@@ -148,7 +148,12 @@ def test_another_account_and_region_are_another_scope(fresh_project: Project) ->
     """The folder names both; status finds it by the sweep's name; every ARN is of the region's partition."""
     served = Served(fresh_project, "account=210987654321", "region=cn-northwest-1")
     try:
-        ended = served.run("sweep.grid={hyperparameters.x: [1]}")
+        own = [
+            "locked.role_arn=arn:aws-cn:iam::210987654321:role/sweeper-local",
+            "job.image_uri=210987654321.dkr.ecr.cn-northwest-1.amazonaws.com.cn/train:1",
+            "prices.region=null",
+        ]
+        ended = served.run("sweep.grid={hyperparameters.x: [1]}", *own)
         assert (ended.code, "warning" in ended.err) == (0, False), ended.err
         assert (fresh_project.root / "runs/tiny@210987654321.cn-northwest-1/results.csv").exists()
         shown = json.loads(fresh_project.verb("status", "tiny", "--json").out)

@@ -100,12 +100,14 @@ def without(document: Document, action: str) -> Document:
 def test_with_exactly_its_policy_an_experiment_runs_and_nothing_of_it_is_superfluous(
     fresh_project: Project, account: Account, uses: list[str]
 ) -> None:
-    """Every trial ends without a warning; whatever is taken away, a call of that very run would be refused."""
+    """Every trial ends without a warning; whatever is taken away, a call of that run or of `doctor` is refused."""
     arguments = [*uses, "prune.no_metric_s=1", "hyperparameters.x=1", "hyperparameters.wait=0,60"]
     document = printed(fresh_project, "runner", *arguments)
     account.serve(document)
     ended = fresh_project.run(*AWS, *arguments)
     assert (ended.code, "warning" in ended.err) == (0, False), ended.err
+    looked = fresh_project.verb("doctor", "+experiment=tiny", *AWS, *arguments)  # the bucket is there by now
+    assert (looked.code, looked.err, "unknown" in looked.out) == (0, "", False), looked.out
     asked = account.asked()
     assert all(Policy.parse(document).decides(one) is Decision.ALLOWED for one in asked)
     assert superfluous(document, asked) == []

@@ -32,10 +32,11 @@ def test_quotas_have_defaults_and_applied_values(clients: Clients) -> None:
     warm = found["ml.m5.4xlarge for training warm pool usage"]
     assert (warm["QuotaCode"], warm["Value"]) == ("L-03767DF9", 100.0)
     code = found["ml.g5.xlarge for training job usage"]["QuotaCode"]
-    got = quotas.get_service_quota(ServiceCode="sagemaker", QuotaCode=code)["Quota"]
+    got = quotas.get_aws_default_service_quota(ServiceCode="sagemaker", QuotaCode=code)["Quota"]
     assert got["QuotaName"] == "ml.g5.xlarge for training job usage"
-    with pytest.raises(ClientError, match="NoSuchResourceException"):
-        quotas.get_service_quota(ServiceCode="sagemaker", QuotaCode="L-0")
+    for unapplied in ("L-0", code):
+        with pytest.raises(ClientError, match="NoSuchResourceException"):
+            quotas.get_service_quota(ServiceCode="sagemaker", QuotaCode=unapplied)
 
 
 def test_every_policy_is_allowed(clients: Clients) -> None:

@@ -4,30 +4,35 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.stub import Stubber
 
 from sweeper import config
-from sweeper.aws.clients import Clients, Endpoint
-from sweeper.aws.permissions import Permissions
+from sweeper.aws.clients import Clients
+from sweeper.aws.permissions import Wanted
 from sweeper.aws.quotas import Quotas
 from sweeper.backends.on_demand import OnDemand
 from sweeper.commands.run import run
+from sweeper.core.costs import keeps
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import PoolSettings, Sweep
 from sweeper.core.request import FINGERPRINT, job_name
 from sweeper.core.scope import EngineKind, Scope
+from sweeper.core.verdict import Check, Verdict, failed
 from sweeper.engine import launch
 from sweeper.engine.training.settings import ServiceSettings
 from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, UsageError
 from sweeper.record.locks import boot_id, held, holder
-from sweeper.run.preflight import May, Preflight
+from sweeper.run.checks import quota
+from sweeper.run.checks.permission import May, Permission
+from sweeper.run.checks.pools import pools
+from sweeper.run.checks.subject import Subject
 from sweeper.simulation.drawn import LOCKED, ListedTrials
 from sweeper.simulation.simulation import OWNER
 from tests.laws.outside import Outside, Trouble, denied, make_sweep
@@ -185,132 +190,86 @@ def test_row_10_another_account_or_region_is_another_folder_and_other_jobs() -> 
 # -- preflight --------------------------------------------------------------------------------------------------
 
 
-def allowed(action: str, keep_alive_s: int) -> bool:
-    """A policy that allows everything."""
-    return True
+def permission(here: Outside, may: May, sweep: Sweep | None = None) -> list[Check]:
+    """What comes of the questions about permissions before this sweep."""
+    keep_alive_s, jobs = keeps(sweep or here.sweep), "arn:aws:sagemaker:us-east-1:1:training-job/x"
+    return list(Permission(may, here.api, jobs, LOCKED["role_arn"], "nobody", keep_alive_s).checks())
 
 
-def preflight(
-    here: Outside, *, sweep: Sweep | None = None, quotas: Quotas | ApiError | None = None, may: May = allowed
-) -> list[str]:
-    """The warnings before this sweep."""
-
-    def ask() -> Quotas:
-        if isinstance(quotas, ApiError):
-            raise quotas
-        return quotas or Quotas(10, 10)
-
-    return Preflight(sweep or here.sweep, OWNER, here.api, ask, may, "nobody", here.clock).warnings()
+def failures(checks: Iterable[Check]) -> list[str]:
+    """The ids of those that end a run before anything is sent."""
+    return [check.id for check in failed(checks)]
 
 
 def test_row_11_who_may_not_release_may_not_keep(outside: Make) -> None:
     """With UpdateTrainingJob denied a pool could never be released: refused on a warm pool, fine on demand."""
     here = outside()
 
-    def may(action: str, keep_alive_s: int) -> bool:
-        return action != "sagemaker:UpdateTrainingJob"
+    def may(wanted: Wanted) -> bool:
+        return wanted.action != "sagemaker:UpdateTrainingJob"
 
-    with pytest.raises(UsageError, match="may not release"):
-        preflight(here, may=may)
-    assert preflight(here, sweep=replace(here.sweep, backend=OnDemand()), may=may) == []
+    checks = permission(here, may)
+    assert failures(checks) == ["permission.release"]
+    assert "may not release" in checks[0].line and "backend=on_demand" in checks[0].line
+    on_demand = permission(here, may, replace(here.sweep, backend=OnDemand()))
+    assert [(check.id, check.verdict) for check in on_demand] == [
+        (f"permission.{what}", Verdict.PASS) for what in ("create", "stop", "tag", "pass")
+    ]
 
 
 @pytest.mark.parametrize("deny", [(), ("sagemaker:UpdateTrainingJob",)])
-def test_row_11_who_may_not_ask_iam_is_told_by_the_service(outside: Make, deny: tuple[str, ...]) -> None:
-    """With IAM's simulator denied too, releasing the pool of a job that never was tells: denied is refused."""
+@pytest.mark.parametrize("kind", [ApiErrorKind.DENIED, ApiErrorKind.INVALID, ApiErrorKind.THROTTLED])
+def test_row_11_who_may_not_ask_iam_is_told_by_the_service(
+    outside: Make, deny: tuple[str, ...], kind: ApiErrorKind
+) -> None:
+    """Whatever IAM's simulator answers in its place, releasing the pool of a job that never was tells."""
 
-    def may(action: str, keep_alive_s: int) -> bool:
-        raise ApiError(ApiErrorKind.DENIED, "SimulatePrincipalPolicy", "AccessDenied", "no")
+    def may(wanted: Wanted) -> bool:
+        raise ApiError(kind, "SimulatePrincipalPolicy", "No", "no")
 
     here = outside(settings=ServiceSettings(deny=deny))
-    if deny:
-        with pytest.raises(UsageError, match="may not release"):
-            preflight(here, may=may)
-    else:
-        assert preflight(here, may=may) == ["the permissions could not be checked: no"]
-    assert [(call.operation, call.name) for call in here.twin.calls][:1] == [("UpdateTrainingJob", "nobody")]
+    checks = permission(here, may)
+    assert failures(checks) == (["permission.release"] if deny else [])
+    unknown = [check for check in checks if check.verdict is Verdict.UNKNOWN]
+    assert [check.id for check in unknown] == ["permission.create", "permission.tag", "permission.pass"]
+    assert [(call.operation, call.name) for call in here.twin.calls] == [
+        ("UpdateTrainingJob", "nobody"),
+        ("StopTrainingJob", "nobody"),
+    ]
 
 
 def test_row_12_a_keep_alive_that_the_policy_forbids_is_told_clearly(outside: Make) -> None:
     """A condition on sagemaker:KeepAlivePeriod is named, with the field to change."""
 
-    def may(action: str, keep_alive_s: int) -> bool:
-        return keep_alive_s <= 60
+    def may(wanted: Wanted) -> bool:
+        return int(wanted.context.get("sagemaker:KeepAlivePeriod", 0)) <= 60
 
-    with pytest.raises(UsageError, match=r"pool\.keep_alive_s: .*sagemaker:KeepAlivePeriod.* 300"):
-        preflight(outside(), may=may)
-
-
-class Simulated(Clients):
-    """Clients whose IAM answers one decision, checked against botocore's own shapes."""
-
-    def __init__(self, decision: dict[str, Any]) -> None:
-        super().__init__(Endpoint("http://iam.invalid", "us-east-1", None, "x", "x"))
-        self._decision = decision
-        self.asked: list[dict[str, Any]] = []
-
-    def client(self, service: str, attempts: int = 5, patience_s: float = 60) -> Any:
-        """A stubbed client."""
-        made = super().client(service, attempts)
-        stub = Stubber(made)
-        if service == "sts":
-            arn = "arn:aws:sts::123456789012:assumed-role/Team/someone@example.org"
-            stub.add_response("get_caller_identity", {"Arn": arn, "Account": "123456789012", "UserId": "x"})
-        else:
-            made.meta.events.register("provide-client-params.iam.*", self._take)
-            result = {"EvalActionName": "sagemaker:x", **self._decision}
-            stub.add_response("simulate_principal_policy", {"EvaluationResults": [result]})
-        stub.activate()
-        return made
-
-    def _take(self, params: dict[str, Any], **_: Any) -> None:
-        self.asked.append(params)
+    (refused,) = failed(permission(outside(), may))
+    assert re.match(r"pool\.keep_alive_s: .*sagemaker:KeepAlivePeriod.* 300", refused.line)
 
 
-@pytest.mark.parametrize(
-    ("decision", "expected"),
-    [
-        ({"EvalDecision": "allowed"}, True),
-        ({"EvalDecision": "explicitDeny"}, False),
-        ({"EvalDecision": "implicitDeny"}, False),
-        ({"EvalDecision": "implicitDeny", "MissingContextValues": ["aws:RequestTag/team"]}, None),
-    ],
-)
-def test_row_11_12_the_policy_simulator_is_asked_about_the_role_and_the_job(
-    decision: dict[str, Any], expected: bool | None
-) -> None:
-    """The caller's role (not its session), the job's ARN and the keep-alive are asked; what depends is unknown."""
-    clients = Simulated(decision)
-    assert Permissions(clients, "job-1").may("sagemaker:UpdateTrainingJob", 0) is expected
-    (asked,) = clients.asked
-    assert asked["PolicySourceArn"] == "arn:aws:iam::123456789012:role/Team"
-    assert asked["ResourceArns"] == ["arn:aws:sagemaker:us-east-1:123456789012:training-job/job-1"]
-
-
-def test_row_13_no_warm_quota_is_a_warning_or_a_refusal_as_declared(outside: Make) -> None:
-    """Quota 0 for warm pools: `on_no_quota: cold` warns that every job starts cold, `fail` refuses."""
+def test_row_13_no_warm_quota_is_a_refusal_or_a_warning_as_declared(outside: Make) -> None:
+    """Quota 0 for warm pools is refused, and the line says that `cold` goes on; `cold` warns that every job is cold."""
     here = outside()
-    assert "start cold" in "".join(preflight(here, quotas=Quotas(10, 0)))
-    strict = replace(here.sweep, pool=PoolSettings(on_no_quota="fail"))
-    with pytest.raises(UsageError, match="on_no_quota"):
-        preflight(here, sweep=strict, quotas=Quotas(10, 0))
+    (refused,) = failed(quota.judged(here.sweep, Quotas(10, 0), []))
+    assert "go on without a pool: pool.on_no_quota=cold" in refused.line
+    cold = replace(here.sweep, pool=PoolSettings(on_no_quota="cold"))
+    told = list(quota.judged(cold, Quotas(10, 0), []))
+    assert [check.verdict for check in told] == [Verdict.PASS, Verdict.WARN]
+    assert "start cold" in told[1].line
 
 
-@pytest.mark.parametrize("kind", [ApiErrorKind.DENIED, ApiErrorKind.THROTTLED])
-def test_row_14_quotas_that_cannot_be_asked_are_a_warning(outside: Make, kind: ApiErrorKind) -> None:
-    """Denied or throttled, Service Quotas ends nothing; what the service does not say is not held against it."""
-    here = outside()
-    (warning,) = preflight(here, quotas=ApiError(kind, "ListServiceQuotas", "No", "not now"))
-    assert "could not be checked: not now" in warning
-    assert preflight(here, quotas=Quotas(None, None)) == []
+def test_row_14_what_the_quotas_do_not_say_is_not_held_against_a_run(outside: Make) -> None:
+    """A quota that is not told is unknown, and nobody who starts a run need hear of it."""
+    told = list(quota.judged(outside().sweep, Quotas(None, None), []))
+    assert [(check.verdict, check.concerns) for check in told] == [(Verdict.UNKNOWN, False)] * 2
 
 
 def test_row_15_no_quota_for_the_type_is_refused(outside: Make) -> None:
     """Quota 0 for training on this type can only fail: refused before anything is sent."""
     here = outside()
-    with pytest.raises(UsageError, match=r"ml\.m5\.large for training job usage"):
-        preflight(here, quotas=Quotas(0, 10))
-    assert not here.calls("CreateTrainingJob")
+    (refused,) = failed(quota.judged(here.sweep, Quotas(0, 10), []))
+    assert "ml.m5.large for training job usage" in refused.line
 
 
 def test_row_16_a_missing_pass_role_is_an_end_before_any_pool(outside: Make) -> None:
@@ -343,14 +302,24 @@ def leave_a_pool(here: Outside, owner: str, instance_type: str = "ml.m5.large") 
     return name
 
 
+def idle(here: Outside) -> str:
+    """What is told of pools that idle before this sweep."""
+
+    def nobody() -> Clients:
+        raise AssertionError("only the jobs are asked for")
+
+    subject = Subject(Scope(EngineKind.AWS, "1", "us-east-1"), OWNER, nobody, here.api, here.clock, here.sweep)
+    return "\n".join(check.line for check in pools(subject))
+
+
 def test_row_17_an_own_pool_from_an_older_sweep_is_told_with_what_to_do(outside: Make) -> None:
     """A pool of ours that idles is named: the first job takes it over, or the command that releases it."""
     here = outside()
     name = leave_a_pool(here, OWNER)
-    assert "the first job takes it over" in "".join(preflight(here))
+    assert "the first job takes it over" in idle(here)
     here = outside()
     name = leave_a_pool(here, OWNER, "ml.m5.xlarge")
-    assert f"sweeper pools release {name}" in "".join(preflight(here))
+    assert f"sweeper pools release {name}" in idle(here)
     assert not here.calls("UpdateTrainingJob")
 
 
@@ -358,7 +327,7 @@ def test_row_18_a_strangers_pool_with_our_key_is_told_and_not_touched(outside: M
     """A matching pool of someone else may be taken over by our first job: it is said, and nothing is sent to it."""
     here = outside()
     name = leave_a_pool(here, "stranger")
-    assert f"{name}, which is not yours" in "".join(preflight(here))
+    assert f"{name}, which is not yours" in idle(here)
     assert {call.operation for call in here.twin.calls} <= {"ListTrainingJobs", "Search", "DescribeTrainingJob"}
     here.run()
     assert here.whole()

@@ -17,10 +17,9 @@ from sweeper.core.events import Closed, TrialStatus
 from sweeper.core.model import PoolSettings, Sweep
 from sweeper.core.remedies import on_failure
 from sweeper.core.results import SAVINGS, results
+from sweeper.core.verdict import Check, Verdict
 from sweeper.engine.training.settings import ServiceSettings
-from sweeper.errors import UsageError
-from sweeper.run.preflight import Preflight
-from sweeper.simulation.simulation import OWNER
+from sweeper.run.checks import quota
 from sweeper.testing.twin import Script
 from tests.laws.outside import Outside, make_sweep, scripts
 
@@ -111,13 +110,13 @@ def test_spot_machines_have_a_quota_of_their_own(outside: Make) -> None:
     """Before anything is sent: the quota for spot decides, and not the one for training or for pools."""
     here = on_spot(outside)
 
-    def warnings(found: Quotas) -> list[str]:
-        may = lambda action, seconds: True  # noqa: E731
-        return Preflight(here.sweep, OWNER, here.api, lambda: found, may, "nobody", here.clock).warnings()
+    def told(found: Quotas) -> list[Check]:
+        return list(quota.judged(here.sweep, found, []))
 
-    assert warnings(Quotas(training=0, warm_pool=0, spot=1)) == []
-    with pytest.raises(UsageError, match="for spot training job usage' is 0 and 1 needed"):
-        warnings(Quotas(training=10, warm_pool=10, spot=0))
+    assert [check.verdict for check in told(Quotas(training=0, warm_pool=0, spot=1))] == [Verdict.PASS]
+    (refused,) = told(Quotas(training=10, warm_pool=10, spot=0))
+    assert refused.verdict is Verdict.FAIL
+    assert "for spot training job usage' is 0 and 1 needed" in refused.line
 
 
 def test_a_plan_tells_what_is_known_of_spot_prices(outside: Make) -> None:

@@ -1,4 +1,7 @@
-"""IAM over HTTP: policies are simulated by what the settings allow and deny, any role exists, the rest is moto's."""
+"""IAM over HTTP: policies are simulated by what the settings allow and deny, any role may exist, the rest is moto's.
+
+A role that nobody has made exists, with the path /, unless the settings say otherwise.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,8 @@ class Iam:
             return _denied(start, self._permissions.refused(action, on).message)
         if operation == "SimulatePrincipalPolicy":
             return self._simulation(start, asked)
-        if operation == "GetRole" and not self._has_role(name := asked.get("RoleName", [""])[0]):
+        name = asked.get("RoleName", [""])[0]
+        if operation == "GetRole" and self._permissions.settings.any_role and self._made(name) is None:
             return _any_role(start, name, self._prefix)
         body.seek(0)
         return self._moto(environ, start)
@@ -46,9 +50,22 @@ class Iam:
     def _resource(self, asked: Form) -> str:
         """What a call is about: whose policies are simulated, or a role."""
         role = asked.get("RoleName", [""])[0]
-        return asked.get("PolicySourceArn", [f"{self._prefix}:role/{role}" if role else "*"])[0]
+        return asked.get("PolicySourceArn", [self._arn(role) if role else "*"])[0]
+
+    def _arn(self, name: str) -> str:
+        """The ARN of the role of this name, with its path; one that nobody has made has none."""
+        return self._made(name) or f"{self._prefix}:role/{name}"
+
+    def _is_there(self, arn: str) -> bool:
+        """Does a role's ARN name a role? Who is no role is not looked for."""
+        role, name = ":role/" in arn, arn.rpartition("/")[2]
+        known = self._permissions.settings.any_role or self._made(name) is not None
+        return not role or (known and self._arn(name) == arn)
 
     def _simulation(self, start: StartResponse, asked: Form) -> Iterable[bytes]:
+        source = asked.get("PolicySourceArn", [""])[0]
+        if not self._is_there(source):
+            return _error(start, "404 Not Found", "NoSuchEntity", f"{source} does not exist.")
         actions, resources = _members(asked, "ActionNames"), _members(asked, "ResourceArns") or ["*"]
         context = tuple(_context(asked))
         told = (self._result(Asked(action, on, context)) for action in actions for on in resources)
@@ -66,13 +83,12 @@ class Iam:
             f"<MissingContextValues>{keys}</MissingContextValues>"
         )
 
-    def _has_role(self, name: str) -> bool:
+    def _made(self, name: str) -> str | None:
+        """The ARN of a role that somebody has made."""
         from moto.iam.models import iam_backends  # a second that most sessions never need
 
-        return any(
-            role.name == name
-            for role in iam_backends[self._account][self._permissions.settings.partition].roles.values()
-        )
+        roles = iam_backends[self._account][self._permissions.settings.partition].roles.values()
+        return next((str(role.arn) for role in roles if role.name == name), None)
 
 
 def _members(asked: Form, name: str) -> list[str]:
@@ -110,9 +126,13 @@ def _answer(start: StartResponse, operation: str, result: str) -> Iterable[bytes
 
 
 def _denied(start: StartResponse, message: str) -> Iterable[bytes]:
-    error = f"<Error><Type>Sender</Type><Code>AccessDenied</Code><Message>{escape(message)}</Message></Error>"
+    return _error(start, "403 Forbidden", "AccessDenied", message)
+
+
+def _error(start: StartResponse, status: str, code: str, message: str) -> Iterable[bytes]:
+    error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
     request = f"<RequestId>{uuid.uuid4()}</RequestId>"
-    return _xml(start, "403 Forbidden", f'<ErrorResponse xmlns="{_NAMESPACE}">{error}{request}</ErrorResponse>')
+    return _xml(start, status, f'<ErrorResponse xmlns="{_NAMESPACE}">{error}{request}</ErrorResponse>')
 
 
 def _xml(start: StartResponse, status: str, text: str) -> Iterable[bytes]:

@@ -18,6 +18,7 @@ class Moto:
     """The services that are moto's, each by the name that a request is signed for; of its others nothing is reached."""
 
     ANSWERS: Mapping[str, SERVICE_NAMES] = {
+        "ecr": "ecr",
         "iam": "iam",
         "logs": "logs",
         "monitoring": "cloudwatch",

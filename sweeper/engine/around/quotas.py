@@ -19,7 +19,7 @@ _KNOWN_CODES = {"ml.m5.4xlarge for training warm pool usage": "L-03767DF9"}
 
 
 class Quotas:
-    """ListServiceQuotas leaves out what has no applied value, as the service does: defaults have their own list."""
+    """What has no applied value is neither listed nor told, as with the service: defaults have calls of their own."""
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._arn = f"{settings.prefix_of('servicequotas')}:{_CODE}"
@@ -40,7 +40,7 @@ class Quotas:
         self._operations = {
             "ListServiceQuotas": lambda params: self._list(self._applied, params),
             "ListAWSDefaultServiceQuotas": lambda params: self._list(self._defaults, params),
-            "GetServiceQuota": lambda params: self._get({**self._defaults, **self._applied}, params),
+            "GetServiceQuota": lambda params: self._get(self._applied, params),
             "GetAWSDefaultServiceQuota": lambda params: self._get(self._defaults, params),
         }
 

@@ -20,6 +20,8 @@ from moto.s3.models import FakeKey, s3_backends
 from sweeper.engine.training.settings import ServiceSettings
 
 _BLOCK = 1 << 20
+_ENCRYPTED = {"Rule": {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": "false"}}
+"""As S3 encrypts where nobody says how, as moto keeps it."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS buckets (name TEXT PRIMARY KEY, region TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS objects (
@@ -78,7 +80,7 @@ class ObjectStore:
         """Give moto everything an earlier process had."""
         with self.lock:
             for name, region in self._db.execute("SELECT name, region FROM buckets").fetchall():
-                self._backend.create_bucket(name, region)
+                self._backend.create_bucket(name, region).encryption = _ENCRYPTED
             rows = self._db.execute("SELECT bucket, key, file, size, etag, modified, metadata FROM objects").fetchall()
             for bucket, key, file, size, etag, modified, metadata in rows:
                 if not (self._folder / file).is_file():
@@ -195,6 +197,7 @@ class ObjectStore:
     def _sync_bucket(self, bucket: str) -> None:
         known = self._backend.buckets.get(bucket)
         if known is not None:
+            known.encryption = known.encryption or _ENCRYPTED
             self._db.execute("INSERT OR IGNORE INTO buckets VALUES (?, ?)", (bucket, known.region_name))
             return
         for (file,) in self._db.execute("SELECT file FROM objects WHERE bucket=?", (bucket,)).fetchall():

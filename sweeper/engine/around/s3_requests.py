@@ -26,7 +26,7 @@ class S3:
         moto, permissions = self._moto, self._permissions
         needed = access.of_s3(permissions, environ, bucket, key, lambda: self._objects.lacks(bucket, key))
         refused = access.refused(permissions, needed)
-        if refused := refused or access.of_another_owner(permissions, environ, there=self._objects.has(bucket)):
+        if refused := refused or access.of_another_owner(permissions, environ, bucket, there=self._objects.has(bucket)):
             return refusals.denied(environ, start, "s3", refused.message)
         if uploads.is_plain_put(environ, key):
             return uploads.put(moto, self._objects, bucket, key, environ, start)

@@ -80,6 +80,10 @@ class ServiceSettings:
     # what is denied to every caller, as actions of IAM with wildcards: "sagemaker:UpdateTrainingJob", "logs:*"
     deny: Sequence[str] = ()
     keep_alive_below_s: int | None = None  # a condition on sagemaker:KeepAlivePeriod: a longer one is denied
+    any_role: bool = True  # a role of IAM that nobody has made is there, with the path /
+    any_image: bool = True  # and so is an image in a repository of ECR that nobody has made
+    # the accounts of those buckets that are not the engine's own
+    bucket_owners: Mapping[str, str] = field(default_factory=dict)
     search_lag_s: float = 0.0  # a change is found by Search so much later
     list_rate: int = 0  # ListTrainingJobs calls a second (the real quota is 2); 0: any number
     # AWS Batch

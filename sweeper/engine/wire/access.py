@@ -29,10 +29,11 @@ def of_s3(permissions: Permissions, environ: Environ, bucket: str, key: str, mis
             yield "s3:ListBucket", f"arn:{settings.partition}:s3:::{bucket}"
 
 
-def of_another_owner(permissions: Permissions, environ: Environ, *, there: bool) -> ServiceError | None:
+def of_another_owner(permissions: Permissions, environ: Environ, bucket: str, *, there: bool) -> ServiceError | None:
     """The refusal of a request that expects a bucket which is there to belong to another account than it does."""
-    expected, account = environ.get("HTTP_X_AMZ_EXPECTED_BUCKET_OWNER"), permissions.settings.account
-    return ServiceError("AccessDenied", "Access Denied") if there and expected not in (None, account) else None
+    settings, expected = permissions.settings, environ.get("HTTP_X_AMZ_EXPECTED_BUCKET_OWNER")
+    owner = settings.bucket_owners.get(bucket, settings.account)
+    return ServiceError("AccessDenied", "Access Denied") if there and expected not in (None, owner) else None
 
 
 def of_sts(environ: Environ) -> Needed:
@@ -44,7 +45,7 @@ def of_sts(environ: Environ) -> Needed:
 
 
 def of_part(permissions: Permissions, service: str, operation: str, params: Any) -> Needed:
-    """What a call in JSON needs: of CloudWatch Logs the group, or one of its streams."""
+    """What a call in JSON needs: of CloudWatch Logs the group, or one of its streams; of ECR the repository."""
     params = params if isinstance(params, Mapping) else {}
     group = params.get("logGroupIdentifier") or params.get("logGroupName")
     resource = "*"
@@ -52,4 +53,8 @@ def of_part(permissions: Permissions, service: str, operation: str, params: Any)
         prefix = permissions.settings.prefix_of("logs")
         group = group if str(group).startswith("arn:") else f"{prefix}:log-group:{group}"
         resource = f"{group}:log-stream:{params.get('logStreamName', '')}"
+    if service == "ecr" and (repository := params.get("repositoryName")):
+        settings = permissions.settings
+        registry = params.get("registryId", settings.account)
+        resource = f"arn:{settings.partition}:ecr:{settings.region}:{registry}:repository/{repository}"
     yield f"{service}:{operation}", resource

@@ -25,10 +25,14 @@ _SERVICES = {
     "batch": "batch",
     "logs": "logs",
     "servicequotas": "service-quotas",
+    "ecr": "ecr",
     "iam": "iam",
     "sts": "sts",
 }
-_S3 = ("ListBucket", "CreateBucket", "DeleteBucket", "ListAllMyBuckets", "GetObject", "PutObject", "DeleteObject")
+_S3 = (
+    *("ListBucket", "CreateBucket", "DeleteBucket", "ListAllMyBuckets", "GetEncryptionConfiguration"),
+    *("GetObject", "PutObject", "DeleteObject"),
+)
 _NOT_OPERATIONS = {"iam": ("PassRole",), "s3": _S3}
 """Actions that no operation is named after."""
 MOST_ASKED = 10_000

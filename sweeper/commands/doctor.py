@@ -1,0 +1,77 @@
+"""`sweeper doctor`: everything that can be looked at before a run is, one by one. Nothing is changed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+
+from sweeper import config
+from sweeper.commands.say import complain, tell
+from sweeper.core.model import Sweep
+from sweeper.core.verdict import Check, Verdict, failed
+from sweeper.errors import SweeperError, UsageError
+from sweeper.run.clock import SystemClock
+from sweeper.run.connect import Connection, aws, connect
+from sweeper.run.readiness import subject_of
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Check; returns 2 when something would keep a run from starting, else 0."""
+    parser = argparse.ArgumentParser(
+        prog="sweeper doctor",
+        usage="sweeper doctor [+experiment=NAME [KEY=VALUE ...]] [--json]",
+        description="All that is looked at before a run, one by one: who you are, the role of the jobs, whether you "
+        "may release, create, stop, tag and pass it, quotas and what is in use of them, buckets, image, price, pools "
+        "that idle. Each passes, warns, fails or is unknown, with what to do about it; a run that finds one failed "
+        "ends before anything is created. Nothing is changed. Without an experiment: the account alone.",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    options, overrides = parser.parse_known_args(arguments)
+    if not overrides:
+        return _told(None, list(_checks(lambda: aws({}, None), None)), as_json=options.json)
+    return config.run(overrides, lambda sweep: _of(sweep, as_json=options.json), prog="sweeper doctor")
+
+
+def _of(sweep: Sweep, *, as_json: bool) -> int:
+    for warning in sweep.warnings:
+        complain(f"warning: {warning}")
+    return _told(sweep, list(_checks(lambda: connect(sweep, reading=True), sweep)), as_json=as_json)
+
+
+def _checks(connection: Callable[[], Connection], sweep: Sweep | None) -> Iterator[Check]:
+    """Every check of the account, and of the sweep in it."""
+    from sweeper.run.checks.every import checked
+
+    if sweep and not sweep.engine.on_aws:
+        found = "engine=local trains on this machine: no account is asked"
+        yield Check("engine", Verdict.PASS, found, "add engine=aws to check one")
+        return
+    try:
+        subject = subject_of(connection(), SystemClock(), sweep)
+    except SweeperError as error:
+        yield Check("caller", Verdict.FAIL, str(error), "" if isinstance(error, UsageError) else "renew or set them")
+        return
+    yield from checked(subject)
+
+
+def _told(sweep: Sweep | None, checks: Sequence[Check], *, as_json: bool) -> int:
+    if as_json:
+        rows = [{**asdict(check), "verdict": check.verdict.value} for check in checks]
+        tell(json.dumps({"sweep": sweep and sweep.name, "checks": rows}))
+    else:
+        tell("\n".join(_lines(checks)))
+    return UsageError.exit_code if failed(checks) else 0
+
+
+def _lines(checks: Sequence[Check]) -> Iterator[str]:
+    """A line for each check, what to do about it below, and a count."""
+    width = max(len(check.id) for check in checks)
+    for check in checks:
+        yield f"{check.verdict.value:<7}  {check.id:<{width}}  {check.found}"
+        if check.do:
+            yield f"{'':<7}  {'':<{width}}  -> {check.do}"
+    counts = Counter(check.verdict for check in checks)
+    yield ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict])

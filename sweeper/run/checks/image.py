@@ -1,0 +1,41 @@
+"""The image of the jobs: in the region, and there?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sweeper.aws import images
+from sweeper.core.images import Image
+from sweeper.core.verdict import Check, Verdict
+from sweeper.errors import ApiError, ApiErrorKind
+from sweeper.run.checks.subject import Subject
+
+
+def image(subject: Subject) -> Iterator[Check]:
+    """Each image that a trial runs."""
+    for uri in sorted(subject.uses.images):
+        yield _judged(subject, uri)
+
+
+def _judged(subject: Subject, uri: str) -> Check:
+    found, region = Image.of(uri), subject.scope.region
+    if found is None:
+        do = "push it to ECR in the region of the jobs, unless it is in a registry of your VPC"
+        return Check(
+            "image", Verdict.WARN, f"job.image_uri: {uri} is not in ECR, which SageMaker takes images from", do
+        )
+    if found.region != region:
+        told = f"job.image_uri: {uri} is of {found.region}, and the jobs are to run in {region}"
+        return Check("image", Verdict.FAIL, told, f"take the one of {region}")
+    try:
+        missing = images.missing(subject.clients(), found)
+    except ApiError as error:
+        if error.kind is not ApiErrorKind.DENIED:
+            raise
+        mine = found.account == subject.scope.account
+        do = "have ecr:DescribeImages allowed to be told before a run" if mine else ""
+        return Check("image", Verdict.UNKNOWN, f"whether {uri} is there could not be asked: {error.message}", do)
+    if missing:
+        told = f"job.image_uri: there is no {missing} of account {found.account} in {region}"
+        return Check("image", Verdict.FAIL, told, "push the image, or correct its name")
+    return Check("image", Verdict.PASS, f"{uri} is there")

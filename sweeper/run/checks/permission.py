@@ -1,0 +1,133 @@
+"""May the caller do what a run does: release before create, then stop, tag and pass the role."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sweeper.aws.permissions import Wanted
+from sweeper.core.ports import TrainingApi
+from sweeper.core.verdict import Check, Verdict
+from sweeper.errors import ApiError, ApiErrorKind
+
+KEEP_ALIVE = "sagemaker:KeepAlivePeriod"
+_SERVICE = "sagemaker.amazonaws.com"
+May = Callable[[Wanted], "bool | None"]
+_ASK = "have iam:SimulatePrincipalPolicy and iam:GetRole allowed to be told before a run"
+
+
+@dataclass(frozen=True)
+class Question:
+    """Something that a run does, and how it comes out where a policy denies it."""
+
+    id: str
+    wanted: Wanted
+    denied: str
+    do: str
+    verdict: Verdict = Verdict.FAIL
+    probe: Callable[[], None] | None = None
+    """Does it to a job that never was: the service says NotFound to who may."""
+
+
+@dataclass(frozen=True)
+class Permission:
+    """The questions for a sweep.
+
+    `jobs`: the ARN of its jobs, `nobody`: a name that no job ever has; `queued`: a queue creates them.
+    """
+
+    may: May
+    api: TrainingApi
+    jobs: str
+    role: str
+    nobody: str
+    keep_alive_s: int
+    queued: bool = False
+
+    def checks(self) -> Iterator[Check]:
+        """What comes of each question. What helps where IAM cannot be asked is told once."""
+        unasked = False
+        for question in self._questions():
+            try:
+                may = self._asked(question)
+            except ApiError as error:
+                found = f"{question.wanted.action} could not be checked: {error.message}"
+                yield Check(question.id, Verdict.UNKNOWN, found, "" if unasked else _ASK)
+                unasked = True
+            else:
+                yield self._answer(question, may)
+
+    def _questions(self) -> Iterator[Question]:
+        if not self.queued:
+            yield from self._direct()
+        yield self._needed("pass", Wanted("iam:PassRole", self.role, {"iam:PassedToService": _SERVICE}))
+
+    def _direct(self) -> Iterator[Question]:
+        if self.keep_alive_s:
+            yield Question(
+                "permission.release",
+                Wanted("sagemaker:UpdateTrainingJob", self.jobs, {KEEP_ALIVE: 0}),
+                "you may not release a pool: your policy denies sagemaker:UpdateTrainingJob with "
+                "KeepAlivePeriodInSeconds 0",
+                "have it allowed, or run with backend=on_demand",
+                probe=lambda: self.api.update_training_job(self.nobody, 0),
+            )
+        yield self._create()
+        yield Question(
+            "permission.stop",
+            Wanted("sagemaker:StopTrainingJob", self.jobs),
+            "you may not stop a job: your policy denies sagemaker:StopTrainingJob, so that Ctrl-C and rules wait for "
+            "its end, which bills",
+            "have it allowed",
+            Verdict.WARN,
+            probe=lambda: self.api.stop_training_job(self.nobody),
+        )
+        yield self._needed("tag", Wanted("sagemaker:AddTags", self.jobs))
+
+    def _create(self) -> Question:
+        keep = self.keep_alive_s
+        return self._needed(
+            "create", Wanted("sagemaker:CreateTrainingJob", self.jobs, {KEEP_ALIVE: keep} if keep else {})
+        )
+
+    @staticmethod
+    def _needed(what: str, wanted: Wanted) -> Question:
+        denied = f"your policy denies {wanted.action} on {wanted.resource}"
+        return Question(f"permission.{what}", wanted, denied, "have it allowed: `sweeper iam` prints what is needed")
+
+    def _answer(self, question: Question, may: bool | None) -> Check:
+        action = question.wanted.action
+        if may:
+            return Check(question.id, Verdict.PASS, f"{action} is allowed")
+        if may is None:
+            found = f"whether you may do {action} depends on conditions that could not be checked"
+            return Check(question.id, Verdict.UNKNOWN, found, "look at the conditions of your policy")
+        if question.id == "permission.create" and self.keep_alive_s and self._allows_without_pool():
+            return Check(
+                question.id,
+                Verdict.FAIL,
+                f"pool.keep_alive_s: your policy's condition on {KEEP_ALIVE} does not allow {self.keep_alive_s}",
+                "set a value that it allows, or run with backend=on_demand",
+            )
+        return Check(question.id, question.verdict, question.denied, question.do)
+
+    def _asked(self, question: Question) -> bool | None:
+        """What IAM says; where it cannot be asked, what the service itself does. Raises ApiError when neither tells."""
+        try:
+            return self.may(question.wanted)
+        except ApiError:
+            if question.probe is None or (may := _tried(question.probe)) is None:
+                raise
+        return may
+
+    def _allows_without_pool(self) -> bool:
+        return self.may(Wanted("sagemaker:CreateTrainingJob", self.jobs, {KEEP_ALIVE: 0})) is not False
+
+
+def _tried(probe: Callable[[], None]) -> bool | None:
+    """Did the service refuse it for who asks, or for there being no such job? None for any other answer."""
+    try:
+        probe()
+    except ApiError as error:
+        return {ApiErrorKind.DENIED: False, ApiErrorKind.NOT_FOUND: True}.get(error.kind)
+    return None

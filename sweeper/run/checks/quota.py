@@ -1,0 +1,102 @@
+"""Is there room for a job, and for its pool?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sweeper.aws.quotas import Quotas
+from sweeper.core.costs import keeps
+from sweeper.core.events import JobStatus, PoolStatus
+from sweeper.core.job import Locked
+from sweeper.core.model import Sweep, Usage
+from sweeper.core.options import from_section
+from sweeper.core.ports import Description
+from sweeper.core.request import PoolKey, locked_key
+from sweeper.core.verdict import Check, Verdict
+
+_MORE = "ask for more under Service Quotas"
+MOST_NAMES = 3
+
+
+@dataclass(frozen=True)
+class Use:
+    """How many machines of the type are in use, and by which jobs, as far as the account was looked through."""
+
+    machines: int = 0
+    names: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """By whom."""
+        more = f" and {len(self.names) - MOST_NAMES} more" if len(self.names) > MOST_NAMES else ""
+        return f"{self.machines} in use by {', '.join(self.names[:MOST_NAMES])}{more}" if self.names else "none in use"
+
+
+def judged(sweep: Sweep, quotas: Quotas, live: list[Description]) -> Iterator[Check]:
+    """What the quotas of the sweep's type and their present use mean for its first job."""
+    yield _training(sweep, quotas, live)
+    if keeps(sweep):
+        yield _warm_pool(sweep, quotas, live)
+
+
+def _training(sweep: Sweep, quotas: Quotas, live: list[Description]) -> Check:
+    locked, usage = from_section(Locked, sweep.locked), sweep.backend.usage
+    granted, wanted = quotas.granted(usage), locked.instance_count
+    name = f"the quota '{locked.instance_type} for {usage.value} job usage'"
+    if granted is None:
+        return Check("quota", Verdict.UNKNOWN, f"{name} is not told")
+    if granted < wanted:
+        found = f"locked.instance_type: {name} is {granted:.0f} and {wanted} needed"
+        return Check("quota", Verdict.FAIL, found, f"{_MORE}, or take another type")
+    used = _use(sweep, [job for job in live if _counts(job, usage) and not _taken_over(sweep, job)])
+    found = f"{name} is {granted:.0f}, {used.words}"
+    if used.machines + wanted > granted:
+        return Check("quota", Verdict.WARN, f"{found}: the first job waits for room", "wait, or end what is in use")
+    return Check("quota", Verdict.PASS, found)
+
+
+def _warm_pool(sweep: Sweep, quotas: Quotas, live: list[Description]) -> Check:
+    locked, granted = from_section(Locked, sweep.locked), quotas.warm_pool
+    name = f"the quota '{locked.instance_type} for training warm pool usage'"
+    if granted is None:
+        return Check("quota.warm_pool", Verdict.UNKNOWN, f"{name} is not told")
+    if granted < locked.instance_count:
+        found = f"{name} is {granted:.0f} and {locked.instance_count} needed"
+        if sweep.pool.on_no_quota == "fail":
+            do = f"{_MORE}, or go on without a pool: pool.on_no_quota=cold"
+            return Check("quota.warm_pool", Verdict.FAIL, f"pool.on_no_quota: {found}", do)
+        return Check("quota.warm_pool", Verdict.WARN, f"{found}: every job will start cold", _MORE)
+    idle = [job for job in live if _pool(job) is PoolStatus.AVAILABLE and not _taken_over(sweep, job)]
+    used = _use(sweep, idle)
+    found = f"{name} is {granted:.0f}, {used.words}"
+    if used.machines + locked.instance_count > granted:
+        return Check("quota.warm_pool", Verdict.WARN, f"{found}: the pool may not be kept", "release what idles")
+    return Check("quota.warm_pool", Verdict.PASS, found)
+
+
+def _use(sweep: Sweep, live: list[Description]) -> Use:
+    kind, machines, names = str(sweep.locked["instance_type"]), 0, []
+    for job in live:
+        resources = job.get("ResourceConfig") or {}
+        if resources.get("InstanceType") == kind:
+            machines += int(resources.get("InstanceCount") or 1)
+            names.append(str(job["TrainingJobName"]))
+    return Use(machines, tuple(names))
+
+
+def _counts(job: Description, usage: Usage) -> bool:
+    """Does a job, or the pool that it has left, count against this quota?"""
+    spot = bool(job.get("EnableManagedSpotTraining"))
+    runs = not JobStatus.of(job.get("TrainingJobStatus")).terminal
+    return spot is (usage is Usage.SPOT) and (runs or _pool(job) is PoolStatus.AVAILABLE)
+
+
+def _pool(job: Description) -> PoolStatus | None:
+    return PoolStatus.of((job.get("WarmPoolStatus") or {}).get("Status"))
+
+
+def _taken_over(sweep: Sweep, job: Description) -> bool:
+    """An idle pool that the first job finds is no other machine."""
+    key = locked_key(sweep.locked, sweep.backend)
+    return _pool(job) is PoolStatus.AVAILABLE and key.may_match(PoolKey.of(job))
