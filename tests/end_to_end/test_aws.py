@@ -13,12 +13,13 @@ import boto3
 import pytest
 
 from sweeper import driver
+from sweeper.core.results import PHASES
 from sweeper.engine import launch
 from tests.end_to_end.conftest import Ended, Project, wait_for
 from tests.end_to_end.recording import Recording
 from tests.forked import start_engine
 
-VARIES = {"cost_usd", "started_at", "ended_at", "train_seconds", "billable_seconds", "retained_seconds"}
+VARIES = {"cost_usd", "started_at", "ended_at", "train_seconds", "billable_seconds", "retained_seconds", *PHASES}
 QUICK = ["engine=aws", "engine.poll_s=0.1", "engine.settle_s=10", "engine.metrics_wait_s=2", "engine.not_found_s=5"]
 
 

@@ -17,13 +17,18 @@ def image(subject: Subject) -> Iterator[Check]:
         yield _judged(subject, uri)
 
 
+def _elsewhere(subject: Subject, uri: str) -> Check:
+    """SageMaker takes an image from ECR, or from a registry in the VPC of the jobs where it is told so."""
+    if subject.job.get("training_repository_access_mode") == "Vpc":
+        return Check("image", Verdict.UNKNOWN, f"{uri} is in a registry of your VPC, which cannot be asked from here")
+    found = f"job.image_uri: {uri} is not in ECR, which SageMaker takes images from"
+    return Check("image", Verdict.WARN, found, "push it there, or set job.training_repository_access_mode=Vpc")
+
+
 def _judged(subject: Subject, uri: str) -> Check:
     found, region = Image.of(uri), subject.scope.region
     if found is None:
-        do = "push it to ECR in the region of the jobs, unless it is in a registry of your VPC"
-        return Check(
-            "image", Verdict.WARN, f"job.image_uri: {uri} is not in ECR, which SageMaker takes images from", do
-        )
+        return _elsewhere(subject, uri)
     if found.region != region:
         told = f"job.image_uri: {uri} is of {found.region}, and the jobs are to run in {region}"
         return Check("image", Verdict.FAIL, told, f"take the one of {region}")
