@@ -10,9 +10,10 @@ from typing import Any
 
 from sweeper.aws.clients import Clients
 from sweeper.core import policy
-from sweeper.core.model import Scope, Sweep
+from sweeper.core.model import Sweep
 from sweeper.core.policy import Place, Uses
 from sweeper.core.ports import Clock, Description, TrainingApi
+from sweeper.core.scope import Scope
 from sweeper.run import finding
 
 LOOK_S = 3.0
