@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
-from sweeper.core import creating, handover
+from sweeper.core import creating
 from sweeper.core import events as ev
 from sweeper.core.chain import Job
 from sweeper.core.creating import Then
 from sweeper.core.decide import Submit, time_is_up
 from sweeper.core.events import Closed
-from sweeper.core.keepalive import keep_alive_s
-from sweeper.core.model import Trial
 from sweeper.core.outcome import created_with, fingerprint_of, refused
 from sweeper.core.ports import Request
 from sweeper.core.remedies import config_of
-from sweeper.core.request import Revision, Staged, build, differing, digest, fingerprint, job_name, locked_key
+from sweeper.core.request import Staged, digest
 from sweeper.core.words import span
-from sweeper.errors import (
-    ApiError,
-    ApiErrorKind,
-    ForeignNameError,
-    LeavesPoolError,
-    LockedChangedError,
-    assert_never,
-)
+from sweeper.errors import ApiError, ApiErrorKind, ForeignNameError, assert_never
 from sweeper.run.attention import Attention
+from sweeper.run.intending import Intending
 from sweeper.run.notes import Notes
 from sweeper.run.releasing import Releasing
 from sweeper.run.watching import RARE_NAG_S
@@ -43,33 +34,33 @@ ATTENTION_S = 30.0
 class Submitting:
     """Brings the next job into being, or proves that it cannot be."""
 
+    intends: ClassVar[type[Intending]] = Intending
+
     def __init__(self, notes: Notes, attention: Attention, releasing: Releasing) -> None:
         self.notes, self._attention, self._releasing = notes, attention, releasing
-        self._key = locked_key(notes.sweep.locked, notes.sweep.backend)
+        self.intending = self.intends(notes)
 
     def submit(self, decision: Submit) -> None:
         """Create the job of this trial and attempt; a known intent is sent again as it was, and never decided anew."""
-        sweep, scope, world = self.notes.sweep, self.notes.scope, self.notes.world
-        trial, queued = decision.trial, sweep.backend.through is not None
-        name = job_name(self.notes.owner, scope, sweep.name, trial.id, decision.attempt, queued=queued)
+        world, name = self.notes.world, self.intending.name(decision)
         known = self.notes.chain.jobs.get(name)
         known = None if known and known.never_was else known
-        taken = known.intent.taken if known else self._handed_over()
+        taken = known.intent.taken if known else self.intending.handed_over()
         patches = known.intent.patches if known else decision.patches
-        config = config_of(sweep, trial, patches, taken)
+        config = config_of(self.notes.sweep, decision.trial, patches, taken)
         world.redact.learn(config["environment"])
-        staged = self._staged(trial, config)
+        staged = self._staged(decision.trial.name, decision.trial.id, config)
         if staged is None:
             return
-        intent = known.intent if known else self.intend(name, decision, config, staged, taken)
-        request = self.request(intent, config, staged)
+        intent = known.intent if known else self.intending.intent(name, decision, config, staged, taken)
+        request = self.intending.request(intent, config, staged)
         world.guard.arm()
         if not known:
             self.notes.note(intent)
             self._releasing.intended(name)
         self.create(self.notes.chain.jobs[name], request)
 
-    def _staged(self, trial: Trial, config: Mapping[str, Any]) -> Staged | None:
+    def _staged(self, name: str, trial: str, config: Mapping[str, Any]) -> Staged | None:
         """Where the job reads its code and data; None when the chain is to end while that cannot be put there.
 
         Raises ApiError for what does not pass, or has not in STAGING_S; new credentials are waited for.
@@ -84,9 +75,9 @@ class Submitting:
                 if not error.kind.passing or (lasted > STAGING_S and not error.kind.wants_credentials):
                     raise
                 if error.kind.wants_credentials:
-                    notes.say_unsigned(trial.id, error)
+                    notes.say_unsigned(trial, error)
                 else:
-                    notes.say_once(trial.id, f"cannot stage what {trial.name} reads, still trying: {error.message}")
+                    notes.say_once(trial, f"cannot stage what {name} reads, still trying: {error.message}")
             self._pause(min(waited, BACKOFF_MOST_S))
             waited *= 2
         return None
@@ -95,64 +86,6 @@ class Submitting:
         """Is nothing to be created any more?"""
         notes = self.notes
         return bool(notes.chain.stopping or time_is_up(notes.sweep, notes.chain, notes.world.clock.now()))
-
-    def _handed_over(self) -> Mapping[str, Any]:
-        """What the next trial takes over from those before it."""
-        sweep = self.notes.sweep
-        return handover.next_takes(sweep, self.notes.chain)
-
-    def intend(
-        self,
-        name: str,
-        decision: Submit,
-        config: Mapping[str, Any],
-        staged: Staged,
-        taken: Mapping[str, Any] | None = None,
-    ) -> ev.Intent:
-        """The intent of a job: every value that is decided about it."""
-        trial, sweep = decision.trial, self.notes.sweep
-        keep_alive = keep_alive_s(sweep, self.notes.chain, last=decision.last)
-        most, longest = decision.most_s, int(config["job"]["max_runtime_s"])
-        return ev.Intent(
-            name=name,
-            trial=trial.id,
-            index=trial.index,
-            label=trial.name,
-            values=dict(trial.values),
-            attempt=decision.attempt,
-            fingerprint=fingerprint(self.notes.owner, sweep.name, trial.id, decision.attempt),
-            keep_alive_s=keep_alive if sweep.backend.keeps_pool else 0,
-            max_runtime_s=longest if most is None else min(most, longest),
-            source=staged.source,
-            taken=taken or {},
-            patches=decision.patches,
-            remedy=decision.remedy,
-            clamped=decision.clamped if most is not None and most < longest else "",
-            commit=staged.revision.commit,
-            dirty=staged.revision.dirty,
-        )
-
-    def request(self, intent: ev.Intent, config: Mapping[str, Any], staged: Staged) -> Request:
-        """The Create of this intent, the same each time. Raises LockedChangedError, LeavesPoolError."""
-        sweep = self.notes.sweep
-        if digest(config["locked"]) != sweep.locked_digest:
-            raise LockedChangedError(f"trial {intent.label}: its locked section differs from the frozen one")
-        request = build(
-            config,
-            name=intent.name,
-            mark=intent.fingerprint,
-            sweep=sweep.name,
-            max_runtime_s=intent.max_runtime_s,
-            staged=replace(staged, revision=Revision(intent.commit, intent.dirty)),
-            region=self.notes.scope.region,
-        )
-        shaped = sweep.backend.shape(request, intent.keep_alive_s)
-        if differences := differing(self._key, shaped):
-            raise LeavesPoolError(
-                f"trial {intent.label}: its request would leave the pool: {differences}; nothing was sent. "
-                f"backend={sweep.backend.kind} must shape every trial's request alike"
-            )
-        return shaped
 
     def create(self, job: Job, request: Request) -> None:
         """Send the same Create until Describe or the service proves that the job exists, or refuses it."""

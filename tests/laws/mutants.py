@@ -17,6 +17,7 @@ from sweeper.core.fate import Look
 from sweeper.core.ports import Request
 from sweeper.errors import ApiError, ApiErrorKind
 from sweeper.run.attention import Attention
+from sweeper.run.intending import Intending
 from sweeper.run.notes import Notes
 from sweeper.run.parts import Parts
 from sweeper.run.release import Closing, Releaser
@@ -36,8 +37,8 @@ class RandomNameAndLateIntent(Submitting):
         config = self.notes.sweep.resolve(decision.trial)
         staged = world.stage(config)
         chance = random.Random(world.clock.now()).getrandbits(64)
-        intent = replace(self.intend("x", decision, config, staged), name=f"random-{chance:016x}")
-        request = self.request(intent, config, staged)
+        intent = replace(self.intending.intent("x", decision, config, staged), name=f"random-{chance:016x}")
+        request = self.intending.request(intent, config, staged)
         while True:
             try:
                 arn = world.api.create_training_job(request)
@@ -90,7 +91,7 @@ class NotFoundIsAbsence(Submitting):
             again = replace(job.intent, name=job.name + "y")
             self.notes.note(again)
             config = self.notes.sweep.resolve(self.notes.sweep.trials[again.index])
-            request = self.request(again, config, self.notes.world.stage(config))
+            request = self.intending.request(again, config, self.notes.world.stage(config))
             self.create(self.notes.chain.jobs[again.name], request)
             self.refuse(job, REFUSED, error)
         else:
@@ -144,12 +145,18 @@ class ReleasesOnSuccessOnly(Runner):
         return Finish("stopped") if chain.stopping and isinstance(move, Release) else move
 
 
+class ForgetsTheLimit(Intending):
+    """Makes the intent of a decision without its limit."""
+
+    def intent(self, name: str, decision: Any, *rest: Any) -> ev.Intent:
+        """Forget the limit."""
+        return super().intent(name, replace(decision, most_s=None), *rest)
+
+
 class IgnoresTheBudget(Submitting):
     """A job may run as long as it is declared to, whatever is left."""
 
-    def intend(self, name: str, decision: Any, *rest: Any) -> ev.Intent:
-        """Forget the limit."""
-        return super().intend(name, replace(decision, most_s=None), *rest)
+    intends = ForgetsTheLimit
 
 
 class ToldAsCompleted(Notes):
