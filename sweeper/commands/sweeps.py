@@ -11,6 +11,7 @@ from typing import Any
 
 from sweeper.config import project
 from sweeper.core import events as ev
+from sweeper.core import stop
 from sweeper.core.chain import TrialHistory
 from sweeper.core.identity import canonical
 from sweeper.core.model import Trial
@@ -143,9 +144,17 @@ def left_s(sweep: StoredSweep, now: float) -> float | None:
         return None
     each = (ended[-1] - events[opened][0]) / len(ended)
     rows = sweep.table.declared
-    most = (sweep.config.get("stop") or {}).get("max_trials") or math.inf
-    left = min(len(rows), most) - sum(chain.is_finished(row["trial"]) for row in rows)
+    left = min(len(rows), _most_trials(sweep)) - sum(chain.is_finished(row["trial"]) for row in rows)
     return max(0.0, each * left - min(now - ended[-1], each))
+
+
+def _most_trials(sweep: StoredSweep) -> float:
+    """So many trials finish at most by its rules; those of a user's own may not be installed here."""
+    try:
+        rules = stop.rules(sweep.config.get("stop"))
+    except UsageError:
+        return math.inf
+    return min((rule.most_trials for rule in rules if rule.most_trials is not None), default=math.inf)
 
 
 def _hint(word: str, known: list[str]) -> str:

@@ -9,7 +9,6 @@ from sweeper.config import (
     lengths,
     reasons,
     request_fits,
-    request_piece,
     silent,
     sweep_section,
     together,
@@ -46,8 +45,7 @@ def declare(draft: Draft) -> Sweep:
     if not draft.problems:
         draft.note(reasons.findings(values))
         draft.note([*silent.findings(draft, values), *request_fits.findings(draft, values)])
-    if not draft.problems:
-        draft.note([*request_piece.findings(draft, values)])
+        request_fits.piece_fits(draft, values)
     if draft.holds("job", "metrics") and draft.holds("objective"):
         together.handover_fits(draft, values)
     together.hydra_tells(draft)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from sweeper.config import request_piece
 from sweeper.config.check import Finding
 from sweeper.config.draft import MOST_ROWS, Draft, told
 from sweeper.config.problems import brief
@@ -30,6 +31,12 @@ def findings(draft: Draft, values: Sections) -> Iterator[Finding]:
     if job.get("training_repository_credentials_provider_arn") and not job.get("training_repository_access_mode"):
         path = ("job", "training_repository_credentials_provider_arn")
         yield path, "needs job.training_repository_access_mode too"
+
+
+def piece_fits(draft: Draft, values: Sections) -> None:
+    """What is wrong with the `request` section, where nothing else is: it is merged with all the rest."""
+    if not draft.problems:
+        draft.note([*request_piece.findings(draft, values)])
 
 
 def image_is_said(draft: Draft, job: Sections) -> Iterator[Finding]:

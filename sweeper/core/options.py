@@ -76,11 +76,6 @@ def declared(options: type) -> dict[str, Field[Any]]:
     return {one.name.removesuffix("_"): one for one in fields(options) if _ABOUT in one.metadata}
 
 
-def words_of(options: type) -> dict[str, str]:
-    """What each option means."""
-    return {name: str(one.metadata[_ABOUT].words) for name, one in declared(options).items()}
-
-
 def sent(options: type) -> dict[str, tuple[str, Any]]:
     """The options that are members of a request, by name: which member, and the option's type."""
     return {

@@ -88,7 +88,7 @@ class ObjectStore:
                 made = self._backend.put_object(bucket, key, b"", etag=etag, disable_notification=True)
                 made.last_modified = dt.datetime.fromisoformat(modified)
                 made.set_metadata(json.loads(metadata))
-                self._become_stored(made, self._folder / file, size)
+                _become_stored(made, self._folder / file, size)
 
     def sync(self, bucket: str, key: str) -> None:
         """Write through what a request just did to this bucket, or to one key of it."""
@@ -227,18 +227,18 @@ class ObjectStore:
         file, etag, modified = received.path.name, made.etag.strip('"'), made.last_modified.isoformat()
         row = (bucket, key, file, received.size, etag, modified, metadata)
         self._db.execute("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-        self._become_stored(made, received.path, received.size)
-
-    @staticmethod
-    def _become_stored(key: Any, path: Path, size: int) -> None:
-        """Swap the class in place: moto holds references to this very object."""
-        key._value_buffer.close()
-        key.__class__ = StoredKey
-        key.stored_at, key.contentsize = path, size
+        _become_stored(made, received.path, received.size)
 
     def _remove(self, file: str) -> None:
         with suppress(FileNotFoundError):
             (self._folder / file).unlink()
+
+
+def _become_stored(key: Any, path: Path, size: int) -> None:
+    """Swap the class in place: moto holds references to this very object."""
+    key._value_buffer.close()
+    key.__class__ = StoredKey
+    key.stored_at, key.contentsize = path, size
 
 
 def parse_uri(uri: str) -> tuple[str, str]:

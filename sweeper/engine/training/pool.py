@@ -35,19 +35,18 @@ class Pool:
     born: float
     holder: str
     state: PoolState = PoolState.BUSY
-    idle_since: float | None = None
     expires_at: float | None = None
     timers: dict[str, float] = field(default_factory=dict)
 
     def retain(self, now: float, keep_alive_s: float, max_age_s: float) -> None:
         """Go idle; a chain of jobs never lives longer than `max_age_s`."""
-        self.state, self.idle_since = PoolState.IDLE, now
+        self.state = PoolState.IDLE
         self.expires_at = min(now + keep_alive_s, max(now, self.born + max_age_s))
 
     def take(self, name: str) -> None:
         """Move to another job."""
         self.state, self.holder = PoolState.BUSY, name
-        self.idle_since = self.expires_at = None
+        self.expires_at = None
         self.timers.clear()
 
 
