@@ -66,7 +66,9 @@ def _settings(options: argparse.Namespace) -> EngineSettings:
         key, equals, value = word.partition("=")
         if not equals:
             raise UsageError(f"--set {word}: write KEY=VALUE")
-        values[key] = value if isinstance(usual.get(key), str) else _read(value)
+        values[key] = value if key == "recorded" or isinstance(usual.get(key), str) else _read(value)
+    if values.get("recorded"):
+        values["recorded"] = str(Path(values["recorded"]).absolute())
     if options.port is not None:
         if not 0 <= options.port < 65536:
             raise UsageError(f"--port {options.port}: a port is 0 to 65535")

@@ -53,6 +53,7 @@ def declare(draft: Draft) -> Sweep:
         together.arguments_fit(draft, values["job"])
     if not draft.problems:
         together.images_run(draft, values)
+        together.recording_is_one(draft, values)
     if draft.holds("trackers"):
         trackers.secrets_are_named(draft, values)
     refuse(draft.problems)

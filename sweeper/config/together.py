@@ -20,6 +20,7 @@ from sweeper.core.handover import why_not
 from sweeper.core.identity import path_of, within
 from sweeper.core.model import Launch
 from sweeper.core.scope import EngineKind
+from sweeper.engine.settings import EngineSettings
 
 Sections = Mapping[str, Any]
 
@@ -55,6 +56,15 @@ def _decided_by(draft: Draft, values: Sections) -> Iterator[tuple[KeyPath, str]]
         said = value if isinstance(value, Mapping) else {}
         for name in stop.made(str(path[-1]), value).asks:
             yield (*path, *[key for key, said_so in said.items() if said_so == name][:1]), name
+
+
+def recording_is_one(draft: Draft, values: Sections) -> None:
+    """What the local engine is to do as an account did can be read, and is settings of it."""
+    if told := values["engine"].get("recorded"):
+        try:
+            EngineSettings.from_mapping({"recorded": str(draft.root / told)})
+        except (ValueError, TypeError) as error:
+            draft.wrong(("engine", "recorded"), str(error).removeprefix("recorded: "))
 
 
 def handover_fits(draft: Draft, values: Sections) -> None:

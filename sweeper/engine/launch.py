@@ -197,7 +197,7 @@ def _signed(url: str, method: str, path: str, region: str, pair: KeyPair) -> dic
 
 def _start(state: Path, settings: EngineSettings | Mapping[str, Any], timeout_s: float) -> None:
     """Start a detached engine and wait for its line."""
-    values = settings.to_mapping() if isinstance(settings, EngineSettings) else dict(settings)
+    values = settings.to_mapping() if isinstance(settings, EngineSettings) else _whole(settings)
     reader, writer = os.pipe()
     command = module_command("sweeper.engine.server", "--state-dir", str(state), "--settings", json.dumps(values))
     command += ["--ready-fd", str(writer), "--wait-lock-s", "5"]
@@ -224,6 +224,16 @@ def _start(state: Path, settings: EngineSettings | Mapping[str, Any], timeout_s:
             raise EngineError(f"the local engine did not start (exit code {code}){_tail(state)}")
     # it lives on by itself; Popen must not warn that nobody waited for it
     process.returncode = 0
+
+
+def _whole(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with what their recording says: the engine that is started need not find the file."""
+    if not settings.get("recorded"):
+        return dict(settings)
+    try:
+        return EngineSettings.from_mapping(settings).to_mapping()
+    except ValueError as error:
+        raise EngineError(f"the local engine cannot be started: {error}") from error
 
 
 def _tail(state: Path) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from sweeper.core.options import Bounds, option
+from sweeper.engine import recording
+from sweeper.engine.training import refusals
 from sweeper.engine.training.settings import ServiceSettings
 from sweeper.engine.wire.faults import Faults
 
@@ -19,6 +22,9 @@ class EngineSettings:
     """The settings of one engine process. What is an `option` may stand in an experiment too."""
 
     service: ServiceSettings = field(default_factory=ServiceSettings)
+    recorded: str | None = option(
+        "A recording of `sweeper doctor --smoke`: what is not set here is as it was on that account.", default=None
+    )
     port: int = 0  # 0: the kernel's choice
     idle_s: float = option(
         "The engine stops itself after so long without a job, a pool or a request.", default=300.0, low=0
@@ -36,7 +42,12 @@ class EngineSettings:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> EngineSettings:
-        """Build from one flat mapping; a name nobody knows or a value of another kind raises ValueError."""
+        """Build from one flat mapping; a name nobody knows or a value of another kind raises ValueError.
+
+        So does a recording that cannot be read. What it says counts where the mapping is silent.
+        """
+        if values.get("recorded"):
+            values = {**recording.settings_of(Path(values["recorded"])), **values}
         own = {f.name: f for f in fields(cls) if f.name != "service"}
         values = {**values, "faults": Faults(**values["faults"])} if isinstance(values.get("faults"), dict) else values
         service = {f.name: f for f in fields(ServiceSettings)}
@@ -51,6 +62,8 @@ class EngineSettings:
                 raise ValueError(f"{name}: {value!r} is no {declared[name].type}")
             if what := _out_of_bounds(name, value):
                 raise ValueError(f"{name}: {what}")
+        if what := refusals.unknown(values.get("refusals") or {}):
+            raise ValueError(f"refusals: {what}")
         _check_actions(values)
         return cls(
             service=ServiceSettings(**{k: v for k, v in values.items() if k in service}),

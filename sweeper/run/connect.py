@@ -104,6 +104,8 @@ def local(project: Path, options: Mapping[str, object], owner: str | None, *, re
     # What is ours to know (how often to look, how long to wait) is not the engine's.
     ours = {"kind", *declared(Waits)}
     theirs = {key: value for key, value in options.items() if key not in ours}
+    if recorded := theirs.get("recorded"):
+        theirs["recorded"] = str(project.absolute() / str(recorded))  # wherever the engine is started from
 
     named = owner or os.environ.get("SWEEPER_OWNER") or _user()
     scope = Scope(EngineKind.LOCAL, LOCAL_ACCOUNT, LOCAL_REGION)

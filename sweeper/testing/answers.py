@@ -16,6 +16,7 @@ _KINDS = {
     "InternalFailure": ApiErrorKind.UNAVAILABLE,
     "ServiceUnavailable": ApiErrorKind.UNAVAILABLE,
     "ResourceInUse": ApiErrorKind.IN_USE,
+    "ResourceNotFound": ApiErrorKind.NOT_FOUND,
     "ResourceLimitExceeded": ApiErrorKind.LIMIT,
     "AccessDeniedException": ApiErrorKind.DENIED,
     "ExpiredTokenException": ApiErrorKind.EXPIRED,

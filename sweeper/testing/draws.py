@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+from sweeper.engine.training.refusals import USUAL, Refused
 from sweeper.engine.training.settings import ServiceSettings
 
 
@@ -13,7 +14,8 @@ def drawn(seed: int, rng: random.Random) -> ServiceSettings:
     settings = draw_settings(rng)
     settings = draw_spot(settings, random.Random(f"spot {seed}"))
     settings = draw_batch(settings, random.Random(f"batch {seed}"))
-    return draw_waits(settings, random.Random(f"waits {seed}"))
+    settings = draw_waits(settings, random.Random(f"waits {seed}"))
+    return draw_answers(settings, random.Random(f"answers {seed}"))
 
 
 def draw_settings(rng: random.Random) -> ServiceSettings:
@@ -67,4 +69,45 @@ def draw_waits(settings: ServiceSettings, rng: random.Random) -> ServiceSettings
         settings,
         pending_s=rng.choice((0.0, 0.0, 120.0, 600.0)),
         max_runtime_late_s=rng.choice((0.0, 120.0, 290.0)),
+    )
+
+
+_SAID = (
+    "ValidationException: The training job {name} cannot be updated in its present state.",
+    "ResourceInUse: Resource {name} is being used.",
+    "ResourceLimitExceeded: The warm pool of {name} cannot be changed.",
+)
+"""What may be said to an update that comes at the wrong time: only that it is refused is known."""
+
+
+def draw_answers(settings: ServiceSettings, rng: random.Random) -> ServiceSettings:
+    """The same service with what is seen late drawn, what is kept, and its refusals."""
+    refused = (Refused.UPDATE_RUNNING, Refused.UPDATE_ABSENT, Refused.UPDATE_REUSED, Refused.UPDATE_TERMINATED)
+    return replace(
+        settings,
+        failure_retains_pool=rng.random() < 0.7,
+        early_stop_shows_terminated=rng.random() < 0.5,
+        release_bills_lag=rng.random() < 0.5,
+        max_keep_alive_s=rng.choice((3600, 21600)),
+        metrics_lag_s=rng.choice((0.0, 0.0, 5.0, 30.0)),
+        search_lag_s=rng.choice((0.0, 2.0, 20.0)),
+        refusals={what.value: rng.choice((USUAL[what], *_SAID)) for what in refused},
+    )
+
+
+def contrary(seed: int) -> ServiceSettings:
+    """A service of this seed that may do what the documents say no service does: for who asks one what it does."""
+    rng = random.Random(f"contrary {seed}")
+    settings = drawn(seed, random.Random(f"draw {seed}"))
+    refused = {
+        Refused.SPOT_KEEP_ALIVE: ("", USUAL[Refused.SPOT_KEEP_ALIVE], "ValidationException: No pools for spot."),
+        Refused.UPDATE_RUNNING: ("", settings.refusals[Refused.UPDATE_RUNNING.value]),
+        Refused.UPDATE_MISSING: (USUAL[Refused.UPDATE_MISSING], "ResourceNotFound: There is no {name}."),
+    }
+    return replace(
+        settings,
+        unkept_takes_pool=rng.random() < 0.7,
+        unkept_ends_pool=rng.random() < 0.5,
+        warm_pool_quota={"*": 100},
+        refusals={**settings.refusals, **{what.value: rng.choice(texts) for what, texts in refused.items()}},
     )

@@ -329,7 +329,14 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ({"resources": {"KeepAlivePeriodInSeconds": 21601}}, "less than or equal to 21600"),
     ({"resources": {"InstanceCount": 0}}, "InstanceCount"),
     ({"resources": {"InstanceType": "ml.g5.xlarge", "VolumeKmsKeyId": "k"}}, "local storage"),
-    ({"resources": {"KeepAlivePeriodInSeconds": 1}, "EnableManagedSpotTraining": True}, "KeepAlivePeriodInSeconds"),
+    (
+        {
+            "resources": {"KeepAlivePeriodInSeconds": 1},
+            "EnableManagedSpotTraining": True,
+            "StoppingCondition": {"MaxRuntimeInSeconds": 10, "MaxWaitTimeInSeconds": 10},
+        },
+        "KeepAlivePeriodInSeconds",
+    ),
     ({"StoppingCondition": {"MaxRuntimeInSeconds": 1, "MaxWaitTimeInSeconds": 1}}, "only supported when Enable"),
     ({"EnableManagedSpotTraining": True}, "MaxWaitTimeInSeconds must be specified"),
     (

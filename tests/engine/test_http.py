@@ -204,7 +204,6 @@ def test_a_job_sees_nothing_of_the_engines_environment(clients: Clients) -> None
         ({"Environment": {"1x": "v"}}, "regular expression pattern"),
         ({"RoleArn": "arn:aws:iam::1:role/x"}, "at 'roleArn'"),
         ({"StoppingCondition": {"MaxRuntimeInSeconds": 1, "MaxWaitTimeInSeconds": 2}}, "MaxWaitTimeInSeconds"),
-        ({"EnableManagedSpotTraining": True, "resources": {"KeepAlivePeriodInSeconds": 1}}, "KeepAlivePeriodInSeconds"),
         ({"InputDataConfig": [channel("..", "s3://bucket/x")]}, "not a valid channel name"),
     ],
 )

@@ -566,3 +566,69 @@ def test_tags_are_added_listed_and_deleted() -> None:
     assert tags == [{"Key": "k", "Value": "2"}, {"Key": "l", "Value": "3"}]
     call("DeleteTags", {"ResourceArn": arn, "TagKeys": ["k", "never there"]}, world.now)
     assert call("ListTags", {"ResourceArn": arn}, world.now)["Tags"] == [{"Key": "l", "Value": "3"}]
+
+
+def test_a_job_without_keep_alive_takes_a_pool_and_ends_it_or_not() -> None:
+    """As documented it takes the pool that matches and ends it; by the settings it starts cold, or leaves it kept."""
+    found = {}
+    for settings in ({}, {"unkept_ends_pool": False}, {"unkept_takes_pool": False}):
+        world = World(settle_gap_s=0.0, **settings)
+        world.create("one", 300)
+        world.finish("one")
+        world.create("two", None)
+        world.finish("two")
+        found[str(settings)] = (world.pool("one"), world.pool("two"))
+    assert list(found.values()) == [("Reused", "Terminated"), ("Reused", "Available"), ("Available", None)]
+
+
+def test_what_a_job_leaves_that_failed_or_had_no_machine() -> None:
+    """Whether the pool of a failed script is kept, and whether one that never was is shown, are settings."""
+    world = World(settle_gap_s=0.0, failure_retains_pool=False, early_stop_shows_terminated=True, cold_start_s=60.0)
+    world.create("early", 300)
+    world("StopTrainingJob", "early")
+    assert world.pool("early") == "Terminated"
+    world.create("failed", 300)
+    world.wait(60)
+    world.finish("failed", exit_code=1)
+    assert world.pool("failed") == "Terminated"
+
+
+def test_a_refusal_has_the_words_that_are_set() -> None:
+    """Code and text of what is refused are a setting, which may let it pass; the job's name stands in the text."""
+    world = World(
+        settle_gap_s=0.0, refusals={"update_running": "", "update_terminated": "ResourceInUse: {name} is gone."}
+    )
+    world.create("one", 300)
+    world.update("one", 200)
+    world.finish("one")
+    world.update("one", 0)
+    world.wait(1)
+    with pytest.raises(ServiceError, match="ResourceInUse: one is gone"):
+        world.update("one", 100)
+
+
+def test_a_release_may_be_billed_until_it_shows() -> None:
+    """Until when a released pool is billed is a setting."""
+    billed = []
+    for until_it_shows in (False, True):
+        world = World(settle_gap_s=0.0, release_lag_s=20.0, release_bills_lag=until_it_shows)
+        world.create("one", 300)
+        world.finish("one")
+        world.wait(10)
+        world.update("one", 0)
+        world.wait(60)
+        billed.append(world.describe("one")["WarmPoolStatus"]["ResourceRetainedBillableTimeInSeconds"])
+    assert billed == [10, 30]
+
+
+def test_final_metrics_may_come_late() -> None:
+    """With a lag a job shows no final metrics before so long after its end."""
+    world = World(metrics_lag_s=30.0)
+    world.create("one", None)
+    world.service.reports.metrics_seen("one", {"loss": (0.5, world.now)})
+    shown = ["FinalMetricDataList" in world.describe("one")]
+    world.finish("one")
+    shown.append("FinalMetricDataList" in world.describe("one"))
+    world.wait(30)
+    shown.append("FinalMetricDataList" in world.describe("one"))
+    assert shown == [False, False, True]

@@ -13,6 +13,7 @@ from sweeper.engine.training.jobs import Jobs
 from sweeper.engine.training.ledger import TrainingLedger
 from sweeper.engine.training.listing import Listing, keeps
 from sweeper.engine.training.pools import Pools
+from sweeper.engine.training.refusals import Refused, refuse
 from sweeper.engine.training.search import search
 from sweeper.engine.training.settings import ServiceSettings
 from sweeper.engine.training.states import JobStatus, Secondary
@@ -49,7 +50,10 @@ class Operations:
                 "Training job names must be unique within an AWS account and region, "
                 f"and a training job with this name already exists ({self._ledger.jobs[name].arn})",
             )
-        self._pools.check_keep_alive(params.get("ResourceConfig", {}).get("KeepAlivePeriodInSeconds", 0))
+        keep_alive_s = params.get("ResourceConfig", {}).get("KeepAlivePeriodInSeconds", 0)
+        if keep_alive_s and params.get("EnableManagedSpotTraining"):
+            refuse(Refused.SPOT_KEEP_ALIVE, self._settings.refusals)
+        self._pools.check_keep_alive(keep_alive_s)
         request = {k: v for k, v in params.items() if k != "Tags"}
         # ResourceConfig is ours to change (UpdateTrainingJob); everything else is only read
         request["ResourceConfig"] = dict(params.get("ResourceConfig", {}))
@@ -64,7 +68,13 @@ class Operations:
 
     def _describe(self, params: Mapping[str, Any], now: float) -> Answer:
         job = self._visible(params["TrainingJobName"], now)
-        return describe(job, self._pools.shown(job, now))
+        return self._described(job, now)
+
+    def _described(self, job: Job, now: float) -> Answer:
+        answer, lag = describe(job, self._pools.shown(job, now)), self._settings.metrics_lag_s
+        if lag and (job.ended is None or now < job.ended + lag):
+            answer.pop("FinalMetricDataList", None)
+        return answer
 
     def _list(self, params: Mapping[str, Any], now: float) -> Answer:
         self._count_listing(now)
@@ -95,7 +105,11 @@ class Operations:
     def _update(self, params: Mapping[str, Any], now: float) -> Answer:
         if not set(params) - {"TrainingJobName"}:
             raise invalid("Invalid UpdateTrainingJobRequest, the request cannot be empty")
-        job = self._visible(params["TrainingJobName"], now)
+        name = params["TrainingJobName"]
+        if not self._shows(name, now):
+            refuse(Refused.UPDATE_MISSING, self._settings.refusals, name=name)
+            raise not_found()  # nobody answers with the ARN of a job that there is not
+        job = self._visible(name, now)
         if "ResourceConfig" in params:
             self._pools.update_keep_alive(job, params["ResourceConfig"]["KeepAlivePeriodInSeconds"], now)
         return {"TrainingJobArn": job.arn}
@@ -134,14 +148,17 @@ class Operations:
         lag = self._settings.search_lag_s
         # the index knows nothing yet of a job that changed within the lag; older states are not kept
         known = [job for job in self._ledger.jobs.values() if now >= job.modified + lag]
-        records = ({**describe(job, self._pools.shown(job, now)), "Tags": _tag_list(job.tags)} for job in known)
+        records = ({**self._described(job, now), "Tags": _tag_list(job.tags)} for job in known)
         return search(records, params)
 
     def _visible(self, name: str, now: float) -> Job:
-        job = self._ledger.jobs.get(name)
-        if job is None or now < job.created + self._settings.describe_lag_s:
+        if not self._shows(name, now):
             raise not_found()
-        return job
+        return self._ledger.jobs[name]
+
+    def _shows(self, name: str, now: float) -> bool:
+        job = self._ledger.jobs.get(name)
+        return job is not None and now >= job.created + self._settings.describe_lag_s
 
     def _by_arn(self, arn: str, now: float) -> Job:
         prefix = f"{self._settings.arn_prefix}:training-job/"

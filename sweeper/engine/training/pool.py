@@ -36,11 +36,12 @@ class Pool:
     holder: str
     state: PoolState = PoolState.BUSY
     expires_at: float | None = None
+    keep_alive_s: float = 0.0  # with which it was retained last
     timers: dict[str, float] = field(default_factory=dict)
 
     def retain(self, now: float, keep_alive_s: float, max_age_s: float) -> None:
         """Go idle; a chain of jobs never lives longer than `max_age_s`."""
-        self.state = PoolState.IDLE
+        self.state, self.keep_alive_s = PoolState.IDLE, keep_alive_s
         self.expires_at = min(now + keep_alive_s, max(now, self.born + max_age_s))
 
     def take(self, name: str) -> None:

@@ -6,13 +6,13 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from sweeper.engine.errors import invalid
 from sweeper.engine.training import states
 from sweeper.engine.training.effects import DropPool
 from sweeper.engine.training.job import Job, Retention, milliseconds
 from sweeper.engine.training.ledger import TrainingLedger
 from sweeper.engine.training.pool import CloseReason, Pool, PoolState, may_have_pool, pool_key
 from sweeper.engine.training.quota import may_be_retained
+from sweeper.engine.training.refusals import Refused, refuse
 from sweeper.engine.training.settings import ServiceSettings
 from sweeper.engine.training.states import JobStatus, PoolStatus, Secondary
 from sweeper.engine.training.timers import Timer, Timers
@@ -66,7 +66,8 @@ class Pools:
 
     def matching(self, request: Mapping[str, Any], now: float) -> Pool | None:
         """A pool that is Available as the service shows it, and fits; the one idle for longest."""
-        if not may_have_pool(request):
+        keeps = request.get("ResourceConfig", {}).get("KeepAlivePeriodInSeconds")
+        if not may_have_pool(request) or not (keeps or self._settings.unkept_takes_pool):
             return None
         key = None
         for pool in self._ledger.pools.values():
@@ -94,13 +95,14 @@ class Pools:
 
     def settle(self, job: Job, now: float) -> None:
         """The job has ended: its instances are retained, or gone."""
-        pool = self.held_by(job)
+        pool, shown = self.held_by(job), now + self._settings.settle_gap_s
         if pool is None:
+            if job.keep_alive_s > 0 and self._settings.early_stop_shows_terminated:
+                job.retention = Retention(PoolStatus.TERMINATED, since=now, shown_from=shown, ended_at=now)
             return
         self._ledger.mark(pool)
-        shown = now + self._settings.settle_gap_s
         if self._retains(job, pool, now):
-            pool.retain(now, job.keep_alive_s, self._settings.pool_max_age_s)
+            pool.retain(now, self._kept_s(job, pool), self._settings.pool_max_age_s)
             job.retention = Retention(PoolStatus.AVAILABLE, since=now, shown_from=shown)
             _say_of_pool(job, states.RETAINED, now)
             assert pool.expires_at is not None
@@ -115,13 +117,9 @@ class Pools:
     def update_keep_alive(self, job: Job, period: int, now: float) -> None:
         """Let the pool that this job retained live for so many seconds, 0 to release it; raises ServiceError."""
         pool, kept = self.held_by(job), job.retention
-        shown = self.shown(job, now)
-        if shown is None or shown["Status"] != PoolStatus.AVAILABLE.value:
-            status = "not available" if shown is None else shown["Status"]
-            raise invalid(
-                "KeepAlivePeriodInSeconds can be updated only if the warm pool status is Available. "
-                f"The warm pool status of training job {job.name} is {status}."
-            )
+        if refused := _not_updated(job, self.shown(job, now)):
+            refuse(refused, self._settings.refusals, name=job.name)
+            return  # taken, and without a pool that idles it changes nothing
         self.check_keep_alive(period)
         if pool is None or kept is None:
             return  # released already, and only still shown as Available
@@ -132,6 +130,8 @@ class Pools:
         if period == 0 or base + period <= now:
             kept.terminated_shown_from = now + self._settings.release_lag_s
             self.close(pool, CloseReason.RELEASED, now)
+            if self._settings.release_bills_lag:
+                kept.ended_at = kept.terminated_shown_from
             return
         pool.expires_at = min(base + period, max(now, pool.born + self._settings.pool_max_age_s))
         self._timers.set(pool, Timer.EXPIRE, pool.expires_at)
@@ -139,7 +139,7 @@ class Pools:
     def check_keep_alive(self, period: int) -> None:
         """Raise ServiceError for a keep-alive that is longer than any may be."""
         if period > self._settings.max_keep_alive_s:
-            raise invalid(f"KeepAlivePeriodInSeconds must not exceed {self._settings.max_keep_alive_s} seconds.")
+            refuse(Refused.LONG_KEEP_ALIVE, self._settings.refusals, most=self._settings.max_keep_alive_s)
 
     def close(self, pool: Pool, why: CloseReason, now: float) -> None:
         """An idle pool ends, and with it what it bills to the job that retained it."""
@@ -160,17 +160,37 @@ class Pools:
     def _key(self, request: Mapping[str, Any]) -> str:
         return pool_key(request, order_matters=self._settings.network_order_matters)
 
+    def _kept_s(self, job: Job, pool: Pool) -> float:
+        """For how long the pool is kept after this job; 0: it ends with it."""
+        goes_on = job.warm and not self._settings.unkept_ends_pool
+        return job.keep_alive_s or (pool.keep_alive_s if goes_on else 0)
+
     def _retains(self, job: Job, pool: Pool, now: float) -> bool:
-        if job.keep_alive_s <= 0 or not may_have_pool(job.request) or now - pool.born >= self._settings.pool_max_age_s:
+        too_old = now - pool.born >= self._settings.pool_max_age_s
+        if self._kept_s(job, pool) <= 0 or not may_have_pool(job.request) or too_old:
             return False
         if job.status is JobStatus.STOPPED:
             timeout = job.stop_why is Secondary.MAX_RUNTIME_EXCEEDED
             kept = self._settings.timeout_retains_pool if timeout else self._settings.stop_retains_pool
             if not kept:
                 return False
-        if job.failure is not None and not job.failure.startswith(("AlgorithmError", "ClientError")):
-            return False
+        if job.failure is not None:
+            of_its_own = job.failure.startswith(("AlgorithmError", "ClientError"))
+            if not (of_its_own and self._settings.failure_retains_pool):
+                return False
         return may_be_retained(pool, self._ledger, self._settings)
+
+
+def _not_updated(job: Job, shown: Mapping[str, Any] | None) -> Refused | None:
+    """Why the keep-alive of this job cannot be updated; None where it can."""
+    if not job.status.terminal:
+        return Refused.UPDATE_RUNNING
+    if shown is None or shown["Status"] == PoolStatus.IN_USE.value:
+        return Refused.UPDATE_ABSENT
+    return {
+        PoolStatus.REUSED.value: Refused.UPDATE_REUSED,
+        PoolStatus.TERMINATED.value: Refused.UPDATE_TERMINATED,
+    }.get(shown["Status"])
 
 
 def _say_of_pool(job: Job, message: str, now: float) -> None:

@@ -50,15 +50,21 @@ class ServiceSettings:
     describe_lag_s: float = 0.0  # NotFound for so long after Create
     stop_retains_pool: bool = True
     timeout_retains_pool: bool = True
+    failure_retains_pool: bool = True  # of a job whose algorithm failed
+    early_stop_shows_terminated: bool = False  # does a job stopped before it had a machine show a pool at all?
+    unkept_takes_pool: bool = True  # does a job without keep-alive start on a pool that matches?
+    unkept_ends_pool: bool = True  # a job without keep-alive ends the pool it took; else its period is the last one's
     update_from_now: bool = True  # a longer keep-alive counts from the update; else from the end of the job
     network_order_matters: bool = False  # are Subnets and SecurityGroupIds compared as lists?
     list_order: str = "Ascending"  # of ListTrainingJobs when the request says none: as documented
     retained_shown_while_available: bool = False
     stop_grace_s: float = option("Seconds between SIGTERM and SIGKILL.", default=120.0, low=0)
     max_runtime_late_s: float = 0.0  # a job that runs too long is stopped so much later; of the real one 290 s are seen
+    release_bills_lag: bool = False  # is a released pool billed until it is Terminated? Else until the release
     pool_max_age_s: float = 28 * 86400.0
     pool_patch_rate: float = 0.0  # chance that an idle pool is ended early by a patch update
     max_keep_alive_s: int = 21600
+    refusals: Mapping[str, str] = field(default_factory=dict)  # by what is refused: `CODE: text`; empty: it is not
     training_quota: Mapping[str, Machines] = option(f"For training jobs: {_QUOTA}", default={"*": 100})
     warm_pool_quota: Mapping[str, Machines] = option(f"For warm pools: {_QUOTA}", default={"*": 100})
     spot_quota: Mapping[str, Machines] = option(f"For spot training jobs: {_QUOTA}", default={"*": 100})
@@ -84,6 +90,7 @@ class ServiceSettings:
     any_image: bool = True  # and so is an image in a repository of ECR that nobody has made
     # the accounts of those buckets that are not the engine's own
     bucket_owners: Mapping[str, str] = field(default_factory=dict)
+    metrics_lag_s: float = 0.0  # FinalMetricDataList is shown so long after the end; 0: also while the job runs
     search_lag_s: float = 0.0  # a change is found by Search so much later
     list_rate: int = 0  # ListTrainingJobs calls a second (the real quota is 2); 0: any number
     # AWS Batch

@@ -277,8 +277,6 @@ def _warm_pool(params: Mapping[str, Any]) -> None:
     resources = params.get("ResourceConfig", {})
     if not resources.get("KeepAlivePeriodInSeconds"):
         return
-    if params.get("EnableManagedSpotTraining"):
-        raise invalid("KeepAlivePeriodInSeconds is not supported when EnableManagedSpotTraining is set to true.")
     if resources.get("InstanceGroups"):
         raise invalid("KeepAlivePeriodInSeconds is not supported for heterogeneous clusters.")
 
