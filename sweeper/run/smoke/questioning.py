@@ -1,0 +1,88 @@
+"""All sixteen questions, one after another; what keeps one from being answered does not keep the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sweeper.core.smoke.questions import Question
+from sweeper.errors import ApiError
+from sweeper.run.release import Unreleased
+from sweeper.run.smoke import fates, refused
+from sweeper.run.smoke.asking import Asking, Gone
+from sweeper.run.smoke.bench import Bench, Interrupted, NotAnswered
+from sweeper.run.smoke.first import first
+
+AGAIN = 2
+"""How often a question is asked whose pool went meanwhile."""
+Step = tuple[Callable[[Asking], None], Sequence[Question]]
+FIRST: Step = (
+    first,
+    (Question.COLD_STATUS, Question.GAP, Question.UPDATE_RUNNING, Question.METRICS, Question.SEARCH),
+)
+STEPS: Sequence[Step] = (
+    (fates.failed, [Question.FAILED]),
+    (fates.stopped, []),
+    (fates.timed_out, [Question.TIMED_OUT]),
+    (fates.unkept, [Question.UNKEPT]),
+    (fates.network, [Question.NETWORK]),
+    (fates.extended, [Question.EXTENSION]),
+    (fates.released, [Question.RELEASE]),
+    (refused.longest, [Question.LONGEST]),
+    (refused.spot, [Question.SPOT]),
+    (refused.absent, []),
+)
+"""In the order in which they are asked: each leaves a pool to the next where it can. Some answer what is told last."""
+
+
+@dataclass
+class Questioning:
+    """The questions on one bench; `unreleased` are the jobs that could not be seen closed."""
+
+    bench: Bench
+    interrupted: bool = False
+    unreleased: Sequence[Unreleased] = ()
+
+    def __post_init__(self) -> None:
+        self.asking = Asking(self.bench)
+
+    def ask(self) -> None:
+        """Ask them all, and close every job, whatever happens. What nobody answered is left open."""
+        try:
+            refused.missing(self.asking)
+            self._step(*FIRST)
+            for step in STEPS:
+                self._step(*step)
+        except Interrupted:
+            self.interrupted = True
+            self._rest("it was ended before that")
+        except ApiError as error:  # the very first job is refused: so would be every other
+            self._rest(f"{error.code}: {error.message}")
+        finally:
+            self.unreleased = self.bench.close_all()
+        refused.tell_late(self.asking)
+        refused.tell_stopped(self.asking)
+
+    def _step(self, ask: Callable[[Asking], None], questions: Sequence[Question]) -> None:
+        for _ in range(AGAIN):
+            try:
+                ask(self.asking)
+                break
+            except Gone as gone:
+                self._leave_open(questions, str(gone))
+            except NotAnswered as why:
+                self._leave_open(questions, str(why))
+                break
+            except ApiError as error:
+                self._leave_open(questions, f"{error.code}: {error.message}")
+                if ask is first and not self.bench.timelines:
+                    raise
+                break
+        self.bench.close_but(self.asking.holder)
+
+    def _leave_open(self, questions: Sequence[Question], why: str) -> None:
+        for question in questions:
+            self.asking.leave_open(question, why)
+
+    def _rest(self, why: str) -> None:
+        self._leave_open([question for question in Question if question not in self.asking.answers], why)
