@@ -63,7 +63,7 @@ class Bench:
         if not self.budget.admits(wanted.max_runtime_s, wanted.owed_s):
             raise NotAnswered("one more job could cost more than all of them may")
         number = len(self.chain.jobs) + 1
-        name, mark = self._name(f"{number:02d}"), fingerprint(self.owner, SWEEP, wanted.label, number)
+        name, mark = self._name(f"{number:02d}"), fingerprint(self.owner, SWEEP, self.stamp, number)
         self._write(
             ev.Intent(name, wanted.label, number, wanted.label, {}, 1, mark, wanted.owed_s, wanted.max_runtime_s, "")
         )

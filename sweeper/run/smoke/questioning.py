@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sweeper.core.smoke.questions import Question
-from sweeper.errors import ApiError
+from sweeper.errors import ApiError, UsageError
 from sweeper.run.release import Unreleased
 from sweeper.run.smoke import fates, refused
 from sweeper.run.smoke.asking import Asking, Gone
@@ -47,7 +47,10 @@ class Questioning:
         self.asking = Asking(self.bench)
 
     def ask(self) -> None:
-        """Ask them all, and close every job, whatever happens. What nobody answered is left open."""
+        """Ask them all, and close every job, whatever happens. What nobody answered is left open.
+
+        Raises UsageError when nothing could be released, and when the first job is refused.
+        """
         try:
             refused.missing(self.asking)
             self._step(*FIRST)
@@ -56,8 +59,6 @@ class Questioning:
         except Interrupted:
             self.interrupted = True
             self._rest("it was ended before that")
-        except ApiError as error:  # the very first job is refused: so would be every other
-            self._rest(f"{error.code}: {error.message}")
         finally:
             self.unreleased = self.bench.close_all()
         refused.tell_late(self.asking)
@@ -74,9 +75,9 @@ class Questioning:
                 self._leave_open(questions, str(why))
                 break
             except ApiError as error:
+                if not self.bench.timelines:  # the very first job: so would be every other
+                    raise UsageError(f"the first job is refused, and no other was sent: {error.message}") from error
                 self._leave_open(questions, f"{error.code}: {error.message}")
-                if ask is first and not self.bench.timelines:
-                    raise
                 break
         self.bench.close_but(self.asking.holder)
 

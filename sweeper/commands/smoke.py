@@ -1,0 +1,111 @@
+"""`sweeper doctor --smoke`: asks a real account what nobody knows of the service, and writes down what it did."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from sweeper.commands.own_folders import own_folders
+from sweeper.commands.say import complain, package_version, relative, tell, warn_unreleased
+from sweeper.core.model import Sweep
+from sweeper.core.smoke.budget import MOST_S
+from sweeper.core.smoke.jobs import INSTANCE_TYPE
+from sweeper.core.smoke.questions import Answer, Question, open_of
+from sweeper.core.words import span
+from sweeper.errors import UsageError
+from sweeper.run.clock import SystemClock
+from sweeper.run.connect import connect
+from sweeper.run.smoke.questioning import Questioning
+from sweeper.run.smoke.session import SmokeSession, write
+
+OPEN = 1
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `sweeper doctor` that are about it."""
+    parser.add_argument(
+        "--smoke",
+        action="store_true",
+        help="run a few cheap jobs that settle what nobody knows of the service; asks first, releases always",
+    )
+    parser.add_argument("--yes", action="store_true", help="--smoke: do not ask")
+    parser.add_argument(
+        "--recording",
+        type=Path,
+        metavar="FILE",
+        help="--smoke: where to write the answers, for engine.recorded (default: smoke-ACCOUNT.REGION.json)",
+    )
+
+
+def smoke(sweep: Sweep, options: argparse.Namespace) -> int:
+    """Ask, release, write and tell; returns the exit code: 0, or 1 when questions are left open."""
+    clock = SystemClock()
+    with clock.listening():
+        session = SmokeSession(sweep, connect(sweep), clock, complain)
+        path = options.recording or Path(f"smoke-{_where(session)}.json")
+        if sweep.engine.on_aws and not _agreed(session, yes=options.yes):
+            return 0
+        with suppress(OSError):  # they are a convenience: what has to be written says so itself
+            own_folders(Path(sweep.project))
+        if earlier := session.close_earlier():
+            return warn_unreleased(earlier)
+        asked = session.ask()
+        try:
+            told = write(path, asked, session, package_version("sweeper"))
+            tell(json.dumps(told) if options.json else "\n".join(_lines(asked, path)), flush=True)
+        except BaseException as error:
+            error.unreleased = list(asked.unreleased)  # type: ignore[attr-defined]
+            raise
+        return warn_unreleased(asked.unreleased) or _code(asked, clock)
+
+
+def _code(asked: Questioning, clock: SystemClock) -> int:
+    if clock.caught:
+        return 128 + clock.caught[0]
+    return OPEN if open_of(asked.asking.answers) else 0
+
+
+def _where(session: SmokeSession) -> str:
+    scope = session.connection.scope
+    return f"{scope.account}.{scope.region}" if scope.engine.on_aws else "local"
+
+
+def _agreed(session: SmokeSession, *, yes: bool) -> bool:
+    """Say what it comes to at most, and ask. Raises UsageError where nobody can be asked."""
+    complain(
+        f"sixteen questions on account {session.connection.scope.account}, {session.connection.scope.region}: about "
+        f"15 jobs of {INSTANCE_TYPE}, one at a time, for an hour or less; {_bill(session)}"
+    )
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise UsageError("nobody can be asked here: say --yes to spend it")
+    complain("ask them? [y/N]")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _bill(session: SmokeSession) -> str:
+    most_s, price = session.budget.most_s, session.usd_per_second
+    if price is None:
+        return f"at most {span(MOST_S)} of that machine are billed, at a price that is not known here"
+    return f"the worst bill is {most_s * price:.2f} USD, should nothing release what they keep"
+
+
+def _lines(asked: Questioning, path: Path) -> Iterator[str]:
+    """A line for each question, then what is open."""
+    answers = asked.asking.answers
+    for question in Question:
+        known = answers.get(question)
+        yield f"{question.id:<4} {question.value}: {_words(known) if known else 'not asked'}"
+    still = open_of(answers)
+    file = relative(path.absolute())
+    yield f"{len(Question) - len(still)} of {len(Question)} questions are answered; recorded in {file}"
+    yield f"the local engine does the same with engine.recorded={file}"
+
+
+def _words(answer: Answer) -> str:
+    return "; ".join(filter(None, (answer.words, answer.open and f"not answered: {answer.open}")))
