@@ -92,12 +92,14 @@ class ApiErrorKind(Enum):
 class ApiError(SweeperError):
     """An API call failed. `kind` says what that means; `code` and the text are the service's own."""
 
-    def __init__(self, kind: ApiErrorKind, operation: str, code: str, message: str) -> None:
+    def __init__(self, kind: ApiErrorKind, operation: str, code: str, message: str, request_id: str = "") -> None:
         super().__init__(f"{operation}: {code}: {message}")
         self.kind = kind
         self.operation = operation
         self.code = code
         self.message = message
+        self.request_id = request_id
+        """The service's name for the request; empty where it has given none."""
 
 
 def assert_never(value: NoReturn) -> NoReturn:

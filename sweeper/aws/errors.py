@@ -107,7 +107,12 @@ def mapped(operation: str) -> Iterator[None]:
         if failure is None:
             raise
         kind, code, message = failure
-        raise ApiError(kind, operation, code, message) from error
+        raise ApiError(kind, operation, code, message, _request_id(error)) from error
+
+
+def _request_id(error: Exception) -> str:
+    answer: Mapping[str, Any] = getattr(error, "response", None) or {}
+    return str((answer.get("ResponseMetadata") or {}).get("RequestId") or "")
 
 
 def _failure(error: Exception) -> tuple[ApiErrorKind, str, str] | None:

@@ -8,19 +8,22 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from sweeper.commands.own_folders import own_folders
 from sweeper.commands.say import complain, package_version, relative, tell, warn_unreleased
 from sweeper.core.model import Sweep
-from sweeper.core.smoke.budget import MOST_S
+from sweeper.core.smoke.budget import Budget
 from sweeper.core.smoke.jobs import INSTANCE_TYPE
-from sweeper.core.smoke.questions import Answer, Question, open_of
+from sweeper.core.smoke.questions import Account, Answer, Question, open_of, recording
 from sweeper.core.words import span
 from sweeper.errors import UsageError
+from sweeper.record.atomic import write_atomically
 from sweeper.run.clock import SystemClock
 from sweeper.run.connect import connect
+from sweeper.run.smoke.bed import usd_per_second
 from sweeper.run.smoke.questioning import Questioning
-from sweeper.run.smoke.session import SmokeSession, write
+from sweeper.run.smoke.session import SmokeSession
 
 OPEN = 1
 
@@ -44,23 +47,30 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def smoke(sweep: Sweep, options: argparse.Namespace) -> int:
     """Ask, release, write and tell; returns the exit code: 0, or 1 when questions are left open."""
     clock = SystemClock()
+    session = SmokeSession(sweep, connect(sweep), clock, complain)
+    path = options.recording or Path(f"smoke-{_where(session)}.json")
+    if sweep.engine.on_aws and not _agreed(session, yes=options.yes):
+        return 0
     with clock.listening():
-        session = SmokeSession(sweep, connect(sweep), clock, complain)
-        path = options.recording or Path(f"smoke-{_where(session)}.json")
-        if sweep.engine.on_aws and not _agreed(session, yes=options.yes):
-            return 0
         with suppress(OSError):  # they are a convenience: what has to be written says so itself
             own_folders(Path(sweep.project))
         if earlier := session.close_earlier():
             return warn_unreleased(earlier)
         asked = session.ask()
         try:
-            told = write(path, asked, session, package_version("sweeper"))
+            told = _recording(asked, session)
             tell(json.dumps(told) if options.json else "\n".join(_lines(asked, path)), flush=True)
+            write_atomically(path, json.dumps(told, indent=2) + "\n")
         except BaseException as error:
             error.unreleased = list(asked.unreleased)  # type: ignore[attr-defined]
             raise
         return warn_unreleased(asked.unreleased) or _code(asked, clock)
+
+
+def _recording(asked: Questioning, session: SmokeSession) -> dict[str, Any]:
+    scope, answers = session.connection.scope, asked.asking.answers
+    account = Account(scope.account, scope.region, INSTANCE_TYPE)
+    return recording(answers, account, package_version("sweeper"), session.clock.now())
 
 
 def _code(asked: Questioning, clock: SystemClock) -> int:
@@ -89,9 +99,10 @@ def _agreed(session: SmokeSession, *, yes: bool) -> bool:
 
 
 def _bill(session: SmokeSession) -> str:
-    most_s, price = session.budget.most_s, session.usd_per_second
+    price = usd_per_second(session.sweep, session.connection)
+    most_s = Budget.of(price).most_s
     if price is None:
-        return f"at most {span(MOST_S)} of that machine are billed, at a price that is not known here"
+        return f"at most {span(most_s)} of that machine are billed, at a price that is not known here"
     return f"the worst bill is {most_s * price:.2f} USD, should nothing release what they keep"
 
 

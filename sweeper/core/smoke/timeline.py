@@ -21,6 +21,13 @@ class Sight:
     pool: PoolStatus
     retained_s: float | None = None
     metrics: bool = False
+    request_id: str = ""
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """As evidence."""
+        found = {"at": round(self.at, 3), "status": f"{self.status.value} - {self.secondary}", "pool": self.pool.value}
+        return {**found, "request_id": self.request_id} if self.request_id else found
 
     @property
     def trains(self) -> bool:
@@ -48,11 +55,18 @@ class Timeline:
             PoolStatus.of(pool.get("Status")),
             retained_seconds(description),
             bool(description.get("FinalMetricDataList")),
+            str((description.get("ResponseMetadata") or {}).get("RequestId") or ""),
         )
         self.description = description
         if not self.sights or _what(self.sights[-1]) != _what(seen):
             self.sights.append(seen)
         return seen
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """Its name, its times, and each look that was news, in UTC seconds since the epoch."""
+        looks = [sight.told for sight in self.sights]
+        return {"job": self.name, "created": self.created_at, "started": self.started_at, "looks": looks}
 
     @property
     def last(self) -> Sight | None:
@@ -73,11 +87,6 @@ class Timeline:
     def idles(self) -> bool:
         """Does its pool idle, by the newest look?"""
         return self.ended and self.last is not None and self.last.pool is PoolStatus.AVAILABLE
-
-    @property
-    def settled(self) -> bool:
-        """Does it show what became of its pool?"""
-        return self.first_settled is not None
 
     @property
     def created_at(self) -> float:

@@ -36,14 +36,19 @@ class Asking:
     """What was said to updates that came too late, by the engine's names."""
     stopping: dict[str, Any] = field(default_factory=dict)
     """What is known so far of jobs that are stopped, by the engine's settings."""
+    were_stopped: list[Timeline] = field(default_factory=list)
     holder: Timeline | None = None
     """The job whose pool idles."""
     gap_s: float | None = None
     kept_none: int = 0
     """Jobs that were well and whose pool was not kept, one after another."""
 
-    def answer(self, question: Question, words: str, settings: Mapping[str, Any] = {}, **evidence: Any) -> None:
-        """This is the answer."""
+    def answer(self, question: Question, words: str, settings: Mapping[str, Any], *jobs: Timeline, **more: Any) -> None:
+        """This is the answer. Its evidence: what was seen of jobs, when and to which request a refusal was said."""
+        texts = settings.get("refusals") or {}
+        heard = {name: self.bench.heard[text] for name, text in texts.items() if text in self.bench.heard}
+        told = {"jobs": [seen.evidence for seen in jobs], "refused": heard, **more}
+        evidence = {name: value for name, value in told.items() if value not in ({}, [], None)}
         self.answers[question] = Answer(question, words, self.bench.clock.now(), settings, evidence)
         self.bench.say(f"{question.id} {question.value}? {words}")
 
@@ -76,7 +81,7 @@ class Asking:
         if not self.bench.watch(seen, lambda: seen.ended, longest_s, each):
             raise NotAnswered(f"{seen.name} has not ended within {longest_s:.0f} s")
         if wanted.owed_s:
-            self.bench.watch(seen, lambda: seen.settled, self.bench.pace.settles_s, each)
+            self.bench.watch(seen, lambda: seen.kept is not None, self.bench.pace.settles_s, each)
         if seen.idles:
             self.holder, self.kept_none = seen, 0
 

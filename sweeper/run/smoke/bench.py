@@ -53,6 +53,8 @@ class Bench:
     """How the AWS CLI is told where it is, for the commands that are told."""
     chain: Chain = field(default_factory=Chain)
     timelines: dict[str, Timeline] = field(default_factory=dict)
+    heard: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """When, and to which request, a refusal was said last, by its text."""
     closing: bool = False
     """Everything is being closed: a journal that cannot be written does not keep it from that."""
 
@@ -108,6 +110,7 @@ class Bench:
 
     def _refused(self, name: str, error: ApiError) -> None:
         """It has an end, and never had a pool."""
+        self._heard(error, name)
         self._write(ev.Outcome(name, "Failed", TrialStatus.FAILED.value, failure=error.code, message=error.message))
         self._write(ev.PoolClosed(name, Closed.NEVER_HAD_POOL.value))
 
@@ -184,12 +187,17 @@ class Bench:
                 if error.kind is ApiErrorKind.DENIED:
                     raise
                 if not error.kind.passing:
-                    return said(error, name)
+                    return self._heard(error, name)
                 if self.clock.monotonic() - begun > PATIENCE_S:
                     raise
                 self.pause(PAUSE_S)
                 continue
             return ""
+
+    def _heard(self, error: ApiError, name: str) -> str:
+        text = said(error, name)
+        self.heard[text] = {"at": round(self.clock.now(), 3), "request_id": error.request_id}
+        return text
 
     # -- closing ----------------------------------------------------------------------------------------------------
 

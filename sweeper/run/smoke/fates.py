@@ -25,7 +25,7 @@ def failed(asking: Asking) -> None:
     if not reason:
         raise NotAnswered(f"{seen.name} did not fail")
     words = _kept(asking, seen)
-    asking.answer(Question.FAILED, words, {"failure_retains_pool": bool(seen.kept)}, job=seen.name, reason=reason)
+    asking.answer(Question.FAILED, words, {"failure_retains_pool": bool(seen.kept)}, seen, reason=reason)
 
 
 def stopped(asking: Asking) -> None:
@@ -42,6 +42,7 @@ def stopped(asking: Asking) -> None:
         raise NotAnswered(f"it could not be stopped: {said}")
     _kept(asking, seen)
     asking.stopping["stop_retains_pool"] = bool(seen.kept)
+    asking.were_stopped.append(seen)
 
 
 def timed_out(asking: Asking) -> None:
@@ -56,7 +57,7 @@ def timed_out(asking: Asking) -> None:
     late_s = max(0.0, round(begun - (seen.started_at or begun) - limit_s, 1))
     settings = {"timeout_retains_pool": bool(seen.kept), "max_runtime_late_s": late_s}
     words += f"; it is stopped {late_s:g} s late"
-    asking.answer(Question.TIMED_OUT, words, settings, job=seen.name, max_runtime_s=limit_s)
+    asking.answer(Question.TIMED_OUT, words, settings, seen, max_runtime_s=limit_s)
 
 
 def unkept(asking: Asking) -> None:
@@ -69,14 +70,16 @@ def unkept(asking: Asking) -> None:
         raise Gone(f"the pool of {before.name} went")
     if not took:
         _end(asking, seen)
-        asking.answer(Question.UNKEPT, "it is not taken: the job starts cold", {"unkept_takes_pool": False})
+        asking.answer(
+            Question.UNKEPT, "it is not taken: the job starts cold", {"unkept_takes_pool": False}, before, seen
+        )
         return
     asking.with_machine(seen)
     asking.to_its_end(seen, wanted)
     ends = not seen.kept
     words = "it is taken, and ends with the job" if ends else "it is taken, and kept as it was before"
     settings = {"unkept_takes_pool": True, "unkept_ends_pool": ends}
-    asking.answer(Question.UNKEPT, words, settings, job=seen.name, shown=seen.kept is not None)
+    asking.answer(Question.UNKEPT, words, settings, before, seen)
 
 
 def network(asking: Asking) -> None:
@@ -95,7 +98,7 @@ def network(asking: Asking) -> None:
     else:
         _end(asking, seen)
     words = "no: they are compared as sets" if took else "yes: they are compared as lists"
-    asking.answer(Question.NETWORK, words, {"network_order_matters": not took}, before=before.name, job=seen.name)
+    asking.answer(Question.NETWORK, words, {"network_order_matters": not took}, before, seen)
 
 
 def extended(asking: Asking) -> None:
@@ -122,8 +125,8 @@ def extended(asking: Asking) -> None:
     if far[from_now] > CLOSE * after_s:
         raise Gone(f"the pool of {seen.name} lived for {lived_s:.0f} s, which is neither")
     words = "from the update" if from_now else "from the end of the job"
-    evidence = {"job": seen.name, "updated_after_s": round(after_s, 1), "keep_alive_s": longer_s, "lived_s": lived_s}
-    asking.answer(Question.EXTENSION, words, {"update_from_now": from_now}, **evidence)
+    evidence = {"updated_after_s": round(after_s, 1), "keep_alive_s": longer_s, "lived_s": lived_s}
+    asking.answer(Question.EXTENSION, words, {"update_from_now": from_now}, seen, **evidence)
 
 
 def released(asking: Asking) -> None:
@@ -147,8 +150,8 @@ def released(asking: Asking) -> None:
     if (early := seen.shows_bill_while_idle) is not None:
         settings["retained_shown_while_available"] = early
         words += f"; billable seconds are {'' if early else 'not '}shown while it idles"
-    evidence = {"job": seen.name, "idle_before_s": round(at - seen.ended_at, 1), "billed_s": billed_s}
-    asking.answer(Question.RELEASE, words, settings, **evidence)
+    evidence = {"idle_before_s": round(at - seen.ended_at, 1), "billed_s": billed_s}
+    asking.answer(Question.RELEASE, words, settings, seen, **evidence)
 
 
 def _kept(asking: Asking, seen: Timeline) -> str:

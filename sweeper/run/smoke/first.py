@@ -24,7 +24,7 @@ def first(asking: Asking) -> None:
     def look() -> None:
         search.look()
         update.look()
-        if seen.ended and not seen.settled:
+        if seen.ended and seen.kept is None:
             asking.late("update_absent", seen)
 
     bench.watch(seen, lambda: search.done or seen.trains or seen.ended, bench.pace.settles_s, search.look, often=True)
@@ -47,7 +47,7 @@ def _tell_status(asking: Asking, seen: Timeline) -> None:
         asking.leave_open(Question.COLD_STATUS, f"{seen.name} was not seen while it trained")
         return
     words = "InUse" if shown else "none"
-    asking.answer(Question.COLD_STATUS, words, {"cold_shows_in_use": shown}, job=seen.name)
+    asking.answer(Question.COLD_STATUS, words, {"cold_shows_in_use": shown}, seen)
 
 
 def _tell_gap(asking: Asking, seen: Timeline) -> None:
@@ -57,7 +57,7 @@ def _tell_gap(asking: Asking, seen: Timeline) -> None:
     asking.gap_s = gap_s = round(seen.gap_s, 1)
     words = f"for {gap_s:g} s" + (", in which it shows InUse" if seen.gap_in_use else "")
     settings = {"settle_gap_s": gap_s, **({"gap_shows_in_use": seen.gap_in_use} if gap_s else {})}
-    asking.answer(Question.GAP, words, settings, job=seen.name, then=seen.first_settled.pool.value)
+    asking.answer(Question.GAP, words, settings, seen)
 
 
 def _tell_metrics(asking: Asking, seen: Timeline) -> None:
@@ -65,7 +65,7 @@ def _tell_metrics(asking: Asking, seen: Timeline) -> None:
         asking.leave_open(Question.METRICS, f"{seen.name} showed none within {asking.bench.pace.settles_s:.0f} s")
         return
     late_s = round(seen.metrics_late_s, 1)
-    asking.answer(Question.METRICS, f"after {late_s:g} s", {"metrics_lag_s": late_s}, job=seen.name)
+    asking.answer(Question.METRICS, f"after {late_s:g} s", {"metrics_lag_s": late_s}, seen)
 
 
 @dataclass
@@ -103,7 +103,7 @@ class _Search:
             asking.leave_open(Question.SEARCH, self.denied or f"{self.seen.name} was not found")
             return
         late_s = 0.0 if self.asked == 1 else round(max(0.0, self.found_at - self.seen.created_at), 1)
-        asking.answer(Question.SEARCH, f"after {late_s:g} s", {"search_lag_s": late_s}, job=self.seen.name)
+        asking.answer(Question.SEARCH, f"after {late_s:g} s", {"search_lag_s": late_s}, self.seen)
 
 
 @dataclass
@@ -125,4 +125,4 @@ class _Update:
             asking.leave_open(Question.UPDATE_RUNNING, f"{self.seen.name} had ended")
             return
         settings = {"refusals": {"update_running": self.text}}
-        asking.answer(Question.UPDATE_RUNNING, self.text or "it is taken", settings, job=self.seen.name)
+        asking.answer(Question.UPDATE_RUNNING, self.text or "it is taken", settings, self.seen)

@@ -28,7 +28,7 @@ def missing(asking: Asking) -> None:
         text = asking.bench.update(name, 0)
     except ApiError as error:
         raise UsageError(f"you may not release a pool ({error.message}): nothing was sent") from error
-    asking.answer(Question.MISSING, text or "it is taken", {"refusals": {"update_missing": text}}, job=name)
+    asking.answer(Question.MISSING, text or "it is taken", {"refusals": {"update_missing": text}}, name=name)
 
 
 def longest(asking: Asking) -> None:
@@ -48,22 +48,23 @@ def longest(asking: Asking) -> None:
         raise NotAnswered(f"none of them is taken: {text}")
     words = f"{taken_s} s" + (f"; a longer one is refused: {text}" if text else " at least")
     refusals = {"refusals": {"long_keep_alive": text.replace(str(taken_s), "{most}")}} if text else {}
-    asking.answer(Question.LONGEST, words, {"max_keep_alive_s": taken_s, **refusals}, job=seen.name)
+    asking.answer(Question.LONGEST, words, {"max_keep_alive_s": taken_s, **refusals}, seen)
     _stop_early(asking, seen)
 
 
 def _stop_early(asking: Asking, seen: Timeline) -> None:
     """What a job shows that was stopped before it had a machine."""
     _stop_at_once(asking, seen)
+    asking.were_stopped.append(seen)
     if seen.started_at is not None:
         asking.stopping["early"] = "it had a machine before it could be stopped"
         return
     longest_s = asking.bench.pace.settles_s if asking.gap_s is None else 2 * asking.gap_s + _MORE_S
-    asking.bench.watch(seen, lambda: seen.settled, min(longest_s, asking.bench.pace.settles_s))
+    asking.bench.watch(seen, lambda: seen.kept is not None, min(longest_s, asking.bench.pace.settles_s))
     if seen.kept:
         asking.stopping["early"] = "its pool is kept, though it had no machine"
         return
-    asking.stopping["early_stop_shows_terminated"] = seen.settled
+    asking.stopping["early_stop_shows_terminated"] = seen.kept is not None
     _late_absent(asking, seen)
 
 
@@ -77,7 +78,7 @@ def spot(asking: Asking) -> None:
             raise
         asking.answer(Question.SPOT, said(error), {"refusals": {name: said(error)}})
         return
-    asking.answer(Question.SPOT, "it is taken", {"refusals": {name: ""}}, job=seen.name)
+    asking.answer(Question.SPOT, "it is taken", {"refusals": {name: ""}}, seen)
     _stop_at_once(asking, seen)
 
 
@@ -115,7 +116,7 @@ def tell_stopped(asking: Asking) -> None:
 def _tell(asking: Asking, question: Question, words: str, settings: Mapping[str, Any], lacking: str) -> None:
     """An answer of several parts, of which some may be lacking."""
     if words:
-        asking.answer(question, words, settings)
+        asking.answer(question, words, settings, *(asking.were_stopped if question is Question.STOPPED else ()))
     if words and lacking:
         asking.answers[question] = replace(asking.answers[question], open=lacking)
     elif lacking:

@@ -1,23 +1,18 @@
-"""The outside of one asking: its lock, its journal and its watchdog, as a run has them, and its answers in a file."""
+"""The outside of one asking: its lock, its journal and its watchdog, as a run has them."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from sweeper.core.costs import rate
-from sweeper.core.model import Launch, Sweep
+from sweeper.core.model import Sweep
 from sweeper.core.ports import TrainingApi
 from sweeper.core.request import digest
-from sweeper.core.smoke import questions
 from sweeper.core.smoke.budget import Budget
-from sweeper.core.smoke.jobs import INSTANCE_TYPE, QUICK, SWEEP, Bed, Pace
-from sweeper.record.atomic import write_atomically
+from sweeper.core.smoke.jobs import QUICK, SWEEP, Pace
 from sweeper.record.locks import held
 from sweeper.run.clock import SystemClock
 from sweeper.run.connect import Connection, debt_of
@@ -25,6 +20,7 @@ from sweeper.run.debts import close_debt
 from sweeper.run.ledger import Ledger
 from sweeper.run.registry import Debt, Registry, state_folder
 from sweeper.run.release import Running, Unreleased
+from sweeper.run.smoke.bed import bed, usd_per_second
 from sweeper.run.smoke.bench import Bench
 from sweeper.run.smoke.questioning import Questioning
 
@@ -45,20 +41,6 @@ class SmokeSession:
     def folder(self) -> Path:
         """Where the journal is while there are jobs."""
         return Path(self.sweep.project).absolute() / "runs" / self.connection.scope.folder(SWEEP)
-
-    @cached_property
-    def usd_per_second(self) -> float | None:
-        """What its machine costs; None where the price is unknown, and on this machine."""
-        scope = self.connection.scope
-        if not scope.engine.on_aws:
-            return None
-        found = rate(self.sweep.composed.get("prices"), {"instance_type": INSTANCE_TYPE}, scope.region)
-        return found.usd_per_second if found else None
-
-    @cached_property
-    def budget(self) -> Budget:
-        """What all jobs together may come to at most."""
-        return Budget.of(self.usd_per_second)
 
     def ask(self) -> Questioning:
         """Ask all questions; every job is closed when it returns, or stands in `unreleased`.
@@ -123,32 +105,13 @@ class SmokeSession:
             clock=clock,
             waits=self.sweep.waits,
             pace=Pace() if scope.engine.on_aws else QUICK,
-            bed=self._bed(),
+            bed=bed(self.sweep, self.connection),
             owner=self.connection.owner,
             stamp=digest([self.connection.owner, clock.now()])[:8],
             note=ledger.journal.append,
             say=self.say,
-            budget=self.budget,
+            budget=Budget.of(usd_per_second(self.sweep, self.connection)),
             interrupted=lambda: bool(clock.caught),
             impatient=lambda: len(clock.caught) > 1,
             flags=self._debt.account.flags,
         )
-
-    def _bed(self) -> Bed:
-        from sweeper.aws.staging import Staging
-
-        scope, job = self.connection.scope, self.sweep.composed["job"]
-        staging = Staging(self.connection.clients, scope, SWEEP, Path(self.sweep.project))
-        config = {**job, "launch": Launch.IMAGE.value, "inputs": {}, "checkpoint_s3_uri": None}
-        output = staging({"job": config}).output
-        key = job.get("output_kms_key_id")
-        return Bed(self.sweep.locked, str(job["image_uri"]), output, scope.region, key)
-
-
-def write(path: Path, asked: Questioning, session: SmokeSession, version: str) -> Mapping[str, Any]:
-    """Write the recording; returns it. Raises OSError."""
-    scope = session.connection.scope
-    account = questions.Account(scope.account, scope.region, INSTANCE_TYPE)
-    told = questions.recording(asked.asking.answers, account, version, session.clock.now())
-    write_atomically(path, json.dumps(told, indent=2) + "\n")
-    return told
