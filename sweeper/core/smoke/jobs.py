@@ -46,7 +46,7 @@ class Pace:
 
 
 QUICK = Pace(
-    look_s=0.05,
+    look_s=0.1,
     job_s=1.0,
     long_job_s=60.0,
     max_runtime_s=30,

@@ -18,7 +18,6 @@ KEEP_ALIVES_S = (21601, 21600, 3601, 3600)
 """Seconds, the longest first: past the model's limit, the model's, past the documents', the documents'."""
 LATE = {"update_reused": "reused", "update_terminated": "terminated", "update_absent": "not shown"}
 _JUDGED = (ApiErrorKind.INVALID, ApiErrorKind.INVALID_FOR_ALL)
-_MORE_S = 10.0
 
 
 def missing(asking: Asking) -> None:
@@ -59,7 +58,7 @@ def _stop_early(asking: Asking, seen: Timeline) -> None:
     if seen.started_at is not None:
         asking.stopping["early"] = "it had a machine before it could be stopped"
         return
-    longest_s = asking.bench.pace.settles_s if asking.gap_s is None else 2 * asking.gap_s + _MORE_S
+    longest_s = asking.bench.pace.settles_s if asking.gap_s is None else 2 * asking.gap_s + asking.bench.pace.matches_s
     asking.bench.watch(seen, lambda: seen.kept is not None, min(longest_s, asking.bench.pace.settles_s))
     if seen.kept:
         asking.stopping["early"] = "its pool is kept, though it had no machine"
