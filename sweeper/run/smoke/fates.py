@@ -105,7 +105,7 @@ def extended(asking: Asking) -> None:
     """A keep-alive that is made longer."""
     asking.need_pools()
     bench, wait_s = asking.bench, asking.bench.pace.extended_after_s
-    first_s = ceil(2 * wait_s + 2 * (asking.gap_s or 0.0) + wait_s / 2) + 2
+    first_s = ceil(3 * wait_s + 2 * (asking.gap_s or 0.0))
     longer_s = first_s + ceil(wait_s)
     seen = asking.run(asking.wanted("a pool whose life is made longer", keep_alive_s=first_s))
     if not seen.idles:
