@@ -56,9 +56,12 @@ class OfAccount:
         return self.service.search_training_jobs(mark, since)
 
     def _prove(self) -> None:
-        """Raises ApiError when the caller is of another account, or cannot be asked."""
-        clients = self.clients()
-        if clients.caller.account != self.account:
-            text = f"the credentials are of account {clients.caller.account}; take those of {self.account}"
-            clients.renew()
-            raise ApiError(ApiErrorKind.WRONG_ACCOUNT, "GetCallerIdentity", "WrongAccount", text)
+        prove(self.clients(), self.account)
+
+
+def prove(clients: Clients, account: str) -> None:
+    """Raises ApiError when the caller is of another account, or cannot be asked."""
+    if clients.caller.account != account:
+        text = f"the credentials are of account {clients.caller.account}; take those of {account}"
+        clients.renew()
+        raise ApiError(ApiErrorKind.WRONG_ACCOUNT, "GetCallerIdentity", "WrongAccount", text)

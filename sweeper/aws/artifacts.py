@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from sweeper.aws.clients import Clients
-from sweeper.aws.errors import mapped
 from sweeper.errors import UsageError
 from sweeper.record.atomic import private_folder, write_atomically
 
@@ -46,7 +45,7 @@ def fetch(clients: Clients, uri: str, folder: Path, mark: str, told: str) -> Non
 
 def _download(clients: Clients, uri: str, to: IO[bytes]) -> None:
     bucket, _, key = uri.removeprefix("s3://").partition("/")
-    with mapped("GetObject"):
+    with clients.asked("GetObject"):
         body: Any = clients.client("s3").get_object(Bucket=bucket, Key=key)["Body"]
         for chunk in body.iter_chunks(CHUNK):
             to.write(chunk)

@@ -11,7 +11,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sweeper.aws import guard
-from sweeper.aws.credentials import ENVIRONMENT, renewal
+from sweeper.aws.credentials import ENVIRONMENT, renewal, without_advice
 from sweeper.aws.errors import kind_of, mapped, readable
 from sweeper.core.options import option
 from sweeper.core.ports import Description, Page, Request
@@ -28,6 +28,8 @@ ANSWER_S = 10.0
 """Seconds in which SageMaker answers a question: who waits for one that never comes should not wait for long."""
 _SESSION = re.compile(r"(:assumed-role/[^/]+)/.*\Z")
 _AWS = re.compile(r"\.(?:amazonaws\.com|api\.aws|amazonwebservices\.com)(?:\.cn)?(?:$|[:/])")
+_NO_REASON = "400"
+"""S3's answer to a HEAD that it refuses: it has no body, and so no word of expired credentials either."""
 _NOT_THERE = ("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "ConfigParseError")
 
 
@@ -198,9 +200,16 @@ class Clients:
         except ApiError as error:
             if error.kind is ApiErrorKind.EXPIRED or (self._answered and error.code in _NOT_THERE):
                 self.renew()
-                message = f"{error.message}; {self._renewal(error.code)}"
+                message = f"{without_advice(error.message)}; {self._renewal(error.code)}"
                 raise ApiError(ApiErrorKind.EXPIRED, operation, error.code, message) from error
+            if error.code == _NO_REASON:
+                self._ask_whether_expired()
             raise
+
+    def _ask_whether_expired(self) -> None:
+        """Raises ApiError when the credentials have run out, or nobody can tell."""
+        self._caller = None
+        _ = self.caller
 
     def _renewal(self, code: str) -> str:
         return renewal(code, self.method, self._endpoint.profile or os.environ.get("AWS_PROFILE", ""))

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 _SSO = ("TokenRetrievalError", "SSOTokenLoadError", "UnauthorizedSSOTokenError")
 _LOGIN = ("LoginError", "LoginRefreshRequired", "LoginTokenLoadError", "LoginAuthorizationCodeError")
 ENVIRONMENT = "env"
 """botocore's name for credentials that come from environment variables."""
+
+
+_ADVICE = re.compile(r"\.? To refresh this SSO session run aws sso login.*", re.DOTALL)
+"""botocore's own, which knows no profile."""
+
+
+def without_advice(message: str) -> str:
+    """What botocore says of expired credentials, and nothing of what to do about them."""
+    return _ADVICE.sub("", message)
 
 
 def renewal(code: str, method: str, profile: str) -> str:

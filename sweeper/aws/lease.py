@@ -14,7 +14,6 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from sweeper.aws.clients import Clients
-from sweeper.aws.errors import mapped
 from sweeper.core.ports import Clock
 from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, UsageError
 
@@ -55,6 +54,7 @@ class Lease:
         """Say that we live, when it is time to; False once the lease is someone else's.
 
         A heartbeat that cannot be written is tried again at the next call: until three have been missed it is ours.
+        While nothing can be signed nothing can be created either: then it is ours until somebody is seen to have it.
         """
         now = self.clock.monotonic()
         if now - self._beat_at < HEARTBEAT_S:
@@ -62,6 +62,8 @@ class Lease:
         try:
             return self._put(IfMatch=self._etag) or self._still_ours()
         except ApiError as error:
+            if error.kind.wants_credentials:
+                return True
             gone = error.kind is ApiErrorKind.NOT_FOUND
             return not gone and now - self._beat_at < HEARTBEAT_S * SILENT_BEATS
 
@@ -69,7 +71,7 @@ class Lease:
         """Give it back. What goes wrong here only makes the next runner wait for three heartbeats."""
         try:
             if self._look()[0] == self._etag:
-                with mapped("DeleteObject"):
+                with self.clients().asked("DeleteObject"):
                     self._s3.delete_object(**self._object)
         except ApiError:
             return
@@ -83,7 +85,7 @@ class Lease:
         """Write the object under a condition; False when the condition does not hold."""
         body = json.dumps({"holder": self.holder, "process": self.process}).encode()
         try:
-            with mapped("PutObject"):
+            with self.clients().asked("PutObject"):
                 answer = self._s3.put_object(**self._object, Body=body, **condition)
         except ApiError as error:
             if error.code in _TAKEN or error.kind is ApiErrorKind.NOT_FOUND:
@@ -99,7 +101,7 @@ class Lease:
 
     def _look(self) -> tuple[str, float, Mapping[str, Any]]:
         """(ETag, seconds since its last heartbeat by the service's own clock, what it tells of its holder)."""
-        with mapped("GetObject"):
+        with self.clients().asked("GetObject"):
             answer = self._s3.get_object(**self._object)
             lease = json.loads(answer["Body"].read())
         now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])

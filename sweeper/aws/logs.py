@@ -56,9 +56,12 @@ class Tail:
 
     def through(self, logs: Any) -> Tail:
         """The same position, asked for by another client."""
-        other = Tail(logs, self._name)
-        other._tokens = self._tokens
-        return other
+        return Tail(logs, self._name).going_on_from(self)
+
+    def going_on_from(self, other: Tail) -> Tail:
+        """This client, where the other one has come to in the same log."""
+        self._tokens = other._tokens
+        return self
 
     def _page(self, stream: str, **asked: Any) -> Mapping[str, Any]:
         with mapped("GetLogEvents"):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper import driver
+from sweeper.aws.account import prove
 from sweeper.aws.clients import Clients
 from sweeper.aws.upload import Bucket
 from sweeper.core import dependencies
@@ -135,6 +136,8 @@ class Staging:
         return Bucket(self._clients, name, owner, job.get("output_kms_key_id"))
 
     def _need(self, bucket: Bucket) -> None:
+        if self._scope.engine.on_aws:
+            prove(self._clients(), self._scope.account)  # what another account does not see is no proof
         if bucket.name not in self._buckets:
             if not bucket.is_there():
                 bucket.make(self._scope.region)

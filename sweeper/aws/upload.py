@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.aws.clients import Clients
-from sweeper.aws.errors import mapped
 from sweeper.errors import ApiError, ApiErrorKind
 from sweeper.record.parcel import Archive, Content
 
@@ -30,7 +29,7 @@ class Bucket:
     def is_there(self) -> bool:
         """Does it exist? Who may not ask finds out when something is put there. Raises ApiError."""
         try:
-            with mapped("HeadBucket"):
+            with self.clients().asked("HeadBucket"):
                 self._s3.head_bucket(Bucket=self.name, **self._owned)
         except ApiError as error:
             if error.kind is not ApiErrorKind.DENIED:
@@ -41,13 +40,13 @@ class Bucket:
         """Create it. Raises ApiError."""
         # us-east-1 is the one region that must not be named.
         where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-        with mapped("CreateBucket"):
+        with self.clients().asked("CreateBucket"):
             self._s3.create_bucket(Bucket=self.name, **where)
 
     def holds(self, name: str) -> bool:
         """Is there an object of this name? Raises ApiError."""
         try:
-            with mapped("HeadObject"):
+            with self.clients().asked("HeadObject"):
                 self._s3.head_object(Bucket=self.name, Key=name, **self._owned)
         except ApiError as error:
             # Without ListBucket S3 answers 403 for what is not there: uploading again does no harm.
@@ -57,7 +56,7 @@ class Bucket:
     def put(self, files: Mapping[str, Content]) -> None:
         """Put files there, by name; all of them are there when it returns. Raises ApiError."""
         try:
-            with mapped("PutObject"), tempfile.TemporaryDirectory(prefix="sweeper-") as aside:
+            with self.clients().asked("PutObject"), tempfile.TemporaryDirectory(prefix="sweeper-") as aside:
                 self._send(files, Path(aside))
         except ApiError as error:
             if error.kind is not ApiErrorKind.DENIED:

@@ -172,8 +172,10 @@ def _status(state: Path, *, as_json: bool) -> int:
     status = launch.status(state)
     if as_json:
         engine = launch.find(state)
-        environment = {} if engine is None else {"environment": _environment(engine, state)}
-        tell(json.dumps({"running": status is not None, "state_dir": str(state), **(status or {}), **environment}))
+        told = {"running": status is not None, "state_dir": str(state), **(status or {})}
+        if engine and status:
+            told |= {"environment": _environment(engine, state), **_signed_in(engine, status["settings"]["sso_users"])}
+        tell(json.dumps(told))
         return 0
     if status is None:
         tell(f"no engine runs on {relative(state)}")

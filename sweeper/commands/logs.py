@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from sweeper.aws.batch import training_api
 from sweeper.aws.clients import Clients
 from sweeper.aws.logs import Tail
 from sweeper.commands import sweeps
@@ -21,6 +20,7 @@ from sweeper.errors import ApiError, UsageError
 from sweeper.record.stored import StoredSweep
 from sweeper.run.clock import SystemClock
 from sweeper.run.connect import account_of
+from sweeper.run.registry import Account
 
 LOCAL_S, AWS_S = 0.2, 5.0
 """Seconds between two looks at a log that is being followed."""
@@ -47,9 +47,9 @@ def main(arguments: Sequence[str]) -> int:
     job = _job(sweep, options.trial)
     lines = _stored(sweep, job)
     if lines is None:
-        clients = _clients(sweep)
-        hidden = _hidden(sweep, _api(sweep, clients), clients, job.name)
-        text = "\n".join(line.text for line in Tail(clients.client("logs"), job.name).new())
+        account, clients = _service(sweep)
+        hidden = _hidden(sweep, account.through(clients, sweep.queue), clients(), job.name)
+        text = "\n".join(line.text for line in Tail(clients().client("logs"), job.name).new())
         lines = hidden.log(text).split("\n") if text else []
     if options.json:
         answer = {"sweep": sweep.name, "trial": job.intent.trial, "job_name": job.name, "lines": lines}
@@ -76,16 +76,13 @@ def _stored(sweep: StoredSweep, job: Job) -> list[str] | None:
     return path.read_text(encoding="utf-8", errors="replace").splitlines()
 
 
-def _clients(sweep: StoredSweep) -> Clients:
+def _service(sweep: StoredSweep) -> tuple[Account, Callable[[], Clients]]:
     """The service that this sweep runs on. The local engine is not started for a look."""
-    running = account_of(sweep.folder, sweep.config.get("engine") or {}).running()
+    account = account_of(sweep.folder, sweep.config.get("engine") or {})
+    running = account.running()
     if running is None:
         raise UsageError(f"{sweep.name}: this log was not stored, and the local engine that has it does not run")
-    return running()
-
-
-def _api(sweep: StoredSweep, clients: Clients) -> TrainingApi:
-    return training_api(lambda: clients, sweep.queue)
+    return account, running
 
 
 def _hidden(sweep: StoredSweep, api: TrainingApi, clients: Clients, name: str) -> Redactor:
@@ -126,12 +123,16 @@ def _follow_job(sweep: StoredSweep, job: Job, clock: SystemClock, pause: float) 
     if stored is not None:
         tell("".join(f"{line}\n" for line in stored), end="", flush=True)
         return
-    clients = _clients(sweep)
-    tail = Tail(clients.client("logs"), job.name)
-    api = _api(sweep, clients)
-    hidden = _hidden(sweep, api, clients, job.name)
+    account, clients = _service(sweep)
+    tail, api = Tail(clients().client("logs"), job.name), account.through(clients, sweep.queue)
+    hidden = _hidden(sweep, api, clients(), job.name)
+    said = ""
     while True:
-        ended = _ended(api, job.name)  # before the look: what it wrote until then is seen by it
+        ended, why = _ended(api, job.name)  # before the look: what it wrote until then is seen by it
+        if why not in ("", said):
+            said = why
+            complain(f"waiting for new credentials: {why}")
+        tail = tail.through(clients().client("logs"))  # credentials that have run out are read again
         tell(hidden.log("".join(f"{line}\n" for line in _looked(tail))), end="", flush=True)
         if ended:
             return
@@ -146,12 +147,14 @@ def _looked(tail: Tail) -> Iterator[str]:
             raise
 
 
-def _ended(api: TrainingApi, name: str) -> bool:
+def _ended(api: TrainingApi, name: str) -> tuple[bool, str]:
+    """Whether a job has ended, and why nobody could be asked without new credentials."""
     try:
         status = api.describe_training_job(name)["TrainingJobStatus"]
     except ApiError as error:
-        return not error.kind.passing  # deleted, or we may not look: it will not be followed any further
-    return JobStatus.of(status).terminal
+        # deleted, or we may not look: it will not be followed any further
+        return not error.kind.passing, error.message if error.kind.wants_credentials else ""
+    return JobStatus.of(status).terminal, ""
 
 
 def _next_job(folder: Path, last: Job, clock: SystemClock, pause: float) -> Job | None:

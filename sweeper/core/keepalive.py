@@ -31,9 +31,15 @@ def keep_alive_s(sweep: Sweep, chain: Chain, *, last: bool) -> int:
 
 
 def idles_until(chain: Chain) -> str:
-    """Until when the newest pool that idles is kept at most, in words; empty when none idles."""
-    known = ((job, ends_by_itself(job)) for job in chain.debts_newest_first)
-    return next((f"the pool of {job.name} idles until {until} at most" for job, until in known if until), "")
+    """Until when the newest pool that idles, or will, is kept at most, in words; empty when there is none."""
+    known = [(job, ends_by_itself(job)) for job in chain.debts_newest_first]
+    idle = (f"the pool of {job.name} idles until {until} at most" for job, until in known if until)
+    later = (
+        f"{job.name} goes on, and its pool idles for {job.keep_alive_s} s after it"
+        for job, _ in known
+        if job.keep_alive_s and job.acknowledged and not job.ended
+    )
+    return next(idle, next(later, ""))
 
 
 def ends_by_itself(job: Job) -> str:

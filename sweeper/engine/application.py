@@ -104,8 +104,8 @@ class Application:
         needed = list(access.of_sts(environ))
         if refused := access.refused(self._control.permissions, iter(needed)):
             return refusals.denied(environ, start, signed.service, refused.message)
-        if signed.person and needed[0][0] == "sts:GetCallerIdentity":
-            return self._doors.people.identity(start, signed.person)
+        if needed[0][0] == "sts:GetCallerIdentity" and (arn := self._doors.people.arn(signed)):
+            return self._doors.people.identity(start, arn)
         return self._moto.app("sts")(environ, start)
 
     def _batch(self, environ: Environ, start: StartResponse) -> Iterable[bytes]:

@@ -17,7 +17,7 @@ from sweeper.core.scope import EngineKind, Scope
 from sweeper.core.waits import Waits
 from sweeper.errors import UsageError
 from sweeper.record.atomic import write_atomically
-from sweeper.run.registry import Account, Debt, LocalEngine, state_of
+from sweeper.run.registry import Account, Debt, LocalEngine, Registry, state_folder, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,12 +74,18 @@ def reconnect(folder: Path, config: Mapping[str, Any]) -> Connection:
 
 
 def account_of(folder: Path, options: Mapping[str, Any], queue: str = "") -> Account:
-    """How to reach the service of a sweep that has run, by its folder and its stored `engine`. Nobody is asked."""
+    """How to reach the service of a sweep that has run. Nobody is asked.
+
+    The way by which it was reached, where this user's registry knows of it, else by its folder and stored `engine`.
+    """
     _, scope = Scope.of(folder.name)
-    if scope.engine.on_aws:
-        return Account(scope.engine.value, scope.region, from_section(Endpoint, options).profile, queue=queue)
-    engine = engine_folder(folder.absolute().parent.parent)
-    return Account(scope.engine.value, LOCAL_REGION, engine_folder=str(engine), queue=queue)
+    if not scope.engine.on_aws:
+        engine = engine_folder(folder.absolute().parent.parent)
+        return Account(scope.engine.value, LOCAL_REGION, engine_folder=str(engine), queue=queue)
+    if debt := Registry(state_folder()).find(str(folder.absolute())):
+        return replace(debt.account, queue=queue)
+    profile = from_section(Endpoint, options).profile
+    return Account(scope.engine.value, scope.region, profile, number=scope.account, queue=queue)
 
 
 def debt_of(connection: Connection, sweep: Sweep, folder: Path) -> Debt:

@@ -6,6 +6,7 @@ A log that cannot be had is looked for more and more rarely, and never in the wa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from sweeper.aws.logs import Tail
@@ -102,6 +103,12 @@ class Following:
         own, others = job.intent, [(followed.job.intent, followed.log) for followed in self._followed.values()]
         return any(one.trial == own.trial and one.attempt > own.attempt and log.begun for one, log in others)
 
+    def _sign_anew(self, job: Job) -> None:
+        """The next look is by whatever credentials there are then: those of this one may have run out."""
+        with suppress(SweeperError):
+            if followed := self._followed.get(job.name):
+                followed.tail = self._tail_of(job).going_on_from(followed.tail)
+
     def _look(self, job: Job, most: int) -> bool:
         try:
             followed = self.of(job)
@@ -110,6 +117,7 @@ class Following:
             return True
         except SweeperError:
             self._pause_s = min(2 * self._pause_s, RAREST_S)
+            self._sign_anew(job)
             return False
         finally:
             self._next = self._monotonic() + self._pause_s

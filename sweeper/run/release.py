@@ -16,12 +16,13 @@ from typing import Any, ClassVar
 from sweeper.core import events as ev
 from sweeper.core.chain import Job
 from sweeper.core.events import Closed, JobStatus
-from sweeper.core.fate import GRACE_S, Look, Pool, Unseen, look, warning
+from sweeper.core.fate import GRACE_S, Look, Pool, Unseen, longest_life_s, look, warning
 from sweeper.core.keepalive import ends_by_itself
 from sweeper.core.outcome import retained_seconds
 from sweeper.core.ports import Clock, TrainingApi
 from sweeper.core.request import is_queued_name
 from sweeper.core.waits import Waits
+from sweeper.core.words import utc
 from sweeper.errors import ApiError, ApiErrorKind
 
 NAG_S = 30.0
@@ -124,6 +125,7 @@ class Closing:
         self._silent_since = releaser.silent_since(job.name)
         self._next_nag = self._begun + NAG_S
         self._last_problem = ""
+        self._asked_for_credentials = False
 
     @property
     def _now(self) -> float:
@@ -196,6 +198,9 @@ class Closing:
 
     def _no_answer(self, error: ApiError) -> None:
         self._last_problem = str(error)
+        if error.kind.wants_credentials and not self._asked_for_credentials:
+            self._asked_for_credentials = True
+            self.r.say(f"waiting for new credentials to close the pool of {self.job.name}: {error.message}")
         unseen = self._unseen(error.kind)
         if unseen.missing and self.r.gone():
             self._closed(Closed.ENGINE_GONE)
@@ -235,8 +240,16 @@ class Closing:
         self.given_up = Unreleased(self.job.name, why + self._until(), self.r.flags)
 
     def _until(self) -> str:
-        until = ends_by_itself(self.job)
+        until = ends_by_itself(self.job) or self._lives_until()
         return f"; nobody pays for it after {until}" if until else ""
+
+    def _lives_until(self) -> str:
+        """The latest moment at which a job that trained when it was last seen holds a machine; empty: nobody knows."""
+        trains = self.job.status is JobStatus.IN_PROGRESS and self.job.secondary not in ev.WAITS_LONG
+        if self.job.ended or not trains:
+            return ""
+        silent_s = self._now - _first(self._silent_since, self._now)
+        return f"{utc(self.r.clock.now() - silent_s + longest_life_s(self.job))}"
 
     def _nag(self) -> None:
         if self._now >= self._next_nag and self.job.in_debt:

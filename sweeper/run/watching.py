@@ -92,11 +92,11 @@ class Watching:
         elif notes.lasting(job.name, "denied") > DENIED_S:
             raise error
         ending = bool(notes.chain.stopping or notes.chain.decided)
-        impatient = self._attention.impatient()
+        impatient, nag_s = self._attention.impatient(), NAG_S if ending else RARE_NAG_S
         if (impatient or ending) and unseen.hopeless(hurried=impatient):
             # A second Ctrl-C, or nothing is to come and nothing can live any more: named instead of waited for.
             self._releasing.release_or_give_up(tuple(job.name for job in notes.chain.debts_newest_first))
-        elif lasted > notes.settings.poll_s * 3 and notes.due(job.name, "nagged", NAG_S if ending else RARE_NAG_S):
+        elif lasted > _quiet_s(error, notes.settings.poll_s) and notes.due(job.name, "nagged", nag_s):
             notes.say(f"cannot look at {job.name} for {lasted:.0f} s, still trying: {error.message}")
 
     def _gone(self, job: Job) -> None:
@@ -106,3 +106,8 @@ class Watching:
             self.notes.note(lost(job, "the training job is gone from SageMaker; its result cannot be read any more"))
         elif not job.settled:
             self.notes.note(ev.Settled(job.name, PoolStatus.ABSENT.value))  # nobody will ever see its pool
+
+
+def _quiet_s(error: ApiError, poll_s: float) -> float:
+    """Seconds before a job that cannot be looked at is a line of its own: what it waits for may be told already."""
+    return NAG_S if error.kind.wants_credentials else poll_s * 3

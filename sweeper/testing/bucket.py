@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import format_datetime
@@ -12,6 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ConnectionClosedError
 
+from sweeper.aws.errors import mapped
 from sweeper.core.ports import Clock
 
 
@@ -31,7 +33,8 @@ class Bucket:
     def reached(self, trouble: Callable[[], str]) -> Any:
         """The clients of one caller, in place of `sweeper.aws.clients.Clients`.
 
-        `trouble` says what meets a call: nothing, "out" (it cannot be reached), "lost" (done, and the answer lost).
+        `trouble` says what meets a call: nothing, "out" (it cannot be reached), "lost" (done, and the answer lost),
+        "expired" (the credentials have run out).
         """
         return _Caller(self, trouble)
 
@@ -40,6 +43,10 @@ class Bucket:
 class _Caller:
     bucket: Bucket
     trouble: Callable[[], str]
+
+    def asked(self, operation: str) -> AbstractContextManager[None]:
+        """What goes wrong inside becomes an ApiError."""
+        return mapped(operation)
 
     def client(self, service: str, attempts: int = 1) -> _Caller:
         """The S3 client."""
@@ -85,6 +92,8 @@ class _Caller:
         if owner not in (None, self.bucket.owner):
             raise _refusal("AccessDenied", 403, operation)
         trouble = self.trouble()
+        if trouble == "expired":
+            raise _refusal("ExpiredToken", 400, operation)
         if trouble == "out":
             raise _refusal("ServiceUnavailable", 503, operation)
         return trouble == "lost"

@@ -64,6 +64,25 @@ def test_a_heartbeat_whose_answer_was_lost_is_no_loss_of_the_lease() -> None:
     assert not bucket.held_by_another("ann")
 
 
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_holder_whose_credentials_have_run_out_holds_the_lease_until_another_one_does(taken: bool) -> None:
+    """Who cannot sign a heartbeat cannot create a job either: renewed after 20 minutes it is theirs, unless taken."""
+    clock, troubles = VirtualClock(), dict[str, str]()
+    bucket = Bucket(clock)
+    held = bucket.reached(lambda: troubles.get("now", ""))
+    lease = Lease(lambda: held, "s3://leases/team", "key", "ann", clock)
+    lease.acquire()
+    troubles["now"] = "expired"
+    for _ in range(20):
+        clock.sleep(HEARTBEAT_S)
+        assert lease.beat()
+    if taken:
+        Lease(lambda: bucket.reached(lambda: ""), "s3://leases/team", "key", "bob", clock).acquire()
+    troubles.clear()
+    assert lease.beat() is not taken
+    assert bucket.held_by_another("ann") is taken
+
+
 def test_a_heartbeat_keeps_the_lease(clients: Clients) -> None:
     """When it is time the holder writes again and still holds it."""
     lease = a_lease(clients, "three")

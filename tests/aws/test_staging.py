@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.config import Config
 
 from sweeper.aws.clients import Clients, Endpoint
 from sweeper.aws.staging import Located, Staging
@@ -46,8 +47,8 @@ def stage(clients: Clients, tmp_path: Path) -> Callable[..., Any]:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(tmp_path.name)
 
-    def staged(job: dict[str, Any], sweep: str = "one", account: str = ACCOUNT) -> Any:
-        return Staging(lambda: clients, scope(account), sweep, tmp_path)({"job": job})
+    def staged(job: dict[str, Any], sweep: str = "one", by: Clients = clients, account: str = ACCOUNT) -> Any:
+        return Staging(lambda: by, scope(account), sweep, tmp_path)({"job": job})
 
     return staged
 
@@ -83,14 +84,55 @@ def test_what_is_encrypted_with_a_key_is_another_object(clients: Clients, stage:
     assert head(plain).get("SSEKMSKeyId") is None
 
 
-def test_the_default_bucket_is_the_callers_own_or_nothing_is_sent(clients: Clients, stage: Callable[..., Any]) -> None:
+def test_the_default_bucket_is_the_callers_own_or_nothing_is_sent(
+    clients: Clients, stage: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its name can be guessed: who made it first in another account gets no code."""
     squatted = f"sagemaker-us-east-1-{OTHER}"
     clients.client("s3").create_bucket(Bucket=squatted)  # by the engine's account, which is another than the caller's
     with pytest.raises(ApiError, match=f"must belong to account {OTHER}") as error:
-        stage(JOB, account=OTHER)
+        stage(JOB, by=elsewhere(clients, tmp_path, monkeypatch), account=OTHER)
     assert error.value.kind is ApiErrorKind.DENIED
     assert objects(clients, squatted) == {}
+
+
+def elsewhere(
+    clients: Clients, folder: Path, monkeypatch: pytest.MonkeyPatch, account: str = OTHER, **asked: int
+) -> Clients:
+    """Whom a role of the other account was given to."""
+    role = {"RoleArn": f"arn:aws:iam::{account}:role/x", "RoleSessionName": "elsewhere"}
+    given = clients.session.client(
+        "sts",
+        endpoint_url=clients.client("sts").meta.endpoint_url,
+        config=Config(parameter_validation=False),  # a role for no time at all
+    ).assume_role(**role, **asked)["Credentials"]
+    keys = {"access_key_id": "AccessKeyId", "secret_access_key": "SecretAccessKey", "session_token": "SessionToken"}
+    told = "".join(f"aws_{name} = {given[known]}\n" for name, known in keys.items())
+    (folder / "credentials").write_text(f"[other]\n{told}", encoding="utf-8")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "credentials"))
+    return Clients(Endpoint(str(clients.client("s3").meta.endpoint_url), "us-east-1", profile="other"))
+
+
+def test_credentials_that_have_run_out_are_told_from_a_bad_request(
+    clients: Clients, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S3 answers a HEAD with 400 and no body: what is wrong is asked of STS, and waited for."""
+    ended = elsewhere(clients, tmp_path, monkeypatch, ACCOUNT, DurationSeconds=0)
+    bucket = Bucket(lambda: ended, BUCKET, ACCOUNT)
+    for look in (bucket.is_there, lambda: bucket.holds("x")):
+        with pytest.raises(ApiError, match="renew those of the profile other") as error:
+            look()
+        assert error.value.kind is ApiErrorKind.EXPIRED
+
+
+def test_nothing_is_staged_by_the_credentials_of_another_account(
+    clients: Clients, stage: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Renewed to those of another account: a wait for the right ones; no bucket is made there, nothing is sent."""
+    with pytest.raises(ApiError, match=f"the credentials are of account {OTHER}; take those of {ACCOUNT}") as error:
+        stage({**JOB, "output_path": "s3://not-there-yet/x"}, by=elsewhere(clients, tmp_path, monkeypatch))
+    assert error.value.kind is ApiErrorKind.WRONG_ACCOUNT
+    assert "not-there-yet" not in [one["Name"] for one in clients.client("s3").list_buckets()["Buckets"]]
 
 
 @pytest.mark.parametrize("owner", [None, ACCOUNT, OTHER])

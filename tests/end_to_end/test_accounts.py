@@ -88,6 +88,9 @@ def test_a_debt_is_never_settled_under_another_account(two: Two) -> None:
     assert names_it(project.verb("pools", "release", job), job)
     assert names_it(project.run(*QUICK, "sweep.grid={hyperparameters.x: [1]}"), job)
     assert set(two.jobs("222222222222").values()) == {"Completed"}
+    for verb in (("logs",), ("logs", "-f"), ("verify",)):
+        ended = project.verb(*verb, "tiny@111111111111")
+        assert (ended.code, "take those of 111111111111" in ended.err) == (2, True), ended
     assert two.jobs("111111111111")[job].startswith("InProgress")
     two.under("111111111111")
     ended = project.verb("pools", "release", "--engine", "aws", job, "--region", "us-east-1")

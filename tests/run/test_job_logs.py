@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from sweeper.core.measured import Readings
 from sweeper.core.model import MetricDefinition
 from sweeper.core.prune import pruning
 from sweeper.core.watch import News
+from sweeper.errors import ApiError, ApiErrorKind
 from sweeper.run.following import PAGES, RAREST_S
 from sweeper.run.job_logs import JobLogs
 from sweeper.testing.twin import VirtualClock
@@ -45,6 +47,39 @@ def test_news_are_what_has_come_since_and_keep_what_came_before_a_fault(tmp_path
     service.down = 1_000_000
     assert following.news(job()) == News(1, (("m", 2.0),))
     assert following.news(job()) == News(0, ())
+
+
+class Keyed(Service):
+    """One whose clients each have the key that there was when they were made; a key that was replaced is refused."""
+
+    key = 1
+
+    def client(self, service: str, **wishes: Any) -> Any:
+        """A client with today's key."""
+        return Client(self, self.key)
+
+
+class Client:
+    """One of its clients."""
+
+    def __init__(self, service: Keyed, key: int) -> None:
+        self.service, self.key = service, key
+
+    def __getattr__(self, operation: str) -> Any:
+        if self.key != self.service.key:
+            raise ApiError(ApiErrorKind.EXPIRED, operation, "ExpiredTokenException", "the token has expired")
+        return getattr(self.service, operation)
+
+
+def test_a_log_is_read_on_with_the_credentials_of_today(tmp_path: Path) -> None:
+    """Keys that are replaced while a job runs are a look without news, and not the end of its log."""
+    service = Keyed("m=1", "m=2")
+    following = job_logs(tmp_path, service, SWEEP).following
+    assert following.news(job()) == News(2, (("m", 1.0), ("m", 2.0)))
+    service.key = 2
+    service.lines.append("m=3")
+    assert following.news(job()) is None
+    assert following.news(job()) == News(1, (("m", 3.0),))
 
 
 def test_a_look_takes_a_bounded_part_of_a_long_log(tmp_path: Path) -> None:

@@ -54,12 +54,18 @@ class SingleSignOn:
         }
         return reply(start, {"roleCredentials": told})
 
-    def identity(self, start: StartResponse, person: str) -> Iterable[bytes]:
-        """GetCallerIdentity, asked by this person."""
+    def arn(self, signed: Signed) -> str:
+        """Whose session has signed a request; empty where it was no session."""
+        if not signed.person:
+            return signed.arn
         account = self._settings.account
-        role = role_of(account, self._sessions.people[person])
-        arn = f"arn:{self._settings.partition}:sts::{account}:assumed-role/{role}/{person}"
-        told = f"<Arn>{escape(arn)}</Arn><UserId>AROALOCALENGINELOCAL1:{escape(person)}</UserId>"
+        role = role_of(account, self._sessions.people[signed.person])
+        return f"arn:{self._settings.partition}:sts::{account}:assumed-role/{role}/{signed.person}"
+
+    def identity(self, start: StartResponse, arn: str) -> Iterable[bytes]:
+        """GetCallerIdentity, asked by this session."""
+        account, session = arn.split(":")[4], arn.rpartition("/")[2]
+        told = f"<Arn>{escape(arn)}</Arn><UserId>AROALOCALENGINELOCAL1:{escape(session)}</UserId>"
         result = f"<GetCallerIdentityResult>{told}<Account>{account}</Account></GetCallerIdentityResult>"
         metadata = f"<ResponseMetadata><RequestId>{uuid.uuid4()}</RequestId></ResponseMetadata>"
         name = "GetCallerIdentityResponse"

@@ -34,7 +34,8 @@ class Holders:
         """The request, and who has signed it. Raises SignatureError for a token that is not its key's, or too old."""
         if role := _assumed(signed.access_key):
             _check(signed, signed.token == role.session_token, role.expiration.replace(tzinfo=timezone.utc).timestamp())
-        elif self.sessions.secret_of(signed.access_key) is not None:
+            return replace(signed, arn=str(role.arn))
+        if self.sessions.secret_of(signed.access_key) is not None:
             claim = self.sessions.claim(signed.token)
             _check(signed, claim and claim.access_key == signed.access_key, claim.expires if claim else 0.0)
             return replace(signed, person=claim.person if claim else "")

@@ -95,6 +95,8 @@ class Signed:
     """Of the session, where it does not stand in a header or in the URL."""
     person: str = ""
     """Who has signed in, of those who may by single sign-on; empty: whoever holds the key."""
+    arn: str = ""
+    """Of the role that STS has handed out the key of, which may be another account's."""
 
 
 def compare(ours: str, theirs: str, service: str) -> None:
