@@ -316,6 +316,12 @@ class SageMakerApi:
             answer = clients.asking.describe_training_job(TrainingJobName=name)
         return dict(readable("DescribeTrainingJob", answer, "TrainingJobStatus"))
 
+    def tags_of(self, arn: str) -> dict[str, str]:
+        """The tags of what has this ARN: ListTags, all pages."""
+        with self._asked("ListTags") as clients:
+            pages = clients.asking.get_paginator("list_tags").paginate(ResourceArn=arn)
+            return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
+
     def stop_training_job(self, name: str) -> None:
         """Send StopTrainingJob once."""
         with self._asked("StopTrainingJob") as clients:

@@ -46,7 +46,9 @@ class Verb:
 VERBS: Mapping[str, Verb] = {
     verb.name: verb
     for verb in (
-        Verb("init", "[DIR]", "a first experiment to begin with, its script, and what git leaves alone"),
+        Verb(
+            "init", "[DIR|--from-job JOB]", "a first experiment to begin with, or one that says what a training job did"
+        ),
         Verb(
             "new", "EXPERIMENT --from TEMPLATE", "an experiment of your own that begins as a template, with its script"
         ),

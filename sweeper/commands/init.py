@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from sweeper.commands import making
+from sweeper.commands import making, written_from
 from sweeper.commands.say import relative, tell
 from sweeper.config import templates
 
@@ -16,10 +16,22 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="sweeper init",
         description="A project to begin with: a first experiment, its script, and what git leaves alone. What is "
-        "there already is never overwritten.",
+        "there already is never overwritten. With --from-job: an experiment whose only trial sends the same request.",
     )
     parser.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="where; default: here")
+    parser.add_argument("--from-job", metavar="JOB", help="write the experiment that this training job is a trial of")
+    parser.add_argument("--name", metavar="EXPERIMENT", help="what it is called; default: as the job")
+    parser.add_argument("--engine", choices=["aws", "local"], default="aws", help="where that job is; default: aws")
+    parser.add_argument("--region", help="the AWS region of it")
+    parser.add_argument("--profile", help="the AWS profile")
     options = parser.parse_args(arguments)
+    if options.from_job:
+        if options.folder:
+            parser.error("--from-job writes into this project: leave DIR out")
+        written_from.training_job(options)
+        return 0
+    if given := [flag for flag in ("name", "region", "profile") if getattr(options, flag)]:
+        parser.error(f"--{given[0]}: goes with --from-job")
     _skeleton((options.folder or Path()).resolve())
     return 0
 

@@ -98,7 +98,11 @@ def images_run(draft: Draft, values: Sections) -> None:
     engine, job = values["engine"], values["job"]
     launches = told(draft, job, "launch")
     images = {one for key in ("image_uri", "algorithm_name") for one in told(draft, job, key) if one is not None}
-    if EngineKind(engine["kind"]).on_aws or Launch.IMAGE.value not in launches:
+    if (
+        EngineKind(engine["kind"]).on_aws
+        or Launch.IMAGE.value not in launches
+        or all(told(draft, job, "container_entrypoint"))
+    ):
         return
     known = engine.get("images") or {}
     if other := next((image for image in sorted(images) if not any(fnmatchcase(image, p) for p in known)), None):

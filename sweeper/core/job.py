@@ -81,7 +81,9 @@ class TensorBoard:
     )
 
 
-_NAME = Bounds(pattern="^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,119}$", says="must be letters, digits and -, at most 120 of them")
+_NAME = Bounds(
+    high=120, pattern="^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,119}$", says="must be letters, digits and -, at most 120 of them"
+)
 _Name = Annotated[str, _NAME]
 
 

@@ -1,0 +1,71 @@
+"""An experiment that is written from what somebody else was told."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from sweeper.aws.clients import SageMakerApi
+from sweeper.commands import making
+from sweeper.commands.say import complain, tell
+from sweeper.config import from_job, project
+from sweeper.config.check import findings
+from sweeper.config.problems import COMMAND_LINE, Problem, dotted, refuse
+from sweeper.config.schema import SECTIONS
+from sweeper.config.sources import SUFFIX
+from sweeper.config.templates import NewFile
+from sweeper.core.ports import Description, Request
+from sweeper.core.scope import EngineKind
+from sweeper.core.unbuilt import Unbuilt, experiment_of, requested
+from sweeper.errors import ApiError, ApiErrorKind, UsageError
+from sweeper.run.connect import Connection, aws, local
+
+
+def training_job(options: argparse.Namespace) -> None:
+    """Write the experiment that this training job is a trial of. Raises UsageError for what no experiment may say."""
+    root, job, name = making.here(), str(options.from_job), str(options.name or options.from_job)
+    refuse([Problem(COMMAND_LINE, "--name", what) for _, what in findings(name, SECTIONS["name"])])
+    on_aws = EngineKind(options.engine).on_aws
+    where = {key: value for key, value in (("region", options.region), ("profile", options.profile)) if value}
+    connection = aws(where, None) if on_aws else local(root, {}, None, reading=True)
+    request = _asked(connection, job)
+    unbuilt = experiment_of(request)
+    problems = [Problem(job, dotted(path), what) for path, what in from_job.unsayable(unbuilt)]
+    refuse(problems)
+    named = where if on_aws else {}
+    if named:
+        unbuilt = replace(unbuilt, sections={"engine": named, **unbuilt.sections})
+    heading = f"What the training job {job} was asked for: its only trial sends the same request."
+    text = from_job.text(unbuilt, heading, chosen={"engine": options.engine})
+    making.made(root, [NewFile(Path(project.EXPERIMENTS) / f"{name}{SUFFIX}", text.encode())])
+    _tell(unbuilt, name)
+
+
+def _asked(connection: Connection, job: str) -> Request:
+    """The request behind a job. Raises UsageError when there is none."""
+    api = SageMakerApi(connection.clients)
+    try:
+        description = api.describe_training_job(job)
+    except ApiError as error:
+        if error.kind is not ApiErrorKind.NOT_FOUND:
+            raise
+        scope = connection.scope
+        raise UsageError(f"{job}: there is no such training job in {scope.account}, {scope.region}") from None
+    tags = [{"Key": key, "Value": value} for key, value in _tags(api, description).items()]
+    return {**requested(description), **({"Tags": tags} if tags else {})}
+
+
+def _tags(api: SageMakerApi, description: Description) -> dict[str, str]:
+    """Its tags; none, and a word about it, where they may not be read."""
+    try:
+        return api.tags_of(str(description["TrainingJobArn"]))
+    except ApiError as error:
+        complain(f"warning: its tags are left out, they could not be read: {error.message}")
+        return {}
+
+
+def _tell(unbuilt: Unbuilt, name: str) -> None:
+    for variable in from_job.hidden(unbuilt):
+        complain(f"environment.{variable} looks like a secret: its value is not written, set it where you run this")
+    tell(f"\nnext:\n  sweeper plan +experiment={name} --requests  what it would send; nothing is sent")
