@@ -2,73 +2,149 @@
 
 from __future__ import annotations
 
-import lzma
+import fcntl
+import hashlib
+import os
 import shutil
-import tarfile
-import tempfile
-import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
 
 from sweeper.aws.clients import Clients
-from sweeper.errors import UsageError
+from sweeper.aws.download import Stored, below, bring, described
+from sweeper.errors import ApiError, ApiErrorKind, UsageError
 from sweeper.record.atomic import private_folder, write_atomically
+from sweeper.record.unpacking import GB, outside, unpack
 
-CHUNK = 1 << 20
-# The first releases of Python 3.10 and 3.11 have no filters: there every link is refused.
-_FILTER: Mapping[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+PART = ".part"
+_ARCHIVE = "model.tar.gz"
 
 
-def fetch(clients: Clients, uri: str, folder: Path, mark: str, told: str) -> None:
-    """Unpack the archive at this S3 URI as a new folder, and write into its file `mark` what is told of it.
+@dataclass(frozen=True)
+class Model:
+    """What lies at the URI of a model: an archive, or, from jobs that do not compress, a folder of objects."""
 
-    A folder that is there must be empty. Raises ApiError, UsageError or OSError, and leaves nothing then.
+    uri: str
+    objects: Sequence[Stored]
+    prefix: str = ""
+    """That of the folder's objects; empty for an archive."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of its objects."""
+        return sum(stored.size for stored in self.objects)
+
+    @property
+    def digest(self) -> str:
+        """What differs as soon as an object of it was replaced."""
+        told = "\n".join(f"{stored.key} {stored.etag}" for stored in self.objects)
+        return hashlib.sha256(told.encode()).hexdigest()[:12]
+
+
+def found(clients: Clients, uri: str) -> Model:
+    """The model at this URI. Raises ApiError, UsageError for a folder with a name that leads out of it."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    try:
+        return Model(uri, [described(clients, bucket, key)])
+    except ApiError as error:
+        if error.kind is not ApiErrorKind.NOT_FOUND:
+            raise
+        prefix = f"{key.rstrip('/')}/"
+        names = list(below(clients, bucket, prefix))
+        if not names:
+            raise
+    for name in names:
+        if outside(name[len(prefix) :]):
+            raise UsageError(f"{uri}: not brought: {name!r} would be written outside of its folder")
+    return Model(uri, [described(clients, bucket, name) for name in names], prefix)
+
+
+def fetch(
+    clients: Clients, model: Model, folder: Path, mark: str, told: Callable[[str], str], most: int | None = None
+) -> str:
+    """Bring a model as a new folder, with a file `mark` of what is told of it; returns what its bytes were proved by.
+
+    A folder that is there must be empty. `most`: bytes that may be in an archive. Raises ApiError, UsageError or
+    OSError, and leaves nothing then but, where a connection broke or a person did not want to wait, what has come.
     """
     there = folder.parent.exists()
     private_folder(folder.parent)
-    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
-        with tempfile.TemporaryFile(dir=aside) as archive:
-            _download(clients, uri, archive)
-            archive.seek(0)
-            unpack(archive, aside, uri)
-        write_atomically(aside / mark, told)
-        aside.rename(folder)
+        with _beside(folder, model.digest) as aside:
+            objects = private_folder(aside / "objects")
+            how = _bring_all(clients, model, objects)
+            made = objects if model.prefix else _unpacked(model, objects, aside / "unpacked", most)
+            write_atomically(made / mark, told(how))
+            made.rename(folder)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
         if not there:
             with suppress(OSError):  # the model is in it
                 folder.parent.rmdir()
+    return how
 
 
-def _download(clients: Clients, uri: str, to: IO[bytes]) -> None:
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    with clients.asked("GetObject"):
-        body: Any = clients.client("s3").get_object(Bucket=bucket, Key=key)["Body"]
-        for chunk in body.iter_chunks(CHUNK):
-            to.write(chunk)
+def _bring_all(clients: Clients, model: Model, objects: Path) -> str:
+    free = shutil.disk_usage(objects).free + sum(path.stat().st_size for path in objects.rglob("*"))
+    if model.size > free:
+        raise UsageError(
+            f"{model.uri}: not brought: it has {model.size / GB:.1f} GB, where {free / GB:.1f} GB are free"
+        )
+    proofs = set()
+    for stored in model.objects:
+        path = objects / (stored.key[len(model.prefix) :] if model.prefix else _ARCHIVE)
+        private_folder(path.parent)
+        proofs.add(bring(clients, stored, path))
+    return " and ".join(sorted(proofs))
 
 
-def unpack(archive: IO[bytes], folder: Path, name: str) -> None:
-    """Unpack a tar archive below this folder. Raises UsageError for what is none, or would leave the folder.
+def _unpacked(model: Model, objects: Path, to: Path, most: int | None) -> Path:
+    shutil.rmtree(to, ignore_errors=True)  # of someone who did not want to wait
+    with (objects / _ARCHIVE).open("rb") as archive:
+        unpack(archive, private_folder(to), model.uri, most)
+    return to
 
-    Nothing but files, folders and links within the folder is taken, with no owner and no special rights.
-    """
+
+@contextmanager
+def _beside(folder: Path, digest: str) -> Iterator[Path]:
+    """A place beside a folder for what comes of a model, one process at a time, with what has come of it already."""
+    path = folder.parent / f".{folder.name}.{digest}{PART}"
+    _remove_others(path, f".{folder.name}.")
+    handle = os.open(private_folder(path), os.O_RDONLY)
+    keeps = False
     try:
-        with tarfile.open(fileobj=archive, mode="r:*") as tar:
-            tar.extractall(folder, members=_checked(tar, name), **_FILTER)
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
-        raise UsageError(f"{name}: cannot be unpacked: {error}") from error
+        if not _locked(handle):
+            keeps = True
+            raise UsageError(f"{folder}: another process brings this model now")
+        yield path
+    except ApiError as error:
+        if not error.kind.passing:
+            raise
+        keeps = True
+        more = "what has come is kept: the same command goes on from there"
+        raise ApiError(error.kind, error.operation, error.code, f"{error.message}; {more}") from error
+    except KeyboardInterrupt:
+        keeps = True
+        raise
+    finally:
+        if not keeps:
+            shutil.rmtree(path, ignore_errors=True)
+        os.close(handle)
 
 
-def _checked(tar: tarfile.TarFile, name: str) -> Iterator[tarfile.TarInfo]:
-    """The members, once it is known that nothing leads out of the folder: absolute names are not made relative."""
-    for member in tar:
-        parts = Path(member.name).parts
-        if Path(member.name).is_absolute() or ".." in parts:
-            raise UsageError(f"{name}: not unpacked: {member.name!r} would be written outside of its folder")
-        if not _FILTER and not (member.isfile() or member.isdir()):
-            raise UsageError(f"{name}: not unpacked: {member.name!r} is neither a file nor a folder")
-        yield member
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _remove_others(path: Path, begins: str) -> None:
+    """What has come of a model that was replaced since, unless somebody is at it."""
+    others = (one for one in path.parent.iterdir() if one.name.startswith(begins) and one.name.endswith(PART))
+    for other in others:
+        handle = os.open(other, os.O_RDONLY)
+        if other != path and _locked(handle):
+            shutil.rmtree(other, ignore_errors=True)
+        os.close(handle)

@@ -42,6 +42,11 @@ class Verb:
         """Does a trial of that sweep follow?"""
         return re.search(r"\bTRIAL\b", self.words) is not None
 
+    @property
+    def takes_best(self) -> bool:
+        """May `best` stand in its place?"""
+        return re.search(r"\bbest\b", self.words) is not None
+
 
 VERBS: Mapping[str, Verb] = {
     verb.name: verb
@@ -72,7 +77,7 @@ VERBS: Mapping[str, Verb] = {
         Verb("clean", "[NAME ...]", "remove the engine's state and sweeps whose pools are closed; asks first"),
         Verb("retry", "NAME [--trial TRIAL|--all]", "open trials again; the next run takes them"),
         Verb("rerun", "NAME [best|TRIAL]", "run that trial again exactly, as its next attempt"),
-        Verb("pull", "NAME [best|TRIAL] [--to DIR]", "bring the model that a trial has left, unpacked"),
+        Verb("pull", "NAME [best|TRIAL] [--to DIR]", "bring the model that a trial has left, proved and unpacked"),
         Verb("iam", "[+experiment=NAME]", "the least policy that IAM needs for it: runner, watchdog, jobs' role"),
         Verb("verify", "NAME", "check a sweep's journal against the service"),
         Verb("simulate", "[+experiment=NAME]", "a sweep, or drawn ones, under simulated faults and crashes, by seed"),

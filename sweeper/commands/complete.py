@@ -92,6 +92,7 @@ def _of_verb(verb: Verb, before: Sequence[str]) -> Iterator[str]:
     if verb.takes_sweep and not given:
         yield from (folder.name for folder in folders(sweeps.here()))
     elif verb.takes_trial and len(given) == 1:
+        yield from [sweeps.BEST] * verb.takes_best
         with contextlib.suppress(SweeperError):
             yield from (trial.name for trial in sweeps.find(given[0]).declared.trials)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sweeper.aws.artifacts import fetch
+from sweeper.aws.artifacts import fetch, found
 from sweeper.commands import sweeps
 from sweeper.commands.say import relative, tell
 from sweeper.commands.sizes import human
@@ -16,6 +17,7 @@ from sweeper.core.chain import Job
 from sweeper.core.words import counted
 from sweeper.errors import ApiError, ApiErrorKind, UsageError
 from sweeper.record.stored import StoredSweep, bytes_of
+from sweeper.record.unpacking import GB
 from sweeper.run.connect import reconnect
 
 MODELS = "models"
@@ -27,11 +29,19 @@ def main(arguments: Sequence[str]) -> int:
     """Bring it, or say that it is there; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="sweeper pull",
-        description="Download the model.tar.gz of a trial and unpack it. What is there already is not brought again.",
+        description="Download the model of a trial, prove its bytes by what S3 tells of them, and unpack it: whole or "
+        "not at all. What is there already is not brought again; where a connection broke, the same command goes on. "
+        "An archive that would write outside of its folder, or is too big, is refused.",
     )
     parser.add_argument("name", help="a folder of runs/, or its beginning")
     parser.add_argument("trial", nargs="?", default=sweeps.BEST, help="best (default), or its number, id or name")
     parser.add_argument("--to", type=Path, metavar="DIR", help=f"default: runs/NAME/{MODELS}/JOB")
+    parser.add_argument(
+        "--max-gb",
+        type=_gigabytes,
+        metavar="GB",
+        help="the most that an archive may hold; default: 100 times its size, and at least 10",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     options = parser.parse_args(arguments)
     sweep = sweeps.find(options.name)
@@ -41,16 +51,32 @@ def main(arguments: Sequence[str]) -> int:
         raise UsageError(f"{job.intent.label} of {sweep.name} has left no model")
     folder = (options.to or sweep.folder / MODELS / job.name).absolute()
     there = _holds(folder, job)
-    if not there:
-        _bring(sweep, job, model, folder)
+    how = "" if there else _bring(sweep, job, model, folder, options.max_gb)
     files = sorted(_files(folder))
     if options.json:
-        of = {"sweep": sweep.name, "trial": job.intent.trial, "job_name": job.name, "model": model}
-        tell(json.dumps({**of, "folder": str(folder), "files": files, "pulled": not there}))
+        told = {"folder": str(folder), "files": files, "pulled": not there, "proved_by": how or None}
+        tell(json.dumps({**_told(sweep, job, model), **told}))
         return 0
     size = f"{counted(len(files), 'file')}, {human(bytes_of(folder) - (folder / MARK).stat().st_size)}"
-    tell(f"model of {job.intent.label} ({job.name}){' is there already' if there else ''}: {relative(folder)}: {size}")
+    proof = f" (proved by {how})" if how else ""
+    tell(
+        f"model of {job.intent.label} ({job.name}){' is there already' if there else ''}: {relative(folder)}: "
+        f"{size}{proof}"
+    )
     return 0
+
+
+def _gigabytes(word: str) -> int:
+    """Bytes. Raises ValueError."""
+    size = float(word) * GB
+    if not 0 < size < math.inf:
+        raise ValueError(word)
+    return int(size)
+
+
+def _told(sweep: StoredSweep, job: Job, model: str) -> dict[str, Any]:
+    """Which model it is."""
+    return {"sweep": sweep.name, "trial": job.intent.trial, "job_name": job.name, "model": model}
 
 
 def _holds(folder: Path, job: Job) -> bool:
@@ -67,11 +93,15 @@ def _holds(folder: Path, job: Job) -> bool:
     return False
 
 
-def _bring(sweep: StoredSweep, job: Job, model: str, folder: Path) -> None:
+def _bring(sweep: StoredSweep, job: Job, model: str, folder: Path, most: int | None) -> str:
+    """Bring it; returns what its bytes were proved by."""
     clients = reconnect(sweep.folder.absolute(), sweep.config).clients()
+
+    def told(how: str) -> str:
+        return json.dumps({**_told(sweep, job, model), "proved_by": how})
+
     try:
-        answer = {"sweep": sweep.name, "trial": job.intent.trial, "job_name": job.name, "model": model}
-        fetch(clients, model, folder, MARK, json.dumps(answer))
+        return fetch(clients, found(clients, model), folder, MARK, told, most)
     except ApiError as error:
         if error.kind is not ApiErrorKind.NOT_FOUND:
             raise

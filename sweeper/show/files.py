@@ -96,6 +96,7 @@ def to_best(sweep: str, folder: str, best: Best, objective: Objective) -> str:
     head = [
         f"The best trial of {sweep}: {objective.metric} = {value} ({objective.goal.value}).",
         f"Run it again exactly: sweeper rerun {folder} best",
+        *([f"Its model: sweeper pull {folder} best"] if row["model"] else []),
         f"Alone, whatever its experiment sweeps: python -m sweeper +experiment={sweep} {' '.join(map(_shell, words))}",
     ]
     summary = {"trial": row["trial"], "name": row["name"], "metric": {objective.metric: value}, "model": row["model"]}

@@ -1,72 +1,240 @@
-"""A model's archive comes whole or not at all, and nothing of it leaves its folder."""
+"""A model comes whole and proved, or not at all; what a broken connection has brought is not brought again."""
 
 from __future__ import annotations
 
 import io
+import os
+import re
+import socket
 import tarfile
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
-from sweeper.aws.artifacts import unpack
-from sweeper.errors import UsageError
+from sweeper.aws.artifacts import fetch, found
+from sweeper.aws.clients import Clients, Endpoint
+from sweeper.engine import launch
+from sweeper.engine.launch import EngineInfo
+from sweeper.errors import ApiError, UsageError
+from tests.forked import start_engine
+from tests.record.test_unpacking import HOSTILE, archive
+
+KEY, MARK = "out/job/output/model.tar.gz", ".mark"
+URI = f"s3://models/{KEY}"
+WEIGHTS = os.urandom(3 << 20)
 
 
-def archive(**members: tarfile.TarInfo) -> io.BytesIO:
-    """A tar.gz with a plain file and these members."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
-        good = tarfile.TarInfo("weights.bin")
-        good.size = 3
-        tar.addfile(good, io.BytesIO(b"abc"))
-        for member in members.values():
-            tar.addfile(member, io.BytesIO(b"x" * member.size))
-    packed.seek(0)
-    return packed
+@dataclass
+class Line:
+    """A connection to an engine that may break within an answer, or change a byte of it."""
+
+    port: int
+    to: int
+    cuts: list[int] = field(default_factory=list)
+    """After so many bytes of an object the connection ends: those of the next answers, in order."""
+    flips: bool = False
+    asked: list[str] = field(default_factory=list)
+    """The range that was asked for each time an object was; empty: all of it."""
+
+    def serve(self, listener: socket.socket) -> None:
+        """Pass on one request a connection, until the listener is closed."""
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            client.settimeout(30)
+            with client, socket.create_connection(("127.0.0.1", self.to), timeout=30) as engine:
+                self._pass_on(client, engine)
+
+    def _pass_on(self, client: socket.socket, engine: socket.socket) -> None:
+        request = _head(client)
+        engine.sendall(_closing(request))
+        head, body = _head(engine), b""
+        while block := engine.recv(1 << 16):
+            body += block
+        if request.startswith(b"GET /models/"):
+            ranges = re.search(rb"(?i)\r\nrange: bytes=(\S+)", request)
+            self.asked.append(ranges[1].decode() if ranges else "")
+            body = body[: self.cuts.pop(0)] if self.cuts else body
+            if self.flips:
+                body = bytes([body[0] ^ 1]) + body[1:]
+        client.sendall(_closing(head) + body)
 
 
-def member(name: str, kind: bytes = tarfile.REGTYPE, to: str = "") -> tarfile.TarInfo:
-    """One entry."""
-    made = tarfile.TarInfo(name)
-    made.type, made.linkname, made.size = kind, to, 1 if kind == tarfile.REGTYPE else 0
-    return made
+def _closing(head: bytes) -> bytes:
+    """The connection ends behind what this is the head of."""
+    return re.sub(rb"(?i)\r\nconnection: [^\r]*", b"", head)[:-2] + b"Connection: close\r\n\r\n"
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [
-        member("../out"),
-        member("/tmp/out"),
-        member("a/../../out"),
-        member("link", tarfile.SYMTYPE, "/etc/passwd"),
-        member("link", tarfile.SYMTYPE, "../../out"),
-        member("link", tarfile.LNKTYPE, "../out"),
-        member("pipe", tarfile.FIFOTYPE),
-        member("device", tarfile.CHRTYPE),
-    ],
-    ids=lambda bad: f"{bad.name}-{bad.type.decode()}",
-)
-def test_nothing_leaves_the_folder(bad: tarfile.TarInfo, tmp_path: Path) -> None:
-    """Absolute names, parents, links and devices: refused as a whole, in one line."""
-    folder = tmp_path / "in" / "model"
-    folder.mkdir(parents=True)
-    with pytest.raises(UsageError) as refused:
-        unpack(archive(bad=bad), folder, "model.tar.gz")
-    assert "\n" not in str(refused.value)
-    assert {path.name for path in tmp_path.rglob("*")} <= {"in", "model", "weights.bin"}
+def _head(connection: socket.socket) -> bytes:
+    found = b""
+    while not found.endswith(b"\r\n\r\n") and (byte := connection.recv(1)):
+        found += byte
+    return found
 
 
-@pytest.mark.parametrize("bytes_", [b"", b"no archive", b"\x1f\x8b" + b"0" * 100])
-def test_what_is_no_archive_is_said(bytes_: bytes, tmp_path: Path) -> None:
-    """An empty, a plain and a torn file."""
-    with pytest.raises(UsageError, match="cannot be unpacked"):
-        unpack(io.BytesIO(bytes_), tmp_path, "model.tar.gz")
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineInfo]:
+    """An engine with a bucket for models."""
+    folder = tmp_path_factory.mktemp("engine")
+    info = start_engine(folder, {})
+    at(info, info.url).client("s3").create_bucket(Bucket="models")
+    yield info
+    launch.stop(folder)
 
 
-def test_a_plain_archive_is_unpacked(tmp_path: Path) -> None:
-    """Files and folders, without the rights that the archive asks for."""
-    nested = member("code/run.sh")
-    nested.mode = 0o6777
-    unpack(archive(nested=nested), tmp_path, "model.tar.gz")
-    assert (tmp_path / "weights.bin").read_bytes() == b"abc"
-    assert (tmp_path / "code/run.sh").stat().st_mode & 0o6022 == 0
+def at(info: EngineInfo, url: str) -> Clients:
+    """Clients of the engine that ask this address."""
+    return Clients(Endpoint(url, info.region, access_key=info.access_key, secret_key=info.secret_key))
+
+
+@pytest.fixture
+def line(engine: EngineInfo) -> Iterator[Line]:
+    """A connection to it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        made = Line(listener.getsockname()[1], urlsplit(engine.url).port or 0)
+        serving = threading.Thread(target=made.serve, args=(listener,))
+        serving.start()
+        yield made
+        listener.shutdown(socket.SHUT_RDWR)
+        serving.join()
+
+
+@pytest.fixture
+def put(engine: EngineInfo) -> Callable[..., None]:
+    """Puts these bytes where the model lies."""
+
+    def stored(content: bytes, key: str = KEY, **more: str) -> None:
+        at(engine, engine.url).client("s3").put_object(Bucket="models", Key=key, Body=content, **more)
+
+    return stored
+
+
+@pytest.fixture
+def pull(engine: EngineInfo, line: Line, tmp_path: Path) -> Callable[..., str]:
+    """Brings the model into a folder, by way of that connection."""
+
+    def brought(uri: str = URI, most: int | None = None) -> str:
+        clients = at(engine, f"http://127.0.0.1:{line.port}")
+        return fetch(clients, found(clients, uri), tmp_path / "models" / "job", MARK, lambda how: how, most)
+
+    return brought
+
+
+def packed(weights: bytes = WEIGHTS) -> bytes:
+    """A model as a job leaves it."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz", compresslevel=1) as tar:
+        member = tarfile.TarInfo("weights.bin")
+        member.size = len(weights)
+        tar.addfile(member, io.BytesIO(weights))
+    return made.getvalue()
+
+
+def left(tmp_path: Path) -> set[str]:
+    """Every file and folder that there is."""
+    return {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
+
+
+WHOLE = {"models", "models/job", "models/job/weights.bin", f"models/job/{MARK}"}
+
+
+def test_a_broken_connection_is_gone_on_with(
+    put: Callable[..., None], pull: Callable[..., str], line: Line, tmp_path: Path
+) -> None:
+    """From the byte after the last that came; the model is what the job wrote, and proved by S3's own sum."""
+    put(packed())
+    line.cuts = [1 << 20, 0, 1 << 20]
+    assert pull() == "MD5"
+    assert line.asked == ["", f"{1 << 20}-", f"{1 << 20}-", f"{2 << 20}-"]
+    assert (tmp_path / "models/job/weights.bin").read_bytes() == WEIGHTS
+    assert left(tmp_path) == WHOLE
+
+
+def test_a_model_is_proved_by_the_strongest_sum_that_there_is(
+    put: Callable[..., None], pull: Callable[..., str]
+) -> None:
+    """One that was uploaded with a SHA-256 says so."""
+    put(packed(), ChecksumAlgorithm="SHA256")
+    assert pull() == "SHA256"
+
+
+def test_what_has_come_is_kept_for_the_next_time(
+    put: Callable[..., None], pull: Callable[..., str], line: Line, tmp_path: Path
+) -> None:
+    """A connection that does not come back ends it, in words, with no model; the same command brings the rest alone."""
+    put(packed())
+    line.cuts = [2 << 20, *[0] * 5]
+    with pytest.raises(ApiError, match="the same command goes on from there"):
+        pull()
+    assert not (tmp_path / "models/job").exists()
+    line.asked.clear()
+    pull()
+    assert line.asked == [f"{2 << 20}-"]
+    assert (tmp_path / "models/job/weights.bin").read_bytes() == WEIGHTS
+    assert left(tmp_path) == WHOLE
+
+
+def test_two_models_are_never_mixed(
+    put: Callable[..., None], pull: Callable[..., str], line: Line, tmp_path: Path
+) -> None:
+    """One that was replaced since its connection broke is brought from its first byte, and the old one goes."""
+    put(packed())
+    line.cuts = [2 << 20, *[0] * 5]
+    with pytest.raises(ApiError):
+        pull()
+    put(packed(WEIGHTS[::-1]))
+    line.asked.clear()
+    pull()
+    assert line.asked == [""]
+    assert (tmp_path / "models/job/weights.bin").read_bytes() == WEIGHTS[::-1]
+    assert left(tmp_path) == WHOLE
+
+
+def test_bytes_that_differ_are_no_model(
+    put: Callable[..., None], pull: Callable[..., str], line: Line, tmp_path: Path
+) -> None:
+    """One changed byte on the way: told, and nothing is left."""
+    put(packed())
+    line.flips = True
+    with pytest.raises(ApiError, match="what came differs in MD5"):
+        pull()
+    assert left(tmp_path) == set()
+
+
+@pytest.mark.parametrize("bad", HOSTILE[:4], ids=lambda bad: f"{bad.name}-{bad.type.decode()}")
+def test_a_hostile_archive_leaves_nothing(
+    bad: tarfile.TarInfo, put: Callable[..., None], pull: Callable[..., str], tmp_path: Path
+) -> None:
+    """Not the members before it either, nor what was brought."""
+    put(archive(bad=bad).getvalue())
+    with pytest.raises(UsageError, match=re.escape(repr(bad.name))):
+        pull()
+    assert left(tmp_path) == set()
+
+
+def test_a_model_that_is_not_compressed_comes_file_by_file(
+    put: Callable[..., None], pull: Callable[..., str], tmp_path: Path
+) -> None:
+    """Under the names below its prefix; one that would lead out of the folder is refused before anything is brought."""
+    base = "plain/job/output/model"
+    for name in ("config.json", "shards/1.bin", "shards/2.bin"):
+        put(name.encode(), f"{base}/{name}")
+    put(b"", f"{base}/shards/")
+    assert pull(f"s3://models/{base}/") == "MD5"
+    folder = tmp_path / "models/job"
+    files = {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+    assert files == {
+        "config.json": "config.json",
+        "shards/1.bin": "shards/1.bin",
+        "shards/2.bin": "shards/2.bin",
+        MARK: "MD5",
+    }
+    put(b"x", f"{base}/../out")
+    with pytest.raises(UsageError, match="would be written outside of its folder"):
+        pull(f"s3://models/{base}")

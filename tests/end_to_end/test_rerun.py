@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from sweeper import config
+from sweeper.commands.complete import candidates
 from sweeper.core.model import Sweep
 from sweeper.core.request import encode_hyperparameters
 from tests.end_to_end.conftest import Project
@@ -121,13 +122,23 @@ def test_an_added_trial_runs_again_after_everything_has_changed(project: Project
     assert [row["declared"] for row in told] == [True, False, False]
 
 
-def test_a_model_is_pulled_once_and_only_whole(project: Project, tmp_path: Path) -> None:
-    """`pull` brings the best one, says what is there already, and touches no folder that holds something else."""
+def test_a_model_is_pulled_once_and_only_whole(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`pull` brings the best one, says what is there already, and touches no folder that holds something else.
+
+    The table, best.yaml and tab completion name it.
+    """
     declare(project, {"grid": {X: [1, 2]}})
     ended = project.run()
     model = rows(project)[1]["model"]
     assert f"model of x=2: sweeper pull tiny best ({model})" in ended.out
+    assert "# Its model: sweeper pull tiny best\n" in (project.root / "runs/tiny/best.yaml").read_text()
+    monkeypatch.chdir(project.root)
+    assert "best " in candidates("sweeper pull tiny ") and "best " in candidates("sweeper rerun tiny b")
+    assert "best " not in candidates("sweeper logs tiny ")
     told = json.loads(project.verb("pull", "tiny", "--json").out)
+    assert told["proved_by"] == "MD5"
     assert (told["model"], told["files"], told["pulled"]) == (model, ["weights.txt"], True)
     assert Path(told["folder"], "weights.txt").read_text() == "2"
     assert "is there already" in project.verb("pull", "tiny", "best").out
