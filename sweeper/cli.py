@@ -94,7 +94,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 def unknown_verb(arguments: Sequence[str]) -> str:
     """One line for a word that is no verb: the nearest one, or the experiment of that name."""
-    here = project.find(os.environ, Path.cwd()) / project.EXPERIMENTS
+    here = project.here() / project.EXPERIMENTS
     meant = next((word for word in arguments[:2] if project.is_file(here / f"{word}.yaml")), None)
     hint = f"; to run an experiment write +experiment={meant}" if meant else nearest(arguments[0], VERBS)
     return f"command line: there is no verb {arguments[0]!r}{hint or '; sweeper --help lists them'}"

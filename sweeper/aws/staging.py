@@ -12,8 +12,9 @@ from sweeper.aws.clients import Clients
 from sweeper.aws.upload import Bucket
 from sweeper.core import dependencies
 from sweeper.core.channels import Channel, channels
+from sweeper.core.identity import canonical
 from sweeper.core.model import Launch
-from sweeper.core.request import ARCHIVE, INPUTS, SOURCES, Staged, canonical, default_output, staged_below
+from sweeper.core.request import ARCHIVE, INPUTS, SOURCES, Staged, default_output, staged_below
 from sweeper.core.scope import Scope
 from sweeper.errors import UsageError
 from sweeper.record import revision

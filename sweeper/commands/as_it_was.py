@@ -9,10 +9,10 @@ from typing import Any
 from sweeper.config.sweep_fields import fields_of
 from sweeper.config.trackers import remembered
 from sweeper.core.chain import Job
+from sweeper.core.identity import canonical
 from sweeper.core.model import Launch, Pruning, Sweep, Trial
 from sweeper.core.outcome import environment_of
 from sweeper.core.ports import Description
-from sweeper.core.request import canonical
 from sweeper.core.secrets import MASK, user_info
 from sweeper.errors import UsageError
 from sweeper.record.stored import StoredSweep

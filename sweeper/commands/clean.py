@@ -13,6 +13,7 @@ from pathlib import Path
 from sweeper.commands import sweeps
 from sweeper.commands.say import complain, relative, tell
 from sweeper.commands.sizes import human
+from sweeper.config import project
 from sweeper.engine import launch
 from sweeper.errors import JournalError, UsageError
 from sweeper.record.locks import held
@@ -62,11 +63,11 @@ def main(arguments: Sequence[str]) -> int:
 
 def _items(names: Sequence[str], *, engine: bool) -> Iterator[Item]:
     if not engine:
-        chosen = [sweeps.find(name).folder for name in names] if names else folders(sweeps.here())
+        chosen = [sweeps.find(name).folder for name in names] if names else folders(project.here())
         for folder in chosen:
             yield _sweep(folder)
     if engine or not names:
-        state = engine_folder(sweeps.here())
+        state = engine_folder(project.here())
         if state.exists():
             yield _engine(state)
 
@@ -75,7 +76,7 @@ def _sweep(folder: Path) -> Item:
     try:
         sweep = StoredSweep(folder)
         kept = f"it runs: {sweep.runner}" if sweep.runner else ""
-        gone = not sweep.on_aws and not engine_folder(sweeps.here()).exists()
+        gone = not sweep.on_aws and not engine_folder(project.here()).exists()
         kept = kept or ("a pool was not seen closed" if sweep.chain.debts and not gone else "")
     except JournalError as error:
         kept = str(error)
@@ -101,7 +102,7 @@ def _engine(state: Path) -> Item:
 
 
 def _local_sweeps() -> Iterator[StoredSweep]:
-    for folder in folders(sweeps.here()):
+    for folder in folders(project.here()):
         try:
             sweep = StoredSweep(folder)
         except JournalError:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from sweeper import config
 from sweeper.commands import VERBS, Verb, sweeps
 from sweeper.commands.say import tell
+from sweeper.config import project
 from sweeper.errors import SweeperError
 from sweeper.record.stored import folders
 
@@ -90,7 +91,7 @@ def _of_verb(verb: Verb, before: Sequence[str]) -> Iterator[str]:
     given = [word for word in before if not word.startswith("-")]
     yield from _flags(verb)
     if verb.takes_sweep and not given:
-        yield from (folder.name for folder in folders(sweeps.here()))
+        yield from (folder.name for folder in folders(project.here()))
     elif verb.takes_trial and len(given) == 1:
         yield from [sweeps.BEST] * verb.takes_best
         with contextlib.suppress(SweeperError):

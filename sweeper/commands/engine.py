@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweeper.commands import sweeps
 from sweeper.commands.say import relative, tell
 from sweeper.commands.sizes import human
+from sweeper.config import project
 from sweeper.core.words import utc
 from sweeper.engine import credentials, launch
 from sweeper.engine.credentials import KeyPair
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     options = parser.parse_args(arguments)
-    state = (options.state_dir or engine_folder(sweeps.here())).absolute()
+    state = (options.state_dir or engine_folder(project.here())).absolute()
     if options.action == "serve":
         pair = None if options.credentials is None else _pair(options.credentials)
         return _serve(state, _settings(options), pair, detach=options.detach, as_json=options.json)

@@ -11,6 +11,7 @@ from typing import Any
 
 from sweeper.commands import sweeps
 from sweeper.commands.say import complain, tell
+from sweeper.config import project
 from sweeper.core.words import counted, utc
 from sweeper.errors import JournalError
 from sweeper.record.stored import StoredSweep, bytes_of, folders
@@ -26,12 +27,12 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     options = parser.parse_args(arguments)
-    found = sorted(filter(None, map(_told, folders(sweeps.here()))), key=lambda told: -told["changed_at"])
+    found = sorted(filter(None, map(_told, folders(project.here()))), key=lambda told: -told["changed_at"])
     for told in found:
         told["changed_at"] = utc(told["changed_at"])
     if options.json:
         for told in found:
-            told["bytes"] = bytes_of(sweeps.here() / "runs" / told["sweep"])
+            told["bytes"] = bytes_of(project.here() / "runs" / told["sweep"])
         tell(json.dumps({"sweeps": found}))
         return 0
     rows = [_cells(told) for told in found]
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     for row in rows:
         tell("  ".join(filter(None, row)).rstrip())
     if not found:
-        tell(f"there is no sweep below {sweeps.here() / 'runs'}")
+        tell(f"there is no sweep below {project.here() / 'runs'}")
     return 0
 
 

@@ -17,11 +17,6 @@ IGNORED = ("runs/", ".sweeper/")
 """What git is to leave alone in a project."""
 
 
-def here() -> Path:
-    """The project that the working directory lies in."""
-    return project.find(os.environ, Path.cwd())
-
-
 def made(root: Path, files: Sequence[NewFile]) -> None:
     """Write these files, and what a project needs besides. Raises UsageError for those that are there already."""
     taken = [root / file.place for file in files if os.path.lexists(root / file.place)]
@@ -56,7 +51,7 @@ def ignore(root: Path) -> str:
 def tell_next(root: Path, name: str, *before: tuple[str, str]) -> None:
     """Say what to type next, in two columns; `before`: what comes first, and what it is for."""
     steps = [
-        *([(f"cd {relative(root)}", "")] if root != here() else []),
+        *([(f"cd {relative(root)}", "")] if root != project.here() else []),
         *before,
         (f"sweeper plan +experiment={name}", "what it would do; nothing is sent"),
         (f"sweeper +experiment={name}", "train on this machine; engine=aws: on SageMaker"),

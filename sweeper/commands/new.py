@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from sweeper.commands import making
-from sweeper.config import templates
+from sweeper.config import project, templates
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     options = parser.parse_args(arguments)
     templates.check_name(options.experiment)
-    root = making.here()
+    root = project.here()
     making.made(root, templates.named(options.template, options.experiment))
     needs = (
         [] if options.template == templates.FIRST else [("pip install 'sweeper[examples]'", "what its script imports")]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from math import inf
-from pathlib import Path
 
 from sweeper.commands.billing import LOOK_S, Books, Pool, Unasked, named, place
 from sweeper.commands.columns import columns
@@ -54,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_intermixed_args(arguments)
     if options.job and options.all_mine:
         raise UsageError("pools release: name the jobs or say --all-mine, not both")
-    here = project.find(os.environ, Path.cwd()).absolute()
+    here = project.here().absolute()
     everywhere = options.everywhere or bool(options.job)
     books = Books(
         Registry(state_folder()),

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from sweeper.config import project
@@ -23,14 +21,9 @@ NAMED = 5
 SHORTEST_ID = 4
 
 
-def here() -> Path:
-    """The project's folder."""
-    return project.find(os.environ, Path.cwd())
-
-
 def find(name: str) -> StoredSweep:
     """The sweep of this name or unambiguous beginning. Raises UsageError, JournalError."""
-    by_name = {folder.name: folder for folder in folders(here())}
+    by_name = {folder.name: folder for folder in folders(project.here())}
     if name in by_name:
         return StoredSweep(by_name[name])
     near = [folder for folder in by_name if folder.startswith(name)]
@@ -43,9 +36,9 @@ def find(name: str) -> StoredSweep:
 
 def newest() -> StoredSweep:
     """The sweep that runs, else the one that changed last. Raises UsageError when there is none."""
-    stored = [StoredSweep(folder) for folder in folders(here())]
+    stored = [StoredSweep(folder) for folder in folders(project.here())]
     if not stored:
-        raise UsageError(f"there is no sweep below {here() / 'runs'}")
+        raise UsageError(f"there is no sweep below {project.here() / 'runs'}")
     return max(stored, key=lambda sweep: (sweep.runner is not None, sweep.changed_at))
 
 

@@ -88,7 +88,7 @@ def run(argv: Sequence[str], then: Then, *, prog: str = "sweeper") -> int:
     through as it is. Hydra's own flags (--cfg, --info, --hydra-help) print and end as Hydra does.
     """
     flags, overrides = split(argv)
-    call = Call(then, project.find(os.environ, Path.cwd()))
+    call = Call(then, project.here())
     _register()
     with sources.also(flags.folder):
         if flags.completes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -15,6 +16,11 @@ def find(environ: Mapping[str, str], start: Path) -> Path:
         return Path(environ[VARIABLE]).resolve()
     start = start.resolve()
     return next((folder for folder in (start, *start.parents) if (folder / EXPERIMENTS).is_dir()), start)
+
+
+def here() -> Path:
+    """The project that the working directory lies in."""
+    return find(os.environ, Path.cwd())
 
 
 def packaged_conf() -> Path:

@@ -15,9 +15,9 @@ from omegaconf.errors import OmegaConfBaseException
 from sweeper.config.draft import FREE, apply
 from sweeper.config.values import handing_over, plain
 from sweeper.config.varying import Compositions
-from sweeper.core.identity import path_of, within
+from sweeper.core.identity import canonical, path_of, within
 from sweeper.core.model import Trial
-from sweeper.core.request import canonical, text_of
+from sweeper.core.request import text_of
 from sweeper.errors import UsageError
 
 # An interpolation that no trial can change: it reads the environment and nothing else.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -163,7 +162,7 @@ class ProjectSearchPath(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """The project's `conf/` before ours, its `experiments/` and the folder of the command line after."""
-        root = project.find(os.environ, Path.cwd())
+        root = project.here()
         conf = root / "conf"
         if project.is_dir(conf) and conf.resolve() != project.packaged_conf():
             search_path.prepend("project", f"project://{conf}", anchor="main")

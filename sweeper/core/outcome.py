@@ -10,7 +10,7 @@ from sweeper.core import events as ev
 from sweeper.core.chain import Job
 from sweeper.core.events import HAS_MACHINE, JobStatus, PoolStatus, TrialStatus
 from sweeper.core.failures import Failure, classify, root_cause
-from sweeper.core.phases import transitions
+from sweeper.core.phases import seconds_of, transitions
 
 _SHOWN = 80  # characters of a match that is no number
 _RAN_TOO_LONG, _WAITED_TOO_LONG = "MaxRuntimeExceeded", "MaxWaitTimeExceeded"
@@ -92,8 +92,8 @@ def outcome(
         metrics_from=metrics_from,
         failure=failure.value if failure else "",
         message=message,
-        started_at=_seconds(description.get("TrainingStartTime") or description.get("CreationTime")),
-        ended_at=_seconds(description.get("TrainingEndTime") or description.get("LastModifiedTime")),
+        started_at=seconds_of(description.get("TrainingStartTime") or description.get("CreationTime")),
+        ended_at=seconds_of(description.get("TrainingEndTime") or description.get("LastModifiedTime")),
         train_seconds=_number(description.get("TrainingTimeInSeconds")),
         billable_seconds=_number(description.get("BillableTimeInSeconds")),
         model=str((description.get("ModelArtifacts") or {}).get("S3ModelArtifacts") or ""),
@@ -174,10 +174,6 @@ def refused(job: Job, failure: Failure, why: str, *, wrong: bool) -> ev.Outcome:
         failure=failure.value,
         message=why,
     )
-
-
-def _seconds(when: Any) -> float | None:
-    return None if when is None else float(when.timestamp())
 
 
 def _number(value: Any) -> float | None:

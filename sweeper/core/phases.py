@@ -65,7 +65,9 @@ class Phases:
 def transitions(description: Mapping[str, Any]) -> list[list[Any]]:
     """The SecondaryStatusTransitions of a description, as the journal keeps them. Their messages are not kept."""
     told = description.get("SecondaryStatusTransitions") or ()
-    return [[str(one.get("Status", "")), _seconds(one.get("StartTime")), _seconds(one.get("EndTime"))] for one in told]
+    return [
+        [str(one.get("Status", "")), seconds_of(one.get("StartTime")), seconds_of(one.get("EndTime"))] for one in told
+    ]
 
 
 def begun_at(told: Iterable[Transition]) -> float | None:
@@ -105,5 +107,6 @@ def _first_start(lasting: Sequence[tuple[float, Any, str]]) -> float | None:
     return None if got is None else round(got - lasting[0][0], 3)
 
 
-def _seconds(when: Any) -> float | None:
+def seconds_of(when: Any) -> float | None:
+    """A time of boto3 as UTC seconds; None where there is none."""
     return None if when is None else float(when.timestamp())

@@ -14,9 +14,10 @@ from itertools import islice
 from typing import Any
 
 from sweeper.core.channels import channels
+from sweeper.core.identity import canonical
 from sweeper.core.images import Image
 from sweeper.core.model import MOST_KEEP_ALIVE_S, Launch, Sweep
-from sweeper.core.request import INPUTS, SOURCES, canonical, default_output, slug, staged_below
+from sweeper.core.request import INPUTS, SOURCES, default_output, slug, staged_below
 
 ACCOUNT, REGION, CALLER = "ACCOUNT", "REGION", "YOUR-ROLE"
 """What stands where something is not known."""

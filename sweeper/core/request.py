@@ -15,6 +15,7 @@ from typing import Any
 
 from sweeper.core import pieces
 from sweeper.core.channels import Channel, channels
+from sweeper.core.identity import canonical
 from sweeper.core.job import Job, Locked
 from sweeper.core.members import request_of
 from sweeper.core.model import Launch
@@ -36,11 +37,6 @@ SOURCES, INPUTS = "sources", "inputs"
 
 _QUEUED = re.compile(r"s[0-9a-f]{16}a\d\d")
 MAX_ATTEMPTS = 99  # two digits, so that no job name is a prefix of another (log streams are found by prefix)
-
-
-def canonical(value: Any) -> str:
-    """The one JSON text of a value: sorted keys, no blanks."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
 def digest(value: Any) -> str:

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Union
 
-from sweeper.core.request import canonical
+from sweeper.core.identity import canonical
 
 BLOCK = 1 << 20
 

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from sweeper.core.failures import Failure
+from sweeper.core.identity import canonical
 from sweeper.core.model import Sweep, Trial
 from sweeper.core.ports import Request
-from sweeper.core.request import canonical, digest
+from sweeper.core.request import digest
 from sweeper.core.stop import every
 from sweeper.core.waits import Waits
 from sweeper.errors import UsageError
