@@ -196,7 +196,7 @@ class Outcome:
     model: str = ""  # where the service put what the script saved
     output: str = ""  # the S3 folder that this and everything else it left went to
     checkpoints: str = ""  # and that of its checkpoints
-    transitions: Sequence[Sequence[Any]] = ()
+    transitions: Sequence[Sequence[Any]] = field(default_factory=list)
     """(status, start, end) of every SecondaryStatus it had (sweeper.core.phases); empty where this was not kept yet."""
 
 
