@@ -24,7 +24,7 @@ from sweeper.run.connect import Connection, aws, local
 
 def training_job(options: argparse.Namespace) -> None:
     """Write the experiment that this training job is a trial of. Raises UsageError for what no experiment may say."""
-    root, job, name = making.here(), str(options.from_job), str(options.name or options.from_job)
+    root, job, name = project.here(), str(options.from_job), str(options.name or options.from_job)
     refuse([Problem(COMMAND_LINE, "--name", what) for _, what in findings(name, SECTIONS["name"])])
     on_aws = EngineKind(options.engine).on_aws
     where = {key: value for key, value in (("region", options.region), ("profile", options.profile)) if value}
