@@ -45,7 +45,8 @@ def _of(piece: Mapping[str, Any]) -> Iterator[Finding]:
     forbidden = dict(pieces.refused(piece))
     yield from ((("request", *path), what) for path, what in forbidden.items())
     for path, what in rules.of_piece("CreateTrainingJob", piece):
-        if not any(path[: len(other)] == other for other in forbidden):
+        names = tuple(part for part in path if isinstance(part, str))
+        if not any(names[: len(other)] == other for other in forbidden):
             yield ("request", *path), what
 
 

@@ -16,6 +16,7 @@ REFUSED: Mapping[str, str] = {
     "ResourceConfig.InstancePreferences": "the service would choose the type of the machine, so that neither the pool "
     "that a job matches nor its price is known",
     "ResourceConfig.InstancePlacementConfig": "whether a warm pool matches a placement is not known",
+    "InputDataConfig.DataSource.S3DataSource.InstanceGroupNames": "it belongs to instance groups",
     "ServerlessJobConfig": "a serverless job has no machine and no image, and is billed by what no budget here counts",
     "ResourceConfig.SelectedInstanceType": "it is what the service answers",
     "ResourceConfig.SelectedInstanceCount": "it is what the service answers",
@@ -43,7 +44,6 @@ ALONE: Mapping[str, str] = {
     "ProfilerConfig": "Profiler ends in June 2027",
     "ProfilerRuleConfigurations": "Profiler ends in June 2027",
     "ModelPackageConfig": "it belongs to serverless customization",
-    "InputDataConfig.DataSource.S3DataSource.InstanceGroupNames": "it belongs to instance groups",
 }
 """Members that no option says, and why not; a piece may."""
 
@@ -79,8 +79,7 @@ def _items(piece: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
 
 
 def _holds(node: Any, path: Path) -> bool:
-    for name in path:
-        if not isinstance(node, Mapping) or name not in node:
-            return False
-        node = node[name]
-    return True
+    """Is there something at this path, in any item of the lists on the way?"""
+    if path and isinstance(node, list):
+        return any(_holds(item, path) for item in node)
+    return not path or (isinstance(node, Mapping) and path[0] in node and _holds(node[path[0]], path[1:]))

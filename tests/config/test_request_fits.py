@@ -160,6 +160,7 @@ def test_a_piece_never_leaves_the_pool_nor_decides_what_sweeper_does(project: An
     piece: dict[str, Any] = {}
     for member in pieces.forbidden():
         put(piece, member, "x")
+    piece["InputDataConfig"] = [piece["InputDataConfig"] | {"ChannelName": "x"}]
     project.experiment(f"request: {json.dumps(piece)}\n")
     said = sorted(line.partition(": ")[2] for line in project.refused("engine=aws"))
     assert said == sorted(f"request.{member}: {what}" for member, what in pieces.forbidden().items())
