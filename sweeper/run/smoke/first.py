@@ -27,45 +27,41 @@ def first(asking: Asking) -> None:
         if seen.ended and seen.kept is None:
             asking.late("update_absent", seen)
 
-    bench.watch(seen, lambda: search.done or seen.trains or seen.ended, bench.pace.settles_s, search.look, often=True)
-    asking.with_machine(seen, look)
-    asking.to_its_end(seen, wanted, look)
-    bench.watch(seen, lambda: seen.metrics_late_s is not None and search.done, bench.pace.settles_s, look)
-    _tell_status(asking, seen)
-    _tell_gap(asking, seen)
-    update.tell(asking)
-    _tell_metrics(asking, seen)
-    search.tell(asking)
+    try:
+        settles_s = bench.pace.settles_s
+        bench.watch(seen, lambda: search.done or seen.trains or seen.ended, settles_s, search.look, often=True)
+        asking.with_machine(seen, look)
+        asking.to_its_end(seen, wanted, look)
+        bench.watch(seen, lambda: seen.metrics_late_s is not None and search.done, settles_s, look)
+    finally:  # however it ends, what was seen is known
+        _tell_status(asking, seen)
+        _tell_gap(asking, seen)
+        update.tell(asking)
+        _tell_metrics(asking, seen)
+        search.tell(asking)
     asking.kept_none += 0 if seen.kept else 1
     if not seen.kept:
         asking.pool()  # was it this one alone?
 
 
 def _tell_status(asking: Asking, seen: Timeline) -> None:
-    shown = seen.in_use_while_training
-    if shown is None:
-        asking.leave_open(Question.COLD_STATUS, f"{seen.name} was not seen while it trained")
-        return
-    words = "InUse" if shown else "none"
-    asking.answer(Question.COLD_STATUS, words, {"cold_shows_in_use": shown}, seen)
+    if (shown := seen.in_use_while_training) or (shown is False and seen.ended):
+        words = "InUse" if shown else "none"
+        asking.answer(Question.COLD_STATUS, words, {"cold_shows_in_use": shown}, seen)
 
 
 def _tell_gap(asking: Asking, seen: Timeline) -> None:
-    if seen.gap_s is None or seen.first_settled is None:
-        asking.leave_open(Question.GAP, f"{seen.name} showed no pool within {asking.bench.pace.settles_s:.0f} s")
-        return
-    asking.gap_s = gap_s = round(seen.gap_s, 1)
-    words = f"for {gap_s:g} s" + (", in which it shows InUse" if seen.gap_in_use else "")
-    settings = {"settle_gap_s": gap_s, **({"gap_shows_in_use": seen.gap_in_use} if gap_s else {})}
-    asking.answer(Question.GAP, words, settings, seen)
+    if seen.gap_s is not None:
+        asking.gap_s = gap_s = round(seen.gap_s, 1)
+        words = f"for {gap_s:g} s" + (", in which it shows InUse" if seen.gap_in_use else "")
+        settings = {"settle_gap_s": gap_s, **({"gap_shows_in_use": seen.gap_in_use} if gap_s else {})}
+        asking.answer(Question.GAP, words, settings, seen)
 
 
 def _tell_metrics(asking: Asking, seen: Timeline) -> None:
-    if seen.metrics_late_s is None:
-        asking.leave_open(Question.METRICS, f"{seen.name} showed none within {asking.bench.pace.settles_s:.0f} s")
-        return
-    late_s = round(seen.metrics_late_s, 1)
-    asking.answer(Question.METRICS, f"after {late_s:g} s", {"metrics_lag_s": late_s}, seen)
+    if seen.metrics_late_s is not None:
+        late_s = round(seen.metrics_late_s, 1)
+        asking.answer(Question.METRICS, f"after {late_s:g} s", {"metrics_lag_s": late_s}, seen)
 
 
 @dataclass
@@ -99,8 +95,9 @@ class _Search:
         self.found_at = self.bench.clock.now() if mark in found else None
 
     def tell(self, asking: Asking) -> None:
+        if self.denied:
+            asking.leave_open(Question.SEARCH, self.denied)
         if self.found_at is None:
-            asking.leave_open(Question.SEARCH, self.denied or f"{self.seen.name} was not found")
             return
         late_s = 0.0 if self.asked == 1 else round(max(0.0, self.found_at - self.seen.created_at), 1)
         asking.answer(Question.SEARCH, f"after {late_s:g} s", {"search_lag_s": late_s}, self.seen)
@@ -122,7 +119,6 @@ class _Update:
 
     def tell(self, asking: Asking) -> None:
         if self.text is None:
-            asking.leave_open(Question.UPDATE_RUNNING, f"{self.seen.name} had ended")
             return
         settings = {"refusals": {"update_running": self.text}}
         asking.answer(Question.UPDATE_RUNNING, self.text or "it is taken", settings, self.seen)

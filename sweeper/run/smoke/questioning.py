@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sweeper.core.smoke.questions import Question
+from sweeper.core.smoke.questions import Answer, Question
 from sweeper.errors import ApiError, UsageError
 from sweeper.run.release import Unreleased
 from sweeper.run.smoke import fates, refused
@@ -79,6 +79,9 @@ class Questioning:
                     raise UsageError(f"the first job is refused, and no other was sent: {error.message}") from error
                 self._leave_open(questions, f"{error.code}: {error.message}")
                 break
+        for question in questions:
+            if question not in self.asking.answers:
+                self.asking.leave_open(question, "it was not seen in time")
         self.bench.close_but(self.asking.holder)
 
     def _leave_open(self, questions: Sequence[Question], why: str) -> None:
@@ -86,4 +89,6 @@ class Questioning:
             self.asking.leave_open(question, why)
 
     def _rest(self, why: str) -> None:
-        self._leave_open([question for question in Question if question not in self.asking.answers], why)
+        """What is left, without a line for each: nobody is to wait for that."""
+        for question in Question:
+            self.asking.answers.setdefault(question, Answer(question, "", self.bench.clock.now(), open=why))
