@@ -13,6 +13,7 @@ from sweeper.engine import launch
 from sweeper.engine.credentials import KeyPair, client_environment
 from sweeper.run.registry import Registry
 from tests.end_to_end.conftest import Project, wait_for
+from tests.end_to_end.terminal import Terminal
 from tests.forked import start_engine
 
 NETWORK = ["locked.subnets=[subnet-a, subnet-b]", "locked.security_group_ids=[sg-1]"]
@@ -80,6 +81,18 @@ def test_nothing_is_spent_unasked(fresh_project: Project) -> None:
     assert not fresh_project.jobs()
     without = fresh_project.verb("doctor", "--smoke")
     assert (without.code, "add +experiment=NAME" in without.err) == (2, True)
+
+
+def test_a_person_is_asked_and_may_say_no(fresh_project: Project) -> None:
+    """On a terminal the question waits for an answer; any other than yes sends nothing and is no error."""
+    info = serve(fresh_project)
+    pair = KeyPair(info.access_key, info.secret_key)
+    environment = {**fresh_project.environment, **client_environment(info.url, info.region, pair)}
+    terminal = Terminal([*SMOKE, "engine=aws"], fresh_project.root, environment, 100, 24)
+    terminal.until(lambda: "ask them? [y/N]" in terminal.text)
+    terminal.press(b"\n")
+    assert terminal.to_end() == 0
+    assert not fresh_project.jobs()
 
 
 def test_ctrl_c_releases_and_writes_what_is_known(fresh_project: Project) -> None:
