@@ -52,7 +52,9 @@ VERBS: Mapping[str, Verb] = {
     verb.name: verb
     for verb in (
         Verb(
-            "init", "[DIR|--from-job JOB]", "a first experiment to begin with, or one that says what a training job did"
+            "init",
+            "[DIR] [--from|--from-job X]",
+            "a first experiment, or one made of another tool's file or a training job",
         ),
         Verb(
             "new", "EXPERIMENT --from TEMPLATE", "an experiment of your own that begins as a template, with its script"

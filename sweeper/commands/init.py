@@ -13,27 +13,47 @@ from sweeper.config import templates
 
 def main(arguments: Sequence[str]) -> int:
     """Make what is not there yet; returns the exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.folder and (options.from_job or options.file):
+        parser.error(f"--from{'-job' if options.from_job else ''} writes into this project: leave DIR out")
+    if options.from_job and options.file:
+        parser.error("--from and --from-job: one at a time")
+    goes = {"name": "--from or --from-job"} if not (options.file or options.from_job) else {}
+    goes |= {} if options.from_job else {"region": "--from-job", "profile": "--from-job"}
+    if given := [flag for flag in goes if getattr(options, flag)]:
+        parser.error(f"--{given[0]}: goes with {goes[given[0]]}")
+    if options.from_job:
+        written_from.training_job(options)
+    elif options.file:
+        written_from.other_tool(options.file, options.name)
+    else:
+        _skeleton((options.folder or Path()).resolve())
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sweeper init",
-        description="A project to begin with: a first experiment, its script, and what git leaves alone. What is "
-        "there already is never overwritten. With --from-job: an experiment whose only trial sends the same request.",
+        description="A project to begin with: a first experiment, its script, and what git leaves alone. With --from: "
+        "an experiment made of what another tool was told. With --from-job: an experiment whose only trial sends the "
+        "same request. What is there already is never overwritten.",
     )
     parser.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="where; default: here")
+    parser.add_argument(
+        "--from",
+        dest="file",
+        type=Path,
+        metavar="FILE",
+        help="a W&B sweep.yaml, a configuration with hydra.sweeper, an AMT request (JSON), or a Python script with a "
+        "ModelTrainer or an Estimator, which is read and not run",
+    )
     parser.add_argument("--from-job", metavar="JOB", help="write the experiment that this training job is a trial of")
-    parser.add_argument("--name", metavar="EXPERIMENT", help="what it is called; default: as the job")
+    parser.add_argument("--name", metavar="EXPERIMENT", help="what it is called; default: as the file or the job")
     parser.add_argument("--engine", choices=["aws", "local"], default="aws", help="where that job is; default: aws")
     parser.add_argument("--region", help="the AWS region of it")
     parser.add_argument("--profile", help="the AWS profile")
-    options = parser.parse_args(arguments)
-    if options.from_job:
-        if options.folder:
-            parser.error("--from-job writes into this project: leave DIR out")
-        written_from.training_job(options)
-        return 0
-    if given := [flag for flag in ("name", "region", "profile") if getattr(options, flag)]:
-        parser.error(f"--{given[0]}: goes with --from-job")
-    _skeleton((options.folder or Path()).resolve())
-    return 0
+    return parser
 
 
 def _skeleton(root: Path) -> None:

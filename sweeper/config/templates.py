@@ -69,6 +69,6 @@ def script_folder(name: str) -> Path:
     return Path(project.EXPERIMENTS) / SCRIPTS / name
 
 
-def check_name(name: str) -> None:
-    """Raises UsageError for what cannot be an experiment's name."""
-    refuse([Problem(COMMAND_LINE, name, what) for _, what in findings(name, SECTIONS["name"])])
+def check_name(name: str, said: str = "") -> None:
+    """Raises UsageError for what cannot be an experiment's name; `said`: the flag that it came by."""
+    refuse([Problem(COMMAND_LINE, said or name, what) for _, what in findings(name, SECTIONS["name"])])

@@ -15,6 +15,8 @@ from sweeper.core.text import harmless
 SCHEMA_LINE = "# yaml-language-server: $schema=../.sweeper/experiment.json"
 """Where an experiment of a project tells editors to look: `own_folders` puts the schema there."""
 WIDTH = 118
+SHORT = 80
+"""Letters of a mapping that stands on one line."""
 _REFERENCE = re.compile(r"(\\*)\$\{")
 _CDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
@@ -39,8 +41,41 @@ def as_yaml(value: Any) -> str:
     return str(yaml.dump(value, Dumper=_Dumper, **options)).removesuffix("...\n")
 
 
+class _Block(dict):  # type: ignore[type-arg]
+    """A mapping that has a line for each key."""
+
+
+class _Line(dict):  # type: ignore[type-arg]
+    """A mapping that stands on one line."""
+
+
+for _kind, _flow in ((_Block, False), (_Line, True)):
+    _Dumper.add_representer(
+        _kind,
+        lambda dumper, data, flow=_flow: dumper.represent_mapping("tag:yaml.org,2002:map", data, flow_style=flow),
+    )
+
+
+class Reference(str):
+    """Text in which `${` is meant to be an interpolation."""
+
+
+def _styled(value: Any, *, block: bool = False) -> Any:
+    """The value with its mappings on one line where they are short enough."""
+    if isinstance(value, (list, tuple)):
+        return [_styled(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    inner = {key: _styled(one) for key, one in value.items()}
+    if not block and len(as_yaml(_Line(inner))) <= SHORT:
+        return _Line(inner)
+    return _Block({key: _styled(one) for key, one in value.items()})
+
+
 def escaped(value: Any) -> Any:
-    """A plain value in which no text is an interpolation: `${` means itself."""
+    """A plain value in which no text but a `Reference` is an interpolation: `${` means itself."""
+    if isinstance(value, Reference):
+        return str(value)
     if isinstance(value, str):
         return _REFERENCE.sub(lambda found: 2 * found[1] + r"\${", value)
     if isinstance(value, Mapping):
@@ -49,10 +84,20 @@ def escaped(value: Any) -> Any:
 
 
 def experiment_text(sections: Mapping[str, Any], head: Iterable[str], notes: Mapping[str, Iterable[str]]) -> str:
-    """The file of an experiment: comments at its head, and its sections, each below the notes that are its own."""
+    """The file of an experiment: comments at its head, and its sections, each below the notes that are its own.
+
+    Text is written as it is: only a `Reference` is an interpolation.
+    """
     parts = ["\n".join([SCHEMA_LINE, "#", *comments(head)])]
     for section, value in sections.items():
-        parts.append("\n".join([*comments(notes.get(section, ())), as_yaml({section: value}).rstrip("\n")]))
+        parts.append(
+            "\n".join(
+                [
+                    *comments(notes.get(section, ())),
+                    as_yaml(_Block({section: _styled(escaped(value), block=True)})).rstrip("\n"),
+                ]
+            )
+        )
     return "\n\n".join(parts) + "\n"
 
 

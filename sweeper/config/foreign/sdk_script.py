@@ -1,0 +1,410 @@
+"""A script that trains with SageMaker's SDK, v3 `ModelTrainer` or v2 `Estimator`: it is read and never run. Pure."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sweeper.config.foreign import ranges
+from sweeper.config.foreign.constants import Computed, Constants
+from sweeper.config.foreign.converted import HYPERPARAMETERS, MISSING, Converted, printed, whole
+from sweeper.config.foreign.ranges import Range
+from sweeper.config.foreign.tuning_job import scaled
+from sweeper.config.problems import brief
+
+TRAINERS = ("ModelTrainer",)
+FRAMEWORKS = ("PyTorch", "TensorFlow", "HuggingFace", "SKLearn", "XGBoost", "MXNet", "Chainer")
+ESTIMATORS = ("Estimator", "Framework", *FRAMEWORKS)
+TUNER = "HyperparameterTuner"
+DEFAULTS = {"ModelTrainer": ("ml.m5.xlarge", 3600)}
+"""What v3 takes for the machine and the longest run where nothing is said."""
+DEFAULT_RUNTIME_S = 86400
+"""The same in v2."""
+
+_LOCKED, _JOB = "locked", "job"
+_FIELDS: Mapping[str, tuple[str, str]] = {
+    "role": (_LOCKED, "role_arn"),
+    "instance_type": (_LOCKED, "instance_type"),
+    "instance_count": (_LOCKED, "instance_count"),
+    "volume_size": (_LOCKED, "volume_size_in_gb"),
+    "volume_size_in_gb": (_LOCKED, "volume_size_in_gb"),
+    "volume_kms_key": (_LOCKED, "volume_kms_key_id"),
+    "volume_kms_key_id": (_LOCKED, "volume_kms_key_id"),
+    "training_plan_arn": (_LOCKED, "training_plan_arn"),
+    "subnets": (_LOCKED, "subnets"),
+    "security_group_ids": (_LOCKED, "security_group_ids"),
+    "encrypt_inter_container_traffic": (_LOCKED, "enable_inter_container_traffic_encryption"),
+    "enable_inter_container_traffic_encryption": (_LOCKED, "enable_inter_container_traffic_encryption"),
+    "enable_network_isolation": (_LOCKED, "enable_network_isolation"),
+    "image_uri": (_JOB, "image_uri"),
+    "training_image": (_JOB, "image_uri"),
+    "algorithm_name": (_JOB, "algorithm_name"),
+    "source_dir": (_JOB, "source_dir"),
+    "entry_point": (_JOB, "entry_script"),
+    "entry_script": (_JOB, "entry_script"),
+    "requirements": (_JOB, "requirements"),
+    "max_run": (_JOB, "max_runtime_s"),
+    "max_runtime_in_seconds": (_JOB, "max_runtime_s"),
+    "output_path": (_JOB, "output_path"),
+    "s3_output_path": (_JOB, "output_path"),
+    "output_kms_key": (_JOB, "output_kms_key_id"),
+    "kms_key_id": (_JOB, "output_kms_key_id"),
+    "compression_type": (_JOB, "output_compression"),
+    "checkpoint_s3_uri": (_JOB, "checkpoint_s3_uri"),
+    "s3_uri": (_JOB, "checkpoint_s3_uri"),
+    "checkpoint_local_path": (_JOB, "checkpoint_local_path"),
+    "local_path": (_JOB, "checkpoint_local_path"),
+    "input_mode": (_JOB, "input_mode"),
+    "training_input_mode": (_JOB, "input_mode"),
+    "max_retry_attempts": (_JOB, "max_retry_attempts"),
+    "maximum_retry_attempts": (_JOB, "max_retry_attempts"),
+    "container_entry_point": (_JOB, "container_entrypoint"),
+    "container_arguments": (_JOB, "container_arguments"),
+    "keep_alive_period_in_seconds": ("pool", "keep_alive_s"),
+}
+"""Each argument of the SDKs, and of the objects that they take, with the option that it is."""
+_OBJECTS = (
+    "SourceCode",
+    "Compute",
+    "Networking",
+    "StoppingCondition",
+    "OutputDataConfig",
+    "CheckpointConfig",
+    "RetryStrategy",
+)
+"""What `ModelTrainer` takes in parts; the arguments of each are fields."""
+_SILENT = ("sagemaker_session", "base_job_name", "disable_output_compression")
+_SPOT = ("use_spot_instances", "enable_managed_spot_training")
+_WHY = {
+    "framework_version": "chooses the image, which is to be written",
+    "py_version": "chooses the image, which is to be written",
+    "transformers_version": "chooses the image, which is to be written",
+    "pytorch_version": "chooses the image, which is to be written",
+    "tensorflow_version": "chooses the image, which is to be written",
+    "command": "the driver starts entry_script",
+    "distributed": "the driver starts one process; start more from the script",
+    "distribution": "the driver starts one process; start more from the script",
+    "max_wait": "backend.wait_s is how long a spot job may wait",
+    "max_wait_time_in_seconds": "backend.wait_s is how long a spot job may wait",
+    "dependencies": "put what the script needs into source_dir",
+    "git_config": "source_dir is a folder of this machine",
+}
+
+
+@dataclass
+class _Script:
+    """The calls of a script that say something of its training."""
+
+    tree: ast.Module
+    constants: Constants
+    converted: Converted
+    calls: list[ast.Call] = field(default_factory=list)
+
+    def named(self, *names: str) -> list[ast.Call]:
+        """The calls of these classes or methods, in the order of the script."""
+        return [call for call in self.calls if _name(call) in names]
+
+
+def looks_like(text: str) -> bool:
+    """True for a Python script that makes a trainer or an estimator."""
+    try:
+        calls = _calls(ast.parse(text))
+    except (SyntaxError, ValueError, RecursionError):
+        return False
+    return any(_name(call) in (*TRAINERS, *ESTIMATORS) for call in calls)
+
+
+def convert(text: str) -> Converted:
+    """The training of a script as an experiment; what is computed when it runs is left to be written."""
+    tree = ast.parse(text)
+    trains = [call for call in _calls(tree) if _name(call) in (*TRAINERS, *ESTIMATORS)]
+    made = trains[0]
+    name = _name(made)
+    converted = Converted(f"a script with SageMaker's {name}")
+    for other in trains[1:]:
+        converted.lose(f"{_name(other)} in line {other.lineno}", "one experiment is one trainer; the first is taken")
+    script = _Script(tree, Constants(tree), converted, _calls(tree))
+    _arguments(script, made)
+    _methods(script)
+    _tuned(script)
+    _complete(converted, name)
+    return converted
+
+
+def _calls(tree: ast.AST) -> list[ast.Call]:
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return sorted(found, key=lambda call: (call.lineno, call.col_offset))
+
+
+def _name(call: ast.Call) -> str:
+    """The last name of what is called: a class, or a method."""
+    function = call.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+# -- the trainer --------------------------------------------------------------------------------------------------
+
+
+def _arguments(script: _Script, call: ast.Call) -> None:
+    converted, own = script.converted, _name(call)
+    if call.args and own in ESTIMATORS and own != "Estimator":
+        _said(script, "entry_point", call.args[0])
+    elif call.args and own == "Estimator":
+        for name, node in zip(("image_uri", "role", "instance_count", "instance_type"), call.args, strict=False):
+            _said(script, name, node)
+    for word in call.keywords:
+        if word.arg is None:
+            converted.lose(f"**{ast.unparse(word.value)}", "what it holds is computed when the script runs")
+        else:
+            _said(script, word.arg, word.value)
+
+
+def _said(script: _Script, name: str, node: ast.expr) -> None:
+    """One argument of the trainer, or of an object that it takes."""
+    converted = script.converted
+    node = script.constants.node(node)
+    if isinstance(node, ast.Call) and _name(node) in _OBJECTS:
+        for word in node.keywords:
+            _said(script, str(word.arg), word.value)
+        return
+    value = script.constants.value(node)
+    if value is None or name in _SILENT:
+        return
+    if name in _FIELDS:
+        section, key = _FIELDS[name]
+        converted.section(section)[key] = _known(converted, section, key, value)
+    elif name in (HYPERPARAMETERS, "environment"):
+        _mapping(converted, name, value)
+    elif name == "metric_definitions":
+        _metrics(script, node)
+    elif name in ("inputs", "input_data_config"):
+        _inputs(script, node)
+    elif name == "tags":
+        _tags(converted, value)
+    elif name in _SPOT:
+        if value is not False:
+            converted.sections["defaults"] = [{"override /backend": "spot"}, "_self_"]
+    else:
+        converted.lose(name, _WHY.get(name, "no option of an experiment says it"))
+
+
+def _known(converted: Converted, section: str, key: str, value: Any) -> Any:
+    """The value, or what says that it is yet to be written, and a comment."""
+    if isinstance(value, Computed):
+        converted.note(section, f"{key}: {value}: write it here")
+        return MISSING
+    if isinstance(value, list):
+        return [_known(converted, section, key, item) for item in value]
+    if isinstance(value, Mapping):
+        return {name: _known(converted, section, f"{key}.{name}", item) for name, item in value.items()}
+    return value
+
+
+def _mapping(converted: Converted, section: str, value: Any) -> None:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            converted.section(section)[name] = _known(converted, section, name, inner)
+    elif isinstance(value, Computed):
+        converted.note(section if section in converted.sections else _JOB, f"{section}: {value}: write them here")
+        converted.lose(section, str(value))
+    else:
+        converted.lose(section, f"{brief(value)} is another file: write its values here")
+
+
+def _tags(converted: Converted, value: Any) -> None:
+    for tag in value if isinstance(value, list) else []:
+        if isinstance(tag, Mapping) and isinstance(key := tag.get("Key"), str):
+            converted.section(_JOB).setdefault("tags", {})[key] = _known(
+                converted, _JOB, f"tags.{key}", tag.get("Value")
+            )
+
+
+def _metrics(script: _Script, node: ast.expr) -> None:
+    """Metric definitions: mappings with Name and Regex, or `MetricDefinition(name=, regex=)`."""
+    node = script.constants.node(node)
+    if not isinstance(node, (ast.List, ast.Tuple)):
+        return script.converted.lose("metric_definitions", str(script.constants.value(node)))
+    metrics = script.converted.section(_JOB).setdefault("metrics", [])
+    for item in node.elts:
+        said = _object(script, item)
+        pair = {key: said.get(key, said.get(key.capitalize())) for key in ("name", "regex")}
+        if all(isinstance(value, str) for value in pair.values()) and pair not in metrics:
+            metrics.append(pair)
+        elif pair not in metrics:
+            script.converted.lose("metric_definitions", f"{ast.unparse(item)} is computed when the script runs")
+    return None
+
+
+def _object(script: _Script, node: ast.expr) -> dict[str, Any]:
+    """The arguments of an object, or a mapping, by name."""
+    node = script.constants.node(node)
+    if isinstance(node, ast.Call):
+        return {str(word.arg): script.constants.value(word.value) for word in node.keywords}
+    found = script.constants.value(node)
+    return found if isinstance(found, dict) else {}
+
+
+# -- channels -----------------------------------------------------------------------------------------------------
+
+_CHANNEL = {"content_type": "content_type", "input_mode": "input_mode", "s3_data_type": "data_type"}
+
+
+def _inputs(script: _Script, node: ast.expr) -> None:
+    """The channels, as `fit` and `train` take them."""
+    node = script.constants.node(node)
+    if isinstance(node, ast.Dict):
+        for key, value in zip(node.keys, node.values, strict=True):
+            name = script.constants.value(key) if key is not None else None
+            if isinstance(name, str):
+                _channel(script, name, value)
+    elif isinstance(node, (ast.List, ast.Tuple)):
+        for item in node.elts:
+            said = {word.arg: word.value for word in item.keywords} if isinstance(item, ast.Call) else {}
+            name = script.constants.value(said["channel_name"]) if "channel_name" in said else None
+            if isinstance(name, str) and "data_source" in said:
+                _channel(script, name, said["data_source"])
+    else:
+        _channel(script, "training", node)
+
+
+def _channel(script: _Script, name: str, node: ast.expr) -> None:
+    """Where a channel's data lies, and how it comes."""
+    node, said = script.constants.node(node), {}
+    place = script.constants.value(node)
+    if isinstance(node, ast.Call):
+        said = _object(script, node)
+        place = said.get("s3_data", said.get("s3_uri", script.constants.value(node.args[0]) if node.args else place))
+    more = {ours: said[theirs] for theirs, ours in _CHANNEL.items() if isinstance(said.get(theirs), str)}
+    where = _known(script.converted, _JOB, f"inputs.{name}", place)
+    if isinstance(where, str):
+        where = where.removeprefix("file://") if where.startswith("file://") else where
+        key = "uri" if where.startswith("s3:") or where == MISSING else "folder"
+        made = {key: where, **{k: v for k, v in more.items() if v != "S3Prefix"}}
+        script.converted.section(_JOB).setdefault("inputs", {})[name] = made if len(made) > 1 else where
+
+
+# -- what is said after it is made ---------------------------------------------------------------------------------
+
+
+def _methods(script: _Script) -> None:
+    """What the trainer is told by its methods."""
+    for call in script.named("with_metric_definitions"):
+        for node in call.args or [word.value for word in call.keywords]:
+            _metrics(script, node)
+    for call in script.named("set_hyperparameters"):
+        for word in call.keywords:
+            if word.arg:
+                _mapping(script.converted, HYPERPARAMETERS, {word.arg: script.constants.value(word.value)})
+    for call in script.named("fit", "train"):
+        nodes = [*call.args[:1], *(w.value for w in call.keywords if w.arg in ("inputs", "input_data_config"))]
+        for node in nodes:
+            _inputs(script, node)
+
+
+_TUNED = ("estimator", "objective_metric_name", "hyperparameter_ranges", "metric_definitions", "strategy")
+"""What a tuner takes without saying the names."""
+
+
+def _tuned(script: _Script) -> None:
+    """A tuner's ranges, as a search."""
+    converted = script.converted
+    for call in script.named(TUNER)[:1]:
+        said = dict(zip(_TUNED, call.args, strict=False))
+        said |= {str(word.arg): word.value for word in call.keywords}
+        if "metric_definitions" in said:
+            _metrics(script, said["metric_definitions"])
+        _objective(script, said)
+        axes = dict(_axes(script, said.get("hyperparameter_ranges")))
+        for key, axis in axes.items():
+            converted.fix(key, None)
+            if axis.note:
+                converted.lose(key, axis.note)
+        strategy = _text(script, said, "strategy", "Bayesian")
+        count = whole(script.constants.value(said["max_jobs"])) if "max_jobs" in said else 1
+        if strategy == "Grid":
+            converted.grid(axes)
+        elif count is None:
+            converted.lose("max_jobs", "is computed when the script runs: one trial here")
+            count = 1
+        if strategy != "Grid" and count:
+            converted.search("random" if strategy == "Random" else "optuna", axes, count)
+        if strategy == "Hyperband" or _text(script, said, "early_stopping_type", "Off") == "Auto":
+            converted.section("prune").update({"halving": {}} if strategy == "Hyperband" else {"median": {}})
+        if "max_parallel_jobs" in said:
+            converted.lose("max_parallel_jobs", "jobs run one after another, on one warm pool")
+
+
+def _text(script: _Script, said: Mapping[str, ast.expr], key: str, usual: str) -> str:
+    value = script.constants.value(said[key]) if key in said else usual
+    return value if isinstance(value, str) else usual
+
+
+def _objective(script: _Script, said: Mapping[str, ast.expr]) -> None:
+    name, goal = _text(script, said, "objective_metric_name", ""), _text(script, said, "objective_type", "Maximize")
+    if not name:
+        return
+    metrics = script.converted.section(_JOB).setdefault("metrics", [])
+    if name not in [metric["name"] for metric in metrics]:
+        metrics.append({"name": name, "regex": printed(name)})
+        script.converted.note(_JOB, f"no metric_definitions find {name}: its regex is a guess, check it against a log")
+    script.converted.sections["objective"] = {"metric": name, "goal": goal.lower()}
+
+
+def _axes(script: _Script, node: ast.expr | None) -> Iterator[tuple[str, Range]]:
+    node = script.constants.node(node) if node is not None else None
+    if not isinstance(node, ast.Dict):
+        if node is not None:
+            script.converted.lose("hyperparameter_ranges", str(script.constants.value(node)))
+        return
+    for key, value in zip(node.keys, node.values, strict=True):
+        name, made = script.constants.value(key) if key is not None else None, script.constants.node(value)
+        if not isinstance(name, str) or not isinstance(made, ast.Call):
+            script.converted.lose("hyperparameter_ranges", f"{ast.unparse(value)} is computed when the script runs")
+            continue
+        try:
+            yield name, _range(script, made)
+        except (ValueError, OverflowError) as error:
+            script.converted.lose(f"hyperparameter_ranges.{name}", str(error))
+
+
+def _range(script: _Script, call: ast.Call) -> Range:
+    """`ContinuousParameter(low, high)` and its kin. Raises ValueError."""
+    words = {str(word.arg): script.constants.value(word.value) for word in call.keywords}
+    given = [script.constants.value(node) for node in call.args]
+    if _name(call) == "CategoricalParameter":
+        values = words.get("values", given[0] if given else None)
+        if not isinstance(values, list) or any(isinstance(value, Computed) for value in values):
+            raise ValueError(f"{ast.unparse(call)} is computed when the script runs")
+        return ranges.choice(values)
+    low, high = (
+        words.get(key, given[at] if at < len(given) else None) for at, key in enumerate(("min_value", "max_value"))
+    )
+    if not (ranges.is_number(low) and ranges.is_number(high)):
+        raise ValueError(f"{ast.unparse(call)} is computed when the script runs")
+    if _name(call) == "IntegerParameter":
+        return scaled(int(low), int(high), words.get("scaling_type", "Auto"))
+    return scaled(float(low), float(high), words.get("scaling_type", "Auto"))
+
+
+def _complete(converted: Converted, name: str) -> None:
+    """What the SDK takes where the script says nothing, and what has to be said."""
+    machine, longest = DEFAULTS.get(name, (MISSING, DEFAULT_RUNTIME_S))
+    locked, job = converted.section(_LOCKED), converted.section(_JOB)
+    for section, key, usual in ((_LOCKED, "role_arn", MISSING), (_LOCKED, "instance_type", machine)):
+        if key not in converted.section(section):
+            converted.section(section)[key] = usual
+            if usual == MISSING:
+                converted.note(section, f"{key}: is not said in the script: write it here")
+    if "image_uri" not in job and "algorithm_name" not in job:
+        converted.note(_JOB, f"image_uri: {name} looks it up when the script runs: write it here")
+        job["image_uri"] = MISSING
+    job.setdefault("max_runtime_s", longest)
+    if "entry_script" not in job:
+        job["launch"] = "image"
+    elif "source_dir" not in job and isinstance(job["entry_script"], str) and job["entry_script"] != MISSING:
+        converted.script(job["entry_script"])
+    if locked.get("instance_type") in ("local", "local_gpu"):
+        locked["instance_type"] = MISSING
+        converted.note(_LOCKED, "instance_type: was the SDK's local mode: write a machine; engine=local needs none")
