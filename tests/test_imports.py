@@ -1,8 +1,10 @@
-"""What is imported for its types alone: import-linter (`make check`) sees such imports as it sees all others."""
+"""What is imported when, and what for its types alone: import-linter (`make check`) sees all imports alike."""
 
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,3 +44,11 @@ def test_what_is_known_by_its_type_is_not_imported_at_run_time(files: str, modul
     found = {path.name: list(at_run_time(ast.parse(path.read_text(encoding="utf-8")))) for path in ROOT.glob(files)}
     assert found
     assert [name for name, imports in found.items() for one in imports if f"{one}.".startswith(f"{module}.")] == []
+
+
+def test_the_command_line_begins_light() -> None:
+    """Until a verb is known nothing that others wrote is imported, and nothing of the chain."""
+    code = "import sys; before = set(sys.modules); import sweeper.cli; print(*set(sys.modules) - before)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {name.partition(".")[0] for name in told} - sys.stdlib_module_names == {"sweeper"}
+    assert {f"sweeper.core.{name}" for name in ("chain", "events", "model", "ports")}.isdisjoint(told)
