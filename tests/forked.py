@@ -49,7 +49,7 @@ def prepare() -> None:
     """Load in this process what each child would load for itself: modules, services' models, the parsers' tables."""
     for module in USED_BY_CHILDREN:
         importlib.import_module(module)
-    for service in ("sagemaker", "s3", "logs", "sts"):
+    for service in ("sagemaker", "s3", "logs", "sts", "iam", "service-quotas", "ecr"):
         Clients(Endpoint("http://127.0.0.1:1", "us-east-1", access_key="x", secret_key="x")).client(service)
     for service in ("sagemaker", "service-quotas", "logs"):
         rules.model(service)

@@ -110,7 +110,8 @@ class Caller:
 
         A role of single sign-on is shared by people, and its session is named after the person.
         """
-        return self.arn if ":assumed-role/AWSReservedSSO_" in self.arn else _SESSION.sub(r"\1", self.arn)
+        person = self.arn if ":assumed-role/AWSReservedSSO_" in self.arn else _SESSION.sub(r"\1", self.arn)
+        return person.replace(",", "-")  # the one letter of an ARN that no tag takes
 
 
 class Clients:
@@ -228,11 +229,6 @@ class Clients:
         with mapped("Credentials"):
             credentials = self.session.get_credentials()
             return bool(credentials and credentials.get_frozen_credentials().token)
-
-    @property
-    def url(self) -> str:
-        """Where SageMaker is asked. Raises ApiError."""
-        return str(self.asking.meta.endpoint_url)
 
     @property
     def profile(self) -> str | None:

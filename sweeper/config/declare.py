@@ -14,6 +14,7 @@ from sweeper.config import (
     together,
     trackers,
     varying,
+    whole_request,
 )
 from sweeper.config.draft import Draft
 from sweeper.config.freeze import freeze
@@ -57,4 +58,6 @@ def declare(draft: Draft) -> Sweep:
     if draft.holds("trackers"):
         trackers.secrets_are_named(draft, values)
     refuse(draft.problems)
-    return freeze(draft, values, parts, digests, builder)
+    sweep = freeze(draft, values, parts, digests, builder)
+    refuse([*whole_request.problems(draft, sweep)])
+    return sweep

@@ -285,6 +285,9 @@ class Job:
     )
 
 
+OWNER = r"^[\w .:/=+@-]+$"
+"""It stands in a tag of every job, which takes no other letters."""
+OWNER_SAYS = "must be letters, digits, blanks or any of _.:/=+-@"
 _HYPERPARAMETER = Bounds(
     pattern=r"^[^\s=-][^\s=]*$",
     high=256,
@@ -306,7 +309,12 @@ class Experiment:
         says="must be letters, digits, '.', '_' or '-', and begin with a letter or digit",
     )
     # two people with the same file never share a job name
-    owner: str | None = option("Whose sweep this is. Default: SWEEPER_OWNER, else the caller's ARN.", default=None)
+    owner: str | None = option(
+        "Whose sweep this is. Default: SWEEPER_OWNER, else the caller's ARN.",
+        default=None,
+        pattern=OWNER,
+        says=OWNER_SAYS,
+    )
     hyperparameters: Mapping[Annotated[str, _HYPERPARAMETER], Any] = option(
         "What the script is called with: --name value. Text as it is, everything else as JSON.", default={}, high=100
     )

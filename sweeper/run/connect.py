@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeper.aws.clients import Clients, Endpoint
+from sweeper.core.job import OWNER, OWNER_SAYS
 from sweeper.core.model import Sweep
 from sweeper.core.options import declared, from_section
 from sweeper.core.scope import EngineKind, Scope
@@ -113,7 +115,7 @@ def local(project: Path, options: Mapping[str, object], owner: str | None, *, re
     if recorded := theirs.get("recorded"):
         theirs["recorded"] = str(project.absolute() / str(recorded))  # wherever the engine is started from
 
-    named = owner or os.environ.get("SWEEPER_OWNER") or _user()
+    named = _owner(owner) or _user()
     scope = Scope(EngineKind.LOCAL, LOCAL_ACCOUNT, LOCAL_REGION)
     engine = LocalEngine(engine_folder(project), theirs)
     if reading:
@@ -125,10 +127,18 @@ def local(project: Path, options: Mapping[str, object], owner: str | None, *, re
     return Connection(scope, named, engine, State(folder, _identity(folder)))
 
 
+def _owner(said: str | None) -> str | None:
+    """Who somebody said it is. Raises UsageError for what no tag takes."""
+    named = said or os.environ.get("SWEEPER_OWNER") or None
+    if named and not re.match(OWNER, named):
+        raise UsageError(f"owner, or the variable SWEEPER_OWNER: {named!r} {OWNER_SAYS}")
+    return named
+
+
 def _user() -> str:
     import getpass
 
-    return getpass.getuser()
+    return re.sub(r"[^\w .:/=+@-]", "-", getpass.getuser())
 
 
 @dataclass
@@ -163,7 +173,7 @@ def aws(options: Mapping[str, object], owner: str | None) -> Connection:
         raise UsageError("engine=aws: no region; set AWS_REGION, a profile's region or engine.region")
     clients = Clients(replace(asked, region=region))
     caller = clients.caller
-    named = owner or os.environ.get("SWEEPER_OWNER") or caller.person
+    named = _owner(owner) or caller.person
     scope = Scope(EngineKind.AWS, caller.account, region)
     return Connection(scope, named, lambda: clients, endpoint=clients.own_endpoint, profile=clients.profile)
 

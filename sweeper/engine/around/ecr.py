@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,9 +31,8 @@ class Images:
         return {"imageDetails": [_described(str(registry), str(repository), image) for image in named]}
 
     def _has_repository(self, name: str) -> bool:
-        from moto.ecr.models import ecr_backends  # most sessions never need it
-
-        return name in ecr_backends[self._settings.account][self._settings.region].repositories
+        models = sys.modules.get("moto.ecr.models")  # before anybody has asked moto there are none
+        return bool(models and name in models.ecr_backends[self._settings.account][self._settings.region].repositories)
 
 
 def _described(registry: str, repository: str, image: Mapping[str, str]) -> dict[str, Any]:

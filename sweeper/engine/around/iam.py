@@ -6,6 +6,7 @@ A role that nobody has made exists, with the path /, unless the settings say oth
 from __future__ import annotations
 
 import json
+import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from urllib.parse import parse_qs, quote
@@ -85,9 +86,10 @@ class Iam:
 
     def _made(self, name: str) -> str | None:
         """The ARN of a role that somebody has made."""
-        from moto.iam.models import iam_backends  # a second that most sessions never need
-
-        roles = iam_backends[self._account][self._permissions.settings.partition].roles.values()
+        models = sys.modules.get("moto.iam.models")  # before anybody has asked moto there are none
+        if models is None:
+            return None
+        roles = models.iam_backends[self._account][self._permissions.settings.partition].roles.values()
         return next((str(role.arn) for role in roles if role.name == name), None)
 
 

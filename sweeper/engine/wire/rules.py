@@ -75,7 +75,23 @@ def of_piece(name: str, piece: Mapping[str, Any]) -> Iterator[tuple[tuple[str | 
     return _of_piece(_input(name, "sagemaker"), piece, ())
 
 
-def _of_piece(shape: Shape, value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def of_whole(name: str, params: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The same of all of its parameters, where what is required has to be there."""
+    return _of_piece(_input(name, "sagemaker"), params, (), whole=True)
+
+
+def across(name: str, params: Mapping[str, Any]) -> Iterator[str]:
+    """What is refused of several members together, each of which the model allows."""
+    for rule in _RULES.get(name, ()):
+        try:
+            rule(params)
+        except ServiceError as error:
+            yield error.message
+
+
+def _of_piece(
+    shape: Shape, value: Any, path: tuple[str | int, ...], *, whole: bool = False
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
     kind = shape.type_name
     fits = isinstance(value, _JSON_TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
     if not fits:
@@ -85,15 +101,17 @@ def _of_piece(shape: Shape, value: Any, path: tuple[str | int, ...]) -> Iterator
     if isinstance(shape, StructureShape):
         for name, inner in value.items():
             if name in shape.members:
-                yield from _of_piece(shape.members[name], inner, (*path, name))
+                yield from _of_piece(shape.members[name], inner, (*path, name), whole=whole)
             else:
                 yield (*path, name), f"is no member of {shape.name}{_meant(name, shape)}"
+        missing = [name for name in shape.required_members if name not in value] if whole else []
+        yield from (((*path, name), "Member must not be null") for name in missing)
     elif isinstance(shape, ListShape):
         for position, inner in enumerate(value):
-            yield from _of_piece(shape.member, inner, (*path, position))
+            yield from _of_piece(shape.member, inner, (*path, position), whole=whole)
     elif isinstance(shape, MapShape):
         for name, inner in value.items():
-            yield from _of_piece(shape.value, inner, (*path, name))
+            yield from _of_piece(shape.value, inner, (*path, name), whole=whole)
 
 
 def _meant(name: str, shape: StructureShape) -> str:

@@ -14,7 +14,7 @@ def who(subject: Subject) -> Iterator[Check]:
     clients = subject.clients()
     caller = clients.caller
     found = f"account {caller.account} in {subject.scope.region} as {caller.arn}"
-    ways = (("profile", clients.profile), ("endpoint", clients.url))
+    ways = (("profile", clients.profile), ("endpoint", clients.own_endpoint))
     yield Check("caller", Verdict.PASS, ", ".join([found, *(f"{word} {value}" for word, value in ways if value)]))
 
 

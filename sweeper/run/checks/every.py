@@ -16,6 +16,7 @@ from sweeper.run.checks.image import image
 from sweeper.run.checks.permission import Permission
 from sweeper.run.checks.pools import pools
 from sweeper.run.checks.price import price
+from sweeper.run.checks.requests import request
 from sweeper.run.checks.role import role
 from sweeper.run.checks.storage import bucket
 from sweeper.run.checks.subject import Subject
@@ -58,6 +59,7 @@ CHECKS: Mapping[str, tuple[str, _Asks, str]] = {
     "quota": ("the quotas", _quotas, "have servicequotas:GetServiceQuota allowed: `sweeper iam` prints what is asked"),
     "bucket": ("the buckets", bucket, "have s3:ListBucket allowed on them"),
     "image": ("the image", image, "have ecr:DescribeImages allowed"),
+    "request": ("the request", request, ""),
     "price": ("the price", price, ""),
     "pools": ("idle pools", pools, "look for them with: sweeper pools list"),
 }
