@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sweeper.aws.clients import Clients
+from sweeper.aws.clients import Clients, looking
 from sweeper.errors import ApiError, ApiErrorKind
 
 
@@ -32,7 +32,7 @@ def look(clients: Clients, name: str, account: str) -> Seen | None:
 
 def encryption(clients: Clients, name: str) -> str:
     """What encrypts what is put there by default, with its key where it has one. Raises ApiError."""
-    client = clients.client("s3")
+    client = looking(clients, "s3")
     with clients.asked("GetBucketEncryption"):
         told = client.get_bucket_encryption(Bucket=name)
     rules = told["ServerSideEncryptionConfiguration"]["Rules"]
@@ -42,7 +42,7 @@ def encryption(clients: Clients, name: str) -> str:
 
 def _head(clients: Clients, name: str, **owner: str) -> str:
     """The Region of a bucket; empty where it is not told."""
-    client = clients.client("s3")
+    client = looking(clients, "s3")
     with clients.asked("HeadBucket"):
         told: dict[str, Any] = client.head_bucket(Bucket=name, **owner)
     headers = told["ResponseMetadata"]["HTTPHeaders"]  # of old versions of botocore only there

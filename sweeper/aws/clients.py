@@ -267,6 +267,11 @@ class Clients:
             return make(service, endpoint_url=self._endpoint.url, config=_config(attempts, self._endpoint, patience_s))
 
 
+def looking(clients: Clients, service: str) -> Any:
+    """A client for what is only looked at before a run: an answer that does not come is not waited for long."""
+    return clients.client(service, attempts=2, patience_s=ANSWER_S)
+
+
 @cache
 def _models(data_path: str | None) -> Any:
     """What loads the services' models, one for this process: a megabyte of JSON is not parsed for every session."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sweeper.aws.clients import Clients
+from sweeper.aws.clients import Clients, looking
 from sweeper.core.images import Image
 from sweeper.errors import ApiError
 
@@ -11,7 +11,7 @@ _MISSING = ("RepositoryNotFoundException", "ImageNotFoundException")
 
 def missing(clients: Clients, image: Image) -> str:
     """What of it is not there, in words; empty when all of it is. Raises ApiError."""
-    client = clients.client("ecr")
+    client = looking(clients, "ecr")
     try:
         with clients.asked("DescribeImages"):
             client.describe_images(

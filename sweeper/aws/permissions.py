@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from sweeper.aws import roles
-from sweeper.aws.clients import Clients
+from sweeper.aws.clients import Clients, looking
 from sweeper.errors import ApiError, ApiErrorKind
 
 _SESSION = re.compile(r"(arn:[\w-]+):sts::(\d+):assumed-role/([^/]+)/.*\Z")
@@ -28,13 +28,25 @@ class Permissions:
     """The permissions of who signs."""
 
     clients: Clients
+    _out_of_reach: ApiError | None = field(default=None, init=False)
+    """Why IAM did not answer: it is not waited for again."""
 
     def may(self, wanted: Wanted) -> bool | None:
         """May the caller do this? None when a policy asks for more than is known here.
 
         Raises ApiError when IAM cannot be asked.
         """
-        source, client = self._source, self.clients.client("iam")
+        if self._out_of_reach:
+            raise self._out_of_reach
+        try:
+            return self._simulated(wanted)
+        except ApiError as error:
+            if error.kind.outcome_unknown:
+                self._out_of_reach = error
+            raise
+
+    def _simulated(self, wanted: Wanted) -> bool | None:
+        source, client = self._source, looking(self.clients, "iam")
         entries = [
             {
                 "ContextKeyName": key,

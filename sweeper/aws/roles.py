@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sweeper.aws.clients import Clients
+from sweeper.aws.clients import Clients, looking
 from sweeper.errors import ApiError
 
 SERVICE = "sagemaker.amazonaws.com"
@@ -23,7 +23,7 @@ class Role:
 
 def find(clients: Clients, name: str) -> Role | None:
     """The role of this name, without its path; None when there is none. Raises ApiError."""
-    client = clients.client("iam")
+    client = looking(clients, "iam")
     try:
         with clients.asked("GetRole"):
             found = client.get_role(RoleName=name)["Role"]

@@ -14,7 +14,6 @@ from sweeper.config import (
     together,
     trackers,
     varying,
-    whole_request,
 )
 from sweeper.config.draft import Draft
 from sweeper.config.freeze import freeze
@@ -59,5 +58,5 @@ def declare(draft: Draft) -> Sweep:
         trackers.secrets_are_named(draft, values)
     refuse(draft.problems)
     sweep = freeze(draft, values, parts, digests, builder)
-    refuse([*whole_request.problems(draft, sweep)])
+    refuse(request_fits.whole(draft, sweep))
     return sweep

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sweeper.config import request_piece
+from sweeper.config import request_piece, whole_request
 from sweeper.config.check import Finding
 from sweeper.config.draft import MOST_ROWS, Draft, told
-from sweeper.config.problems import brief
+from sweeper.config.problems import Problem, brief
 from sweeper.core.channels import S3, channel_of
 from sweeper.core.identity import path_of, within
-from sweeper.core.model import Launch
+from sweeper.core.model import Launch, Sweep
 from sweeper.core.pieces import RESERVED
 from sweeper.core.request import own_channel
 
@@ -31,6 +31,11 @@ def findings(draft: Draft, values: Sections) -> Iterator[Finding]:
     if job.get("training_repository_credentials_provider_arn") and not job.get("training_repository_access_mode"):
         path = ("job", "training_repository_credentials_provider_arn")
         yield path, "needs job.training_repository_access_mode too"
+
+
+def whole(draft: Draft, sweep: Sweep) -> list[Problem]:
+    """What the service would refuse of the requests that come of it all."""
+    return [*whole_request.problems(draft, sweep)]
 
 
 def piece_fits(draft: Draft, values: Sections) -> None:

@@ -20,11 +20,9 @@ from werkzeug.serving import BaseWSGIServer
 
 from sweeper.engine import credentials
 from sweeper.engine.admin import Admin
-from sweeper.engine.application import Application, Doors, Parts
-from sweeper.engine.around import ecr, logs, quotas
-from sweeper.engine.around.ecr import Images
+from sweeper.engine.application import Application, Doors
 from sweeper.engine.around.logs import TrainingLogs
-from sweeper.engine.around.quotas import Quotas
+from sweeper.engine.around.parts import parts
 from sweeper.engine.around.s3 import ObjectStore
 from sweeper.engine.around.single_sign_on import SingleSignOn
 from sweeper.engine.control import Control
@@ -70,15 +68,10 @@ class EngineProcess:
             "region": settings.service.region,
             "settings": settings.to_mapping(),
         }
-        parts: Parts = {
-            ("logs", logs.TARGET): TrainingLogs(
-                self._control.overview, self._control.log_of, settings.service.arn_prefix
-            ),
-            ("servicequotas", quotas.TARGET): Quotas(settings.service),
-            (ecr.SERVICE, ecr.TARGET): Images(settings.service),
-        }
+        service, control = settings.service, self._control
+        answerers = parts(service, TrainingLogs(control.overview, control.log_of, service.arn_prefix))
         doors = Doors(gate, SingleSignOn(sessions, settings.service), Admin(pair, self._status, self._stop))
-        self._app = Application(doors, self._control, self._objects, parts)
+        self._app = Application(doors, self._control, self._objects, answerers)
 
     @property
     def info(self) -> EngineInfo:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from sweeper.aws.permissions import Wanted
+from sweeper.aws.permissions import Permissions, Wanted
+from sweeper.core.costs import keeps
 from sweeper.core.ports import TrainingApi
+from sweeper.core.request import slug
 from sweeper.core.verdict import Check, Verdict
 from sweeper.errors import ApiError, ApiErrorKind
+from sweeper.run.checks.subject import Subject
 
 KEEP_ALIVE = "sagemaker:KeepAlivePeriod"
 _SERVICE = "sagemaker.amazonaws.com"
@@ -122,6 +125,22 @@ class Permission:
 
     def _allows_without_pool(self) -> bool:
         return self.may(Wanted("sagemaker:CreateTrainingJob", self.jobs, {KEEP_ALIVE: 0})) is not False
+
+
+def permissions(subject: Subject) -> Iterator[Check]:
+    """Those that the sweep needs, and that can be asked for."""
+    if (sweep := subject.sweep) is None:
+        return
+    name = f"{slug(sweep.name)}-{'0' * 16}-a00"  # as its jobs are called, and no job ever is: attempts begin at 1
+    yield from Permission(
+        may=Permissions(subject.clients()).may,
+        api=subject.api,
+        jobs=subject.place.arn("sagemaker", f"training-job/{name}"),
+        role=str(sweep.locked["role_arn"]),
+        nobody=name,
+        keep_alive_s=keeps(sweep),
+        queued=sweep.backend.through is not None,
+    ).checks()
 
 
 def _tried(probe: Callable[[], None]) -> bool | None:

@@ -14,6 +14,9 @@ from sweeper.core.options import from_section
 from sweeper.core.ports import Description
 from sweeper.core.request import PoolKey, locked_key
 from sweeper.core.verdict import Check, Verdict
+from sweeper.errors import ApiError
+from sweeper.run.checks.subject import Subject
+from sweeper.run.quota import limits_of
 
 _MORE = "ask for more under Service Quotas"
 MOST_NAMES = 3
@@ -33,16 +36,28 @@ class Use:
         return f"{self.machines} in use by {', '.join(self.names[:MOST_NAMES])}{more}" if self.names else "none in use"
 
 
-def judged(sweep: Sweep, quotas: Quotas, live: list[Description]) -> Iterator[Check]:
+def quotas(subject: Subject) -> Iterator[Check]:
+    """Those of the sweep's type, with what is in use of them."""
+    if (sweep := subject.sweep) is None:
+        return
+    limits = limits_of(str(sweep.locked["instance_type"]), subject.clients())
+    try:
+        live = subject.live
+    except ApiError:
+        live = []  # the check of pools says so
+    yield from judged(sweep, limits, live)
+
+
+def judged(sweep: Sweep, limits: Quotas, live: list[Description]) -> Iterator[Check]:
     """What the quotas of the sweep's type and their present use mean for its first job."""
-    yield _training(sweep, quotas, live)
+    yield _training(sweep, limits, live)
     if keeps(sweep):
-        yield _warm_pool(sweep, quotas, live)
+        yield _warm_pool(sweep, limits, live)
 
 
-def _training(sweep: Sweep, quotas: Quotas, live: list[Description]) -> Check:
+def _training(sweep: Sweep, limits: Quotas, live: list[Description]) -> Check:
     locked, usage = from_section(Locked, sweep.locked), sweep.backend.usage
-    granted, wanted = quotas.granted(usage), locked.instance_count
+    granted, wanted = limits.granted(usage), locked.instance_count
     name = f"the quota '{locked.instance_type} for {usage.value} job usage'"
     if granted is None:
         return Check("quota", Verdict.UNKNOWN, f"{name} is not told")
@@ -56,8 +71,8 @@ def _training(sweep: Sweep, quotas: Quotas, live: list[Description]) -> Check:
     return Check("quota", Verdict.PASS, found)
 
 
-def _warm_pool(sweep: Sweep, quotas: Quotas, live: list[Description]) -> Check:
-    locked, granted = from_section(Locked, sweep.locked), quotas.warm_pool
+def _warm_pool(sweep: Sweep, limits: Quotas, live: list[Description]) -> Check:
+    locked, granted = from_section(Locked, sweep.locked), limits.warm_pool
     name = f"the quota '{locked.instance_type} for training warm pool usage'"
     if granted is None:
         return Check("quota.warm_pool", Verdict.UNKNOWN, f"{name} is not told")
