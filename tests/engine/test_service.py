@@ -376,6 +376,26 @@ PENDING = [
 ]
 
 
+def test_a_job_tells_of_itself_in_the_services_words_and_order() -> None:
+    """As published answers do: each transition with its message, and what the service fills in."""
+    world = World(cold_start_s=90)
+    world.create("a", InputDataConfig=[{"ChannelName": "train"}])
+    begun = world.describe("a")
+    assert told(world, "a") == [("Starting", "Starting the training job")]
+    assert begun["AlgorithmSpecification"]["EnableSageMakerMetricsTimeSeries"] is False
+    filled = {"ChannelName": "train", "CompressionType": "None", "RecordWrapperType": "None"}
+    assert begun["InputDataConfig"] == [filled]
+    world.wait(90)
+    world.finish("a", seconds=10)
+    assert told(world, "a") == [
+        ("Starting", "Preparing the instances for training"),
+        ("Downloading", "Downloading input data"),
+        ("Training", "Training image download completed. Training in progress."),
+        ("Uploading", "Uploading generated training model"),
+        ("Completed", "Resource retained for reuse"),
+    ]
+
+
 def test_without_capacity_a_job_is_pending_and_bills_nothing() -> None:
     """It says what it waits for, has no TrainingStartTime, and trains once it has a machine. A warm job never is."""
     world = World(pending_s=600, cold_start_s=90)

@@ -11,6 +11,9 @@ from sweeper.engine.training.states import JobStatus, PoolStatus, Secondary
 
 _NOT_DESCRIBED = frozenset({"Tags", "SessionChainingConfig"})
 _DEFAULT_MAX_RUNTIME_S = 86400
+_ALGORITHM = {"EnableSageMakerMetricsTimeSeries": False}
+_CHANNEL = {"CompressionType": "None", "RecordWrapperType": "None"}
+"""What the service fills in where a request leaves it out."""
 
 
 def milliseconds(now: float) -> float:
@@ -127,6 +130,9 @@ def describe(job: Job, warm_pool: Mapping[str, Any] | None) -> dict[str, Any]:
     answer.setdefault("EnableManagedSpotTraining", False)
     answer["OutputDataConfig"] = {"KmsKeyId": "", **job.request["OutputDataConfig"]}  # SDK v2 cannot attach without it
     answer["StoppingCondition"] = {"MaxRuntimeInSeconds": job.max_runtime_s, **job.request.get("StoppingCondition", {})}
+    answer["AlgorithmSpecification"] = _ALGORITHM | job.request["AlgorithmSpecification"]
+    if channels := job.request.get("InputDataConfig"):
+        answer["InputDataConfig"] = [_CHANNEL | channel for channel in channels]
     answer.update(
         TrainingJobArn=job.arn,
         ModelArtifacts={"S3ModelArtifacts": model_artifacts(job)},

@@ -123,6 +123,8 @@ class Jobs:
 
     def _launch(self, job: Job, now: float) -> None:
         """The cluster is there: hand the job to its container."""
+        if job.secondary is Secondary.STARTING and not job.warm:
+            job.say(states.PREPARING, now)  # its last words while it had no machine
         if job.pool_id is None:
             self._pools.found_for(job, now)
         job.launched = job.container = True
