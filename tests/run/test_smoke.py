@@ -19,6 +19,7 @@ from sweeper.engine.settings import EngineSettings
 from sweeper.engine.training.refusals import USUAL, Refused
 from sweeper.engine.training.settings import ServiceSettings
 from sweeper.engine.wire.faults import Faults
+from sweeper.engine.wire.permissions import Permissions
 from sweeper.errors import UsageError
 from sweeper.run.smoke.bench import Bench
 from sweeper.run.smoke.questioning import Questioning
@@ -139,6 +140,34 @@ def test_who_may_not_release_is_told_before_anything_is_made() -> None:
     with pytest.raises(UsageError, match="may not release"):
         world.ask()
     assert not world.bench.chain.jobs
+
+
+def test_a_pool_that_cannot_be_closed_is_named_with_its_command() -> None:
+    """Where the right to release is taken away meanwhile, what may still bill is named, with what to type."""
+    flags = "--region us-east-1"
+    world = World(ServiceSettings(cold_start_s=90.0), flags=flags)
+
+    def note(event: ev.Event) -> None:
+        if isinstance(event, ev.Intent) and event.index == 3:
+            world.twin.permissions = Permissions(ServiceSettings(deny=["sagemaker:UpdateTrainingJob"]))
+
+    world.bench.note = note
+    world.questioning.ask()
+    named = {pool.name: pool for pool in world.questioning.unreleased}
+    assert world.twin.idle_pools()
+    assert set(named) >= set(world.twin.idle_pools())
+    assert all(f"aws sagemaker update-training-job {flags}" in pool.command for pool in named.values())
+    assert "could not be released" in world.open[Question.SPOT]
+
+
+def test_a_quota_for_one_machine_leaves_open_what_needs_two() -> None:
+    """With room for one machine alone the pool is let go before the next cold job; what that hides is left open."""
+    settings = replace(draws.contrary(3), pool_patch_rate=0.0, training_quota={"*": 1})
+    world = World(settings)
+    world.ask()
+    assert set(world.open) == {Question.NETWORK, Question.UNKEPT}
+    assert all("no room" in why for why in world.open.values())
+    assert differing(world.answers, settings) == {}
 
 
 def test_a_denied_search_is_one_open_question() -> None:

@@ -55,6 +55,8 @@ class Bench:
     timelines: dict[str, Timeline] = field(default_factory=dict)
     heard: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """When, and to which request, a refusal was said last, by its text."""
+    no_room: set[str] = field(default_factory=set)
+    """Jobs for whose machine the quota had room only once our idle pools were gone."""
     closing: bool = False
     """Everything is being closed: a journal that cannot be written does not keep it from that."""
 
@@ -90,7 +92,7 @@ class Bench:
                 arn = self.api.create_training_job(request)
             except ApiError as error:
                 if error.kind is not ApiErrorKind.IN_USE:
-                    if self._heals(error, begun):
+                    if self._heals(name, error, begun):
                         continue
                     if not error.kind.outcome_unknown:
                         self._refused(name, error)
@@ -98,12 +100,13 @@ class Bench:
             self._write(ev.Created(name, arn))
             return
 
-    def _heals(self, error: ApiError, begun: float) -> bool:
+    def _heals(self, name: str, error: ApiError, begun: float) -> bool:
         """Wait a while, where that may help; a quota that is full has room once our own idle pools are gone."""
         known = error.kind.passing or error.kind in (ApiErrorKind.PROPAGATION, ApiErrorKind.LIMIT)
         if not known or self.clock.monotonic() - begun > PATIENCE_S:
             return False
         if error.kind is ApiErrorKind.LIMIT:
+            self.no_room.add(name)
             self.close(job for job in self.chain.debts_newest_first if job.acknowledged)
         self.pause(PAUSE_S)
         return True
@@ -225,10 +228,10 @@ class Bench:
             why = f"{type(error).__name__}: {error}"
             return [Unreleased(job.name, why, self.flags) for job in self.chain.debts_newest_first]
 
-    def close_but(self, *kept: Timeline | None) -> None:
-        """Close every job but these; one that cannot be closed now is tried again at the end."""
-        names = {seen.name for seen in kept if seen}
-        self.close(job for job in self.chain.debts_newest_first if job.name not in names)
+    def close_but(self, kept: Timeline | None) -> list[Unreleased]:
+        """Close every job but this one; returns those that could not be."""
+        names = {kept.name} if kept else set()
+        return self.close(job for job in self.chain.debts_newest_first if job.name not in names)
 
     def known_closed(self, seen: Timeline) -> None:
         """Note that a pool is gone, where the newest look shows it: nothing is asked."""

@@ -65,9 +65,7 @@ def unkept(asking: Asking) -> None:
     before, keep_s = asking.pool(), asking.bench.pace.keep_alive_s
     wanted = asking.wanted("a job without keep-alive", keep_alive_s=0, inherits_s=keep_s)
     seen = asking.bench.create(wanted)
-    took = asking.taken(before, seen)
-    if took is None:
-        raise Gone(f"the pool of {before.name} went")
+    took = _took(asking, before, seen)
     if not took:
         _end(asking, seen)
         asking.answer(
@@ -89,9 +87,7 @@ def network(asking: Asking) -> None:
     before = asking.pool()
     wanted = asking.wanted("subnets in another order", reordered=True)
     seen = asking.bench.create(wanted)
-    took = asking.taken(before, seen)
-    if took is None:
-        raise Gone(f"the pool of {before.name} went")
+    took = _took(asking, before, seen)
     if took:
         asking.with_machine(seen)
         asking.to_its_end(seen, wanted)
@@ -152,6 +148,16 @@ def released(asking: Asking) -> None:
         words += f"; billable seconds are {'' if early else 'not '}shown while it idles"
     evidence = {"idle_before_s": round(at - seen.ended_at, 1), "billed_s": billed_s}
     asking.answer(Question.RELEASE, words, settings, seen, **evidence)
+
+
+def _took(asking: Asking, before: Timeline, seen: Timeline) -> bool:
+    """Did it take the pool that idled? Raises NotAnswered where that cannot be told."""
+    took = asking.taken(before, seen)
+    if seen.name in asking.bench.no_room:
+        raise NotAnswered("the quota has no room for a machine beside the pool that idles")
+    if took is None:
+        raise Gone(f"the pool of {before.name} went")
+    return took
 
 
 def _kept(asking: Asking, seen: Timeline) -> str:

@@ -53,9 +53,8 @@ class Questioning:
         """
         try:
             refused.missing(self.asking)
-            self._step(*FIRST)
-            for step in STEPS:
-                self._step(*step)
+            if not all(self._step(*step) for step in (FIRST, *STEPS)):
+                self._rest("a pool could not be released, and nothing more was sent")
         except Interrupted:
             self.interrupted = True
             self._rest("it was ended before that")
@@ -64,7 +63,8 @@ class Questioning:
         refused.tell_late(self.asking)
         refused.tell_stopped(self.asking)
 
-    def _step(self, ask: Callable[[Asking], None], questions: Sequence[Question]) -> None:
+    def _step(self, ask: Callable[[Asking], None], questions: Sequence[Question]) -> bool:
+        """Ask, and close what is not needed for the next; returns whether that could be."""
         for _ in range(AGAIN):
             try:
                 ask(self.asking)
@@ -78,11 +78,13 @@ class Questioning:
                 if not self.bench.timelines:  # the very first job: so would be every other
                     raise UsageError(f"the first job is refused, and no other was sent: {error.message}") from error
                 self._leave_open(questions, f"{error.code}: {error.message}")
+                if ask is fates.released:
+                    return False
                 break
         for question in questions:
             if question not in self.asking.answers:
                 self.asking.leave_open(question, "it was not seen in time")
-        self.bench.close_but(self.asking.holder)
+        return not self.bench.close_but(self.asking.holder)
 
     def _leave_open(self, questions: Sequence[Question], why: str) -> None:
         for question in questions:
