@@ -13,9 +13,10 @@ from pathlib import Path
 
 from sweeper.aws.clients import Clients
 from sweeper.aws.download import Stored, below, bring, described
+from sweeper.core.words import human
 from sweeper.errors import ApiError, ApiErrorKind, UsageError
 from sweeper.record.atomic import private_folder, write_atomically
-from sweeper.record.unpacking import GB, outside, unpack
+from sweeper.record.unpacking import outside, unpack
 
 PART = ".part"
 _ARCHIVE = "model.tar.gz"
@@ -87,9 +88,7 @@ def fetch(
 def _bring_all(clients: Clients, model: Model, objects: Path) -> str:
     free = shutil.disk_usage(objects).free + sum(path.stat().st_size for path in objects.rglob("*"))
     if model.size > free:
-        raise UsageError(
-            f"{model.uri}: not brought: it has {model.size / GB:.1f} GB, where {free / GB:.1f} GB are free"
-        )
+        raise UsageError(f"{model.uri}: not brought: it has {human(model.size)}, where {human(free)} are free")
     proofs = set()
     for stored in model.objects:
         path = objects / (stored.key[len(model.prefix) :] if model.prefix else _ARCHIVE)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from sweeper.commands import sweeps
 from sweeper.commands.say import complain, relative, tell
-from sweeper.commands.sizes import human
 from sweeper.config import project
+from sweeper.core.words import human
 from sweeper.engine import launch
 from sweeper.errors import JournalError, UsageError
 from sweeper.record.locks import held

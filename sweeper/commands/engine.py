@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeper.commands.say import relative, tell
-from sweeper.commands.sizes import human
 from sweeper.config import project
-from sweeper.core.words import utc
+from sweeper.core.words import human, utc
 from sweeper.engine import credentials, launch
 from sweeper.engine.credentials import KeyPair
 from sweeper.engine.launch import EngineInfo

@@ -12,9 +12,8 @@ from typing import Any
 from sweeper.aws.artifacts import fetch, found
 from sweeper.commands import sweeps
 from sweeper.commands.say import relative, tell
-from sweeper.commands.sizes import human
 from sweeper.core.chain import Job
-from sweeper.core.words import counted
+from sweeper.core.words import counted, human
 from sweeper.errors import ApiError, ApiErrorKind, UsageError
 from sweeper.record.stored import StoredSweep, bytes_of
 from sweeper.record.unpacking import GB
@@ -38,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--to", type=Path, metavar="DIR", help=f"default: runs/NAME/{MODELS}/JOB")
     parser.add_argument(
         "--max-gb",
-        type=_gigabytes,
+        type=gigabytes,
         metavar="GB",
         help="the most that an archive may hold; default: 100 times its size, and at least 10",
     )
@@ -66,8 +65,8 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _gigabytes(word: str) -> int:
-    """Bytes. Raises ValueError."""
+def gigabytes(word: str) -> int:
+    """So many bytes. Raises ValueError."""
     size = float(word) * GB
     if not 0 < size < math.inf:
         raise ValueError(word)

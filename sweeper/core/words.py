@@ -1,4 +1,4 @@
-"""How numbers of things, spans of time and moments are said."""
+"""How numbers of things, sizes, spans of time and moments are said."""
 
 from __future__ import annotations
 
@@ -18,6 +18,16 @@ def span(seconds: float) -> str:
         return f"{whole} s"
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes}:{whole % 60:02} min"
+
+
+def human(size: int) -> str:
+    """A size with its unit, in steps of 1024."""
+    value = float(size)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"
 
 
 def utc(seconds: float | None) -> str | None:

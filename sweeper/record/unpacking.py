@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from sweeper.core.words import human
 from sweeper.errors import UsageError
 
 GB = 10**9
@@ -140,9 +141,9 @@ class _Unpacking:
         if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
             return "is neither a file nor a folder"
         if self._bytes > self._most:
-            return f"is too big: with it {self._bytes / GB:.1f} GB, where {self._most / GB:.1f} GB are the most"
+            return f"is too big: with it {human(self._bytes)}, where {human(self._most)} are the most"
         if member.size > free:
-            return f"is too big: {member.size / GB:.1f} GB, where {free / GB:.1f} GB are free"
+            return f"is too big: {human(member.size)}, where {human(free)} are free"
         if self._members > MOST_MEMBERS:
             return f"is one too many: {MOST_MEMBERS} are the most"
         return ""

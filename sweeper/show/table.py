@@ -12,6 +12,7 @@ from sweeper.core.keepalive import idle_seconds
 from sweeper.core.model import Objective
 from sweeper.core.phases import Phase
 from sweeper.core.results import SAVINGS, Results, Row, equals, reuse
+from sweeper.core.scope import Scope
 from sweeper.core.text import harmless
 from sweeper.core.words import counted, span
 from sweeper.show.files import cell
@@ -212,7 +213,12 @@ def time_line(chain: Chain) -> str:
         if (seconds := [s for phases in spent if (s := getattr(phases, phase.value)) is not None])
     ]
     idle = sum(idle_seconds(chain).values())
-    return f"time: {', '.join(known)}" + (f"; the pool idled for {span(idle)}" if idle else "") if known else ""
+    where = "time" if _on_aws(chain) else "time on the local engine, its simulated starts included"
+    return f"{where}: {', '.join(known)}" + (f"; the pool idled for {span(idle)}" if idle else "") if known else ""
+
+
+def _on_aws(chain: Chain) -> bool:
+    return chain.opened is not None and Scope.of(chain.opened.scope)[1].engine.on_aws
 
 
 def pool_line(chain: Chain, *, running: bool = False) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -196,10 +197,11 @@ def test_the_keep_alive_is_fitted_to_the_gap_until_the_next_create() -> None:
 
 
 def test_where_the_time_went_is_told_in_one_line() -> None:
-    """What was seen of every job together, and what the pool idled."""
-    assert time_line(fold([OPENED, *PAST])) == (
-        "time: 2:00 min to start, 14 s to download, 1:26 min to train, 6 s to upload; the pool idled for 16 s"
-    )
+    """What was seen of every job together, and what the pool idled; what is simulated is called so."""
+    told = "2:00 min to start, 14 s to download, 1:26 min to train, 6 s to upload; the pool idled for 16 s"
+    on_aws = replace(OPENED, scope="s@123456789012.us-east-1")
+    assert time_line(fold([on_aws, *PAST])) == f"time: {told}"
+    assert time_line(fold([OPENED, *PAST])) == f"time on the local engine, its simulated starts included: {told}"
 
 
 def test_an_outcome_keeps_where_everything_went() -> None:
