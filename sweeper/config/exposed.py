@@ -67,10 +67,18 @@ def warnings(draft: Draft, values: Sections) -> Iterator[Problem]:
             told = f"{dotted(path)} looks like a secret: put it under environment, hyperparameters are shown"
             yield Problem("", "", told)
             continue
-        text = value if isinstance(value, str) else canonical(value)
-        copied = next((key for key, hidden in secret.items() if len(hidden) >= SHORTEST and hidden in text), "")
-        if copied:
-            yield draft.problem(path, f"holds the value of {copied}: hyperparameters are shown")
+        yield from _copied(draft, path, value, secret)
+    for section in ("job", "request"):  # tags, commands, what Experiments and MLflow call a job
+        for path, value in flatten(values[section] or {}, (section,)):
+            yield from _copied(draft, path, value, secret)
+
+
+def _copied(draft: Draft, path: tuple[str, ...], value: Any, secret: Mapping[str, str]) -> Iterator[Problem]:
+    text = value if isinstance(value, str) else canonical(value)
+    copied = next((key for key, hidden in secret.items() if len(hidden) >= SHORTEST and hidden in text), "")
+    if copied:
+        kind = "hyperparameters are" if path[0] == "hyperparameters" else "what a request says is"
+        yield draft.problem(path, f"holds the value of {copied}: {kind} shown")
 
 
 def _environment(values: Sections) -> dict[str, str]:

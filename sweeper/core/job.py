@@ -247,7 +247,7 @@ class Job:
         sends="OutputDataConfig.CompressionType",
     )
     max_pending_s: int | None = option(
-        "The longest a job may wait for machines, in seconds.",
+        "The longest a job may wait for machines, in seconds; heeded for types of ml.p, ml.g and ml.trn alone.",
         default=None,
         low=1800,
         high=2419200,

@@ -49,15 +49,17 @@ def test_an_address_with_a_password_is_told_and_masked(project: Any) -> None:
     assert redact("u:sesame sesame pa55word ghp_token host") == "*** *** *** *** host"
 
 
-def test_a_secret_that_is_copied_into_a_hyperparameter_is_told(project: Any) -> None:
+def test_a_secret_that_is_copied_to_where_it_is_shown_is_told(project: Any) -> None:
     """An interpolation carries it to where everyone can read it; an ordinary value that is the same is none."""
     project.experiment("  API_TOKEN: abcdefgh\n")
     words = (
         "+hyperparameters.url='x?${environment.API_TOKEN}'",
         "+hyperparameters.mode=fast",
+        "+job.tags.who='${environment.API_TOKEN}'",
     )
     assert project.sweep(*words).warnings == (
         "command line: hyperparameters.url: holds the value of environment.API_TOKEN: hyperparameters are shown",
+        "command line: job.tags.who: holds the value of environment.API_TOKEN: what a request says is shown",
     )
 
 

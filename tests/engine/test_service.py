@@ -652,3 +652,46 @@ def test_final_metrics_may_come_late() -> None:
     world.wait(30)
     shown.append("FinalMetricDataList" in world.describe("one"))
     assert shown == [False, False, True]
+
+
+def test_an_error_of_the_service_itself_is_tried_again_as_often_as_was_asked() -> None:
+    """The job goes back to its beginning under its name, on another machine; the last error fails it, as any other."""
+    world = World()
+    world.create("a", RetryStrategy={"MaximumRetryAttempts": 1})
+    for _ in range(2):
+        world.wait(0)
+        world.service.reports.container_started("a", world.now)
+        world.wait(5)
+        world.service.reports.platform_failed("a", "InternalServerError: it is lost", world.now)
+        world.service.reports.vacated("a", world.now)
+        world.wait(1)
+    answer = world.describe("a")
+    statuses = [transition["Status"] for transition in answer["SecondaryStatusTransitions"]]
+    once = ["Starting", "Downloading", "Training"]
+    assert statuses == [*once, *once, "Failed"]
+    assert (answer["TrainingJobStatus"], answer["FailureReason"]) == ("Failed", "InternalServerError: it is lost")
+
+
+def test_no_other_error_is_tried_again_and_none_of_a_job_that_is_being_stopped() -> None:
+    """What is wrong with the data is wrong again; who asked for an end has it."""
+    world = World()
+    world.create("a", RetryStrategy={"MaximumRetryAttempts": 3})
+    world.create("b", RetryStrategy={"MaximumRetryAttempts": 3})
+    world.wait(0)
+    world.service.reports.platform_failed("a", "ClientError: no input", world.now)
+    world.service.reports.platform_failed("b", "InternalServerError: it is lost", world.now)
+    world("StopTrainingJob", "b")
+    world.service.reports.vacated("b", world.now)
+    assert [world.describe(name)["TrainingJobStatus"] for name in ("a", "b")] == ["Failed", "Stopped"]
+
+
+@pytest.mark.parametrize(("kind", "status"), [("ml.g5.xlarge", "Stopped"), ("ml.m5.large", "InProgress")])
+def test_an_accelerated_job_waits_for_a_machine_no_longer_than_it_was_told(kind: str, status: str) -> None:
+    """Whoever waits longer is stopped, and was never billed; on other types the service does not heed the limit."""
+    world = World(pending_s=9000.0)
+    stopping = {"MaxRuntimeInSeconds": 600, "MaxPendingTimeInSeconds": 1800}
+    world.create("a", resources={"InstanceType": kind}, StoppingCondition=stopping)
+    world.wait(1800)
+    answer = world.describe("a")
+    assert answer["TrainingJobStatus"] == status
+    assert "TrainingStartTime" not in answer

@@ -11,6 +11,7 @@ from sweeper.engine.training.states import JobStatus, PoolStatus, Secondary
 
 _NOT_DESCRIBED = frozenset({"Tags", "SessionChainingConfig"})
 _DEFAULT_MAX_RUNTIME_S = 86400
+_ACCELERATED = ("ml.p", "ml.g", "ml.trn")
 _ALGORITHM = {"EnableSageMakerMetricsTimeSeries": False}
 _CHANNEL = {"CompressionType": "None", "RecordWrapperType": "None"}
 """What the service fills in where a request leaves it out."""
@@ -66,6 +67,8 @@ class Job:
     trained_s: float = 0.0  # on the machines of the attempts before
     interruptions: int = 0
     interrupting: bool = False  # the machine is being taken
+    retries: int = 0
+    retrying: bool = False  # the machine is given up, and the job goes back to its beginning
     discount: float = 0.0  # of the seconds that are billed
     ended: float | None = None
     failure: str | None = None
@@ -86,6 +89,18 @@ class Job:
         return int(self.request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", _DEFAULT_MAX_RUNTIME_S))
 
     @property
+    def may_retry(self) -> bool:
+        """Has RetryStrategy another attempt for it?"""
+        return self.retries < int((self.request.get("RetryStrategy") or {}).get("MaximumRetryAttempts", 0))
+
+    @property
+    def max_pending_s(self) -> int | None:
+        """MaxPendingTimeInSeconds, which the service heeds for accelerated types alone; None without one."""
+        limit = self.request.get("StoppingCondition", {}).get("MaxPendingTimeInSeconds")
+        kind = str(self.request.get("ResourceConfig", {}).get("InstanceType", ""))
+        return limit if kind.startswith(_ACCELERATED) else None
+
+    @property
     def spot(self) -> bool:
         """EnableManagedSpotTraining."""
         return bool(self.request.get("EnableManagedSpotTraining"))
@@ -100,6 +115,12 @@ class Job:
         if self.attempt_from is not None:
             self.trained_s += now - self.attempt_from
         self.attempt_from = None
+
+    def lose_machine(self, now: float) -> None:
+        """All of the next attempt is before it."""
+        self.pause(now)
+        self.pool_id = None
+        self.launched = self.container = self.exited = self.interrupting = self.retrying = False
 
     def enter(self, secondary: Secondary, message: str, now: float) -> None:
         """Append a secondary status transition; the one before it ends."""

@@ -29,7 +29,7 @@ class Jobs:
         """Ask for every container again that an earlier process left."""
         for job in self._ledger.running:
             if job.exited:
-                taken = job.interrupting and job.stop_why is None
+                taken = (job.interrupting or job.retrying) and job.stop_why is None
                 self._ledger.ask(Vacate(job.name) if taken else UploadArtifacts(job.name))
             elif job.container:
                 self._ledger.ask(AdoptContainer(job.name))
@@ -64,7 +64,7 @@ class Jobs:
         """Begin to stop it; one that is stopped already, or has ended, stays so."""
         if job.status is not JobStatus.IN_PROGRESS:
             return
-        waiting = (Timer.PREPARE, Timer.LAUNCH, Timer.REQUEUE)
+        waiting = (Timer.PREPARE, Timer.LAUNCH, Timer.REQUEUE, Timer.MAX_PENDING)
         self._timers.cancel(job, Timer.MAX_RUNTIME, Timer.MAX_WAIT, Timer.INTERRUPT, *waiting)
         job.status, job.stop_why = JobStatus.STOPPING, why
         job.enter(Secondary.STOPPING, states.STOPPING, now)
@@ -100,6 +100,8 @@ class Jobs:
             self._launch(job, now)
         elif kind is Timer.MAX_RUNTIME:
             self.stop(job, Secondary.MAX_RUNTIME_EXCEEDED, now)
+        elif kind is Timer.MAX_PENDING:
+            self.stop(job, Secondary.STOPPED, now)
         elif kind is Timer.MAX_WAIT:
             self.stop(job, Secondary.MAX_WAIT_TIME_EXCEEDED, now)
         elif kind is Timer.INTERRUPT:
@@ -115,6 +117,8 @@ class Jobs:
 
     def _await_machine(self, job: Job, now: float) -> None:
         """A new machine is asked for. Where there is no capacity the job is Pending; it trains, and bills, later."""
+        if job.max_pending_s is not None:
+            self._timers.set(job, Timer.MAX_PENDING, now + job.max_pending_s)
         if self._settings.pending_s <= 0:
             self._timers.set(job, Timer.LAUNCH, now + self._settings.cold_start_s)
             return
@@ -127,6 +131,7 @@ class Jobs:
             job.say(states.PREPARING, now)  # its last words while it had no machine
         if job.pool_id is None:
             self._pools.found_for(job, now)
+        self._timers.cancel(job, Timer.MAX_PENDING)
         job.launched = job.container = True
         job.attempt_from = now
         if job.training_from is None:

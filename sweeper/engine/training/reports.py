@@ -16,6 +16,7 @@ from sweeper.engine.training.states import Secondary
 from sweeper.engine.training.timers import Timer, Timers
 
 FAILURE_REASON_MAX = 1024
+_INTERNAL = "InternalServerError"
 
 
 def algorithm_error(text: str, exit_code: int) -> str:
@@ -82,10 +83,13 @@ class Reports:
             self._timers.cancel(job, Timer.MAX_RUNTIME, Timer.KILL, Timer.INTERRUPT, Timer.MAX_WAIT)
 
     def vacated(self, name: str, now: float) -> None:
-        """The checkpoints of an interrupted job are in S3, and its machine is gone: it waits for another."""
+        """The checkpoints of an interrupted job are in S3, and its machine is gone: it waits for another.
+
+        So does one that the service tries again.
+        """
         self._jobs.tick(now)
         job = self._ledger.open(name)
-        if job is None or not job.interrupting:
+        if job is None or not (job.interrupting or job.retrying):
             return
         if job.stop_why is not None:
             self._jobs.end(job, now)
@@ -93,6 +97,11 @@ class Reports:
         pool = self._pools.held_by(job)
         if pool is not None:
             self._pools.drop(pool)
+        if job.retrying:
+            job.retries += 1
+            job.lose_machine(now)
+            self._timers.set(job, Timer.REQUEUE, now)
+            return
         vacate(job, now)
         self._timers.set(job, Timer.REQUEUE, now + self._settings.spot_wait_s)
 
@@ -112,11 +121,17 @@ class Reports:
     def platform_failed(self, name: str, reason: str, now: float) -> None:
         """The job cannot go on for a reason that is not its algorithm's: bad input, lost machine, no capacity.
 
-        One that is being stopped was not to go on: it ends as stopped.
+        One that is being stopped was not to go on: it ends as stopped. One that may be tried again goes back to its
+        beginning, on another machine, when it was the service's own error.
         """
         self._jobs.tick(now)
         job = self._ledger.open(name)
         if job is None:
+            return
+        if reason.startswith(_INTERNAL) and job.may_retry and job.stop_why is None:
+            self._timers.cancel(job, Timer.MAX_RUNTIME, Timer.KILL, Timer.INTERRUPT)
+            job.exited = job.retrying = True
+            self._ledger.ask(Vacate(name))
             return
         if job.stop_why is None:
             job.failure = reason[:FAILURE_REASON_MAX]

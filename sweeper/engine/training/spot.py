@@ -22,9 +22,7 @@ def next_interruption(job: Job, settings: ServiceSettings, rng: random.Random) -
 
 
 def vacate(job: Job, now: float) -> None:
-    """The machine is gone, and the job waits for another: all of the next attempt is before it."""
-    job.pause(now)
+    """The machine is gone, and the job waits for another."""
+    job.lose_machine(now)
     job.interruptions += 1
-    job.pool_id = None
-    job.launched = job.container = job.exited = job.interrupting = False
     job.enter(Secondary.INTERRUPTED, states.INTERRUPTED, now)

@@ -17,6 +17,7 @@ class Timer(str, Enum):
     LAUNCH = "launch"
     MAX_RUNTIME = "max_runtime"
     MAX_WAIT = "max_wait"
+    MAX_PENDING = "max_pending"
     INTERRUPT = "interrupt"
     REQUEUE = "requeue"
     KILL = "kill"
