@@ -29,13 +29,21 @@ from sweeper.engine.training.settings import ServiceSettings
 from sweeper.engine.wire import rules
 
 HERE = Path(__file__).parent
-PUBLISHED = {
-    told["number"]: told["request"]
-    for told in map(json.loads, (HERE / "published_requests.jsonl").read_text(encoding="utf-8").splitlines())
-}
-"""Requests that people have published; where each is from stands beside it."""
+
+
+def published(what: str) -> dict[str, Any]:
+    """What people have published, by its number; where each is from stands beside it."""
+    lines = (HERE / f"published_{what}s.jsonl").read_text(encoding="utf-8").splitlines()
+    return {told["number"]: told[what] for told in map(json.loads, lines)}
+
+
+PUBLISHED, ANSWERS = published("request"), published("answer")
 REFUSED_BY_SERVICE = {"051", "081", "085"}
 NOT_SAID = {"071": "ResourceConfig.InstanceGroups"}
+UNSAYABLE = {
+    "010": (("request", "ResourceConfig", "InstanceGroups"), "cannot be set: several types of machines"),
+    "050": (("hyperparameters", "hyper param 1"), "is not a possible name"),
+}
 USUAL = {
     "EnableNetworkIsolation": False,
     "EnableInterContainerTrafficEncryption": False,
@@ -100,6 +108,22 @@ def test_what_is_refused_is_refused_with_its_reason() -> None:
         refused = experiment_of(rules.validated("CreateTrainingJob", PUBLISHED[number])).refused
         assert list(refused) == [member]
         assert "cannot be set" in refused[member]
+
+
+@pytest.mark.parametrize("number", sorted(ANSWERS.keys() - UNSAYABLE.keys()))
+def test_a_published_answer_is_read_off(number: str) -> None:
+    """The experiment that is written of a DescribeTrainingJob answer builds the request that the answer tells."""
+    request = requested(ANSWERS[number])
+    unbuilt = experiment_of(request)
+    assert [*from_job.unsayable(unbuilt)] == []
+    assert comparable(said_again(from_job.text(unbuilt))) == comparable({"TrainingJobName": "x", **request})
+
+
+def test_what_of_an_answer_no_experiment_says_is_told() -> None:
+    """Each with its place and the reason."""
+    for number, (path, what) in UNSAYABLE.items():
+        found = dict(from_job.unsayable(experiment_of(requested(ANSWERS[number]))))
+        assert found[path].startswith(what)
 
 
 # -- whatever may be said -----------------------------------------------------------------------------------------
