@@ -60,7 +60,7 @@ def unasked(debt: Debt, why: str) -> list[Unreleased]:
 
     reason, flags = f"it could not be asked: {why}", debt.account.flags
     names = [job.name for job in debt.owed or ()]
-    named = [Unreleased(name, reason, flags) for name in names]
+    named = [Unreleased(name, reason, flags, ended=False) for name in names]
     return named or [Unreleased(f"the sweep {debt.sweep}", reason, flags, nameless=True)]
 
 

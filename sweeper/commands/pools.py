@@ -151,7 +151,7 @@ def _release(books: Books, names: set[str], *, everything: bool, as_json: bool) 
                 done.add(job.name, _close_owed(books, debt, api, job.name, clock, running))
     _settle(books)
     for entry in books.unasked:
-        done.failed += _unreachable(entry, names)
+        done.failed += _unreachable(books, entry, names)
     unknown = sorted(name for name in names - {pool.job for _, _, pool, _ in shown} if name not in done)
     if as_json:
         tell(json.dumps({"released": done.closed, "failed": [asdict(pool) for pool in done.failed]}))
@@ -205,10 +205,13 @@ def _answering(books: Books) -> Iterator[tuple[Debt, TrainingApi]]:
                     yield debt, api
 
 
-def _unreachable(entry: Unasked, names: set[str]) -> list[Unreleased]:
+def _unreachable(books: Books, entry: Unasked, names: set[str]) -> Iterator[Unreleased]:
     """The jobs of a service that could not be asked."""
-    asked = [name for name in entry.jobs if not names or name in names]
-    return [Unreleased(name, f"its account could not be asked: {entry.why}", entry.account.flags) for name in asked]
+    for name in entry.jobs:
+        if not names or name in names:
+            ended = books.chains[books.jobs[name].folder].jobs[name].ended
+            why = f"its account could not be asked: {entry.why}"
+            yield Unreleased(name, why, entry.account.flags, ended=ended)
 
 
 def _settle(books: Books) -> None:

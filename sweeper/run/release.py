@@ -46,6 +46,8 @@ class Unreleased:
     """How the AWS CLI is told where it is: region and profile; empty for the local engine."""
     nameless: bool = False
     """Nothing tells the job's name any more: `name` says which sweep it is of."""
+    ended: bool = True
+    """Its job was seen to have ended; else it may train, and AWS's own command takes no pool from a job that does."""
 
     @property
     def command(self) -> str:
@@ -54,6 +56,8 @@ class Unreleased:
             return "sweeper pools release"
         if not self.flags or is_queued_name(self.name):
             return f"sweeper pools release {self.name}"
+        if not self.ended:
+            return f"sweeper pools release {self.name} --engine aws {self.flags}"
         return (
             f"aws sagemaker update-training-job {self.flags} --training-job-name {self.name} "
             "--resource-config KeepAlivePeriodInSeconds=0"
@@ -210,7 +214,7 @@ class Closing:
             # AWS's own command could not do anything about a job that is not there.
             flags = "" if unseen.missing else self.r.flags
             why = why if unseen.missing else f"{why}: {error.message}{self._until()}"
-            self.given_up = Unreleased(self.job.name, why, flags)
+            self.given_up = Unreleased(self.job.name, why, flags, ended=self.job.ended)
 
     def _unseen(self, kind: ApiErrorKind) -> Unseen:
         """Since when it has been so: a job may run, or wait in a queue, for long before it falls silent."""
@@ -237,7 +241,7 @@ class Closing:
         self.r.note(ev.PoolClosed(self.job.name, how.value, retained_s=retained_s))
 
     def _give_up(self, why: str) -> None:
-        self.given_up = Unreleased(self.job.name, why + self._until(), self.r.flags)
+        self.given_up = Unreleased(self.job.name, why + self._until(), self.r.flags, ended=self.job.ended)
 
     def _until(self) -> str:
         until = ends_by_itself(self.job) or self._lives_until()

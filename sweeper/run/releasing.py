@@ -86,7 +86,7 @@ class Releasing:
             why = f"{type(second).__name__}: {second}"
             for job in debts:
                 if job.in_debt:
-                    self.unreleased[job.name] = Unreleased(job.name, why, notes.world.place.flags)
+                    self.unreleased[job.name] = Unreleased(job.name, why, notes.world.place.flags, ended=job.ended)
 
     def intended(self, name: str) -> None:
         """This invocation intends the job: until it is sent, no Create of it can arrive."""

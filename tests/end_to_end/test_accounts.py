@@ -70,7 +70,7 @@ def names_it(ended: Ended, job: str) -> bool:
     said = [
         f"THE POOL OF {job} MAY STILL BILL",
         "the credentials are of account 222222222222; take those of 111111111111",
-        f"aws sagemaker update-training-job --region us-east-1 --training-job-name {job}",
+        f"release it with: sweeper pools release {job} --engine aws --region us-east-1",
     ]
     return ended.code == 3 and all(words in ended.err for words in said)
 

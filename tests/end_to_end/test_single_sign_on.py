@@ -165,7 +165,7 @@ def test_a_session_that_is_not_renewed_ends_with_the_pool_its_end_and_the_comman
     assert running.wait(60) == 3
     *_, why, command = laptop.said().splitlines()
     assert f"THE POOL OF {job} MAY STILL BILL" in why and LOGIN in why and "nobody pays for it after 20" in why
-    assert f"update-training-job --region us-east-1 --profile research --training-job-name {job}" in command
+    assert command.endswith(f"sweeper pools release {job} --engine aws --region us-east-1 --profile research")
     log = project.root / "runs/tiny@123456789012.us-east-1/watchdog.log"
     wait_for(lambda: f"close the pool of {job}" in log.read_text(), "the watchdog waits")
     assert laptop.team.jobs() == {job: "Completed Available"} and LOGIN in log.read_text()
