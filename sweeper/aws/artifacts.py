@@ -46,15 +46,16 @@ class Model:
 def found(clients: Clients, uri: str) -> Model:
     """The model at this URI. Raises ApiError, UsageError for a folder with a name that leads out of it."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
+    prefix = f"{key.rstrip('/')}/"
     try:
-        return Model(uri, [described(clients, bucket, key)])
+        if key != prefix:  # an object of that name may stand for the folder
+            return Model(uri, [described(clients, bucket, key)])
     except ApiError as error:
         if error.kind is not ApiErrorKind.NOT_FOUND:
             raise
-        prefix = f"{key.rstrip('/')}/"
-        names = list(below(clients, bucket, prefix))
-        if not names:
-            raise
+    names = list(below(clients, bucket, prefix))
+    if not names:
+        raise ApiError(ApiErrorKind.NOT_FOUND, "HeadObject", "404", f"there is nothing at {uri}")
     for name in names:
         if outside(name[len(prefix) :]):
             raise UsageError(f"{uri}: not brought: {name!r} would be written outside of its folder")

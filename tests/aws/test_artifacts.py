@@ -225,10 +225,11 @@ def test_a_model_that_is_not_compressed_comes_file_by_file(
     base = "plain/job/output/model"
     for name in ("config.json", "shards/1.bin", "shards/2.bin"):
         put(name.encode(), f"{base}/{name}")
-    put(b"", f"{base}/shards/")
+    for folder in (f"{base}/", f"{base}/shards/"):
+        put(b"", folder)
     assert pull(f"s3://models/{base}/") == "MD5"
-    folder = tmp_path / "models/job"
-    files = {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+    job = tmp_path / "models/job"
+    files = {str(path.relative_to(job)): path.read_text() for path in job.rglob("*") if path.is_file()}
     assert files == {
         "config.json": "config.json",
         "shards/1.bin": "shards/1.bin",

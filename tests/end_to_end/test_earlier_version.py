@@ -48,6 +48,8 @@ def test_what_an_earlier_version_wrote_is_read(old: Project) -> None:
     journal = old.root / "runs/before/journal.db"
     before = journal.read_bytes()
     assert told(old) == ROWS
+    rows = json.loads(old.verb("status", "before", "--json").out)["rows"]
+    assert {row[key] for row in rows for key in ("start_seconds", "upload_seconds", "output", "checkpoints")} == {None}
     assert old.verb("logs", "before", "3").out == "score=30\n"
     planned = old.verb("plan", "+experiment=before")
     assert "7 trials: 5 done, 2 to run" in planned.out, planned.err
