@@ -30,7 +30,8 @@ class Pace:
     job_s: float = 30.0
     long_job_s: float = 900.0
     """A job that is stopped before it is done."""
-    max_runtime_s: int = 120
+    max_runtime_s: int = 600
+    """Of every other job: the download of a large image counts."""
     short_runtime_s: int = 60
     """The MaxRuntimeInSeconds of the job that runs too long."""
     keep_alive_s: int = 600
@@ -66,8 +67,8 @@ class Wanted:
 
     label: str
     seconds: float
-    keep_alive_s: int = 0
-    max_runtime_s: int = 120
+    keep_alive_s: int
+    max_runtime_s: int
     inherits_s: int = 0
     """A pool that it finds may be kept for so long after it, though it asks for nothing."""
     exit_code: int = 0

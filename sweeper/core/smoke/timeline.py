@@ -74,6 +74,11 @@ class Timeline:
         return self.sights[-1] if self.sights else None
 
     @property
+    def secondary(self) -> str:
+        """Its newest secondary status."""
+        return self.last.secondary if self.last else ""
+
+    @property
     def ended(self) -> bool:
         """Is it over?"""
         return self.last is not None and self.last.status.terminal
@@ -146,13 +151,6 @@ class Timeline:
         """The first look that showed this status of its pool, once it had ended."""
         return next(self._after(lambda sight: sight.pool is pool), None)
 
-    def entered(self, secondary: str) -> float | None:
-        """When it came to this secondary status first; None when it did not."""
-        for transition in self.description.get("SecondaryStatusTransitions") or ():
-            if transition.get("Status") == secondary:
-                return _moment(transition, "StartTime")
-        return None
-
     def _after(self, holds: Callable[[Sight], bool]) -> Iterator[Sight]:
         return (sight for sight in self.sights if sight.status.terminal and holds(sight))
 
@@ -162,6 +160,12 @@ class Timeline:
         if position is None:
             return None
         return 0.0 if position == 0 else max(0.0, ended[position].at - self.ended_at)
+
+
+def entered(seen: Timeline, secondary: str) -> float | None:
+    """When a job came to this secondary status first, as the service tells; None when it did not."""
+    told = seen.description.get("SecondaryStatusTransitions") or ()
+    return next((_moment(one, "StartTime") for one in told if one.get("Status") == secondary), None)
 
 
 def _what(sight: Sight) -> tuple[Any, ...]:

@@ -7,10 +7,11 @@ from math import ceil
 from sweeper.core.events import PoolStatus
 from sweeper.core.outcome import retained_seconds
 from sweeper.core.smoke.questions import Question
-from sweeper.core.smoke.timeline import Timeline
+from sweeper.core.smoke.timeline import Timeline, entered
 from sweeper.run.smoke.asking import Asking, Gone
 from sweeper.run.smoke.bench import NotAnswered
 
+TRAINING = "Training"
 PLAIN_S = 2.0
 """Seconds that whole billable seconds tell apart."""
 CLOSE = 0.4
@@ -36,6 +37,7 @@ def stopped(asking: Asking) -> None:
     if asking.holder:
         asking.taken(asking.holder, seen)
     asking.with_machine(seen)
+    asking.bench.watch(seen, lambda: seen.ended or seen.secondary == TRAINING, asking.bench.pace.settles_s)
     said = asking.bench.stop(seen.name)
     asking.to_its_end(seen, wanted)
     if said:
@@ -51,9 +53,9 @@ def timed_out(asking: Asking) -> None:
     pace = asking.bench.pace
     limit_s = pace.short_runtime_s
     seen = asking.run(asking.wanted("a job that runs too long", seconds=pace.long_job_s, max_runtime_s=limit_s))
-    if seen.last is None or seen.last.secondary != "MaxRuntimeExceeded":
-        raise NotAnswered(f"it ended as {seen.last.secondary if seen.last else 'nothing'}")
-    words, begun = _kept(asking, seen), seen.entered("Stopping") or seen.ended_at
+    if seen.secondary != "MaxRuntimeExceeded":
+        raise NotAnswered(f"it ended as {seen.secondary}")
+    words, begun = _kept(asking, seen), entered(seen, "Stopping") or seen.ended_at
     late_s = max(0.0, round(begun - (seen.started_at or begun) - limit_s, 1))
     settings = {"timeout_retains_pool": bool(seen.kept), "max_runtime_late_s": late_s}
     words += f"; it is stopped {late_s:g} s late"
