@@ -27,15 +27,20 @@ class Harvesting:
         self._notes = notes
         self._required = _required_metrics(notes.sweep)
 
-    def harvest(self, job: Job, description: Mapping[str, Any], *, patient: bool) -> ev.Outcome | None:
-        """The outcome of an ended job; None while `patient` and a metric that is needed may still arrive."""
+    def harvest(
+        self, job: Job, description: Mapping[str, Any], *, patient: bool, age_s: float = 0.0
+    ) -> ev.Outcome | None:
+        """The outcome of an ended job; None while `patient` and a metric that is needed may still arrive.
+
+        `age_s`: for how many seconds the description was on its way: what it does not show may have come since.
+        """
         metrics, source, odd = final_metrics(description), "FinalMetricDataList", dict[str, str]()
         missing = [name for name in self._required if name not in metrics]
         status = JobStatus.of(description.get("TrainingJobStatus"))
         if judged := told_by(job, status):
             metrics, source = {**judged.metrics, **metrics}, source if set(judged.metrics) <= set(metrics) else "log"
         if missing and status is JobStatus.COMPLETED:
-            if patient and self._notes.lasting(job.name, "metrics") < self._notes.settings.metrics_wait_s:
+            if patient and self._notes.lasting(job.name, "metrics") - age_s < self._notes.settings.metrics_wait_s:
                 return None
             read = self._from_log(job, patient=patient)
             if read is None:

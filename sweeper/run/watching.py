@@ -32,6 +32,7 @@ class Watching:
     def look(self, job: Job) -> None:
         """Look once. Raises ForeignNameError, and ApiError for what has been denied for too long."""
         notes, world = self.notes, self.notes.world
+        asked = world.clock.monotonic()
         try:
             description = world.api.describe_training_job(job.name)
         except ApiError as error:
@@ -47,7 +48,7 @@ class Watching:
             notes.note(shown.seen)
         world.progress.watching(job.name, description)
         if shown.status.terminal:
-            self._ended(shown)
+            self._ended(shown, world.clock.monotonic() - asked)
         else:
             self._running(shown)
         self._coldness.look(job, description)
@@ -58,10 +59,11 @@ class Watching:
             notes.note(judged)
         world.logs.follow(shown.job, shown.description)
 
-    def _ended(self, shown: Look) -> None:
+    def _ended(self, shown: Look, age_s: float) -> None:
+        """`age_s`: for how long the answer was on its way. What it does not show yet may have come since."""
         notes, job = self.notes, shown.job
         if not job.ended:
-            made = self._harvesting.harvest(job, shown.description, patient=True)
+            made = self._harvesting.harvest(job, shown.description, patient=True, age_s=age_s)
             if made is None:
                 return  # the service has not computed the metrics yet
             notes.note(made)
@@ -69,7 +71,7 @@ class Watching:
             if text := warning(closed):
                 notes.say(text)
             notes.note(closed)
-        if not job.settled and notes.lasting(job.name, "unsettled") > notes.settings.settle_s:
+        if not job.settled and notes.lasting(job.name, "unsettled") - age_s > notes.settings.settle_s:
             notes.note(ev.Settled(job.name, PoolStatus.ABSENT.value))
             notes.say(
                 f"warning: {job.name} shows no warm pool; is the quota for warm pools of this instance type 0? "
