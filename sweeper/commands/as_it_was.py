@@ -60,7 +60,7 @@ def _unmasked(stored: StoredSweep, job: Job, was: Description, environment: Mapp
         key: (json.loads(given[key]) if as_json else given[key]) if MASK in str(value) and key in given else value
         for key, value in config["hyperparameters"].items()
     }
-    of_job = {**config["job"], "image_uri": was["AlgorithmSpecification"]["TrainingImage"]}
+    of_job = {**config["job"], "image_uri": was["AlgorithmSpecification"].get("TrainingImage")}
     return {**config, "job": of_job, "hyperparameters": hyperparameters, "environment": environment}
 
 

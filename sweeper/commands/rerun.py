@@ -65,7 +65,8 @@ def _described(stored: StoredSweep, job: Job) -> Description:
 
 def staged(job: Job, was: Description, launch: Launch) -> Staged:
     """Where the code and data of the job lie, and where its model went."""
-    channels = {c["ChannelName"]: c["DataSource"]["S3DataSource"]["S3Uri"] for c in was.get("InputDataConfig") or []}
+    lies = {c["ChannelName"]: c["DataSource"].get("S3DataSource") for c in was.get("InputDataConfig") or []}
+    channels = {name: place["S3Uri"] for name, place in lies.items() if place}  # the others are mounted
     own = own_channel(launch, bool(was.get("EnableNetworkIsolation")))
     source = channels.pop(own, job.intent.source).rstrip("/") if own else job.intent.source
     revision = Revision(job.intent.commit, job.intent.dirty)

@@ -9,14 +9,17 @@ from sweeper.config.check import Finding
 from sweeper.config.draft import MOST_ROWS, Draft
 from sweeper.core import pieces
 from sweeper.core.identity import path_of, within
+from sweeper.core.model import Launch
+from sweeper.core.request import own_channel
 
 Sections = Mapping[str, Any]
 
 
 def findings(draft: Draft, values: Sections) -> Iterator[Finding]:
     """Everything that is wrong with it, at its key."""
+    own = own_channel(Launch(values["job"]["launch"]), bool(values["locked"].get("enable_network_isolation")))
     for piece in _pieces(draft, values):
-        yield from _of(piece)
+        yield from _of(piece, own)
 
 
 def _pieces(draft: Draft, values: Sections) -> Iterator[Mapping[str, Any]]:
@@ -26,18 +29,18 @@ def _pieces(draft: Draft, values: Sections) -> Iterator[Mapping[str, Any]]:
         for row in axis.block.rows[:MOST_ROWS]:
             for key, value in row.items():
                 _, *path = path_of(key, within(draft.sections))
-                if key.startswith("request."):
+                if f"{key}.".startswith("request."):
                     for name in reversed(path):
                         value = {name: value}
                     yield value
 
 
-def _of(piece: Mapping[str, Any]) -> Iterator[Finding]:
+def _of(piece: Mapping[str, Any], own: str | None) -> Iterator[Finding]:
     if not piece:
         return
     from sweeper.engine.wire import rules  # it brings botocore
 
-    forbidden = dict(pieces.refused(piece))
+    forbidden = dict(pieces.refused(piece, own))
     yield from ((("request", *path), what) for path, what in forbidden.items())
     for path, what in rules.of_piece("CreateTrainingJob", piece):
         names = tuple(part for part in path if isinstance(part, str))

@@ -58,12 +58,18 @@ def forbidden() -> dict[str, str]:
     }
 
 
-def refused(piece: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
-    """Every member of a piece that it may not say, by its path, with what to do instead."""
+def refused(piece: Mapping[str, Any], own: str | None = None) -> Iterator[tuple[Path, str]]:
+    """Every member of a piece that it may not say, by its path, with what to do instead.
+
+    `own`: the channel that brings the code, if one does.
+    """
     for member, what in forbidden().items():
         path = tuple(member.split("."))
         if _holds(piece, path):
             yield path, what
+    for position, channel in enumerate(_items(piece, "InputDataConfig")):
+        if own is not None and channel.get("ChannelName") == own:
+            yield ("InputDataConfig", position), "brings the code: give your channel another name"
     for position, tag in enumerate(_items(piece, "Tags")):
         if str(tag.get("Key", "")).lower().startswith(RESERVED):
             yield ("Tags", position), f"has a key that begins with one of {', '.join(RESERVED)}"

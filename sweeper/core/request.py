@@ -146,13 +146,16 @@ def build(
         "VpcConfig": {key: sorted(ids) for key, ids in request.get("VpcConfig", {}).items()},
         "SessionChainingConfig": {"EnableSessionTagChaining": True} if locked.enable_session_tag_chaining else {},
     }
-    request = merged(request, _piece(config.get("request") or {}))
+    request = merged(request, _piece(config.get("request") or {}, own_channel(job.launch, isolated)))
     return {key: value for key, value in request.items() if value not in ({}, [])}
 
 
-def _piece(piece: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Raises UsageError for what may not be said there: a trial's own values may have made it so."""
-    for path, what in pieces.refused(piece):
+def _piece(piece: Mapping[str, Any], own: str | None) -> Mapping[str, Any]:
+    """Raises UsageError for what may not be said there: a trial's own values may have made it so.
+
+    `own`: the channel that brings the code.
+    """
+    for path, what in pieces.refused(piece, own):
         raise UsageError(f"request.{'.'.join(map(str, path))}: {what}")
     return piece
 

@@ -7,6 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.backends.spot import Spot
+from sweeper.commands import rerun
+from sweeper.core.chain import Job
+from sweeper.core.events import Intent
+from sweeper.core.model import Launch
 from sweeper.core.request import PoolKey, Staged, build, differing, encode_hyperparameters, job_name, locked_key
 from sweeper.core.scope import EngineKind, Scope
 from sweeper.errors import UsageError
@@ -113,6 +117,46 @@ def test_a_channel_of_ours_never_takes_the_place_of_another() -> None:
     staged = Staged("s3://b/source/1", {"sweeper": "s3://b/data"}, "s3://b/out")
     with pytest.raises(UsageError, match=r"job\.inputs\.sweeper"):
         build(config, name="n", mark="m", sweep="s", max_runtime_s=60, staged=staged, region="eu-west-1")
+
+
+def test_no_piece_of_a_request_takes_what_is_not_its_own() -> None:
+    """Whatever a trial's values have made of it: the code's channel and what is locked are never replaced."""
+    config = {
+        "locked": LOCKED,
+        "job": {"launch": "driver", "image_uri": "repo/train:1", "entry_script": "train.py"},
+        "hyperparameters": {},
+        "environment": {},
+    }
+    places = Staged("s3://b/source/1", {}, "s3://b/out")
+    for piece, name in (
+        ({"InputDataConfig": [{"ChannelName": "sweeper", "ContentType": "x"}]}, r"request\.InputDataConfig\.0"),
+        ({"ResourceConfig": {"VolumeSizeInGB": 31}}, r"request\.ResourceConfig\.VolumeSizeInGB: is locked"),
+    ):
+        with pytest.raises(UsageError, match=name):
+            build(
+                {**config, "request": piece},
+                name="n",
+                mark="m",
+                sweep="s",
+                max_runtime_s=60,
+                staged=places,
+                region="eu-west-1",
+            )
+
+
+def test_a_channel_that_is_mounted_is_nothing_that_lies_in_s3() -> None:
+    """Running a job again finds what lay in S3 where it was, and leaves file systems to the experiment."""
+    mounted = {"FileSystemDataSource": {"FileSystemId": "fs-01234567"}}
+    there = {"S3DataSource": {"S3Uri": "s3://b/data"}}
+    was = {
+        "InputDataConfig": [
+            {"ChannelName": "shared", "DataSource": mounted},
+            {"ChannelName": "train", "DataSource": there},
+        ],
+        "OutputDataConfig": {"S3OutputPath": "s3://b/out"},
+    }
+    job = Job(Intent("job", "t", 0, "x", {}, 1, "f", 0, 60, "s3://b/source"))
+    assert rerun.staged(job, was, Launch.IMAGE).inputs == {"train": "s3://b/data"}
 
 
 def test_each_trial_has_a_prefix_for_its_checkpoints() -> None:
