@@ -16,7 +16,7 @@ from sweeper.core.verdict import Check, Verdict, failed
 from sweeper.errors import SweeperError, UsageError
 from sweeper.run.clock import SystemClock
 from sweeper.run.connect import Connection, aws, connect
-from sweeper.run.readiness import subject_of
+from sweeper.run.readiness import subject_of, unanswered
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -70,7 +70,9 @@ def _checks(connection: Callable[[], Connection], sweep: Sweep | None) -> Iterat
     try:
         subject = subject_of(connection(), SystemClock(), sweep)
     except SweeperError as error:
-        yield Check("caller", Verdict.FAIL, str(error), "" if isinstance(error, UsageError) else "renew or set them")
+        do = "" if isinstance(error, UsageError) else "sign in, or set other credentials"
+        yield Check("caller", Verdict.FAIL, str(error), do)
+        yield from (check for check in checked(unanswered(sweep)) if check.id != "caller")
         return
     yield from checked(subject)
 

@@ -22,6 +22,7 @@ from sweeper.engine import launch
 from sweeper.run.checks import every
 from sweeper.run.checks.subject import Subject
 from sweeper.run.clock import SystemClock
+from sweeper.run.readiness import unanswered
 from tests.end_to_end.conftest import EXPERIMENT
 from tests.engine.conftest import request, wait_for
 from tests.forked import start_engine
@@ -401,3 +402,11 @@ def test_a_check_that_cannot_be_asked_hides_no_other(denying: Account) -> None:
     others = ["caller", "credentials", "permission.release", "permission.stop", "price"]
     assert [told[name].verdict for name in others] == [Verdict.PASS] * len(others)
     assert all(told[key].concerns for key in unknown if key not in ("permission.tag", "permission.pass"))
+
+
+def test_without_an_account_what_needs_none_is_checked(account: Account) -> None:
+    """Nobody is signed in: the request and the price are told, and of all else that it is not known."""
+    told = {check.id: check.verdict for check in every.checked(unanswered(account.sweep))}
+    assert {name for name, verdict in told.items() if verdict is Verdict.PASS} == {"request", "price"}
+    assert set(told.values()) == {Verdict.PASS, Verdict.UNKNOWN}
+    assert told.keys() == every.CHECKS.keys()

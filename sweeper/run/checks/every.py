@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from sweeper.core.verdict import Check, Verdict
-from sweeper.errors import ApiError, SweeperError
+from sweeper.core.verdict import Check
+from sweeper.errors import SweeperError
 from sweeper.run.checks.caller import credentials, who
 from sweeper.run.checks.image import image
 from sweeper.run.checks.permission import permissions
@@ -16,6 +16,7 @@ from sweeper.run.checks.requests import request
 from sweeper.run.checks.role import role
 from sweeper.run.checks.storage import bucket
 from sweeper.run.checks.subject import Subject
+from sweeper.run.checks.unasked import unasked
 
 _Asks = Callable[[Subject], Iterator[Check]]
 
@@ -29,16 +30,15 @@ CHECKS: Mapping[str, tuple[str, _Asks, str]] = {
     "image": ("the image", image, "have ecr:DescribeImages allowed"),
     "request": ("the request", request, ""),
     "price": ("the price", price, ""),
-    "pools": ("idle pools", pools, "look for them with: sweeper pools list"),
+    "pools": ("idle pools", pools, "have sagemaker:ListTrainingJobs and sagemaker:Search allowed"),
 }
-"""By their ids: what each is about, how it is asked, and what helps where it cannot be asked."""
+"""By their ids: what each is about, how it is asked, and what helps who may not ask."""
 
 
 def checked(subject: Subject) -> Iterator[Check]:
     """Every check, one after another."""
-    for name, (what, ask, do) in CHECKS.items():
+    for name, (what, ask, denied) in CHECKS.items():
         try:
             yield from ask(subject)
         except SweeperError as error:
-            why = error.message if isinstance(error, ApiError) else str(error)
-            yield Check(name, Verdict.UNKNOWN, f"{what} could not be checked: {why}", do)
+            yield unasked(name, what, error, denied)

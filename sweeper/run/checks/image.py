@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from sweeper.aws import images
 from sweeper.core.images import Image
 from sweeper.core.verdict import Check, Verdict
-from sweeper.errors import ApiError, ApiErrorKind
+from sweeper.errors import ApiError
 from sweeper.run.checks.subject import Subject
+from sweeper.run.checks.unasked import unasked
 
 
 def image(subject: Subject) -> Iterator[Check]:
@@ -35,11 +36,8 @@ def _judged(subject: Subject, uri: str) -> Check:
     try:
         missing = images.missing(subject.clients(), found)
     except ApiError as error:
-        if error.kind is not ApiErrorKind.DENIED:
-            raise
-        mine = found.account == subject.scope.account
-        do = "have ecr:DescribeImages allowed to be told before a run" if mine else ""
-        return Check("image", Verdict.UNKNOWN, f"whether {uri} is there could not be asked: {error.message}", do)
+        mine = found.account == subject.scope.account  # what another account allows is not ours to change
+        return unasked("image", uri, error, "have ecr:DescribeImages allowed" if mine else "")
     if missing:
         told = f"job.image_uri: there is no {missing} of account {found.account} in {region}"
         return Check("image", Verdict.FAIL, told, "push the image, or correct its name")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sweeper.aws.permissions import Permissions, Wanted
 from sweeper.core.costs import keeps
@@ -12,6 +12,7 @@ from sweeper.core.request import slug
 from sweeper.core.verdict import Check, Verdict
 from sweeper.errors import ApiError, ApiErrorKind
 from sweeper.run.checks.subject import Subject
+from sweeper.run.checks.unasked import unasked
 
 KEEP_ALIVE = "sagemaker:KeepAlivePeriod"
 _SERVICE = "sagemaker.amazonaws.com"
@@ -49,14 +50,14 @@ class Permission:
 
     def checks(self) -> Iterator[Check]:
         """What comes of each question. What helps where IAM cannot be asked is told once."""
-        unasked = False
+        known = False
         for question in self._questions():
             try:
                 may = self._asked(question)
             except ApiError as error:
-                found = f"{question.wanted.action} could not be checked: {error.message}"
-                yield Check(question.id, Verdict.UNKNOWN, found, "" if unasked else _ASK)
-                unasked = True
+                check = unasked(question.id, question.wanted.action, error, _ASK)
+                yield replace(check, do="") if known else check
+                known = True
             else:
                 yield self._answer(question, may)
 

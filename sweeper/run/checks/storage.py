@@ -8,6 +8,7 @@ from sweeper.aws import buckets
 from sweeper.core.verdict import Check, Verdict
 from sweeper.errors import ApiError
 from sweeper.run.checks.subject import Subject
+from sweeper.run.checks.unasked import unasked
 
 
 def bucket(subject: Subject) -> Iterator[Check]:
@@ -16,8 +17,7 @@ def bucket(subject: Subject) -> Iterator[Check]:
         try:
             yield _judged(subject, name)
         except ApiError as error:
-            do = "have s3:ListBucket allowed on it to be told before a run"
-            yield Check("bucket", Verdict.UNKNOWN, f"the bucket {name} could not be checked: {error.message}", do)
+            yield unasked("bucket", f"the bucket {name}", error, "have s3:ListBucket allowed on it")
 
 
 def _judged(subject: Subject, name: str) -> Check:
