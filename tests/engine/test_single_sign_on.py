@@ -76,6 +76,11 @@ def test_two_people_of_one_permission_set_are_two_sessions_of_one_role(people: C
     assert role.startswith(ROLE)
     found = people.client("iam").get_role(RoleName=role)["Role"]
     assert found["Arn"] == f"arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/{role}"
+    asked = {"ActionNames": ["sagemaker:StopTrainingJob"]}
+    simulate = people.client("iam").simulate_principal_policy
+    assert simulate(PolicySourceArn=found["Arn"], **asked)["EvaluationResults"][0]["EvalDecision"] == "allowed"
+    without = f"arn:aws:iam::123456789012:role/{role}"
+    assert code_of(simulate, PolicySourceArn=without, **asked) == ("NoSuchEntity", 404)
     url = people.client("sts", **given(people, BOB)).generate_presigned_url("get_caller_identity", HttpMethod="GET")
     assert f"/{BOB}</Arn>".encode() in opened(people, url).body
 

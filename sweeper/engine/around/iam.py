@@ -40,7 +40,7 @@ class Iam:
             return self._simulation(start, asked)
         name = asked.get("RoleName", [""])[0]
         if operation == "GetRole" and self._permissions.settings.any_role and self._made(name) is None:
-            return _any_role(start, name, self._prefix)
+            return _any_role(start, name, self._arn(name))
         body.seek(0)
         return self._moto(environ, start)
 
@@ -54,8 +54,8 @@ class Iam:
         return asked.get("PolicySourceArn", [self._arn(role) if role else "*"])[0]
 
     def _arn(self, name: str) -> str:
-        """The ARN of the role of this name, with its path; one that nobody has made has none."""
-        return self._made(name) or f"{self._prefix}:role/{name}"
+        """The ARN of the role of this name, with its path; that of one that nobody has made is told by its name."""
+        return self._made(name) or f"{self._prefix}:role{_path(name)}{name}"
 
     def _is_there(self, arn: str) -> bool:
         """Does a role's ARN name a role? Who is no role is not looked for."""
@@ -105,18 +105,21 @@ def _context(asked: Form) -> Iterator[tuple[str, Value]]:
             yield values[0], asked.get(f"{name.removesuffix('Name')}Values.member.1", [""])[0]
 
 
-def _any_role(start: StartResponse, name: str, prefix: str) -> Iterable[bytes]:
+def _path(name: str) -> str:
+    """Of a role that nobody has made: those of permission sets have theirs."""
+    return single_sign_on.PATH if name.startswith(single_sign_on.RESERVED) else "/"
+
+
+def _any_role(start: StartResponse, name: str, arn: str) -> Iterable[bytes]:
     """A role that nobody created: SageMaker may assume it."""
     principal = {"Service": "sagemaker.amazonaws.com"}
     trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
     policy = quote(json.dumps({"Version": "2012-10-17", "Statement": [trust]}))
-    path = single_sign_on.PATH if name.startswith(single_sign_on.RESERVED) else "/"
-    name = escape(name)
     return _answer(
         start,
         "GetRole",
-        f"<Role><Path>{path}</Path><RoleName>{name}</RoleName><RoleId>AROALOCALENGINELOCAL1</RoleId>"
-        f"<Arn>{prefix}:role{path}{name}</Arn><CreateDate>2024-01-01T00:00:00Z</CreateDate>"
+        f"<Role><Path>{_path(name)}</Path><RoleName>{escape(name)}</RoleName><RoleId>AROALOCALENGINELOCAL1</RoleId>"
+        f"<Arn>{escape(arn)}</Arn><CreateDate>2024-01-01T00:00:00Z</CreateDate>"
         f"<AssumeRolePolicyDocument>{policy}</AssumeRolePolicyDocument></Role>",
     )
 
