@@ -129,7 +129,7 @@ def pull(engine: EngineInfo, line: Line, tmp_path: Path) -> Callable[..., str]:
 def packed(weights: bytes = WEIGHTS) -> bytes:
     """A model as a job leaves it."""
     made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w:gz", compresslevel=1) as tar:
+    with tarfile.open(fileobj=made, mode="w:gz", compresslevel=0) as tar:
         member = tarfile.TarInfo("weights.bin")
         member.size = len(weights)
         tar.addfile(member, io.BytesIO(weights))
@@ -162,6 +162,27 @@ def test_a_model_is_proved_by_the_strongest_sum_that_there_is(
     """One that was uploaded with a SHA-256 says so."""
     put(packed(), ChecksumAlgorithm="SHA256")
     assert pull() == "SHA256"
+
+
+@pytest.mark.parametrize("sizes", [(5, 1), (5, 6, 1)], ids=["equal", "as-they-came"])
+def test_a_model_that_was_uploaded_in_parts_is_proved_by_them(
+    sizes: tuple[int, ...], engine: EngineInfo, pull: Callable[..., str], line: Line, tmp_path: Path
+) -> None:
+    """Its ETag is no sum of the whole; one changed byte is found all the same."""
+    s3, content, sent = at(engine, engine.url).client("s3"), packed(os.urandom(sum(sizes) << 20)), []
+    where = {"Bucket": "models", "Key": KEY}
+    upload = s3.create_multipart_upload(**where)["UploadId"]
+    for number, size in enumerate(sizes, 1):
+        body = content[sum(sizes[: number - 1]) << 20 :][: size << 20 if number < len(sizes) else None]
+        part = s3.upload_part(**where, UploadId=upload, PartNumber=number, Body=body)
+        sent.append({"PartNumber": number, "ETag": part["ETag"]})
+    s3.complete_multipart_upload(**where, UploadId=upload, MultipartUpload={"Parts": sent})
+    line.flips = True
+    with pytest.raises(ApiError, match="what came differs in the MD5 of its parts"):
+        pull()
+    line.flips = False
+    assert pull() == "the MD5 of its parts"
+    assert left(tmp_path) == WHOLE
 
 
 def test_what_has_come_is_kept_for_the_next_time(
