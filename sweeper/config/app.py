@@ -29,6 +29,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.config import complaints, project, sources
+from sweeper.config.axes import ENDLESS
 from sweeper.config.declare import declare
 from sweeper.config.draft import Draft, UnknownKey
 from sweeper.config.locate import Origin
@@ -171,9 +172,20 @@ def _params(config: DictConfig, origin: Origin, call: Call) -> list[str]:
     for key, value in (plain(config.hydra.sweeper.params) or {}).items():
         line = f"{key}={value}"
         _, _, problems = before([line], call.root)
-        call.problems += [origin.problem((*PARAMS, key), problem.what) for problem in problems]
-        found += [] if problems else [line]
+        wrong = [problem.what for problem in problems] or _endless(line)
+        call.problems += [origin.problem((*PARAMS, key), what) for what in wrong]
+        found += [] if wrong else [line]
     return found
+
+
+def _endless(line: str) -> list[str]:
+    """What is wrong with a sweep that has no end; nothing when it has one, or is none."""
+    override = OverridesParser.create().parse_override(line)
+    if not override.is_sweep_override() or override.is_discrete_sweep():
+        return []
+    from sweeper.config.foreign.notation import told  # only a mistake needs it
+
+    return [told(ENDLESS, line.partition("=")[2])]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from sweeper.core.space.values import bounded, expand, held
 
 ROUND = "repeat"
 """What tells repeats apart when there is no seed to vary: a free value that no script sees."""
+ENDLESS = "has no finite number of values; give a list, range(...) or choice(...)"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class CommandLine:
 def values_of(override: Override) -> Sequence[Any]:
     """The values of a sweep in Hydra's grammar, as Python values. Raises ValueError in words for the user."""
     if not override.is_discrete_sweep():
-        raise ValueError("has no finite number of values; give a list, range(...) or choice(...)")
+        raise ValueError(ENDLESS)
     declared = override.value()
     if isinstance(declared, RangeSweep) and not declared.shuffle:
         whole = declared.range()

@@ -9,6 +9,7 @@ from sweeper.config.fits import fits
 from sweeper.config.meant import meant
 from sweeper.config.problems import KeyPath, brief, dotted, nearest
 from sweeper.config.schema import SECTIONS
+from sweeper.config.theirs import our_word
 from sweeper.core.options import Schema
 
 Finding = tuple[KeyPath, str]
@@ -44,7 +45,9 @@ def _of(error: Any, path: KeyPath) -> Iterator[Finding]:
     elif error.validator == "additionalProperties" and rule is False:
         known = error.schema.get("properties", {})
         for key in sorted(set(value) - set(known), key=str)[:MOST_KEYS]:
-            hint = nearest(key, known) or _elsewhere(key, path) or f"; there is {', '.join(known)}"
+            hint = (
+                our_word(key, path) or nearest(key, known) or _elsewhere(key, path) or f"; there is {', '.join(known)}"
+            )
             yield (*path, key), "is not a field" + (f" of {dotted(path)}" if path else "") + hint
     elif error.validator == "required":
         for key in rule:

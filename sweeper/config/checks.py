@@ -16,6 +16,7 @@ from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, nearest, ref
 from sweeper.config.reading import load
 from sweeper.config.schema import SECTIONS, backend_schema, engine_schema, stop_schema, trackers_schema
 from sweeper.config.sources import ExperimentSource
+from sweeper.config.theirs import our_word
 from sweeper.config.values import plain, read
 from sweeper.core import stop
 from sweeper.core.options import Schema
@@ -132,7 +133,8 @@ def _other_section(draft: Draft, section: str) -> None:
         draft.wrong((section,), "is not a section; to start from an experiment list it under defaults")
     elif section not in groups:
         owner = next((name for name, shape in SECTIONS.items() if section in shape.get("properties", {})), None)
-        hint = nearest(section, [*SECTIONS, "engine"]) or (f"; it belongs under {owner}" if owner else "")
+        elsewhere = f"; it belongs under {owner}" if owner else ""
+        hint = our_word(section, ()) or nearest(section, [*SECTIONS, "engine"]) or elsewhere
         draft.wrong((section,), f"is not a section{hint or '; values of your own go under vars'}")
 
 

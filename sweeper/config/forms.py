@@ -218,7 +218,9 @@ class Builder:
         try:
             return axis_values(key, spec)
         except ValueError as error:
-            self._wrong(place, str(error))
+            from sweeper.config.foreign.notation import told  # only a mistake needs it
+
+            self._wrong(place, told(str(error), spec))
             return []
 
     def _owned(

@@ -18,6 +18,7 @@ from sweeper.config import project
 from sweeper.config.locate import GROUP
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, brief, dotted, refuse, shown
 from sweeper.config.reading import Mark, load, marks, text
+from sweeper.config.theirs import our_word
 from sweeper.config.values import plain
 from sweeper.errors import UsageError
 
@@ -214,7 +215,7 @@ def _keys(where: Mapping[KeyPath, Mark]) -> Iterator[tuple[Mark, str, str]]:
         chain = path[1] in CHAIN
         what = "cannot be set in an experiment: it is always run as a chain; remove the line"
         other = "cannot be set in a file: of hydra only sweeper.params is read; remove the line"
-        yield where[path], dotted(path), what if chain else other
+        yield where[path], dotted(path), (what if chain else other) + our_word(path[-1], ())
 
 
 def _kinds(where: Mapping[KeyPath, Mark], config: DictConfig) -> Iterator[tuple[Mark, str, str]]:

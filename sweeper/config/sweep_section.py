@@ -15,7 +15,11 @@ from sweeper.core.space.blocks import Part
 def read(draft: Draft) -> tuple[Builder, list[Part]]:
     """What the section and the sweeps of the command line declare; what is wrong with it is noted in the draft."""
     section = plain(draft.config.get("sweep")) or {}
-    draft.note(findings(section, SECTIONS["sweep"], ("sweep",)))
+    if found := findings(section, SECTIONS["sweep"], ("sweep",)):
+        from sweeper.config.foreign.notation import all_told  # only a mistake needs it
+
+        found = all_told(found, section)
+    draft.note(found)
     builder = Builder(CommandLine.of(draft.line), lambda: draft.origin, dict(flatten(draft.sections)))
     parts = builder.build(section) if draft.holds("sweep") else []
     draft.axes = builder.axes

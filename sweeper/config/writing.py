@@ -72,6 +72,11 @@ def _styled(value: Any, *, block: bool = False) -> Any:
     return _Block({key: _styled(one) for key, one in value.items()})
 
 
+def as_line(value: Any) -> str:
+    """A plain value as YAML on one line."""
+    return as_yaml(_Line(value) if isinstance(value, Mapping) else value).strip()
+
+
 def escaped(value: Any) -> Any:
     """A plain value in which no text but a `Reference` is an interpolation: `${` means itself."""
     if isinstance(value, Reference):

@@ -452,7 +452,7 @@ _NUMBERS = st.one_of(st.integers(-3, 9), st.floats(-2, 2), st.sampled_from(["1",
 _SPECS = st.fixed_dictionaries(
     {},
     optional={
-        "distribution": st.sampled_from([*wandb._DISTRIBUTIONS, "other"]),
+        "distribution": st.sampled_from([*wandb.DISTRIBUTIONS, "other"]),
         "values": st.lists(_NUMBERS, max_size=3),
         "min": _NUMBERS,
         "max": _NUMBERS,

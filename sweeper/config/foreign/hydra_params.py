@@ -128,7 +128,7 @@ def _axes(converted: Converted, sweeper: Mapping[str, Any], *, optuna: bool) -> 
             continue
         converted.fix(key, None)
         try:
-            yield key, (_drawn if optuna else _tried)(override).at(path)
+            yield key, (drawn if optuna else _tried)(override).at(path)
         except (ValueError, OverflowError) as error:
             converted.wrong(path, str(error))
     for name, spec in mapping_of(converted, sweeper, "search_space", _AT).items():
@@ -157,7 +157,7 @@ def _tried(override: Override) -> Range:
     return ranges.choice(values)
 
 
-def _drawn(override: Override) -> Range:
+def drawn(override: Override) -> Range:
     """As the sweeper for Optuna reads it: a range has both its ends. Raises ValueError."""
     declared = override.value()
     if isinstance(declared, IntervalSweep):

@@ -13,6 +13,7 @@ from sweeper.config.foreign.converted import HYPERPARAMETERS, MISSING, Converted
 from sweeper.config.foreign.ranges import Range
 from sweeper.config.foreign.tuning_job import scaled
 from sweeper.config.problems import brief
+from sweeper.config.theirs import SDK
 
 TRAINERS = ("ModelTrainer",)
 FRAMEWORKS = ("PyTorch", "TensorFlow", "HuggingFace", "SKLearn", "XGBoost", "MXNet", "Chainer")
@@ -24,47 +25,6 @@ DEFAULT_RUNTIME_S = 86400
 """The same in v2."""
 
 _LOCKED, _JOB = "locked", "job"
-_FIELDS: Mapping[str, tuple[str, str]] = {
-    "role": (_LOCKED, "role_arn"),
-    "instance_type": (_LOCKED, "instance_type"),
-    "instance_count": (_LOCKED, "instance_count"),
-    "volume_size": (_LOCKED, "volume_size_in_gb"),
-    "volume_size_in_gb": (_LOCKED, "volume_size_in_gb"),
-    "volume_kms_key": (_LOCKED, "volume_kms_key_id"),
-    "volume_kms_key_id": (_LOCKED, "volume_kms_key_id"),
-    "training_plan_arn": (_LOCKED, "training_plan_arn"),
-    "subnets": (_LOCKED, "subnets"),
-    "security_group_ids": (_LOCKED, "security_group_ids"),
-    "encrypt_inter_container_traffic": (_LOCKED, "enable_inter_container_traffic_encryption"),
-    "enable_inter_container_traffic_encryption": (_LOCKED, "enable_inter_container_traffic_encryption"),
-    "enable_network_isolation": (_LOCKED, "enable_network_isolation"),
-    "image_uri": (_JOB, "image_uri"),
-    "training_image": (_JOB, "image_uri"),
-    "algorithm_name": (_JOB, "algorithm_name"),
-    "source_dir": (_JOB, "source_dir"),
-    "entry_point": (_JOB, "entry_script"),
-    "entry_script": (_JOB, "entry_script"),
-    "requirements": (_JOB, "requirements"),
-    "max_run": (_JOB, "max_runtime_s"),
-    "max_runtime_in_seconds": (_JOB, "max_runtime_s"),
-    "output_path": (_JOB, "output_path"),
-    "s3_output_path": (_JOB, "output_path"),
-    "output_kms_key": (_JOB, "output_kms_key_id"),
-    "kms_key_id": (_JOB, "output_kms_key_id"),
-    "compression_type": (_JOB, "output_compression"),
-    "checkpoint_s3_uri": (_JOB, "checkpoint_s3_uri"),
-    "s3_uri": (_JOB, "checkpoint_s3_uri"),
-    "checkpoint_local_path": (_JOB, "checkpoint_local_path"),
-    "local_path": (_JOB, "checkpoint_local_path"),
-    "input_mode": (_JOB, "input_mode"),
-    "training_input_mode": (_JOB, "input_mode"),
-    "max_retry_attempts": (_JOB, "max_retry_attempts"),
-    "maximum_retry_attempts": (_JOB, "max_retry_attempts"),
-    "container_entry_point": (_JOB, "container_entrypoint"),
-    "container_arguments": (_JOB, "container_arguments"),
-    "keep_alive_period_in_seconds": ("pool", "keep_alive_s"),
-}
-"""Each argument of the SDKs, and of the objects that they take, with the option that it is."""
 _OBJECTS = (
     "SourceCode",
     "Compute",
@@ -172,8 +132,8 @@ def _said(script: _Script, name: str, node: ast.expr) -> None:
     value = script.constants.value(node)
     if value is None or name in _SILENT:
         return
-    if name in _FIELDS:
-        section, key = _FIELDS[name]
+    if name in SDK:
+        section, key = SDK[name]
         converted.section(section)[key] = _known(converted, section, key, value)
     elif name in (HYPERPARAMETERS, "environment"):
         _mapping(converted, name, value)
@@ -364,28 +324,33 @@ def _axes(script: _Script, node: ast.expr | None) -> Iterator[tuple[str, Range]]
             script.converted.lose("hyperparameter_ranges", f"{ast.unparse(value)} is computed when the script runs")
             continue
         try:
-            yield name, _range(script, made)
+            yield name, range_of(made, script.constants)
         except (ValueError, OverflowError) as error:
             script.converted.lose(f"hyperparameter_ranges.{name}", str(error))
 
 
-def _range(script: _Script, call: ast.Call) -> Range:
+RANGES = ("CategoricalParameter", "IntegerParameter", "ContinuousParameter")
+
+
+def range_of(call: ast.Call, constants: Constants | None = None) -> Range:
     """`ContinuousParameter(low, high)` and its kin. Raises ValueError."""
-    words = {str(word.arg): script.constants.value(word.value) for word in call.keywords}
-    given = [script.constants.value(node) for node in call.args]
+    known = constants or Constants(call)
+    words = {str(word.arg): known.value(word.value) for word in call.keywords}
+    given = [known.value(node) for node in call.args]
     if _name(call) == "CategoricalParameter":
         values = words.get("values", given[0] if given else None)
         if not isinstance(values, list) or any(isinstance(value, Computed) for value in values):
             raise ValueError(f"{ast.unparse(call)} is computed when the script runs")
         return ranges.choice(values)
-    low, high = (
-        words.get(key, given[at] if at < len(given) else None) for at, key in enumerate(("min_value", "max_value"))
-    )
+    low, high = (words.get(key, given[at] if at < len(given) else None) for at, key in enumerate(_ENDS))
     if not (ranges.is_number(low) and ranges.is_number(high)):
         raise ValueError(f"{ast.unparse(call)} is computed when the script runs")
     if _name(call) == "IntegerParameter":
         return scaled(int(low), int(high), words.get("scaling_type", "Auto"))
     return scaled(float(low), float(high), words.get("scaling_type", "Auto"))
+
+
+_ENDS = ("min_value", "max_value")
 
 
 def _complete(converted: Converted, name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -97,6 +98,14 @@ def _range(kind: str, said: Mapping[str, Any], decoded: Callable[[str], Any]) ->
         return ranges.choice([decoded(str(value)) for value in values])
     low, high = (_end(said, key, kind == "IntegerParameterRanges") for key in ("MinValue", "MaxValue"))
     return scaled(low, high, said.get("ScalingType", "Auto"))
+
+
+def guessed(said: Mapping[str, Any]) -> Range:
+    """A range that is said without its kind. Raises ValueError."""
+    if "Values" in said:
+        return _range("CategoricalParameterRanges", said, str)
+    whole_ends = all(re.fullmatch(r"[-+]?\d+", str(said.get(key))) for key in ("MinValue", "MaxValue"))
+    return _range("IntegerParameterRanges" if whole_ends else "ContinuousParameterRanges", said, str)
 
 
 def scaled(low: float, high: float, scaling: object) -> Range:

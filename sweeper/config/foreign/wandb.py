@@ -102,8 +102,9 @@ def _parameters(converted: Converted, said: Mapping[str, Any], above: KeyPath) -
             _put(converted, key, spec["value"])
         else:
             _put(converted, key, None)
+            lose_all(converted, spec, _FIELDS, {})
             try:
-                yield ".".join(map(str, key)), _range(converted, spec, path)
+                yield ".".join(map(str, key)), range_of(spec).at(path)
             except (ValueError, OverflowError) as error:
                 converted.wrong(path, str(error))
 
@@ -116,13 +117,12 @@ def _put(converted: Converted, key: KeyPath, value: Any) -> None:
     section[str(name)] = value
 
 
-def _range(converted: Converted, spec: Mapping[str, Any], path: KeyPath) -> Range:
+def range_of(spec: Mapping[str, Any]) -> Range:
     """A parameter's range. Raises ValueError in words for the user."""
     kind = spec.get("distribution") or _guessed(spec)
-    if kind not in _DISTRIBUTIONS:
-        raise ValueError(f"{brief(kind)} is no distribution of W&B{nearest(kind, _DISTRIBUTIONS)}")
-    lose_all(converted, spec, (*_FIELDS, "distribution"), {})
-    return _DISTRIBUTIONS[kind](spec).at(path)
+    if kind not in DISTRIBUTIONS:
+        raise ValueError(f"{brief(kind)} is no distribution of W&B{nearest(kind, DISTRIBUTIONS)}")
+    return DISTRIBUTIONS[kind](spec)
 
 
 def _guessed(spec: Mapping[str, Any]) -> str:
@@ -217,8 +217,8 @@ def _q_beta(spec: Mapping[str, Any]) -> Range:
     return ranges.Range(found.drawn, found.tried, "a beta distribution has no counterpart: its steps from 0 to 1")
 
 
-_FIELDS = ("value", "values", "min", "max", "mu", "sigma", "q", "a", "b", "probabilities")
-_DISTRIBUTIONS: Mapping[str, Callable[[Mapping[str, Any]], Range]] = {
+_FIELDS = ("distribution", "value", "values", "min", "max", "mu", "sigma", "q", "a", "b", "probabilities")
+DISTRIBUTIONS: Mapping[str, Callable[[Mapping[str, Any]], Range]] = {
     "constant": lambda spec: ranges.choice([spec["value"]] if "value" in spec else []),
     "categorical": _categorical,
     "categorical_w_probabilities": _categorical,
