@@ -90,6 +90,23 @@ def test_a_successor_waits_until_the_pool_has_settled() -> None:
     assert isinstance(next_move(a_sweep(), *unsettled, given_up), Submit)
 
 
+@pytest.mark.parametrize("shown", ["Available", "Reused", "Terminated"])
+def test_a_pool_that_was_late_once_is_waited_for_again(shown: str) -> None:
+    """Where a pool did not show in time none is waited for, until one has shown after all."""
+    late = [*(e for e in done(0) if not isinstance(e, ev.Observed)), ev.Settled("s-0-a01", "Absent")]
+    following = [e for e in done(1) if not isinstance(e, ev.Observed)]
+    assert isinstance(next_move(a_sweep(), *late, *following), Submit)
+    seen = ev.Observed("s-0-a01", "Completed", "Completed", shown)
+    assert Wait(("s-1-a01",)) == next_move(a_sweep(), *late, seen, *following)
+
+
+@pytest.mark.parametrize(("said", "counts"), [((0, 7), (0, 7)), ((600, None), (600, 60)), ((None, None), (300, 60))])
+def test_an_adopted_job_counts_as_it_was_created(said: tuple[int | None, int | None], counts: tuple[int, int]) -> None:
+    """Another run of the sweep may have created it otherwise than we would have; where nothing is said, ours counts."""
+    job = fold([OPENED, intent(0), ev.Adopted("s-0-a01", "arn", *said)]).jobs["s-0-a01"]
+    assert (job.keep_alive_s, job.intent.max_runtime_s) == counts
+
+
 def test_an_intent_without_an_acknowledgement_is_sent_again_with_its_own_values() -> None:
     """After a crash between intent and answer the same attempt goes out again (R3)."""
     sweep = a_sweep()
