@@ -1,4 +1,4 @@
-"""What IAM has to allow an experiment, as documents for IAM: its runner, its watchdog, the role of its jobs. Pure.
+"""What IAM has to allow an experiment, as documents for IAM: its runner, its watchdog, its jobs' role. Pure.
 
 Actions, resources and condition keys: AWS's service authorization reference. `sts:GetCallerIdentity` is called too and
 needs no permission.
@@ -7,8 +7,8 @@ needs no permission.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import islice
 from typing import Any
@@ -18,6 +18,7 @@ from sweeper.core.identity import canonical
 from sweeper.core.images import Image
 from sweeper.core.model import MOST_KEEP_ALIVE_S, Launch, Sweep
 from sweeper.core.request import INPUTS, SOURCES, default_output, slug, staged_below
+from sweeper.core.smoke.jobs import SWEEP as SMOKE
 
 ACCOUNT, REGION, CALLER = "ACCOUNT", "REGION", "YOUR-ROLE"
 """What stands where something is not known."""
@@ -34,6 +35,7 @@ class For(str, Enum):
     RUNNER = "runner"
     WATCHDOG = "watchdog"
     EXECUTION = "execution"
+    SMOKE = "smoke"
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,7 @@ def uses(sweep: Sweep, place: Place) -> Uses:
 
 def policy(who: For, used: Uses) -> Document:
     """The least that this one needs, as a document for IAM."""
-    statements = {For.RUNNER: _runner, For.WATCHDOG: _watchdog, For.EXECUTION: _execution}[who](used)
+    statements = _STATEMENTS[who](used)
     return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
@@ -315,3 +317,22 @@ def _network() -> Iterator[Statement]:
     interfaces += ["DeleteNetworkInterfacePermission", "DescribeNetworkInterfaces", "DescribeVpcs"]
     described = ["DescribeDhcpOptions", "DescribeSubnets", "DescribeSecurityGroups"]
     yield _allow("Network", [f"ec2:{action}" for action in (*interfaces, *described)], ["*"])
+
+
+def _smoke(used: Uses) -> Iterator[Statement]:
+    """Who asks the sixteen questions: of a keep-alive there is no longest one, for that is what is asked."""
+    place = used.place
+    actions = [f"sagemaker:{name}TrainingJob" for name in ("Create", "Stop", "Update", "Describe")]
+    jobs = [place.arn("sagemaker", f"training-job/{SMOKE}-*")]
+    yield _allow("Jobs", [*actions, "sagemaker:AddTags"], jobs)
+    yield _allow("PassRole", ["iam:PassRole"], [used.role], StringEquals={"iam:PassedToService": _SERVICE})
+    yield _allow("Search", ["sagemaker:Search"], ["*"])
+    yield from _storage(replace(used, staged=frozenset(), lease=""))
+
+
+_STATEMENTS: Mapping[For, Callable[[Uses], Iterator[Statement]]] = {
+    For.RUNNER: _runner,
+    For.WATCHDOG: _watchdog,
+    For.EXECUTION: _execution,
+    For.SMOKE: _smoke,
+}

@@ -47,8 +47,11 @@ def nothing_is_owed(project: Project) -> bool:
 
 
 def test_a_served_engine_is_found_out_and_another_does_the_same(fresh_project: Project) -> None:
-    """All sixteen are answered as the engine was set, nothing is left, and `engine.recorded` sets another one so."""
-    serve(fresh_project, **SERVICE)
+    """All sixteen are answered as the engine was set, with the policy for it alone; another one then does the same."""
+    fresh_project.environment["AWS_REGION"] = "us-east-1"
+    policy = json.loads(fresh_project.verb("iam", "+experiment=tiny", "--for", "smoke").out)
+    looking = {"Sid": "Test", "Effect": "Allow", "Action": "sagemaker:ListTrainingJobs", "Resource": "*"}  # this test's
+    serve(fresh_project, **SERVICE, policy={**policy, "Statement": [*policy["Statement"], looking]})
     ended = fresh_project.verb(*SMOKE, "--recording", "answers.json")
     assert ended.code == 0, ended.out + ended.err
     assert "16 of 16 questions are answered; recorded in answers.json" in ended.out

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sweeper.core.costs import rate
 from sweeper.core.model import Launch, Sweep
-from sweeper.core.smoke.jobs import INSTANCE_TYPE, SWEEP, Bed
+from sweeper.core.smoke.jobs import INSTANCE_TYPE, Bed
 from sweeper.run.connect import Connection
 
 
@@ -15,7 +15,7 @@ def bed(sweep: Sweep, connection: Connection) -> Bed:
     from sweeper.aws.staging import Staging
 
     job = sweep.composed["job"]
-    staging = Staging(connection.clients, connection.scope, SWEEP, Path(sweep.project))
+    staging = Staging(connection.clients, connection.scope, sweep.name, Path(sweep.project))
     output = staging({"job": {**job, "launch": Launch.IMAGE.value, "inputs": {}, "checkpoint_s3_uri": None}}).output
     key = job.get("output_kms_key_id")
     return Bed(sweep.locked, str(job["image_uri"]), output, connection.scope.region, key)
