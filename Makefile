@@ -77,6 +77,7 @@ docs: $(READY)  ## write anew what follows from the code: defaults and schema in
 	$(BIN)/python -m sweeper.config.reference docs/experiment-file.md
 	$(BIN)/python -m sweeper.config.requests docs/requests.md
 	$(BIN)/python -m tests.documented
+	$(BIN)/python -m tests.coming_from
 
 bench: $(READY) $(CLIENTS)/sdk3/.ready  ## ratios of time and memory, measured in one run
 	$(BIN)/python -m benchmarks
