@@ -14,9 +14,9 @@ from sweeper.commands.say import complain, tell
 from sweeper.core.model import Sweep
 from sweeper.core.verdict import Check, Verdict, failed
 from sweeper.errors import SweeperError, UsageError
+from sweeper.run.checks.asked import subject_of, unanswered
 from sweeper.run.clock import SystemClock
 from sweeper.run.connect import Connection, aws, connect
-from sweeper.run.readiness import subject_of, unanswered
 
 
 def main(arguments: Sequence[str]) -> int:

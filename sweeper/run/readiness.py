@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sweeper.core.chain import Chain
 from sweeper.core.model import Sweep
 from sweeper.core.ports import Clock
 from sweeper.core.queued import QueueOptions
 from sweeper.core.resume import resume
-from sweeper.core.scope import EngineKind
 from sweeper.core.verdict import failed
 from sweeper.errors import UsageError
-from sweeper.run.clock import SystemClock
 from sweeper.run.connect import Connection, engine_folder
 from sweeper.run.job_queue import check_queue
-
-if TYPE_CHECKING:
-    from sweeper.aws.clients import Clients
-    from sweeper.run.checks.subject import Subject
 
 Say = Callable[[str], None]
 
@@ -49,32 +41,9 @@ def check(
             say(f"warning: {line}")
 
 
-def subject_of(connection: Connection, clock: Clock, sweep: Sweep | None = None) -> Subject:
-    """What is to be checked of an account, and of a sweep in it."""
-    from sweeper.aws.batch import training_api
-    from sweeper.run.checks.subject import Subject
-
-    api = training_api(connection.clients)
-    return Subject(connection.scope, connection.owner, connection.clients, api, clock, sweep)
-
-
-def unanswered(sweep: Sweep | None = None) -> Subject:
-    """The same where the account does not answer: what needs none can be checked all the same."""
-    from sweeper.aws.batch import training_api
-    from sweeper.config.engines import region_of
-    from sweeper.config.whole_request import SOMEWHERE
-    from sweeper.run.checks.subject import Subject
-
-    def nobody() -> Clients:
-        raise UsageError("the account does not answer")
-
-    region = region_of({"kind": EngineKind.AWS, **sweep.engine_options}) if sweep else ""
-    scope = replace(SOMEWHERE, region=region or SOMEWHERE.region)
-    return Subject(scope, (sweep and sweep.owner) or "owner", nobody, training_api(nobody), SystemClock(), sweep)
-
-
 def _check_account(sweep: Sweep, connection: Connection, clock: Clock, say: Say) -> None:
     """Tells what a person should know. Raises UsageError with all that must not be sent, a line each."""
+    from sweeper.run.checks.asked import subject_of
     from sweeper.run.checks.every import checked
 
     checks = [check for check in checked(subject_of(connection, clock, sweep)) if check.concerns]

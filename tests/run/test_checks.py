@@ -20,9 +20,9 @@ from sweeper.core.scope import EngineKind, Scope
 from sweeper.core.verdict import Check, Verdict
 from sweeper.engine import launch
 from sweeper.run.checks import every
+from sweeper.run.checks.asked import unanswered
 from sweeper.run.checks.subject import Subject
 from sweeper.run.clock import SystemClock
-from sweeper.run.readiness import unanswered
 from tests.end_to_end.conftest import EXPERIMENT
 from tests.engine.conftest import request, wait_for
 from tests.forked import start_engine
