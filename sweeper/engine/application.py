@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sweeper.engine.admin import Admin
-from sweeper.engine.around import logs
 from sweeper.engine.around.iam import Iam
 from sweeper.engine.around.moto_services import Moto
 from sweeper.engine.around.s3 import ObjectStore
@@ -133,4 +132,4 @@ class Application:
         """moto lists the log groups: it is given the one of the jobs, once one of them has a log."""
         if self._control.overview.logged_jobs():
             settings = self._control.permissions.settings
-            logs.publish_group(settings.account, settings.region)
+            self._moto.publish_log_group(settings.account, settings.region)

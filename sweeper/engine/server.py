@@ -21,7 +21,6 @@ from werkzeug.serving import BaseWSGIServer
 from sweeper.engine import credentials
 from sweeper.engine.admin import Admin
 from sweeper.engine.application import Application, Doors
-from sweeper.engine.around.logs import TrainingLogs
 from sweeper.engine.around.parts import parts
 from sweeper.engine.around.s3 import ObjectStore
 from sweeper.engine.around.single_sign_on import SingleSignOn
@@ -33,7 +32,6 @@ from sweeper.engine.settings import EngineSettings
 from sweeper.engine.wire.gate import Gate
 from sweeper.engine.wire.holders import Holders
 from sweeper.engine.wire.http import Environ, StartResponse, listen
-from sweeper.engine.wire.policies import Asked
 from sweeper.engine.wire.sessions import Sessions
 from sweeper.record.atomic import private_folder, write_atomically
 
@@ -69,7 +67,7 @@ class EngineProcess:
             "settings": settings.to_mapping(),
         }
         service, control = settings.service, self._control
-        answerers = parts(service, TrainingLogs(control.overview, control.log_of, service.arn_prefix))
+        answerers = parts(service, control.overview, control.log_of)
         doors = Doors(gate, SingleSignOn(sessions, settings.service), Admin(pair, self._status, self._stop))
         self._app = Application(doors, self._control, self._objects, answerers)
 
@@ -129,10 +127,6 @@ class EngineProcess:
             _LOG.error("some jobs did not stop; their containers go on")
         self.end()
 
-    def _asked(self) -> list[Asked]:
-        """What a policy was asked for so far."""
-        return sorted(self._control.permissions.asked.copy(), key=lambda asked: (asked.action, asked.resource))
-
     def _status(self) -> dict[str, Any]:
         running, pools = self._control.overview.busy()
         return {
@@ -144,7 +138,7 @@ class EngineProcess:
             "disk_cap_bytes": self._settings.disk_cap_bytes,
             "disk_bytes": disk.used(self._state),
             "jobs": self._control.overview.records(),
-            "asked": [{"action": a.action, "resource": a.resource, **dict(a.context)} for a in self._asked()],
+            "asked": self._control.permissions.asked_so_far(),
         }
 
 

@@ -28,15 +28,6 @@ class LoggedJobs(Protocol):
         """Jobs that may have a log, oldest first."""
 
 
-def publish_group(account: str, region: str) -> None:
-    """Have moto, which lists the groups of CloudWatch Logs, know the one of the jobs."""
-    from moto.logs.models import logs_backends  # a second that most sessions never need
-
-    groups = logs_backends[account][region]
-    if GROUP not in groups.groups:
-        groups.create_log_group(GROUP, {})
-
-
 class TrainingLogs:
     """One log group with one stream per job: JOB/algo-1-EPOCH."""
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from moto.backends import SERVICE_NAMES
 from moto.moto_server.werkzeug_app import create_backend_app
 
+from sweeper.engine.around.logs import GROUP
 from sweeper.engine.wire import refusals
 from sweeper.engine.wire.http import Environ, StartResponse
 
@@ -30,6 +31,15 @@ class Moto:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._made: dict[str, Wsgi] = {}
+
+    @staticmethod
+    def publish_log_group(account: str, region: str) -> None:
+        """Have moto, which lists the groups of CloudWatch Logs, know the one of the jobs."""
+        from moto.logs.models import logs_backends  # a second that most sessions never need
+
+        groups = logs_backends[account][region]
+        if GROUP not in groups.groups:
+            groups.create_log_group(GROUP, {})
 
     def app(self, service: str) -> Wsgi:
         """What answers for a service; made when it is first asked, which takes a moment."""

@@ -51,6 +51,11 @@ class Permissions:
     def _policy(self) -> Policy | None:
         return Policy.parse(self.settings.policy) if self.settings.policy else None
 
+    def asked_so_far(self) -> list[dict[str, Any]]:
+        """The same as JSON has it, in order."""
+        asked = sorted(self.asked.copy(), key=lambda one: (one.action, one.resource))
+        return [{"action": one.action, "resource": one.resource, **dict(one.context)} for one in asked]
+
     def decides(self, asked: Asked) -> Decision:
         """What comes of this, without a trace."""
         if any(fnmatchcase(asked.action.lower(), pattern.lower()) for pattern in self.settings.deny):
