@@ -330,3 +330,58 @@ def resident(pid: int) -> int:
     """The most memory that a process has held, in KiB."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
+
+
+def test_a_role_that_is_not_there_is_nobody_to_simulate(clients: Clients) -> None:
+    """An ARN without the path of its role, or of another account, names no role; a session's role has its path."""
+    iam, prefix = clients.client("iam"), "arn:aws:iam::123456789012:role"
+    iam.create_role(RoleName="deep", Path="/service-role/", AssumeRolePolicyDocument="{}")
+
+    def simulated(arn: str) -> str:
+        answer = iam.simulate_principal_policy(PolicySourceArn=arn, ActionNames=["sagemaker:StopTrainingJob"])
+        return str(answer["EvaluationResults"][0]["EvalDecision"])
+
+    try:
+        assert iam.get_role(RoleName="deep")["Role"]["Arn"] == f"{prefix}/service-role/deep"
+        assert simulated(f"{prefix}/service-role/deep") == simulated(f"{prefix}/nobody-made-it") == "allowed"
+        for arn in (f"{prefix}/deep", f"{prefix}/service-role/other", "arn:aws:iam::210987654321:role/x"):
+            with pytest.raises(ClientError) as refused:
+                simulated(arn)
+            assert refused.value.response["Error"]["Code"] == "NoSuchEntity"
+    finally:
+        iam.delete_role(RoleName="deep")
+
+
+def test_an_image_that_nobody_has_pushed_is_there(clients: Clients) -> None:
+    """By its tag or digest, in any repository that nobody has made; one that was made has what it has."""
+    ecr = clients.client("ecr")
+    asked = [{"imageTag": "1"}, {"imageDigest": f"sha256:{'0' * 64}"}]
+    found = ecr.describe_images(repositoryName="any", registryId="763104351884", imageIds=asked)["imageDetails"]
+    assert [(one["registryId"], one.get("imageTags")) for one in found] == [
+        ("763104351884", ["1"]),
+        ("763104351884", None),
+    ]
+    assert found[1]["imageDigest"] == asked[1]["imageDigest"]
+    ecr.create_repository(repositoryName="made")
+    with pytest.raises(ClientError, match="ImageNotFoundException"):
+        ecr.describe_images(repositoryName="made", imageIds=[{"imageTag": "1"}])
+    ecr.delete_repository(repositoryName="made")
+
+
+def test_a_bucket_is_of_its_region_and_encrypts(clients: Clients) -> None:
+    """Whoever asks by the wrong owner is refused; S3 encrypts where nobody says how, and as it is told."""
+    clients.s3.create_bucket(Bucket="far", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    head = clients.s3.head_bucket(Bucket="far", ExpectedBucketOwner="123456789012")
+    assert head["ResponseMetadata"]["HTTPHeaders"]["x-amz-bucket-region"] == "eu-west-1"
+
+    def rule() -> str:
+        told = clients.s3.get_bucket_encryption(Bucket="far")["ServerSideEncryptionConfiguration"]
+        return str(told["Rules"][0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"])
+
+    assert rule() == "AES256"
+    by_key = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}]}
+    clients.s3.put_bucket_encryption(Bucket="far", ServerSideEncryptionConfiguration=by_key)
+    assert rule() == "aws:kms"
+    clients.s3.delete_bucket_encryption(Bucket="far")
+    assert rule() == "AES256"
+    clients.s3.delete_bucket(Bucket="far")
