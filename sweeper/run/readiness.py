@@ -13,7 +13,7 @@ from sweeper.core.resume import resume
 from sweeper.core.verdict import failed
 from sweeper.errors import UsageError
 from sweeper.run.connect import Connection, engine_folder
-from sweeper.run.job_queue import check_queue
+from sweeper.run.job_queue import make_queue
 
 Say = Callable[[str], None]
 
@@ -24,12 +24,10 @@ def check(
     """What a person should know before anything is sent. Raises UsageError for what must not be sent."""
     if not len(sweep.trials) or (resume(sweep, chain).nothing_to_do and not sweep.only):
         return
-    local = not connection.scope.engine.on_aws
-    if local:
+    if not connection.scope.engine.on_aws:
         _tell_start(sweep, say)
-    if queue:
-        check_queue(sweep, connection, queue, say)
-    if local:
+        if queue:
+            make_queue(sweep, connection, queue, say)
         return
     try:
         _check_account(sweep, connection, clock, say)

@@ -18,7 +18,7 @@ from sweeper.run.claim import Claim
 from sweeper.run.clock import SystemClock
 from sweeper.run.connect import Connection, debt_of
 from sweeper.run.job_logs import JobLogs
-from sweeper.run.job_queue import check_queue
+from sweeper.run.job_queue import make_queue
 from sweeper.run.ledger import Ledger
 from sweeper.run.masking import learn_credentials, redactor
 from sweeper.run.quota import warm_pools
@@ -119,7 +119,7 @@ class Session:
         self.shown.say("the local engine's state was removed: the sweep goes on with a new one")
         self._staging.forget()
         if queue := self.sweep.backend.through:
-            check_queue(self.sweep, self.connection, queue, self.shown.say)
+            make_queue(self.sweep, self.connection, queue, self.shown.say)
 
     @cached_property
     def api(self) -> TrainingApi:

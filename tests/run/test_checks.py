@@ -12,15 +12,18 @@ from typing import Any
 import pytest
 
 from sweeper import config
-from sweeper.aws import batch
+from sweeper.aws import batch, queues
 from sweeper.aws.clients import Clients, Endpoint
+from sweeper.backends.batch import Batch
 from sweeper.core.model import PoolSettings, Sweep
+from sweeper.core.queued import QueueOptions
 from sweeper.core.request import FINGERPRINT
 from sweeper.core.scope import EngineKind, Scope
 from sweeper.core.verdict import Check, Verdict
 from sweeper.engine import launch
 from sweeper.run.checks import every
 from sweeper.run.checks.asked import unanswered
+from sweeper.run.checks.queue import queue
 from sweeper.run.checks.subject import Subject
 from sweeper.run.clock import SystemClock
 from tests.end_to_end.conftest import EXPERIMENT
@@ -409,4 +412,15 @@ def test_without_an_account_what_needs_none_is_checked(account: Account) -> None
     told = {check.id: check.verdict for check in every.checked(unanswered(account.sweep))}
     assert {name for name, verdict in told.items() if verdict is Verdict.PASS} == {"request", "price"}
     assert set(told.values()) == {Verdict.PASS, Verdict.UNKNOWN}
-    assert told.keys() == every.CHECKS.keys()
+    assert told.keys() == every.CHECKS.keys() - {"queue"}
+
+
+def test_a_queue_is_one_that_takes_the_jobs(account: Account) -> None:
+    """By way of AWS Batch: one that is not there fails by its name; one that takes jobs passes."""
+    options = QueueOptions("team")
+    sweep = replace(account.sweep, backend=Batch("team"))
+    (missing,) = queue(account.subject(sweep))
+    assert (missing.verdict, "there is no job queue team" in missing.found) == (Verdict.FAIL, True)
+    queues.ensure(batch.calls(lambda: account.clients), options, 1)
+    (there,) = queue(account.subject(sweep))
+    assert (there.verdict, there.found) == (Verdict.PASS, "the job queue team takes jobs")

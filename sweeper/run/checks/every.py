@@ -11,6 +11,7 @@ from sweeper.run.checks.image import image
 from sweeper.run.checks.permission import permissions
 from sweeper.run.checks.pools import pools
 from sweeper.run.checks.price import price
+from sweeper.run.checks.queue import queue
 from sweeper.run.checks.quota import quotas
 from sweeper.run.checks.requests import request
 from sweeper.run.checks.role import role
@@ -26,6 +27,7 @@ CHECKS: Mapping[str, tuple[str, _Asks, str]] = {
     "role": ("the role", role, "have iam:GetRole allowed on it to be told before a run"),
     "permission": ("the permissions", permissions, "have iam:SimulatePrincipalPolicy allowed"),
     "quota": ("the quotas", quotas, "have servicequotas:GetServiceQuota allowed: `sweeper iam` prints what is asked"),
+    "queue": ("the job queue", queue, "have batch:DescribeJobQueues allowed"),
     "bucket": ("the buckets", bucket, "have s3:ListBucket allowed on them"),
     "image": ("the image", image, "have ecr:DescribeImages allowed"),
     "request": ("the request", request, ""),
