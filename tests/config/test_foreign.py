@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -332,7 +334,7 @@ def test_the_rest_of_a_tuning_job_is_kept_or_said() -> None:
     request["HyperParameterTuningJobConfig"]["ResourceLimits"] = limits
     definition = request["TrainingJobDefinition"]
     definition.update(EnableManagedSpotTraining=True, CheckpointConfig={"S3Uri": "s3://b/c"})
-    definition["InputDataConfig"][0]["Unheard"] = {"Of": 1}
+    definition["InputDataConfig"][0]["DataSource"]["FileSystemDataSource"] = {"DirectoryPath": "/x"}
     found = tuning_job.convert({**request, "WarmStartConfig": {}})
     assert found.sections["stop"] == {
         "max_seconds": 7200,
@@ -344,7 +346,7 @@ def test_the_rest_of_a_tuning_job_is_kept_or_said() -> None:
     assert [line.split(":")[0] for line in found.left] == [
         "HyperParameterTuningJobName",
         "WarmStartConfig",
-        "InputDataConfig.train.Unheard.Of",
+        "InputDataConfig.train.DataSource.FileSystemDataSource.DirectoryPath",
         "MaxParallelTrainingJobs",
         "HyperbandStrategyConfig.MaxResource",
         "ConvergenceDetected",
@@ -486,8 +488,8 @@ _SAID = st.one_of(
             },
         },
         st.sampled_from([*tuning_job.STRATEGIES, "Other"]),
-        _NUMBERS,
-        _NUMBERS,
+        _NUMBERS.map(str),
+        _NUMBERS.map(str),
         st.sampled_from(["Auto", "Linear", "Logarithmic", "ReverseLogarithmic", "Square"]),
     ),
 )
@@ -506,6 +508,58 @@ def test_whatever_is_said_there_is_a_file_that_plans_or_a_reason(project: Projec
     found.script("code/train.py")
     found.section("job").pop("launch", None)
     assert experiment(project, found).trials or found.sections["sweep"]
+
+
+JUNK = [None, 0, -1, "", "x", "${a}", True, [], {}, [1], ["a", None], {"a": {"b": []}}, [[]], [{}], 10**30, "1e400"]
+_OPTUNA = {
+    "sampler": {"_target_": "a.TPESampler", "seed": 1},
+    "direction": ["minimize", "maximize"],
+    "n_trials": 3,
+    "params": {"a": "1,2", "b": "interval(0,1)"},
+    "search_space": {"z": {"type": "float", "low": 1, "high": 2, "step": 0.5}},
+}
+_SPECS_OF_ALL = {
+    "a": {"min": 1, "max": 3},
+    "b": {"distribution": "q_uniform", "min": 1, "max": 3, "q": 1},
+    "c": {"parameters": {"d": {"values": [1]}}},
+    "e": {"values": [1, 2], "probabilities": [0.1, 0.9]},
+}
+WHOLE: list[dict[str, Any]] = [
+    {**GRID, "parameters": _SPECS_OF_ALL, "run_cap": 3, "early_terminate": {"type": "hyperband", "min_iter": 3}},
+    {
+        **GRID,
+        "method": "random",
+        "parameters": _SPECS_OF_ALL,
+        "command": ["python", "${program}", "--a", "b", "${args}"],
+    },
+    {"defaults": ["a", {"override hydra/sweeper": "optuna"}], "hydra": {"mode": "x", "sweeper": _OPTUNA}},
+    amt("Hyperband", TuningJobCompletionCriteria={"BestObjectiveNotImproving": {}}, StrategyConfig={}),
+]
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path of everything within a value."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in inner:
+        yield (*path, key)
+        yield from places(one, (*path, key))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(WHOLE), st.randoms(use_true_random=False), st.sampled_from(JUNK))
+def test_no_shape_of_a_file_is_more_than_refused(project: Project, whole: Any, rng: Random, junk: Any) -> None:
+    """Whatever stands in a place where something else belongs: an experiment, or a UsageError, and nothing else."""
+    said = json.loads(json.dumps(whole))
+    *above, last = rng.choice(list(places(said)))
+    inner = said
+    for key in above:
+        inner = inner[key]
+    inner[last] = junk
+    file = project.write("said.json", json.dumps(said))
+    try:
+        assert detect.converted(file).text("made", "the test")
+    except UsageError as error:
+        assert str(error).startswith("said.json")
 
 
 # -- the verb -----------------------------------------------------------------------------------------------------

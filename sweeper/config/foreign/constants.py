@@ -157,4 +157,8 @@ def _assignments(node: ast.AST) -> list[tuple[str, ast.expr]]:
 
 
 def _computed(node: ast.expr) -> Computed:
-    return Computed(" ".join(ast.unparse(node).split())[:200], node.lineno)
+    try:
+        text = " ".join(ast.unparse(node).split())
+    except RecursionError:
+        text = "what stands there"
+    return Computed(text[:200], node.lineno)

@@ -151,9 +151,9 @@ def whole(said: Any) -> int | None:
     """A count as a file may say it: 20, 20.0 or "20"; None when it is none."""
     try:
         number = float(said)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
-    return int(number) if number == int(number) and number >= 1 and not isinstance(said, bool) else None
+    return int(number) if number.is_integer() and number >= 1 and not isinstance(said, bool) else None
 
 
 def mapping_of(converted: Converted, said: Mapping[str, Any], key: str, path: KeyPath = ()) -> Mapping[str, Any]:

@@ -96,7 +96,8 @@ def _optuna(converted: Converted, sweeper: Mapping[str, Any], sampler: str, axes
 def _sampler(said: Mapping[str, Any], sweeper: Mapping[str, Any]) -> str:
     """The sampler of the Optuna sweeper, in Optuna's short words; nothing when that is not the sweeper."""
     chosen: dict[str, str] = {}
-    for entry in said.get("defaults") or []:
+    listed = said.get("defaults")
+    for entry in listed if isinstance(listed, list) else []:
         for group, option in entry.items() if isinstance(entry, Mapping) else ():
             chosen[str(group).removeprefix("override").strip().lstrip("/")] = str(option)
     named = sweeper.get("sampler")

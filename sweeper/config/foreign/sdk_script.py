@@ -71,7 +71,7 @@ def looks_like(text: str) -> bool:
     """True for a Python script that makes a trainer or an estimator."""
     try:
         calls = _calls(ast.parse(text))
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return any(_name(call) in (*TRAINERS, *ESTIMATORS) for call in calls)
 

@@ -16,8 +16,10 @@ from sweeper.core.channels import Channel
 from sweeper.core.identity import flatten
 from sweeper.core.job import Job, Locked
 from sweeper.core.members import said_by, take
+from sweeper.engine.wire import rules
 
 CONFIG, DEFINITION = "HyperParameterTuningJobConfig", "TrainingJobDefinition"
+DEFINITIONS = "TrainingJobDefinitions"
 STRATEGIES = ("Bayesian", "Random", "Hyperband", "Grid")
 _USUAL: Mapping[str, str] = {
     "data_type": "S3Prefix",
@@ -45,12 +47,15 @@ def convert(said: Mapping[str, Any]) -> Converted:
     """A tuning job as an experiment."""
     converted = Converted("an AMT tuning job")
     request: Mapping[str, Any] = said if CONFIG in said else {CONFIG: said}
+    converted.problems += _misshapen(request, () if CONFIG in said else (CONFIG,))
+    if converted.problems:
+        return converted
     config = mapping_of(converted, request, CONFIG)
-    several = request.get("TrainingJobDefinitions")
+    several = request.get(DEFINITIONS)
     first = several[0] if isinstance(several, list) and several and isinstance(several[0], Mapping) else {}
     definition = copy.deepcopy(dict(mapping_of(converted, request, DEFINITION) or first))
     alone = isinstance(several, list) and len(several) == 1
-    known = (CONFIG, DEFINITION, *(["TrainingJobDefinitions"] if alone else []))
+    known = (CONFIG, DEFINITION, *([DEFINITIONS] if alone else []))
     lose_all(converted, request, known, _WHY)
     text = _job(converted, definition) if definition else str
     own = definition.get("HyperParameterRanges")
@@ -66,6 +71,13 @@ def convert(said: Mapping[str, Any]) -> Converted:
     _ends(converted, config)
     converted.assume_machine()
     return converted
+
+
+def _misshapen(request: Mapping[str, Any], above: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    """What the service's own model does not allow; `above`: what the file leaves out."""
+    judged = {key: request[key] for key in (CONFIG, DEFINITION, DEFINITIONS) if key in request}
+    for path, what in rules.of_piece("CreateHyperParameterTuningJob", judged):
+        yield path[len(above) :], what
 
 
 # -- ranges and strategy ------------------------------------------------------------------------------------------
@@ -201,7 +213,7 @@ def _objective(converted: Converted, said: Any) -> None:
         path = (CONFIG, "HyperParameterTuningJobObjective")
         return converted.wrong(path, "needs a MetricName, and Maximize or Minimize as its Type")
     metrics = converted.section("job").setdefault("metrics", [])
-    if name not in [metric["name"] for metric in metrics]:
+    if name not in [metric.get("name") for metric in metrics]:
         metrics.append({"name": name, "regex": printed(name)})
         converted.note("job", f"no MetricDefinitions find {name}: its regex is a guess, check it against a log")
     converted.sections["objective"] = {"metric": name, "goal": goal}

@@ -19,7 +19,7 @@ _WHY = {
     "imports": "was for W&B's own launcher",
     "$schema": "an editor's",
 }
-_GOALS = {"minimize": "minimize", "maximize": "maximize"}
+GOALS = ("minimize", "maximize")
 _SPREAD = 2
 """Standard deviations on each side that stand for a normal distribution."""
 _STYLES = {"${args}": "", "${args_no_boolean_flags}": "flags", "${args_no_hyphens}": "hydra"}
@@ -41,6 +41,12 @@ def convert(said: Mapping[str, Any]) -> Converted:
     for key, axis in axes.items():
         if axis.note:
             converted.lose(f"parameters.{key}", axis.note)
+    values = [
+        *converted.sections.get(HYPERPARAMETERS, {}).values(),
+        *(one for axis in axes.values() for one in axis.domain[1]),
+    ]
+    if any(isinstance(value, bool) for value in values) and "arguments" not in converted.section("job"):
+        converted.lose("true and false", "reach the script as `true` and `false`, where W&B wrote True and False")
     _method(converted, said, axes)
     _early_terminate(converted, mapping_of(converted, said, "early_terminate"))
     converted.assume_machine()
@@ -77,8 +83,8 @@ def _metric(converted: Converted, said: Mapping[str, Any]) -> None:
     name, goal = metric.get("name"), metric.get("goal", "minimize")
     if not isinstance(name, str) or not name:
         return converted.wrong(("metric", "name"), "must be the metric's name")
-    if goal not in _GOALS:
-        return converted.wrong(("metric", "goal"), f"{brief(goal)} is not one of {', '.join(_GOALS)}")
+    if goal not in GOALS:
+        return converted.wrong(("metric", "goal"), f"{brief(goal)} is not one of {', '.join(GOALS)}")
     converted.metric(name, goal)
     if is_number(target := metric.get("target")):
         op = ">=" if goal == "maximize" else "<="
@@ -120,7 +126,7 @@ def _put(converted: Converted, key: KeyPath, value: Any) -> None:
 def range_of(spec: Mapping[str, Any]) -> Range:
     """A parameter's range. Raises ValueError in words for the user."""
     kind = spec.get("distribution") or _guessed(spec)
-    if kind not in DISTRIBUTIONS:
+    if not isinstance(kind, str) or kind not in DISTRIBUTIONS:
         raise ValueError(f"{brief(kind)} is no distribution of W&B{nearest(kind, DISTRIBUTIONS)}")
     return DISTRIBUTIONS[kind](spec)
 
