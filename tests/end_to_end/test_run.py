@@ -163,7 +163,7 @@ def test_a_mistake_in_the_file_is_told_with_its_place(project: Project) -> None:
     path.write_text(path.read_text().replace("max_runtime_s", "max_runtme_s"))
     ended = project.run()
     assert ended.code == 2
-    assert "experiments/tiny.yaml:7:3: job.max_runtme_s" in ended.err
+    assert "experiments/tiny.yaml:9:3: job.max_runtme_s" in ended.err
     path.write_text(path.read_text() + "broken: [1,\n")
     assert "experiments/tiny.yaml:" in project.run().err
 
