@@ -26,23 +26,7 @@ MARK = ".sweeper-model.json"
 
 def main(arguments: Sequence[str]) -> int:
     """Bring it, or say that it is there; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="sweeper pull",
-        description="Download the model of a trial, prove its bytes by what S3 tells of them, and unpack it: whole or "
-        "not at all. What is there already is not brought again; where a connection broke, the same command goes on. "
-        "An archive that would write outside of its folder, or is too big, is refused.",
-    )
-    parser.add_argument("name", help="a folder of runs/, or its beginning")
-    parser.add_argument("trial", nargs="?", default=sweeps.BEST, help="best (default), or its number, id or name")
-    parser.add_argument("--to", type=Path, metavar="DIR", help=f"default: runs/NAME/{MODELS}/JOB")
-    parser.add_argument(
-        "--max-gb",
-        type=gigabytes,
-        metavar="GB",
-        help="the most that an archive may hold; default: 100 times its size, and at least 10",
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     sweep = sweeps.find(options.name)
     job = sweeps.chosen(sweep, options.trial).result
     model = job.outcome.model if job.outcome else ""
@@ -63,6 +47,26 @@ def main(arguments: Sequence[str]) -> int:
         f"{size}{proof}"
     )
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sweeper pull",
+        description="Download the model of a trial, prove its bytes by what S3 tells of them, and unpack it: whole or "
+        "not at all. What is there already is not brought again; where a connection broke, the same command goes on. "
+        "An archive that would write outside of its folder, or is too big, is refused.",
+    )
+    parser.add_argument("name", help="a folder of runs/, or its beginning")
+    parser.add_argument("trial", nargs="?", default=sweeps.BEST, help="best (default), or its number, id or name")
+    parser.add_argument("--to", type=Path, metavar="DIR", help=f"default: runs/NAME/{MODELS}/JOB")
+    parser.add_argument(
+        "--max-gb",
+        type=gigabytes,
+        metavar="GB",
+        help="the most that an archive may hold; default: 100 times its size, and at least 10",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    return parser
 
 
 def gigabytes(word: str) -> int:
