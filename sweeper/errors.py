@@ -92,14 +92,20 @@ class ApiErrorKind(Enum):
 class ApiError(SweeperError):
     """An API call failed. `kind` says what that means; `code` and the text are the service's own."""
 
-    def __init__(self, kind: ApiErrorKind, operation: str, code: str, message: str, request_id: str = "") -> None:
-        super().__init__(f"{operation}: {code}: {message}")
+    def __init__(
+        self, kind: ApiErrorKind, operation: str, code: str, message: str, request_id: str = "", *, do: str = ""
+    ) -> None:
+        self.told = f"{operation}: {code}: {message}"
+        """What has happened, without what to do about it."""
+        super().__init__(f"{self.told}; {do}" if do else self.told)
         self.kind = kind
         self.operation = operation
         self.code = code
         self.message = message
         self.request_id = request_id
         """The service's name for the request; empty where it has given none."""
+        self.do = do
+        """What helps; empty where that is not known, or is a part of the message."""
 
 
 def assert_never(value: NoReturn) -> NoReturn:

@@ -75,6 +75,18 @@ _RENEWED = (
     "LoginError",
     "RefreshWithMFAUnsupportedError",
 )
+_SIGN_IN = "sign in (`aws sso login`, `aws login`), or name a profile: AWS_PROFILE or engine.profile"
+_OTHERS = "these credentials are not good there: sign in, or set other ones"
+_NETWORK = "look at the network, and at AWS_ENDPOINT_URL and the proxy where they are set"
+# What helps, where that is the same whoever asked for what.
+_DO = {
+    **dict.fromkeys(("NoCredentialsError", "PartialCredentialsError"), _SIGN_IN),
+    "ProfileNotFound": "name one of ~/.aws/config: AWS_PROFILE or engine.profile",
+    "NoRegionError": "set AWS_REGION, a profile's region or engine.region",
+    **dict.fromkeys(("EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError", "SSLError"), _NETWORK),
+    **dict.fromkeys(("UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId"), _OTHERS),
+    **dict.fromkeys(("InvalidSignatureException", "SignatureDoesNotMatch"), _OTHERS),
+}
 _MISSING = ("Requested resource not found", "could not be found", "does not exist")
 
 
@@ -107,7 +119,8 @@ def mapped(operation: str) -> Iterator[None]:
         if failure is None:
             raise
         kind, code, message = failure
-        raise ApiError(kind, operation, code, message, _request_id(error)) from error
+        do = "" if kind is ApiErrorKind.SKEWED else _DO.get(code, "")
+        raise ApiError(kind, operation, code, message, _request_id(error), do=do) from error
 
 
 def _request_id(error: Exception) -> str:

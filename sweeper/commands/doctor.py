@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -13,10 +14,12 @@ from sweeper.commands import smoke
 from sweeper.commands.say import complain, tell
 from sweeper.core.model import Sweep
 from sweeper.core.verdict import Check, Verdict, failed
-from sweeper.errors import SweeperError, UsageError
+from sweeper.errors import ApiError, SweeperError, UsageError
 from sweeper.run.checks.asked import subject_of, unanswered
 from sweeper.run.clock import SystemClock
 from sweeper.run.connect import Connection, aws, connect
+
+_ACCOUNT = re.compile(r"engine=aws|engine\.(profile|region)=(.+)")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -24,6 +27,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="sweeper doctor",
         usage="sweeper doctor [+experiment=NAME [KEY=VALUE ...]] [--json]\n"
+        "       sweeper doctor [engine.profile=NAME] [engine.region=REGION] [--json]\n"
         "       sweeper doctor --smoke +experiment=NAME [KEY=VALUE ...] [--yes] [--recording FILE] [--json]",
         description="All that is looked at before a run, one by one: who you are, the role of the jobs, whether you "
         "may release, create, stop, tag and pass it, quotas and what is in use of them, buckets, image, price, pools "
@@ -41,9 +45,16 @@ def main(arguments: Sequence[str]) -> int:
     options, overrides = parser.parse_known_args(arguments)
     if options.smoke:
         return _smoke(options, overrides)
-    if not overrides:
-        return _told(None, list(_checks(lambda: aws({}, None), None)), as_json=options.json)
+    account = _account(overrides)
+    if account is not None:
+        return _told(None, list(_checks(lambda: aws(account, None), None)), as_json=options.json)
     return config.run(overrides, lambda sweep: _of(sweep, as_json=options.json), prog="sweeper doctor")
+
+
+def _account(overrides: Sequence[str]) -> dict[str, str] | None:
+    """Which account is meant, where nothing is said of an experiment; None where more is said."""
+    words = [found for word in overrides if (found := _ACCOUNT.fullmatch(word))]
+    return {word[1]: word[2] for word in words if word[1]} if len(words) == len(overrides) else None
 
 
 def _smoke(options: argparse.Namespace, overrides: Sequence[str]) -> int:
@@ -70,8 +81,8 @@ def _checks(connection: Callable[[], Connection], sweep: Sweep | None) -> Iterat
     try:
         subject = subject_of(connection(), SystemClock(), sweep)
     except SweeperError as error:
-        do = "" if isinstance(error, UsageError) else "sign in, or set other credentials"
-        yield Check("caller", Verdict.FAIL, str(error), do)
+        told, do = (error.told, error.do) if isinstance(error, ApiError) else (str(error), "")
+        yield Check("caller", Verdict.FAIL, told, do)
         yield from (check for check in checked(unanswered(sweep)) if check.id != "caller")
         return
     yield from checked(subject)

@@ -156,7 +156,9 @@ def _release(books: Books, names: set[str], *, everything: bool, as_json: bool) 
     if as_json:
         tell(json.dumps({"released": done.closed, "failed": [asdict(pool) for pool in done.failed]}))
     else:
-        tell("\n".join(f"{name}: closed" for name in done.closed) or "nothing to release")
+        nothing = "" if books.unasked else "nothing to release"
+        if told := "\n".join(f"{name}: closed" for name in done.closed) or nothing:
+            tell(told)
     for name in unknown:
         complain(f"pools release: no service that was asked knows a training job {name}; see `sweeper pools`")
     code = UsageError.exit_code if unknown else 0

@@ -48,10 +48,22 @@ def test_cold_goes_on_without_a_pool(fresh_project: Project, served: Served) -> 
     assert fresh_project.verb("doctor", "+experiment=tiny", "engine=aws", cold).code == 0
 
 
+def test_an_account_is_looked_at_without_an_experiment(fresh_project: Project, served: Served) -> None:
+    """By whichever profile and in whichever Region is said, in the words that a run takes."""
+    del served
+    listed = fresh_project.verb("doctor", "engine=aws", "engine.region=eu-west-1", "--json")
+    told = json.loads(listed.out)
+    assert (told["sweep"], "in eu-west-1 as " in told["checks"][0]["found"]) == (None, True), listed
+    nobody = fresh_project.verb("doctor", "engine.profile=nobody-has-this")
+    assert (nobody.code, "-> name one of ~/.aws/config" in nobody.out) == (2, True), nobody
+
+
 def test_who_is_not_signed_in_is_told_what_needs_no_account(fresh_project: Project) -> None:
     """No credentials: exit code 2, who asks has failed, and the request is judged all the same."""
     fresh_project.environment |= {"AWS_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
     fresh_project.environment["HOME"] = str(fresh_project.root)
     ended = fresh_project.verb("doctor", "+experiment=tiny", "engine=aws", "--json")
-    told = {check["id"]: check["verdict"] for check in json.loads(ended.out)["checks"]}
+    checks = {check["id"]: check for check in json.loads(ended.out)["checks"]}
+    told = {name: check["verdict"] for name, check in checks.items()}
     assert (ended.code, told["caller"], told["request"], told["quota"]) == (2, "fail", "pass", "unknown")
+    assert checks["caller"]["do"].startswith("sign in")

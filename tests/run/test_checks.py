@@ -297,6 +297,7 @@ def test_a_code_that_is_of_another_quota_by_now_is_looked_for_anew(account: Acco
 BUCKETS: Mapping[str, tuple[dict[str, Any], Verdict, str]] = {
     "one's own": ({"output_path": "s3://mine/x"}, Verdict.PASS, "in us-east-1, encrypted by AES256"),
     "none yet": ({}, Verdict.PASS, "is not there yet: it will be made"),
+    "one that was named and is not there": ({"output_path": "s3://misspelt/x"}, Verdict.WARN, "correct its name"),
     "of another region": ({"output_path": "s3://elsewhere/x"}, Verdict.FAIL, "is in eu-west-1"),
     "somebody's": ({"output_path": "s3://somebodys/x"}, Verdict.WARN, "job.expected_bucket_owner"),
     "as it was said": (

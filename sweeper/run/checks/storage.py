@@ -26,7 +26,7 @@ def _judged(subject: Subject, name: str) -> Check:
     account = subject.scope.account if default else named or subject.scope.account
     seen = buckets.look(subject.clients(), name, account)
     if seen is None:
-        return Check("bucket", Verdict.PASS, f"the bucket {name} is not there yet: it will be made")
+        return _missing(name, default=default)
     if not seen.owned:
         return _others(name, account, default=default, named=bool(named))
     region = subject.scope.region
@@ -34,6 +34,14 @@ def _judged(subject: Subject, name: str) -> Check:
         found = f"the bucket {name} is in {seen.region}, and the jobs are to run in {region}"
         return Check("bucket", Verdict.FAIL, found, f"set job.output_path to a bucket in {region}")
     return Check("bucket", Verdict.PASS, f"{name} is of account {account}, in {region}{_encrypted(subject, name)}")
+
+
+def _missing(name: str, *, default: bool) -> Check:
+    found = f"the bucket {name} is not there yet: it will be made"
+    if default:
+        return Check("bucket", Verdict.PASS, found)
+    do = "if it should be there, correct its name; making it needs s3:CreateBucket"
+    return Check("bucket", Verdict.WARN, found, do)
 
 
 def _others(name: str, account: str, *, default: bool, named: bool) -> Check:
