@@ -9,6 +9,7 @@ import socket
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -48,8 +49,8 @@ class Line:
             except OSError:
                 return
             client.settimeout(30)
-            with client, socket.create_connection(("127.0.0.1", self.to), timeout=30) as engine:
-                self._pass_on(client, engine)
+            with suppress(OSError), client, socket.create_connection(("127.0.0.1", self.to), timeout=30) as engine:
+                self._pass_on(client, engine)  # whoever hangs up is not waited for: the next one is served
 
     def _pass_on(self, client: socket.socket, engine: socket.socket) -> None:
         request = _head(client)

@@ -13,7 +13,7 @@ import pytest
 from tests.end_to_end.conftest import Ended, Project, wait_for
 from tests.end_to_end.test_aws import QUICK, Served
 
-SLOW = [*QUICK, "hyperparameters.wait=600", "pool.watchdog_grace_s=3600"]
+SLOW = [*QUICK, "hyperparameters.wait=600", "pool.watchdog_grace_s=300"]
 
 
 class Two:
