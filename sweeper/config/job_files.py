@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sweeper.config import project
+from sweeper.config.check import Finding
 from sweeper.config.draft import Draft
 from sweeper.config.problems import brief, dotted, nearest
 from sweeper.core.channels import channels
@@ -51,30 +52,47 @@ def source_folder(draft: Draft, job: Sections) -> Folder | None:
 
 def input_folders(draft: Draft, job: Sections) -> dict[tuple[str, ...], Folder]:
     """The channels that are folders of this machine, by the path of their key."""
-    found: dict[tuple[str, ...], Folder] = {}
+    found = {path: _folder(draft, path, where, job) for path, where in _channel_folders(job)}
+    return {path: replace(f, data=True, most_mb=job["max_input_mb"]) for path, f in found.items() if f}
+
+
+def not_there(draft: Draft, job: Sections) -> Iterator[Finding]:
+    """The channels of a trial whose folders cannot be sent, and the files that it names and its source has not."""
+    for path, where in _channel_folders(job):
+        if what := _why_not(draft.root, where, job):
+            yield path, f"cannot be sent: {what}"
+    source = draft.root / (job["source_dir"] or "")
+    for key in ("entry_script", "requirements"):
+        if job["source_dir"] and job[key] and not project.is_file(source / job[key]):
+            yield ("job", key), f"is no file in {job['source_dir']}"
+
+
+def _channel_folders(job: Sections) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Where the channels lie that are folders of this machine, by the path of their key."""
     for name, channel in channels(job).items():
         if channel.folder is not None:
             said = job["inputs"][name]
-            path = ("job", "inputs", name, *(["folder"] if isinstance(said, Mapping) else []))
-            folder = _folder(draft, path, channel.folder, job)
-            if folder is not None:
-                found[path] = replace(folder, data=True, most_mb=job["max_input_mb"])
-    return found
+            yield ("job", "inputs", name, *(["folder"] if isinstance(said, Mapping) else [])), channel.folder
 
 
 def _folder(draft: Draft, path: tuple[str, ...], where: str, job: Sections) -> Folder | None:
-    folder = draft.root / where
-    if project.is_dir(folder):
-        found = Folder(folder, draft.root)
-        if not found.outside or job["allow_outside_project"]:
-            return found
-        what = f"{where!r} lies outside of the project {draft.root}: all of it would be sent; "
-        draft.wrong(path, what + "move it in, or set job.allow_outside_project=true")
+    if what := _why_not(draft.root, where, job):
+        draft.wrong(path, what)
         return None
+    return Folder(draft.root / where, draft.root)
+
+
+def _why_not(root: Path, where: str, job: Sections) -> str:
+    """Why a folder cannot be sent, in words; empty when it can."""
+    folder = root / where
+    if project.is_dir(folder):
+        if not Folder(folder, root).outside or job["allow_outside_project"]:
+            return ""
+        what = f"{where!r} lies outside of the project {root}: all of it would be sent; "
+        return what + "move it in, or set job.allow_outside_project=true"
     beside = folder.parent.iterdir() if project.is_dir(folder.parent) else iter(())
-    near = [p.relative_to(draft.root).as_posix() for p in beside if p.is_dir() and p.is_relative_to(draft.root)]
-    draft.wrong(path, f"there is no folder {brief(where)}{nearest(where, near)}")
-    return None
+    near = [p.relative_to(root).as_posix() for p in beside if p.is_dir() and p.is_relative_to(root)]
+    return f"there is no folder {brief(where)}{nearest(where, near)}"
 
 
 def _names(draft: Draft, folder: Folder) -> list[str] | None:

@@ -10,7 +10,7 @@ from typing import Any
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from sweeper.config import lengths
+from sweeper.config import job_files, lengths
 from sweeper.config.axes import ROUND, Axis
 from sweeper.config.check import Finding, findings
 from sweeper.config.draft import FREE, MOST_ROWS, ONE_LOCKED, Draft, apply, section_of, there_is, to_add
@@ -114,7 +114,7 @@ def _row(
             path = next(p for p, v in flatten(value, ("locked",)) if canonical(v) != canonical(before.get(p)))
             draft.wrong(path, f"changes with {', '.join(row)}, which is swept: {ONE_LOCKED}")
         values[section] = value
-    return found or [*lengths.findings(values)]
+    return found or [*lengths.findings(values), *job_files.not_there(draft, values["job"])]
 
 
 # -- config groups as axes --------------------------------------------------------------------------------------

@@ -287,6 +287,25 @@ def test_a_folder_outside_of_the_project_is_sent_only_when_asked(
     assert line.endswith("all of it would be sent; move it in, or set job.allow_outside_project=true")
 
 
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["+job.inputs.a=code,cod"], "job.inputs.a: cod: job.inputs.a cannot be sent: there is no folder 'cod'; did"),
+        (["+job.inputs.a=code,/"], "job.inputs.a: /: job.inputs.a cannot be sent: '/' lies outside of the project"),
+        (["job.entry_script=train.py,trian.py"], "job.entry_script: trian.py: job.entry_script is no file in code"),
+        (
+            ["+job.inputs.a=code/${hyperparameters.rank}", "hyperparameters.rank=.,nowhere"],
+            "hyperparameters.rank: nowhere: job.inputs.a cannot be sent: there is no folder 'code/nowhere'",
+        ),
+    ],
+)
+def test_what_a_later_trial_reads_is_looked_for_before_the_first_one(project: Any, words: list[str], line: str) -> None:
+    """The third trial of a night must not find out that its folder was never there."""
+    project.experiment()
+    (told,) = project.refused(*words)
+    assert told.startswith(f"command line: {line}"), told
+
+
 def test_a_folder_outside_of_the_project_can_be_asked_for(
     project: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
