@@ -253,3 +253,11 @@ def test_a_refusal_is_recorded_without_the_name_of_a_job() -> None:
     world = World(ServiceSettings(cold_start_s=90.0))
     world.ask()
     assert world.answers["refusals"][Refused.UPDATE_RUNNING.value] == USUAL[Refused.UPDATE_RUNNING]
+
+
+def test_a_longer_life_that_was_refused_is_not_waited_for() -> None:
+    """The last job shows no pool, and its keep-alive was never made longer: it is closed when that is seen."""
+    world = World(ServiceSettings())
+    world.ask()
+    last = list(world.bench.timelines.values())[-1]
+    assert world.bench.clock.now() - last.ended_at < world.bench.pace.keep_alive_s

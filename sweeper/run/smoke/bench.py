@@ -172,30 +172,37 @@ class Bench:
 
         Raises ApiError when that is denied.
         """
-        if name in self.chain.jobs and keep_alive_s:
+        job = self.chain.jobs.get(name) if keep_alive_s else None
+        before_s = job.keep_alive_s if job else 0
+        if job:
             self._write(ev.Extended(name, keep_alive_s))
-            self.budget.opened(name, self.chain.jobs[name].intent.max_runtime_s, keep_alive_s)
-        return self._said(lambda: self.api.update_training_job(name, keep_alive_s), name)
+            self.budget.opened(name, job.intent.max_runtime_s, keep_alive_s)
+        said, sure = self._said(lambda: self.api.update_training_job(name, keep_alive_s), name)
+        if job and said and sure:
+            self._write(ev.Extended(name, before_s))  # nothing is longer: who closes it need not wait for that
+        return said
 
     def stop(self, name: str) -> str:
         """Ask for the stop of a job; what is said to it, empty when taken."""
-        return self._said(lambda: self.api.stop_training_job(name), name)
+        return self._said(lambda: self.api.stop_training_job(name), name)[0]
 
-    def _said(self, call: Callable[[], None], name: str) -> str:
-        begun = self.clock.monotonic()
+    def _said(self, call: Callable[[], None], name: str) -> tuple[str, bool]:
+        """What is said to a call, empty when it is taken, and whether nothing can have come of one that is not."""
+        begun, sure = self.clock.monotonic(), True
         while True:
             try:
                 call()
             except ApiError as error:
                 if error.kind is ApiErrorKind.DENIED:
                     raise
+                sure = sure and not error.kind.outcome_unknown
                 if not error.kind.passing:
-                    return self._heard(error, name)
+                    return self._heard(error, name), sure
                 if self.clock.monotonic() - begun > PATIENCE_S:
                     raise
                 self.pause(PAUSE_S)
                 continue
-            return ""
+            return "", True
 
     def _heard(self, error: ApiError, name: str) -> str:
         text = said(error, name)
