@@ -21,6 +21,7 @@ from sweeper.engine.credentials import KeyPair
 from sweeper.engine.wire.sessions import Sessions
 from tests.end_to_end.conftest import Project, wait_for
 from tests.end_to_end.test_aws import QUICK, Served
+from tests.forked import heed_signals
 
 ALICE, BOB = "alice@example.com", "bob@example.com"
 PEOPLE = {ALICE: "Research", BOB: "Research"}
@@ -108,7 +109,9 @@ class Laptop:
         project = self.team.project
         with (project.root / "said").open("w") as said:
             command = project.command(*QUICK, *arguments)
-            return subprocess.Popen(command, cwd=project.root, env=project.environment, stderr=said, text=True)
+            return subprocess.Popen(
+                command, cwd=project.root, env=project.environment, stderr=said, text=True, preexec_fn=heed_signals
+            )
 
     def said(self) -> str:
         """What the run has told so far."""
