@@ -11,7 +11,9 @@ from sweeper.core.options import option, redefined
 class Waits:
     """How often to look and how long to wait, in seconds; as the real service needs it."""
 
-    poll_s: float = option("Seconds between two looks at a job.", default=10.0, above=0)
+    poll_s: float = option(
+        "Seconds between two looks at a job; on AWS 2 at most where its end or its pool is near.", default=10.0, above=0
+    )
     settle_s: float = option("The longest wait for a pool to show its status after a job.", default=120.0, low=0)  # R4
     metrics_wait_s: float = option("How long a finished job's metrics may be late.", default=60.0, low=0)
     not_found_s: float = option("How long a created job may be unknown.", default=60.0, low=0)

@@ -88,15 +88,14 @@ class Runner:
 
     def _wait(self, names: tuple[str, ...]) -> None:
         """Look at these; when nothing has come of it, store logs, and sleep until it is time to look again."""
-        clock, poll_s = self.world.clock, self.parts.notes.settings.poll_s
-        before = self._version()
+        clock, before = self.world.clock, self._version()
         for name in names:
             self.parts.watching.look(self.chain.jobs[name])
         if self._version() == before:
-            begun = clock.monotonic()
+            begun, pause_s = clock.monotonic(), self.parts.watching.pause_s(names)
             if self.chain.unfinished:  # else a pool waits for the next job
-                self.parts.keeping.keep(begun + poll_s)
-            clock.sleep(poll_s - (clock.monotonic() - begun))
+                self.parts.keeping.keep(begun + pause_s)
+            clock.sleep(pause_s - (clock.monotonic() - begun))
 
     def _version(self) -> tuple[int, int, int]:
         judged = sum(1 for j in self.chain.unfinished.values() if j.judged)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sweeper.core import events as ev
+from sweeper.core import looks
 from sweeper.core.chain import Job
 from sweeper.core.events import PoolStatus
 from sweeper.core.fate import DENIED_S, Look, Unseen, look, warning
+from sweeper.core.looks import SOON_S
 from sweeper.core.outcome import environment_of, lost
 from sweeper.core.watch import Watch
 from sweeper.errors import ApiError, ForeignNameError
@@ -28,6 +32,17 @@ class Watching:
         self._harvesting, self._releasing = harvesting, releasing
         self._coldness = Coldness(notes)
         self._watch = Watch(notes.sweep, notes.world.logs.news, notes.world.logs.curve)
+        self._began: dict[str, float] = {}
+
+    def pause_s(self, names: Sequence[str]) -> float:
+        """Seconds until these are to be looked at again. The local engine is looked at so often anyway."""
+        notes = self.notes
+        if not notes.sweep.engine.on_aws:
+            return notes.settings.poll_s
+        past, now = looks.lengths(notes.chain), notes.world.clock.now()
+        running = {name: now - self._began[name] if name in self._began else None for name in names}
+        jobs = ((notes.chain.jobs[name], for_s) for name, for_s in running.items())
+        return min((looks.pause_s(job, for_s, past, notes.settings.poll_s) for job, for_s in jobs), default=SOON_S)
 
     def look(self, job: Job) -> None:
         """Look once. Raises ForeignNameError, and ApiError for what has been denied for too long."""
@@ -46,6 +61,8 @@ class Watching:
         shown = shown.masked(world.redact.cut)  # as it is known of the job
         if shown.is_news:
             notes.note(shown.seen)
+        if description.get("TrainingStartTime"):
+            self._began[job.name] = description["TrainingStartTime"].timestamp()
         world.progress.watching(job.name, description)
         if shown.status.terminal:
             self._ended(shown, world.clock.monotonic() - asked)
