@@ -31,7 +31,7 @@ setup: $(READY)  ## create .venv and install everything
 run: $(READY)  ## run the first experiment on the local engine
 	$(BIN)/python -m sweeper +experiment=lora_ranks
 
-test: $(READY)  ## run the tests, two processes for each core
+test: $(READY)  ## run the tests, three processes for each core
 	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 $(NEXT)/.ready: pyproject.toml Makefile
