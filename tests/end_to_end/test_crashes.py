@@ -31,7 +31,7 @@ from tests.engine.test_interpreter import set_traps
 from tests.forked import Forked, heed_signals, start_engine
 
 STOPS = int(os.environ.get("SWEEPER_TEST_STOPS", "4"))
-KILLS = int(os.environ.get("SWEEPER_TEST_KILLS", "20"))
+KILLS = int(os.environ.get("SWEEPER_TEST_KILLS", "12"))
 DEAD = 77
 LONG_GRACE = "pool.watchdog_grace_s=30"
 """The watchdog is not to win against the rerun on a slow machine: that it closes is a law of its own, below."""
