@@ -61,7 +61,6 @@ class OfAccount:
 
 def prove(clients: Clients, account: str) -> None:
     """Raises ApiError when the caller is of another account, or cannot be asked."""
-    if clients.caller.account != account:
-        text = f"the credentials are of account {clients.caller.account}; take those of {account}"
+    if text := clients.caller.not_of(account):
         clients.renew()
         raise ApiError(ApiErrorKind.WRONG_ACCOUNT, "GetCallerIdentity", "WrongAccount", text)

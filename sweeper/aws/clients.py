@@ -104,6 +104,12 @@ class Caller:
     account: str
     arn: str
 
+    def not_of(self, account: str) -> str:
+        """Why nothing of this account can be asked, in words; empty for its own caller."""
+        if self.account == account:
+            return ""
+        return f"the credentials are of account {self.account}; take those of {account}"
+
     @property
     def person(self) -> str:
         """The ARN without its session, which is the same for every session of one role.

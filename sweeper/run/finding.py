@@ -9,18 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from math import inf
+from typing import TypeVar
 
 from sweeper.core.events import JobStatus, PoolStatus
 from sweeper.core.outcome import fingerprint_of
-from sweeper.core.ports import Clock, Description, Page, TrainingApi
+from sweeper.core.ports import Clock, Description, TrainingApi
 from sweeper.errors import ApiError, ApiErrorKind
+
+Answer = TypeVar("Answer")
 
 PAUSE_S = 1.0
 """Between two requests to an account: others list there too."""
 PATIENCE_S = 60.0
-"""Seconds for which the same page is asked for again while the account is throttled."""
+"""Seconds for which the same is asked again while the account is throttled."""
 OLDEST_S = 29 * 86400.0
 """No job runs for longer than 28 days, and no pool idles for longer than an hour: what is older holds none."""
 _LIVE = (PoolStatus.IN_USE, PoolStatus.AVAILABLE)
@@ -60,7 +64,7 @@ class Newest:
         """The summaries. Raises ApiError."""
         self._begun, token = self.clock.monotonic(), ""
         while True:
-            page = self._page(token)
+            page = _patiently(self.clock, partial(self.api.list_training_jobs, token))
             for job in page.jobs:
                 if job["CreationTime"].timestamp() < self.clock.now() - OLDEST_S:
                     return
@@ -71,17 +75,6 @@ class Newest:
             if not token or self.cut_off:
                 return
             self.clock.sleep(self.pause_s)
-
-    def _page(self, token: str) -> Page:
-        asked = self.clock.monotonic()
-        while True:
-            try:
-                return self.api.list_training_jobs(token)
-            except ApiError as error:
-                throttled = error.kind is ApiErrorKind.THROTTLED
-                if not throttled or self.clock.monotonic() - asked > PATIENCE_S:
-                    raise
-            self.clock.sleep(PAUSE_S)
 
 
 def tagged(api: TrainingApi, mark: str, since: float) -> list[Description]:
@@ -97,14 +90,22 @@ def tagged(api: TrainingApi, mark: str, since: float) -> list[Description]:
 
 def described(api: TrainingApi, clock: Clock, name: str) -> Description | None:
     """DescribeTrainingJob, patient with throttling; None when there is no such job. Raises ApiError."""
-    asked = clock.monotonic()
+    try:
+        return _patiently(clock, partial(api.describe_training_job, name))
+    except ApiError as error:
+        if error.kind is ApiErrorKind.NOT_FOUND:
+            return None
+        raise
+
+
+def _patiently(clock: Clock, ask: Callable[[], Answer]) -> Answer:
+    """Ask; while the account is throttled, again for a while. Raises ApiError."""
+    begun = clock.monotonic()
     while True:
         try:
-            return api.describe_training_job(name)
+            return ask()
         except ApiError as error:
-            if error.kind is ApiErrorKind.NOT_FOUND:
-                return None
-            if error.kind is not ApiErrorKind.THROTTLED or clock.monotonic() - asked > PATIENCE_S:
+            if error.kind is not ApiErrorKind.THROTTLED or clock.monotonic() - begun > PATIENCE_S:
                 raise
         clock.sleep(PAUSE_S)
 

@@ -118,9 +118,8 @@ class Account:
     def strange_caller(self) -> str:
         """Why nothing can be asked with these credentials, in words; empty where they are of the account, or silent."""
         with suppress(SweeperError):
-            if self.on_aws and self.number and self.caller.account != self.number:
-                where = f" at {self.endpoint}" if self.endpoint else ""
-                return f"the credentials are of account {self.caller.account}; take those of {self.number}{where}"
+            if self.on_aws and self.number and (why := self.caller.not_of(self.number)):
+                return f"{why} at {self.endpoint}" if self.endpoint else why
         return ""
 
     def clients(self) -> Callable[[], Clients]:
