@@ -5,26 +5,24 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from signal import SIGKILL
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from sweeper.core.options import option
-from sweeper.core.tracked import SweepEnded, Tracked, TrialEnded
+from sweeper.core.tracked import Tracked
 from sweeper.tracking import notifying
 
 _HOW_LONG = "The longest that it may run, in seconds; then it is killed."
 
 
 @dataclass(frozen=True)
-class Command:
+class Command(notifying.Notifier):
     """Runs a command in the project's folder when a trial fails, and at the end, with JSON on its stdin."""
 
     kind: ClassVar[str] = "command"
     secrets: ClassVar[tuple[str, ...]] = ()
-    repeats: ClassVar[bool] = False
 
     run: str = option("The program and its words, as a shell splits them; no shell runs it.", low=1)
     timeout_s: float = option(_HOW_LONG, default=30.0, low=0.1, high=3600)
@@ -33,30 +31,8 @@ class Command:
         if not shlex.split(self.run):  # ValueError for a quote that is not closed
             raise ValueError("run names no program")
 
-    @classmethod
-    def unasked(cls, config: Mapping[str, Any]) -> bool:
-        """No."""
-        return False
-
-    @property
-    def patience_s(self) -> float:
-        """One run, and what it takes to begin and to kill it."""
-        return self.timeout_s + 1
-
-    def started(self, sweep: Tracked) -> None:
-        """Nothing is run."""
-
-    def trial(self, sweep: Tracked, ended: TrialEnded) -> None:
-        """Run it for a failure. Raises OSError when it could not."""
-        self._run(sweep, notifying.failure(sweep, ended))
-
-    def ended(self, sweep: Tracked, ended: SweepEnded) -> None:
-        """Run it for the end. Raises OSError when it could not."""
-        self._run(sweep, notifying.end(sweep, ended))
-
-    def _run(self, sweep: Tracked, message: notifying.Message | None) -> None:
-        if message is None:
-            return
+    def send(self, sweep: Tracked, message: notifying.Message) -> None:
+        """Run it. Raises OSError when it could not, or came to no good end."""
         told = {f"SWEEPER_{key.upper()}": str(message[key]) for key in ("event", "sweep", "text")}
         started = subprocess.Popen(
             shlex.split(self.run),

@@ -3,15 +3,49 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from math import isfinite
-from typing import Any
+from typing import Any, ClassVar
 
 from sweeper.core.tracked import BAD, SweepEnded, Tracked, TrialEnded
 from sweeper.core.words import utc
 
 Message = Mapping[str, Any]
 """`text`, `event`, `sweep` and what the event is about."""
+
+
+class Notifier(ABC):
+    """A tracker that tells people of failures and of the end, and nothing else; a dataclass with its options."""
+
+    repeats: ClassVar[bool] = False
+    timeout_s: float
+
+    @classmethod
+    def unasked(cls, config: Mapping[str, Any]) -> bool:
+        """No."""
+        return False
+
+    @property
+    def patience_s(self) -> float:
+        """One message, and what it takes to begin it."""
+        return self.timeout_s + 1
+
+    def started(self, sweep: Tracked) -> None:  # noqa: B027 - nothing is what there is to do
+        """Nobody is told."""
+
+    def trial(self, sweep: Tracked, ended: TrialEnded) -> None:
+        """Tell of a failure. Raises OSError when nobody took it."""
+        if message := failure(sweep, ended):
+            self.send(sweep, message)
+
+    def ended(self, sweep: Tracked, ended: SweepEnded) -> None:
+        """Tell of the end. Raises OSError when nobody took it."""
+        self.send(sweep, end(sweep, ended))
+
+    @abstractmethod
+    def send(self, sweep: Tracked, message: Message) -> None:
+        """Tell it. Raises OSError when nobody took it."""
 
 
 def to_json(message: Message) -> str:
