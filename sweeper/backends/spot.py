@@ -29,6 +29,9 @@ class Spot:
         default=3600,
         low=0,
     )
+    starts_over: bool = option(
+        "a job whose machine is taken away begins anew: no place for checkpoints is needed.", default=False
+    )
 
     def shape(self, request: Request, keep_alive_s: int) -> Request:
         """The request for spot machines; MaxWaitTimeInSeconds counts the run and the waits."""
@@ -42,11 +45,11 @@ class Spot:
 
     def refused(self, values: Sections) -> Iterator[Finding]:
         """Without a place for checkpoints an interruption would lose everything."""
-        if not values["job"]["checkpoint_s3_uri"]:
+        if not (values["job"]["checkpoint_s3_uri"] or self.starts_over):
             yield (
                 ("job", "checkpoint_s3_uri"),
                 "is missing: backend=spot needs a place for checkpoints, s3://BUCKET/PREFIX; "
-                "each trial gets its own below",
+                "each trial gets its own below; or set backend.starts_over: true",
             )
         if values["pool"]["keep_alive_s"]:
             yield ("pool", "keep_alive_s"), "a spot job leaves no warm pool: leave it out, or set pool.keep_alive_s=0"

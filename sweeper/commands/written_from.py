@@ -11,7 +11,7 @@ from pathlib import Path
 from sweeper.aws.clients import SageMakerApi
 from sweeper.commands import making
 from sweeper.commands.say import complain, relative, tell
-from sweeper.config import from_job, project, run, templates
+from sweeper.config import from_job, project, run, templates, whole_request
 from sweeper.config.foreign import detect
 from sweeper.config.problems import Problem, dotted, refuse, shown
 from sweeper.config.templates import NewFile
@@ -31,8 +31,8 @@ def training_job(options: argparse.Namespace) -> None:
     connection = aws(where, None) if on_aws else local(root, {}, None, reading=True)
     request = _asked(connection, job)
     unbuilt = experiment_of(request)
-    problems = [Problem(job, dotted(path), what) for path, what in from_job.unsayable(unbuilt)]
-    refuse(problems)
+    found = [*from_job.unsayable(unbuilt)] or [*whole_request.refused({"TrainingJobName": job, **request})]
+    refuse([Problem(job, dotted(path), what) for path, what in found])
     named = where if on_aws else {}
     if named:
         unbuilt = replace(unbuilt, sections={"engine": named, **unbuilt.sections})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,12 +19,15 @@ from sweeper.core.request import own_channel
 Sections = Mapping[str, Any]
 OF_IMAGES = ("algorithm_name", "container_entrypoint", "container_arguments")
 """Options of `job` that say what the container starts: under any other launch that is ours to say."""
+_ARGUMENT = re.compile(r"[^\s=-][^\s=]*")
+"""A name that a script can be called with; an image reads any other from a file."""
 
 
 def findings(draft: Draft, values: Sections) -> Iterator[Finding]:
     """Everything of this kind, at its key; the sections have the shape that their schemas say."""
     job = values["job"]
     yield from _started(draft, job)
+    yield from _arguments(draft, values)
     yield from _channels(draft, values)
     for tag in job.get("tags") or {}:
         if tag.lower().startswith(RESERVED):
@@ -58,6 +62,16 @@ def _started(draft: Draft, job: Sections) -> Iterator[Finding]:
     for key in OF_IMAGES:
         if other and any(told(draft, job, key)):
             yield ("job", key), f"is for launch: image; under launch: {other} the command of the container is not yours"
+
+
+def _arguments(draft: Draft, values: Sections) -> Iterator[Finding]:
+    """Hyperparameters that no script can be called with."""
+    if {Launch.IMAGE.value} == {*told(draft, values["job"], "launch")}:
+        return
+    for name in values["hyperparameters"] or {}:
+        if not _ARGUMENT.fullmatch(name):
+            what = "is not a possible name: text without blanks and =, that does not begin with -; any other is for "
+            yield ("hyperparameters", name), what + "launch: image"
 
 
 def _channels(draft: Draft, values: Sections) -> Iterator[Finding]:

@@ -72,18 +72,19 @@ def _trials(draft: Draft) -> Iterator[Trial]:
 
 def judged(sweep: Sweep, trial: Trial, owner: str, scope: Scope) -> Iterator[Finding]:
     """What the service would refuse of this trial's request. Raises UsageError for one that cannot be resolved."""
-    from sweeper.engine.wire import rules  # it brings botocore
-
     config = sweep.resolve(trial)
     made = _request(sweep, config, trial, owner, scope)
-    found = [
-        (path, what)
-        for path, what in rules.of_whole("CreateTrainingJob", made)
-        if path != _STALE or "enum value set" not in what
-    ]
-    yield from ((_key(path, config, made), f"SageMaker would refuse the request: {what}") for path, what in found)
-    for what in rules.across("CreateTrainingJob", made) if not found else ():
-        yield _named(what), f"SageMaker would refuse the request: {what}"
+    yield from ((_key(path, config, made) if path else _named(what), what) for path, what in refused(made))
+
+
+def refused(request: Request) -> Iterator[Finding]:
+    """What the service would refuse of a request, by the path of its member; by none where it is several together."""
+    from sweeper.engine.wire import rules  # it brings botocore
+
+    judged_alone = rules.of_whole("CreateTrainingJob", request)
+    found = [(path, what) for path, what in judged_alone if path != _STALE or "enum value set" not in what]
+    found = found or [((), what) for what in rules.across("CreateTrainingJob", request)]
+    yield from ((path, f"SageMaker would refuse the request: {what}") for path, what in found)
 
 
 def _request(sweep: Sweep, config: Mapping[str, Any], trial: Trial, owner: str, scope: Scope) -> Request:

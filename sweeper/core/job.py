@@ -163,7 +163,7 @@ class Job:
         sends="StoppingCondition.MaxRuntimeInSeconds",
     )
     checkpoint_s3_uri: str | None = option(
-        "Where checkpoints are kept, below a prefix for each trial. backend=spot needs it.",
+        "Where checkpoints are kept, below a prefix for each trial. backend=spot needs it, unless backend.starts_over.",
         default=None,
         **_S3,
         sends="CheckpointConfig.S3Uri",
@@ -288,11 +288,7 @@ class Job:
 OWNER = r"^[\w .:/=+@-]+$"
 """It stands in a tag of every job, which takes no other letters."""
 OWNER_SAYS = "must be letters, digits, blanks or any of _.:/=+-@"
-_HYPERPARAMETER = Bounds(
-    pattern=r"^[^\s=-][^\s=]*$",
-    high=256,
-    says="text without blanks and =, that does not begin with -, at most 256 characters",
-)
+_HYPERPARAMETER = Bounds(low=1, high=256, says="text of at most 256 characters")
 _VARIABLE = Bounds(pattern="^[a-zA-Z_][a-zA-Z0-9_]{0,511}$", says="letters, digits and _, the first one no digit")
 _Text = Annotated[str | float | bool | None, Bounds(says="must be text, a number or true/false")]
 _Version = Annotated[str | None, Bounds(says="must be text: quote the version")]

@@ -63,7 +63,7 @@ FILES = {
     "a name of a hyperparameter": (
         "sweep: {grid: {+hyperparameters.x=y: [1]}}",
         "13:16: hyperparameters.x=y: is not a possible name: text without blanks and =, that "
-        "does not begin with -, at most 256 characters",
+        "does not begin with -; any other is for launch: image",
     ),
 }
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from sweeper import backends
-from sweeper.config import from_job
+from sweeper.config import from_job, whole_request
 from sweeper.config.reading import Loader
 from sweeper.config.schema import OPTIONS
 from sweeper.core.channels import Channel, channels
@@ -38,12 +38,15 @@ def published(what: str) -> dict[str, Any]:
 
 
 PUBLISHED, ANSWERS = published("request"), published("answer")
-REFUSED_BY_SERVICE = {"051", "081", "085"}
-NOT_SAID = {"071": "ResourceConfig.InstanceGroups"}
-UNSAYABLE = {
-    "010": (("request", "ResourceConfig", "InstanceGroups"), "cannot be set: several types of machines"),
-    "050": (("hyperparameters", "hyper param 1"), "is not a possible name"),
+REFUSED_BY_SERVICE = {
+    "request 051": "Value 'intentionally@invalid-name' at 'trainingJobName' failed to satisfy constraint",
+    "request 081": "'retryStrategy.maximumRetryAttempts' failed to satisfy constraint: Member must have value greater",
+    "request 085": "MaxWaitTimeInSeconds must be specified when EnableManagedSpotTraining is set to true",
+    "answer 050": "Value null at 'outputDataConfig' failed to satisfy constraint: Member must not be null",
 }
+"""What was published and cannot be sent, and why: the last one was published without its half."""
+OF_GROUPS = {"request 071", "answer 010"}
+GROUPS = ("request", "ResourceConfig", "InstanceGroups"), "cannot be set: several types of machines in one job"
 USUAL = {
     "EnableNetworkIsolation": False,
     "EnableInterContainerTrafficEncryption": False,
@@ -87,43 +90,40 @@ def said_again(text: str) -> dict[str, Any]:
         config, name="x-a01", mark="m", sweep="x", max_runtime_s=job["max_runtime_s"], staged=staged, region="r"
     )
     backend = backends.made({"kind": kind, **said.get("backend", {})})
-    return backend.shape(made, said.get("pool", {}).get("keep_alive_s", 0))
+    keep_alive_s = said.get("pool", {}).get("keep_alive_s", 0)
+    assert not [*backend.refused({**config, "pool": {"keep_alive_s": keep_alive_s}})]
+    return backend.shape(made, keep_alive_s)
 
 
-@pytest.mark.parametrize("number", sorted(PUBLISHED.keys() - REFUSED_BY_SERVICE - NOT_SAID.keys()))
-def test_a_published_request_is_said_and_built_again(number: str) -> None:
+def asked(which: str) -> dict[str, Any]:
+    """The request that this one of the published is, or tells of."""
+    kind, number = which.split()
+    return PUBLISHED[number] if kind == "request" else {"TrainingJobName": "x", **requested(ANSWERS[number])}
+
+
+ALL = [*(f"request {number}" for number in PUBLISHED), *(f"answer {number}" for number in ANSWERS)]
+
+
+@pytest.mark.parametrize("which", sorted({*ALL} - REFUSED_BY_SERVICE.keys() - OF_GROUPS))
+def test_a_published_request_is_said_and_built_again(which: str) -> None:
     """An experiment says the whole of it: what is built of that is the same but for names and staging."""
-    published = rules.validated("CreateTrainingJob", PUBLISHED[number])
-    unbuilt = experiment_of(published)
+    request = rules.validated("CreateTrainingJob", asked(which))
+    unbuilt = experiment_of(request)
     assert [*from_job.unsayable(unbuilt)] == []
-    assert comparable(said_again(from_job.text(unbuilt))) == comparable(published)
+    assert comparable(said_again(from_job.text(unbuilt))) == comparable(request)
 
 
 def test_what_is_refused_is_refused_with_its_reason() -> None:
-    """By the service, or by us, who know of no pool and no price then."""
-    for number in REFUSED_BY_SERVICE:
-        with pytest.raises(ServiceError):
-            rules.validated("CreateTrainingJob", PUBLISHED[number])
-    for number, member in NOT_SAID.items():
-        refused = experiment_of(rules.validated("CreateTrainingJob", PUBLISHED[number])).refused
-        assert list(refused) == [member]
-        assert "cannot be set" in refused[member]
-
-
-@pytest.mark.parametrize("number", sorted(ANSWERS.keys() - UNSAYABLE.keys()))
-def test_a_published_answer_is_read_off(number: str) -> None:
-    """The experiment that is written of a DescribeTrainingJob answer builds the request that the answer tells."""
-    request = requested(ANSWERS[number])
-    unbuilt = experiment_of(request)
-    assert [*from_job.unsayable(unbuilt)] == []
-    assert comparable(said_again(from_job.text(unbuilt))) == comparable({"TrainingJobName": "x", **request})
-
-
-def test_what_of_an_answer_no_experiment_says_is_told() -> None:
-    """Each with its place and the reason."""
-    for number, (path, what) in UNSAYABLE.items():
-        found = dict(from_job.unsayable(experiment_of(requested(ANSWERS[number]))))
-        assert found[path].startswith(what)
+    """By the service; or by us, who know of no pool and no price of several types in one job."""
+    for which, why in REFUSED_BY_SERVICE.items():
+        with pytest.raises(ServiceError) as error:
+            rules.validated("CreateTrainingJob", asked(which))
+        assert why in str(error.value)
+        assert all(what.startswith("SageMaker would refuse") for _, what in whole_request.refused(asked(which)))
+        assert [*whole_request.refused(asked(which))]
+    for which in OF_GROUPS:
+        place, what = GROUPS
+        assert dict(from_job.unsayable(experiment_of(asked(which))))[place].startswith(what)
 
 
 # -- whatever may be said -----------------------------------------------------------------------------------------
