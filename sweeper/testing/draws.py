@@ -60,6 +60,8 @@ def draw_batch(settings: ServiceSettings, rng: random.Random) -> ServiceSettings
         batch_list_lag_s=rng.choice((0.0, 5.0)),
         batch_rejects_replay=rng.random() < 0.7,
         batch_reason_space=rng.random() < 0.5,
+        batch_preempts_youngest=rng.random() < 0.5,
+        batch_preemption_counts=rng.random() < 0.5,
     )
 
 

@@ -156,7 +156,7 @@ def test_policies_tags_and_queues(batch: Any, queue: str) -> None:
         ({"schedulingPriority": 10_000}, "schedulingPriority"),
         ({"timeoutConfig": {"attemptDurationSeconds": 59}}, "attemptDurationSeconds"),
         ({"shareIdentifier": "A"}, "must not be specified"),
-        ({"quotaShareName": "A"}, "does not emulate quota shares"),
+        ({"quotaShareName": "A"}, "quotaShareName must not be specified"),
         ({"serviceJobType": "OTHER"}, "SAGEMAKER_TRAINING"),
         ({"clientToken": "x" * 65}, "less than or equal to 64"),
     ],

@@ -95,6 +95,46 @@ def test_a_request_with_anything_anywhere_is_answered_or_refused(data: st.DataOb
 KIND = "SAGEMAKER_TRAINING"
 LIMIT = "MISCONFIGURATION:SERVICE_ENVIRONMENT_MAX_RESOURCE"
 ACTION = {"reason": LIMIT, "state": "RUNNABLE", "maxTimeSeconds": 600, "action": "TERMINATE"}
+TYPED = [{"maxCapacity": 1, "capacityUnit": "ml.m5.large"}]
+_POLICY = "arn:aws:batch:us-east-1:123456789012:scheduling-policy/s"
+_QUOTA_SHARES: list[tuple[str, dict[str, Any]]] = [
+    (
+        "CreateServiceEnvironment",
+        {"serviceEnvironmentName": "f", "serviceEnvironmentType": KIND, "capacityLimits": TYPED},
+    ),
+    ("CreateSchedulingPolicy", {"name": "s", "quotaSharePolicy": {"idleResourceAssignmentStrategy": "FIFO"}}),
+    (
+        "CreateJobQueue",
+        {
+            "jobQueueName": "r",
+            "priority": 1,
+            "serviceEnvironmentOrder": [{"order": 1, "serviceEnvironment": "f"}],
+            "schedulingPolicyArn": _POLICY,
+        },
+    ),
+    (
+        "CreateQuotaShare",
+        {
+            "quotaShareName": "a",
+            "jobQueue": "r",
+            "capacityLimits": TYPED,
+            "resourceSharingConfiguration": {"strategy": "LEND_AND_BORROW", "borrowLimit": 50},
+            "preemptionConfiguration": {"inSharePreemption": "ENABLED"},
+        },
+    ),
+    (
+        "SubmitServiceJob",
+        {
+            "jobName": "k",
+            "jobQueue": "r",
+            "quotaShareName": "a",
+            "serviceJobType": KIND,
+            "serviceRequestPayload": json.dumps(request("shared")),
+            "preemptionConfiguration": {"preemptionRetriesBeforeTermination": 1},
+        },
+    ),
+    ("GetJobQueueSnapshot", {"jobQueue": "r"}),
+]
 BATCH: list[tuple[str, dict[str, Any]]] = [
     (
         "CreateServiceEnvironment",
@@ -135,6 +175,7 @@ BATCH: list[tuple[str, dict[str, Any]]] = [
     ("UpdateServiceEnvironment", {"serviceEnvironment": "e", "state": "ENABLED"}),
     ("UpdateJobQueue", {"jobQueue": "q", "priority": 2}),
     ("GetJobQueueSnapshot", {"jobQueue": "q"}),
+    *_QUOTA_SHARES,
 ]
 
 

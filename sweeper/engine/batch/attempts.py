@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from sweeper.engine.batch import scheduling
 from sweeper.engine.batch.ledger import BatchLedger
-from sweeper.engine.batch.limits import BY_TIME_LIMIT, NO_CAPACITY
+from sweeper.engine.batch.limits import BY_TIME_LIMIT, NO_CAPACITY, RECENT_MAX
 from sweeper.engine.batch.records import Answer, Attempt, JobStatus, ServiceJob
 from sweeper.engine.errors import ServiceError, invalid
 from sweeper.engine.training import states
@@ -43,7 +43,7 @@ class Attempts:
         """Ask SageMaker for a training job, under a name of its own for every attempt."""
         job.sent += 1
         self._ledger.enter(job, JobStatus.SCHEDULED, now)
-        job.scheduled, job.started, job.reason, job.training_job = now, None, None, None
+        job.scheduled, job.started, job.reason, job.training_job, job.preempting = now, None, None, None, None
         try:
             payload = json.loads(job.request["serviceRequestPayload"])
             request = self._validate(payload)
@@ -87,6 +87,8 @@ class Attempts:
         if done:
             job.attempts.append(Attempt(training.name, job.started, at, reason))
             self._ledger.finish(job, JobStatus.SUCCEEDED, reason, at)
+        elif training.status is states.JobStatus.STOPPED and job.preempting is not None and not job.given_up:
+            self._preempted(job, job.preempting, at)
         else:
             self._attempted(job, training.name, reason, at)
 
@@ -102,6 +104,26 @@ class Attempts:
             job.reason = reason
         else:
             self._ledger.finish(job, JobStatus.FAILED, reason, at)
+
+    def preempt(self, job: ServiceJob, reason: str, now: float) -> None:
+        """Stop the attempt that runs, so that others have its place."""
+        job.preempting, job.reason = reason, f"PREEMPTION_IN_PROGRESS: {reason}"
+        self._ledger.mark(job)
+        self._stop(job, now)
+
+    def _preempted(self, job: ServiceJob, reason: str, at: float) -> None:
+        """The job waits for its next attempt, which is none of its retries, unless it has been preempted too often."""
+        lost = Attempt(job.training_job, job.started, at, reason)
+        job.preemptions += 1
+        job.preempted = [*job.preempted, lost][-RECENT_MAX:]
+        if self._training.settings.batch_preemption_counts:
+            job.attempts.append(lost)
+        most = job.request.get("preemptionConfiguration", {}).get("preemptionRetriesBeforeTermination")
+        if most is not None and job.preemptions > most:
+            self._ledger.finish(job, JobStatus.FAILED, reason, at)
+            return
+        self._ledger.enter(job, JobStatus.RUNNABLE, at)
+        job.reason, job.preempting = reason, None
 
     def _no_capacity(self, job: ServiceJob, training: Job, at: float) -> None:
         """SageMaker found no machines: that is no attempt. Of the training jobs that failed so the last is kept."""

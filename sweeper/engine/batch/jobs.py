@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweeper.engine.batch.attempts import Attempts
-from sweeper.engine.batch.ledger import BatchLedger
+from sweeper.engine.batch.ledger import BatchLedger, short
 from sweeper.engine.batch.limits import SHARES_MAX, check_job, check_range, refused
 from sweeper.engine.batch.listing import page_of_jobs
-from sweeper.engine.batch.records import Answer, Operations, ServiceJob, describe, summary
+from sweeper.engine.batch.records import INSTANCES, Answer, Operations, Queue, ServiceJob, describe, summary
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.training.settings import ServiceSettings
 
@@ -30,12 +30,13 @@ class ServiceJobs:
             "ListServiceJobs": self._list,
             "UpdateServiceJob": self._update,
             "TerminateServiceJob": self._terminate,
+            "TerminateServiceJobs": self._terminate_many,
         }
 
     def _submit(self, params: Mapping[str, Any], now: float) -> Answer:
         self._throttle(now)
         queue = self._ledger.queue(params["jobQueue"])
-        check_job(params, fair_share=self._ledger.fairness(queue) is not None)
+        self._check(params, queue)
         if (known := self._replayed(params, now)) is not None:
             if self._settings.batch_rejects_replay:
                 raise refused("A service job with an identical payload and clientToken was submitted already.")
@@ -46,6 +47,7 @@ class ServiceJobs:
         shares = {job.share for job in self._ledger.of(queue)} | {share}
         if len(shares) > SHARES_MAX:
             raise refused(f"A job queue has at most {SHARES_MAX} active share identifiers.")
+        resources = _resources(params)
         number = len(self._ledger.jobs) + 1
         digest = hashlib.sha256(f"{self._prefix} {number} {now!r}".encode()).digest()
         key = str(uuid.UUID(bytes=digest[:16], version=4))
@@ -55,13 +57,24 @@ class ServiceJobs:
             number=number,
             queue=queue.name,
             request=dict(params),
-            instances=_instances(params),
+            instances=resources[1],
             priority=params.get("schedulingPriority", 0),
             created=now,
             not_before=now + self._settings.batch_lag_s,
+            unit=resources[0] if self._ledger.has_quota_shares(queue) else INSTANCES,
         )
         self._ledger.add(job)
         return _told(job)
+
+    def _check(self, params: Mapping[str, Any], queue: Queue) -> None:
+        quota_shares = self._ledger.has_quota_shares(queue)
+        check_job(params, fair_share=self._ledger.fairness(queue) is not None, quota_shares=quota_shares)
+        if quota_shares:
+            share = self._ledger.shares_of(queue).get(name := params["quotaShareName"])
+            if share is None:
+                raise refused(f"The job queue {queue.name} has no quota share {name[:200]}.")
+            if share["state"] != "ENABLED" or share["status"] != "VALID":
+                raise refused(f"The quota share {name[:200]} is disabled and accepts no jobs.")
 
     def _throttle(self, now: float) -> None:
         rate = self._settings.batch_submit_rate
@@ -104,14 +117,24 @@ class ServiceJobs:
             self._attempts.end(job, params["reason"], now)
         return {}
 
+    def _terminate_many(self, params: Mapping[str, Any], now: float) -> Answer:
+        """One that is not there counts as terminated."""
+        if not 1 <= len(params["jobs"]) <= 50:
+            raise refused("jobs must have 1 to 50 elements.")
+        for job in params["jobs"]:
+            if short(job) in self._ledger.jobs:
+                self._terminate({"jobId": job, "reason": params["reason"]}, now)
+        return {"successful": [*params["jobs"]], "errors": []}
+
 
 def _told(job: ServiceJob) -> Answer:
     return {"jobArn": job.arn, "jobName": job.name, "jobId": job.id}
 
 
-def _instances(params: Mapping[str, Any]) -> int:
-    """How many the payload asks for; one that cannot be read fails later, as the payload does."""
+def _resources(params: Mapping[str, Any]) -> tuple[str, int]:
+    """The instance type that the payload asks for and how many; one that cannot be read fails later, as it does."""
     try:
-        return max(1, int(json.loads(params["serviceRequestPayload"])["ResourceConfig"]["InstanceCount"]))
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
-        return 1
+        asked = json.loads(params["serviceRequestPayload"])["ResourceConfig"]
+        return str(asked.get("InstanceType", INSTANCES)), max(1, int(asked["InstanceCount"]))
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+        return INSTANCES, 1

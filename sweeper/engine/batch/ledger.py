@@ -13,6 +13,7 @@ from sweeper.engine.batch.records import (
     JOB,
     POLICY,
     QUEUE,
+    SHARE,
     Answer,
     Attempt,
     JobStatus,
@@ -29,6 +30,7 @@ class BatchLedger:
         self.environments: dict[str, Answer] = {}  # by name
         self.policies: dict[str, Answer] = {}  # by ARN
         self.queues: dict[str, Queue] = {}  # by name
+        self.shares: dict[str, Answer] = {}  # quota shares, by ARN
         self.jobs: dict[str, ServiceJob] = {}  # by id, in the order of submission
         self.open: dict[str, ServiceJob] = {}  # those that have not ended
         self.changed: set[Record] = set()
@@ -64,9 +66,25 @@ class BatchLedger:
         return found
 
     def fairness(self, queue: Queue) -> Mapping[str, Any] | None:
-        """The fair-share policy of a queue; None for FIFO."""
+        """The fair-share policy of a queue; None for FIFO, and where quota shares are."""
         arn = queue.told.get("schedulingPolicyArn")
-        return None if arn is None else self.policies[arn]["fairsharePolicy"]
+        return None if arn is None else self.policies[arn].get("fairsharePolicy")
+
+    def has_quota_shares(self, queue: Queue) -> bool:
+        """Is what the queue may use divided between quota shares?"""
+        return "quotaSharePolicy" in self.policies.get(queue.told.get("schedulingPolicyArn", ""), {})
+
+    def quota_share(self, arn: str) -> Answer:
+        """A quota share; raises ServiceError."""
+        found = self.shares.get(arn)
+        if found is None:
+            raise refused(f"The quota share {arn[:300]} does not exist.")
+        return found
+
+    def shares_of(self, queue: Queue) -> dict[str, Answer]:
+        """The quota shares of a queue, by name."""
+        arn = queue.told["jobQueueArn"]
+        return {told["quotaShareName"]: told for told in self.shares.values() if told["jobQueueArn"] == arn}
 
     # ------------------------------------------------------------------ the jobs of queues
 
@@ -86,10 +104,14 @@ class BatchLedger:
                 found[job.share or ""] = found.get(job.share or "", 0) + job.instances
         return found
 
+    def at_work(self, environment: str) -> list[ServiceJob]:
+        """The jobs that take capacity of a service environment, by whatever queue."""
+        dispatched = (job for job in self.open.values() if job.status.dispatched)
+        return [job for job in dispatched if self.queues[job.queue].environment == environment]
+
     def in_use(self, environment: str) -> int:
         """Instances of a service environment that are taken, by whatever queue."""
-        dispatched = (job for job in self.open.values() if job.status.dispatched)
-        return sum(job.instances for job in dispatched if self.queues[job.queue].environment == environment)
+        return sum(job.instances for job in self.at_work(environment))
 
     def time_limit(self, job: ServiceJob, reason: str) -> float | None:
         """Seconds after which a job that waits for this reason is ended; None when there is no such limit."""
@@ -128,25 +150,29 @@ class BatchLedger:
     def dump(self, record: Record) -> Answer | None:
         """A record as JSON holds it; None when it is gone."""
         kind, key = record
-        if kind in (ENVIRONMENT, POLICY):
-            return (self.environments if kind == ENVIRONMENT else self.policies).get(key)
+        if (told := self._told.get(kind)) is not None:
+            return told.get(key)
         found = self.queues.get(key) if kind == QUEUE else self.jobs.get(key)
         return None if found is None else asdict(found)
+
+    @property
+    def _told(self) -> Mapping[str, dict[str, Answer]]:
+        """By kind, the records that are kept as they are told."""
+        return {ENVIRONMENT: self.environments, POLICY: self.policies, SHARE: self.shares}
 
     def take_up(self, records: Iterable[tuple[str, str, Answer]]) -> None:
         """Read back what `dump` gave, by kind and key, in the order of creation."""
         for kind, key, value in records:
-            if kind == ENVIRONMENT:
-                self.environments[key] = value
-            elif kind == POLICY:
-                self.policies[key] = value
+            if (told := self._told.get(kind)) is not None:
+                told[key] = value
             elif kind == QUEUE:
                 used = {share: (amount, at) for share, (amount, at) in value["used"].items()}
                 self.queues[key] = Queue(value["name"], value["told"], used)
             elif kind == JOB:
                 known = {name: value[name] for name in (f.name for f in fields(ServiceJob)) if name in value}
                 known["status"] = JobStatus(known["status"])
-                known["attempts"] = [Attempt(**attempt) for attempt in known["attempts"]]
+                for attempts in ("attempts", "preempted"):
+                    known[attempts] = [Attempt(**attempt) for attempt in known.get(attempts, ())]
                 self.jobs[key] = ServiceJob(**known)
         self.open.update((job.id, job) for job in self.jobs.values() if not job.status.terminal)
 

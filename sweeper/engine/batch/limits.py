@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from sweeper.engine.batch.records import INSTANCES
 from sweeper.engine.errors import ServiceError
 
 PAYLOAD_MAX, REQUEST_MAX = 10 << 10, 30 << 10  # bytes
@@ -14,8 +15,11 @@ SHARES_MAX = 500
 MAX_RESOURCE = "MISCONFIGURATION:SERVICE_ENVIRONMENT_MAX_RESOURCE"
 NO_CAPACITY = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"
 BY_TIME_LIMIT = "Terminated by JobStateTimeLimit action due to reason: "
+QUOTA_SHARES_MAX, UNITS_MAX = 20, 5  # quota shares of a queue, and capacity limits of a share
+RECENT_MAX = 10  # preempted attempts of a job that are told; how many the real service tells is not known
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _SHARE = re.compile(r"[A-Za-z0-9]{1,255}")
+_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9]+")
 
 
 def refused(message: str) -> ServiceError:
@@ -49,12 +53,37 @@ def check_range(value: float | None, low: float, high: float, what: str) -> None
 
 
 def check_capacity(limits: Sequence[Mapping[str, Any]]) -> None:
-    """One limit, in instances."""
-    if len(limits) != 1 or "maxCapacity" not in limits[0]:
-        raise refused("capacityLimits must have one element with maxCapacity and capacityUnit.")
-    if limits[0].get("capacityUnit") != "NUM_INSTANCES":
-        raise not_emulated("quota management: capacityUnit must be NUM_INSTANCES")
-    check_range(limits[0]["maxCapacity"], 0, 2**31 - 1, "maxCapacity")
+    """One limit in instances, or one for each of some instance types: then quota shares divide it."""
+    if not limits or any(not {"maxCapacity", "capacityUnit"} <= limit.keys() for limit in limits):
+        raise refused("capacityLimits must have an element with maxCapacity and capacityUnit.")
+    if len(limits) > 1 or limits[0]["capacityUnit"] != INSTANCES:
+        check_units(limits)
+    for limit in limits:
+        check_range(limit["maxCapacity"], 0, 2**31 - 1, "maxCapacity")
+
+
+def check_units(limits: Sequence[Mapping[str, Any]]) -> None:
+    """A limit for each of at most five instance types."""
+    units = [str(limit["capacityUnit"]) for limit in limits]
+    if not 1 <= len(units) <= UNITS_MAX:
+        raise refused(f"capacityLimits must have 1 to {UNITS_MAX} elements.")
+    if len(set(units)) < len(units):
+        raise refused("capacityLimits must name each capacityUnit once.")
+    for unit in units:
+        if _TYPE.fullmatch(unit) is None:
+            raise refused(f"capacityUnit must be an instance type, or {INSTANCES} alone: {unit[:100]}")
+
+
+def check_quota_share(told: Mapping[str, Any]) -> None:
+    """The capacity of a quota share, and how it lends and borrows."""
+    check_units(told["capacityLimits"])
+    for limit in told["capacityLimits"]:
+        check_range(limit["maxCapacity"], 1, 2**31 - 1, "maxCapacity")
+    sharing = told["resourceSharingConfiguration"]
+    if "borrowLimit" in sharing:
+        if sharing["strategy"] != "LEND_AND_BORROW":
+            raise refused("borrowLimit can only be specified with the strategy LEND_AND_BORROW.")
+        check_range(sharing["borrowLimit"], -1, 2**31 - 1, "borrowLimit")
 
 
 def check_time_limits(actions: Sequence[Mapping[str, Any]]) -> None:
@@ -87,7 +116,7 @@ def check_policy(policy: Mapping[str, Any]) -> None:
                 raise refused(f"Share identifiers must not overlap: {name}, {other}")
 
 
-def check_job(request: Mapping[str, Any], *, fair_share: bool) -> None:
+def check_job(request: Mapping[str, Any], *, fair_share: bool, quota_shares: bool) -> None:
     """SubmitServiceJob, for a queue of this kind."""
     check_name(request["jobName"], "jobName")
     if len(request["serviceRequestPayload"].encode()) > PAYLOAD_MAX:
@@ -101,8 +130,16 @@ def check_job(request: Mapping[str, Any], *, fair_share: bool) -> None:
             raise refused("Each element of evaluateOnExit must have an action and an onStatusReason of 1 to 512.")
     check_range(request.get("schedulingPriority"), 0, 9999, "schedulingPriority")
     check_range(request.get("timeoutConfig", {}).get("attemptDurationSeconds"), 60, 2**31 - 1, "attemptDurationSeconds")
-    if "quotaShareName" in request:
-        raise not_emulated("quota shares")
+    check_range(
+        request.get("preemptionConfiguration", {}).get("preemptionRetriesBeforeTermination"),
+        0,
+        2**31 - 1,
+        "preemptionRetriesBeforeTermination",
+    )
+    if quota_shares and "quotaShareName" not in request:
+        raise refused("quotaShareName must be specified: the job queue has a quota share scheduling policy.")
+    if not quota_shares and "quotaShareName" in request:
+        raise refused("quotaShareName must not be specified: the job queue has no quota share scheduling policy.")
     share = request.get("shareIdentifier")
     if fair_share and share is None:
         raise refused("shareIdentifier must be specified: the job queue has a fair-share scheduling policy.")

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sweeper.engine.batch.ledger import short
-from sweeper.engine.batch.limits import check_range, not_emulated, refused
+from sweeper.engine.batch.limits import check_range, refused
 from sweeper.engine.batch.records import Answer, ServiceJob
 
 Keep = Callable[[ServiceJob], bool]
+_BY_SHARE = {"SHARE_IDENTIFIER": "shareIdentifier", "QUOTA_SHARE_NAME": "quotaShareName"}
 
 
 def chosen(known: Mapping[str, Answer], asked: Iterable[str] | None) -> list[Answer]:
@@ -59,10 +60,8 @@ def _filter(params: Mapping[str, Any]) -> Keep:
         return lambda job: any(job.created * 1000 < _number(value) for value in values)
     if name == "AFTER_CREATED_AT":
         return lambda job: any(job.created * 1000 > _number(value) for value in values)
-    if name == "SHARE_IDENTIFIER":
-        return lambda job: job.share in values and status in (None, job.status.value)
-    if name == "QUOTA_SHARE_NAME":
-        raise not_emulated("quota shares")
+    if name in _BY_SHARE:
+        return lambda job: job.request.get(_BY_SHARE[name]) in values and status in (None, job.status.value)
     raise refused(f"Unknown filter: {name}")
 
 

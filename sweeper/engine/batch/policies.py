@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweeper.engine.batch.ledger import BatchLedger
-from sweeper.engine.batch.limits import check_name, check_policy, not_emulated, refused
+from sweeper.engine.batch.limits import check_name, check_policy, refused
 from sweeper.engine.batch.listing import page
 from sweeper.engine.batch.records import POLICY, Answer, Operations
 
@@ -26,20 +26,22 @@ class Policies:
 
     def _create(self, params: Mapping[str, Any], _now: float) -> Answer:
         check_name(params["name"], "name")
-        if "quotaSharePolicy" in params:
-            raise not_emulated("quota share policies")
+        kinds = _kinds(params) or {"fairsharePolicy": {}}
         check_policy(params.get("fairsharePolicy", {}))
         arn = f"{self._prefix}:scheduling-policy/{params['name']}"
         if arn in self._ledger.policies:
             raise refused(f"The scheduling policy {params['name']} already exists.")
-        self._ledger.policies[arn] = {"fairsharePolicy": {}, "tags": {}, **params, "arn": arn}
+        self._ledger.policies[arn] = {**kinds, "tags": {}, **params, "arn": arn}
         self._ledger.changed.add((POLICY, arn))
         return {"name": params["name"], "arn": arn}
 
     def _update(self, params: Mapping[str, Any], _now: float) -> Answer:
         found = self._ledger.policy(params["arn"])
         check_policy(params.get("fairsharePolicy", {}))
-        found["fairsharePolicy"] = params.get("fairsharePolicy", found["fairsharePolicy"])
+        kinds = _kinds(params)
+        if kinds.keys() - found.keys():
+            raise refused("The type of a scheduling policy can't be changed.")
+        found |= kinds
         self._ledger.changed.add((POLICY, params["arn"]))
         return {}
 
@@ -58,3 +60,11 @@ class Policies:
     def _list(self, params: Mapping[str, Any], _now: float) -> Answer:
         found, token = page([{"arn": arn} for arn in self._ledger.policies], params)
         return {"schedulingPolicies": found, **token}
+
+
+def _kinds(params: Mapping[str, Any]) -> Answer:
+    """The policy that a request says: for fair shares or for quota shares, never both. Raises ServiceError."""
+    said = {name: params[name] for name in ("fairsharePolicy", "quotaSharePolicy") if name in params}
+    if len(said) > 1:
+        raise refused("Only one of fairsharePolicy and quotaSharePolicy can be specified.")
+    return said

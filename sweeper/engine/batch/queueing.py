@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sweeper.engine.batch import scheduling
+from sweeper.engine.batch import scheduling, sharing
 from sweeper.engine.batch.attempts import Attempts
 from sweeper.engine.batch.ledger import BatchLedger
 from sweeper.engine.batch.limits import BY_TIME_LIMIT, MAX_RESOURCE
-from sweeper.engine.batch.records import QUEUE, JobStatus, Queue, ServiceJob
+from sweeper.engine.batch.records import QUEUE, SHARE, JobStatus, Queue, ServiceJob
 
 _BLOCKED = (
     f"{MAX_RESOURCE} - Service environment(s) associated with the job queue cannot meet the capacity requirement "
@@ -17,10 +17,13 @@ _BLOCKED = (
 
 
 class Queueing:
-    """The queues of a ledger, whose jobs time passes for."""
+    """The queues of a ledger, whose jobs time passes for.
 
-    def __init__(self, ledger: BatchLedger, attempts: Attempts) -> None:
-        self._ledger, self._attempts = ledger, attempts
+    `youngest`: which job is preempted first, of those with one priority (sharing.Board).
+    """
+
+    def __init__(self, ledger: BatchLedger, attempts: Attempts, *, youngest: bool) -> None:
+        self._ledger, self._attempts, self._youngest = ledger, attempts, youngest
 
     def advance(self, now: float) -> None:
         """Follow the training jobs, act on what is due, and send what fits."""
@@ -36,8 +39,10 @@ class Queueing:
                 del self._ledger.queues[queue.name]
                 self._ledger.changed.add((QUEUE, queue.name))
                 continue
-            while self._dispatch(queue, now):
+            dispatch = self._divide if self._ledger.has_quota_shares(queue) else self._dispatch
+            while dispatch(queue, now):
                 pass
+        self._remove_shares()
 
     def next_due(self) -> float | None:
         """When something happens next by itself; None when nothing will."""
@@ -72,6 +77,47 @@ class Queueing:
             return False
         self._attempts.send(job, now)
         return True
+
+    def _divide(self, queue: Queue, now: float) -> bool:
+        """Send the next job of a queue with quota shares, else have others make room; true when it was sent."""
+        environment, told = self._ledger.environment(queue.environment), self._ledger.shares_of(queue)
+        capacity = {one["capacityUnit"]: int(one["maxCapacity"]) for one in environment["capacityLimits"]}
+        working = self._ledger.at_work(queue.environment)
+        for job in working:
+            if job.queue != queue.name:
+                capacity[job.unit] = capacity.get(job.unit, 0) - job.instances
+        board = sharing.Board(
+            shares={name: sharing.Share(share) for name, share in told.items()},
+            capacity=capacity,
+            working=[job for job in working if job.queue == queue.name],
+            waiting=self._ledger.waiting(queue) if environment["state"] == "ENABLED" else [],
+            youngest=self._youngest,
+        )
+        heads = [head for name in told if (head := board.head(name))]
+        for job in self._ledger.of(queue):
+            if job not in heads or not board.never_fits(job):
+                self._unblock(job)
+        for job in heads:
+            if board.never_fits(job) and self._block(job, now):
+                return True
+        if (chosen := board.next_job()) is not None:
+            self._attempts.send(chosen, now)
+            return True
+        for job, reason in list(board.to_preempt()):
+            self._attempts.preempt(job, reason, now)
+        return False
+
+    def _remove_shares(self) -> None:
+        """Quota shares that were deleted go with the last of their jobs, or with their queue."""
+        queues = {queue.told["jobQueueArn"]: queue for queue in self._ledger.queues.values()}
+        for arn, told in list(self._ledger.shares.items()):
+            queue = queues.get(told["jobQueueArn"])
+            jobs = self._ledger.of(queue) if queue else ()
+            if queue is None or (
+                told["status"] == "DELETING" and all(job.share != told["quotaShareName"] for job in jobs)
+            ):
+                del self._ledger.shares[arn]
+                self._ledger.changed.add((SHARE, arn))
 
     def _block(self, job: ServiceJob, now: float) -> bool:
         """The job is larger than its environment; true when it was given up and the next one may go."""

@@ -10,7 +10,7 @@ from sweeper.engine.batch.attempts import Attempts
 from sweeper.engine.batch.ledger import BatchLedger
 from sweeper.engine.batch.limits import check_name, check_new, check_range, check_time_limits, not_emulated, refused
 from sweeper.engine.batch.listing import chosen, page
-from sweeper.engine.batch.records import QUEUE, Answer, Operations, Queue, ServiceJob
+from sweeper.engine.batch.records import INSTANCES, QUEUE, Answer, Operations, Queue, ServiceJob, usage
 
 _HEALTHY = "JobQueue Healthy"
 
@@ -59,7 +59,7 @@ class Queues:
     def _update(self, params: Mapping[str, Any], _now: float) -> Answer:
         queue = self._ledger.queue(params["jobQueue"])
         if "schedulingPolicyArn" in params and "schedulingPolicyArn" not in queue.told:
-            raise refused("A fair-share scheduling policy can't be added to a FIFO job queue.")
+            raise refused("A scheduling policy can't be added to a FIFO job queue.")
         if params.get("computeEnvironmentOrder"):
             raise not_emulated("compute environments")
         known = ("state", "priority", "schedulingPolicyArn", "jobStateTimeLimitActions")
@@ -89,24 +89,41 @@ class Queues:
     def _snapshot(self, params: Mapping[str, Any], now: float) -> Answer:
         """The waiting jobs in the order in which they would go if nothing ended."""
         queue = self._ledger.queue(params["jobQueue"])
-        policy = self._ledger.fairness(queue)
-        waiting, running = self._ledger.waiting(queue), self._ledger.running_by_share(queue)
+        order, at = self._order(queue, now), int(now * 1000)
+        told: Answer = {
+            "frontOfQueue": {"jobs": [_front(job) for job in order[:100]], "lastUpdatedAt": at},
+            "queueUtilization": self._utilization(queue, at),
+        }
+        if self._ledger.has_quota_shares(queue):
+            first = {job.share: job for job in reversed(order)}
+            fronts = {name: [_front(first[name])] for name in self._ledger.shares_of(queue) if name in first}
+            told["frontOfQuotaShares"] = {"quotaShares": fronts, "lastUpdatedAt": at}
+        return told
+
+    def _order(self, queue: Queue, now: float) -> list[ServiceJob]:
+        waiting = self._ledger.waiting(queue)
+        if self._ledger.has_quota_shares(queue):
+            return sorted(waiting, key=lambda job: (-job.priority, job.number))
+        policy, running = self._ledger.fairness(queue), self._ledger.running_by_share(queue)
         order: list[ServiceJob] = []
         while len(order) < 100 and (job := scheduling.next_job(queue, policy, waiting, running, now)):
             order.append(job)
             waiting.remove(job)
             running[job.share or ""] = running.get(job.share or "", 0) + job.instances
-        at = int(now * 1000)
-        jobs = [{"jobArn": job.arn, "earliestTimeAtPosition": int(job.created * 1000)} for job in order]
-        return {"frontOfQueue": {"jobs": jobs, "lastUpdatedAt": at}, "queueUtilization": self._utilization(queue, at)}
+        return order
 
     def _utilization(self, queue: Queue, at: int) -> Answer:
-        shares = self._ledger.running_by_share(queue)
-        total = float(sum(shares.values()))
-        told: Answer = {"totalCapacityUsage": [_usage(total)], "lastUpdatedAt": at}
-        if self._ledger.fairness(queue) is not None:
-            top = [{"shareIdentifier": name, "capacityUsage": [_usage(float(n))]} for name, n in shares.items() if n]
-            active = {job.share for job in self._ledger.of(queue)}
+        jobs = self._ledger.of(queue)
+        working = [job for job in jobs if job.status.dispatched]
+        names = sorted({job.share or "" for job in working})
+        by_share = {name: [job for job in working if job.share == name] for name in names}
+        told: Answer = {"totalCapacityUsage": _used(working), "lastUpdatedAt": at}
+        if self._ledger.has_quota_shares(queue):
+            top = [{"quotaShareName": name, "capacityUsage": _used(some)} for name, some in by_share.items()]
+            told["quotaShareUtilization"] = {"topCapacityUtilization": top}
+        elif self._ledger.fairness(queue) is not None:
+            top = [{"shareIdentifier": name, "capacityUsage": _used(some)} for name, some in by_share.items()]
+            active = {job.share for job in jobs}
             told["fairshareUtilization"] = {"activeShareCount": len(active), "topCapacityUtilization": top}
         return told
 
@@ -119,9 +136,21 @@ class Queues:
     def _check_queue(self, told: Mapping[str, Any]) -> None:
         check_range(told["priority"], 0, 1000, "priority")
         check_time_limits(told["jobStateTimeLimitActions"])
-        if "schedulingPolicyArn" in told:
-            self._ledger.policy(told["schedulingPolicyArn"])
+        policy = self._ledger.policy(told["schedulingPolicyArn"]) if "schedulingPolicyArn" in told else {}
+        environment = self._ledger.environment(told["serviceEnvironmentOrder"][0]["serviceEnvironment"])
+        by_type = environment["capacityLimits"][0]["capacityUnit"] != INSTANCES
+        if by_type is not ("quotaSharePolicy" in policy):
+            raise refused(
+                "A service environment with instance types as capacityUnit and a quota share scheduling policy "
+                "need each other."
+            )
 
 
-def _usage(instances: float) -> Answer:
-    return {"capacityUnit": "NUM_INSTANCES", "quantity": instances}
+def _front(job: ServiceJob) -> Answer:
+    return {"jobArn": job.arn, "earliestTimeAtPosition": int(job.created * 1000)}
+
+
+def _used(jobs: Sequence[ServiceJob]) -> list[Answer]:
+    """What these jobs use, by unit; nothing used is told in instances."""
+    units = {job.unit for job in jobs} or {INSTANCES}
+    return [usage(unit, sum(job.instances for job in jobs if job.unit == unit)) for unit in sorted(units)]

@@ -12,7 +12,9 @@ Operations = Mapping[str, Callable[[Mapping[str, Any], float], Answer]]
 """By name: each answers a request that came now, or raises ServiceError."""
 Record = tuple[str, str]
 """Kind and key of a record, as it is stored."""
-ENVIRONMENT, POLICY, QUEUE, JOB = "environment", "policy", "queue", "job"
+ENVIRONMENT, POLICY, QUEUE, SHARE, JOB = "environment", "policy", "queue", "share", "job"
+INSTANCES = "NUM_INSTANCES"
+"""The unit of capacity where no quota shares are: an instance of whatever type."""
 
 
 class JobStatus(str, Enum):
@@ -78,6 +80,7 @@ class ServiceJob:
     instances: int
     priority: int  # higher goes first within a share
     created: float
+    unit: str = INSTANCES  # of capacity: an instance type where quota shares are
     status: JobStatus = JobStatus.SUBMITTED
     reason: str | None = None
     training_job: str | None = None  # of the latest attempt
@@ -92,6 +95,9 @@ class ServiceJob:
     blocked_since: float | None = None  # at the head of its queue, larger than its environment
     no_capacity_s: float = 0.0  # spent in SCHEDULED before SageMaker found no capacity
     unprovisioned: str | None = None  # the latest training job that found none
+    preempting: str | None = None  # why its training job is being stopped, for others to have its place
+    preemptions: int = 0
+    preempted: list[Attempt] = field(default_factory=list)  # the latest of them
 
     @property
     def name(self) -> str:
@@ -100,8 +106,13 @@ class ServiceJob:
 
     @property
     def share(self) -> str | None:
-        """The share identifier."""
-        return self.request.get("shareIdentifier")
+        """The share identifier, or the name of the quota share."""
+        return self.request.get("shareIdentifier") or self.request.get("quotaShareName")
+
+    @property
+    def given_up(self) -> bool:
+        """Is the attempt that runs the last one, whatever becomes of it?"""
+        return self.terminated is not None or self.timed_out
 
     @property
     def times_out(self) -> float | None:
@@ -123,14 +134,15 @@ def summary(job: ServiceJob, training_arn: str) -> Answer:
         "jobId": job.id,
         "jobName": job.name,
         "serviceJobType": job.request["serviceJobType"],
-        "shareIdentifier": job.share,
-        "capacityUsage": [{"capacityUnit": "NUM_INSTANCES", "quantity": float(job.instances)}],
+        "shareIdentifier": job.request.get("shareIdentifier"),
+        "quotaShareName": job.request.get("quotaShareName"),
+        "capacityUsage": [usage(job.unit, job.instances)],
         "status": job.status.value,
         "statusReason": job.reason,
         "scheduledAt": _milliseconds(job.scheduled),
         "startedAt": _milliseconds(job.started),
         "stoppedAt": _milliseconds(job.stopped),
-        "isTerminated": job.terminated is not None,
+        "isTerminated": True if job.terminated is not None else None,
         "latestAttempt": _resource(job.training_job, training_arn),
     }
     return {name: value for name, value in answer.items() if value is not None}
@@ -143,8 +155,16 @@ def describe(job: ServiceJob, queue_arn: str, training_arn: str) -> Answer:
     answer |= {"jobQueue": queue_arn, "retryStrategy": strategy, "tags": job.request.get("tags", {})}
     answer["schedulingPriority"] = job.priority
     answer["attempts"] = [_attempt(attempt, training_arn) for attempt in job.attempts]
+    if job.preemptions:
+        recent = [_attempt(attempt, training_arn) for attempt in job.preempted]
+        answer["preemptionSummary"] = {"preemptedAttemptCount": job.preemptions, "recentPreemptedAttempts": recent}
     answer.setdefault("startedAt", 0)  # the model requires it, and a job that waits has not started
     return answer
+
+
+def usage(unit: str, quantity: float) -> Answer:
+    """So much of a capacity, as it is told everywhere."""
+    return {"capacityUnit": unit, "quantity": float(quantity)}
 
 
 def _attempt(attempt: Attempt, training_arn: str) -> Answer:

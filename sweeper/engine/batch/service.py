@@ -13,6 +13,7 @@ from sweeper.engine.batch.ledger import BatchLedger
 from sweeper.engine.batch.policies import Policies
 from sweeper.engine.batch.queueing import Queueing
 from sweeper.engine.batch.queues import Queues
+from sweeper.engine.batch.quota_shares import QuotaShares
 from sweeper.engine.batch.records import Answer, Operations, Record, ServiceJob
 from sweeper.engine.batch.tags import Tags
 from sweeper.engine.training.service import Service
@@ -29,11 +30,12 @@ class Batch:
         prefix = settings.prefix_of("batch")
         self._ledger = ledger = BatchLedger()
         self._attempts = Attempts(training, validate, ledger)
-        self._queueing = Queueing(ledger, self._attempts)
+        self._queueing = Queueing(ledger, self._attempts, youngest=settings.batch_preempts_youngest)
         self._operations: Operations = {
             **Environments(prefix, ledger).operations,
             **Policies(prefix, ledger).operations,
             **Queues(prefix, ledger, self._attempts).operations,
+            **QuotaShares(ledger, self._attempts).operations,
             **ServiceJobs(settings, prefix, ledger, self._attempts).operations,
             **Tags(prefix, ledger).operations,
         }

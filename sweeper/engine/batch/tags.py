@@ -7,7 +7,7 @@ from typing import Any
 
 from sweeper.engine.batch.ledger import BatchLedger
 from sweeper.engine.batch.limits import refused
-from sweeper.engine.batch.records import ENVIRONMENT, POLICY, QUEUE, Answer, Operations, Record
+from sweeper.engine.batch.records import ENVIRONMENT, POLICY, QUEUE, SHARE, Answer, Operations, Record
 
 
 class Tags:
@@ -44,6 +44,8 @@ class Tags:
         kind, name = arn.removeprefix(f"{self._prefix}:").partition("/")[::2]
         if kind == "service-environment":
             return (ENVIRONMENT, name), self._ledger.environment(name)
+        if kind == "job-queue" and "/quota-share/" in name:
+            return (SHARE, arn), self._ledger.quota_share(arn)
         if kind == "job-queue":
             return (QUEUE, name), self._ledger.queue(name).told
         if kind == "scheduling-policy":

@@ -101,6 +101,8 @@ class ServiceSettings:
     batch_token_kept_s: float = 0.0  # after which the same clientToken makes another job; 0: never
     batch_list_lag_s: float = 0.0  # a job is listed so long after its submission
     batch_reason_space: bool = True  # a blank after "Received status from SageMaker:"
+    batch_preempts_youngest: bool = True  # of equal priority; else the job that has run longest makes room
+    batch_preemption_counts: bool = False  # does a preempted attempt count among those of the retry strategy?
 
     @property
     def partition(self) -> str:

@@ -114,8 +114,10 @@ class Permissions:
         if operation == "SubmitServiceJob":
             queue = str(params["jobQueue"])
             resource = queue if queue.startswith("arn:") else f"{prefix}:job-queue/{queue}"
-        elif operation == "TerminateServiceJob":
+        elif operation in ("TerminateServiceJob", "UpdateServiceJob"):
             resource = f"{prefix}:service-job/{str(params['jobId']).rpartition('/')[2]}"
+        elif operation == "TerminateServiceJobs":  # it has no action of its own
+            operation, resource = "TerminateServiceJob", jobs
         self.check(f"batch:{operation}", resource)
         if operation == "SubmitServiceJob":
             self._check_pass(role)
