@@ -28,14 +28,15 @@ from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from sweeper.config import complaints, project, sources
+from sweeper.config import complaints, project, sdk_defaults, sources
 from sweeper.config.axes import ENDLESS
 from sweeper.config.declare import declare
 from sweeper.config.draft import Draft, UnknownKey
+from sweeper.config.layers import beneath
 from sweeper.config.locate import Origin
 from sweeper.config.overrides import before
 from sweeper.config.problems import COMMAND_LINE, Problem, refuse
-from sweeper.config.sources import PARAMS, PRIMARY, ExperimentSource, ProjectSearchPath, ProjectSource
+from sweeper.config.sources import PARAMS, PRIMARY, ExperimentSource, LayeredSource, ProjectSearchPath, ProjectSource
 from sweeper.config.values import plain, register_resolvers, say
 from sweeper.core.model import Sweep
 from sweeper.errors import UsageError
@@ -53,6 +54,7 @@ class Call:
     root: Path
     problems: list[Problem] = field(default_factory=list)
     unknown: list[UnknownKey] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def everything(self) -> list[Problem]:
@@ -94,7 +96,9 @@ def run(argv: Sequence[str], then: Then, *, prog: str = "sweeper") -> int:
     with sources.also(flags.folder):
         if flags.completes:
             return _hydra_main([prog, *flags.shows, *overrides])
-        return _compose(call, [prog, *flags.shows] if flags.shows else [], overrides)
+        layers, call.warnings = sdk_defaults.read()
+        with beneath(layers):
+            return _compose(call, [prog, *flags.shows] if flags.shows else [], overrides)
 
 
 def _compose(call: Call, shows: Sequence[str], overrides: Sequence[str]) -> int:
@@ -163,7 +167,7 @@ def _draft(config: DictConfig, loader: ConfigLoader, call: Call) -> Draft:
     if params:
         fixed = [o.input_line or "" for o in overrides if not o.is_sweep_override()]
         config = loader.load_sweep_config(config, fixed)
-    return Draft(config, loader, overrides, call.root, call.unknown)
+    return Draft(config, loader, overrides, call.root, call.unknown, warnings=[*call.warnings])
 
 
 def _params(config: DictConfig, origin: Origin, call: Call) -> list[str]:
@@ -303,6 +307,6 @@ def _raw_errors() -> Iterator[None]:
 def _register() -> None:
     """Make our plugins known to Hydra, once for each process."""
     register_resolvers()
-    for plugin in (ChainSweeper, ExperimentSource, ProjectSource, ProjectSearchPath):
+    for plugin in (ChainSweeper, ExperimentSource, ProjectSource, LayeredSource, ProjectSearchPath):
         Plugins.instance().register(plugin)
     ConfigStore.instance().store(group="hydra/sweeper", name="chain", provider="sweeper", node={"params": {}})

@@ -7,13 +7,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweeper.config.layers import Place, layers
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, dotted, shown
 from sweeper.config.reading import marks
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
-
-Place = tuple[Path, int, int]
 
 GROUP = "experiment"
 """The config group whose options are the experiment files."""
@@ -43,28 +42,40 @@ class Origin:
                 continue
             if key == name or key.startswith(name + "."):
                 return COMMAND_LINE
-        if not missing and path in self._places and self._own not in self._places[path][-1][0].parents:
+        if not missing and path in self._places and not self._ours(self._places[path][-1]):
             return written(self._places[path][-1])
         if any(override.key_or_group.startswith(key + ".") for override in self._overrides):
             return COMMAND_LINE
         for length in range(len(path), 0, -1):
-            places = [place for place in self._places.get(path[:length], []) if self._own not in place[0].parents]
+            places = [place for place in self._places.get(path[:length], []) if not self._ours(place)]
             if places:
                 return written(places[-1])
         return f"{shown(self.files[-1])}:1:1" if self.files else COMMAND_LINE
+
+    def is_of(self, path: KeyPath, place: Place | None) -> bool:
+        """Does this place have the last word about a key?"""
+        return self.of(path) == written(place)
 
     @property
     def files(self) -> list[Path]:
         """The files of the user that were composed, in merge order."""
         return [file for file, _ in self._composed if self._own not in file.parents]
 
+    def _ours(self, place: Place | None) -> bool:
+        return place is not None and self._own in place[0].parents
+
     @cached_property
-    def _places(self) -> dict[KeyPath, list[Place]]:
-        places: dict[KeyPath, list[Place]] = {}
-        for file, package in self._composed:
+    def _places(self) -> dict[KeyPath, list[Place | None]]:
+        """The places of each key, the last one uppermost; None: the command line, for a layer that it has named."""
+        places: dict[KeyPath, list[Place | None]] = {}
+        for position, (file, package) in enumerate(self._composed):
             for path, (line, column) in marks(file).items():
                 if path[:1] != ("defaults",):
                     places.setdefault((*package, *path), []).append((file, line, column))
+            if position == 0:  # our own defaults are composed first, and what lies upon them next
+                for layer in layers():
+                    for path, place in layer.places.items():
+                        places.setdefault(path, []).append(place)
         return places
 
     @cached_property
@@ -85,8 +96,10 @@ class Origin:
         return found
 
 
-def written(place: Place) -> str:
+def written(place: Place | None) -> str:
     """A place as it is written."""
+    if place is None:
+        return COMMAND_LINE
     file, line, column = place
     return f"{shown(file)}:{line}:{column}"
 

@@ -12,9 +12,10 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from sweeper.config import project
+from sweeper.config.layers import layers
 from sweeper.config.locate import GROUP
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, brief, dotted, refuse, shown
 from sweeper.config.reading import Mark, load, marks, text
@@ -158,12 +159,49 @@ class ProjectSource(FileConfigSource):
         return ConfigResult(config=config, path=self.full_path(), provider=self.provider, header=header)
 
 
+class LayeredSource(FileConfigSource):
+    """Our own defaults with what lies upon them (sweeper.config.layers): what Hydra starts from where anything does."""
+
+    @staticmethod
+    def scheme() -> str:
+        """The scheme of the search path."""
+        return "layered"
+
+    def is_config(self, config_path: str) -> bool:
+        """True for the configuration that Hydra starts from."""
+        return self.file(config_path) is not None
+
+    def is_group(self, config_path: str) -> bool:
+        """None is here: groups are found where they lie."""
+        return False
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        """Nothing: see is_group."""
+        return []
+
+    def available(self) -> bool:
+        """Always."""
+        return True
+
+    def file(self, config_path: str) -> Path | None:
+        """The file of our defaults, None for any other."""
+        return Path(self.path) / (PRIMARY + SUFFIX) if config_path.removesuffix(SUFFIX) == PRIMARY else None
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Our defaults, and upon them each layer."""
+        found = super().load_config(config_path)
+        found.config = OmegaConf.merge(found.config, *(layer.sections for layer in layers()))
+        return found
+
+
 class ProjectSearchPath(SearchPathPlugin):
     """Puts the user's project into Hydra's search path."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """The project's `conf/` before ours, its `experiments/` and the folder of the command line after."""
         root = project.here()
+        if layers():
+            search_path.prepend("layers", f"layered://{project.packaged_conf()}", anchor="main")
         conf = root / "conf"
         if project.is_dir(conf) and conf.resolve() != project.packaged_conf():
             search_path.prepend("project", f"project://{conf}", anchor="main")

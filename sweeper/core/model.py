@@ -290,6 +290,8 @@ class Sweep:
     """Texts outside of `environment` that are secrets all the same: users and passwords in URLs."""
     warnings: tuple[str, ...] = ()
     """What is allowed but worth a word before anything is sent."""
+    given_by: Mapping[str, str] = field(default_factory=dict)
+    """The place of each key that neither the experiment nor our own defaults have said, by its dotted name."""
     only: str = ""
     """The one trial that is run again; empty: everything that is declared."""
     trackers: tuple[Tracker, ...] = ()
