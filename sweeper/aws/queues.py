@@ -9,6 +9,9 @@ from sweeper.aws.batch import KIND, Call
 from sweeper.core.queued import QueueOptions
 from sweeper.errors import UsageError
 
+INSTANCES = "NUM_INSTANCES"
+"""The unit of a service environment's capacity where it counts machines of any type."""
+
 
 def check(call: Call, options: QueueOptions) -> None:
     """Raises UsageError for a queue that would refuse the jobs, ApiError when it cannot be asked."""
@@ -29,12 +32,24 @@ def check(call: Call, options: QueueOptions) -> None:
         raise UsageError(f"backend.share_identifier: {options.queue} has no fair-share policy: leave it out")
 
 
+def room(call: Call, options: QueueOptions) -> int | None:
+    """For how many machines the queue has room; None where it does not say so in machines. Raises ApiError."""
+    told = _told(call, options.queue)
+    names = [one["serviceEnvironment"] for one in (told or {}).get("serviceEnvironmentOrder", ())]
+    if not names:
+        return None
+    environments = call("DescribeServiceEnvironments", {"serviceEnvironments": names})["serviceEnvironments"]
+    limits = [limit for one in environments for limit in one.get("capacityLimits", ())]
+    counted = [int(limit["maxCapacity"]) for limit in limits if limit.get("capacityUnit") == INSTANCES]
+    return sum(counted) if counted else None
+
+
 def ensure(call: Call, options: QueueOptions, instances: int) -> bool:
     """Make the queue if there is none of its name, with room for one job of so many instances. True when made."""
     if _told(call, options.queue) is not None:
         return False
     name = options.queue.rpartition("/")[2]  # an ARN ends with it
-    room = [{"maxCapacity": instances, "capacityUnit": "NUM_INSTANCES"}]
+    room = [{"maxCapacity": instances, "capacityUnit": INSTANCES}]
     environments = call("DescribeServiceEnvironments", {"serviceEnvironments": [name]})["serviceEnvironments"]
     if not environments:
         environment = {"serviceEnvironmentName": name, "serviceEnvironmentType": KIND, "capacityLimits": room}

@@ -10,6 +10,7 @@ from sweeper.backends.on_demand import OnDemand
 from sweeper.backends.spot import Spot
 from sweeper.backends.warm_pool import WarmPool
 from sweeper.core.kinds import Registry
+from sweeper.core.options import declared, defaults_of
 from sweeper.core.ports import Backend
 from sweeper.errors import UsageError
 
@@ -34,6 +35,18 @@ def made(section: Mapping[str, Any]) -> Backend:
         said, does = ("keeps a pool", "does not") if backend.keeps_pool else ("keeps no pool", "does")
         raise UsageError(f"{name} says that it {said} and {does} send KeepAlivePeriodInSeconds")
     return backend
+
+
+def instead(kind: str, section: Mapping[str, Any]) -> tuple[Backend, list[str]]:
+    """This kind of backend in place of the one that a section declares, and its options that nobody has said.
+
+    It has what the section says to it too; what has no default and is not said is a placeholder. Raises UsageError.
+    """
+    asked: type[Any] = kind_of(kind)
+    names, known = declared(asked), defaults_of(asked)
+    said = {name: value for name, value in section.items() if name in names}
+    missing = [name for name in names if name not in known and name not in said]
+    return made({"kind": kind, **said, **dict.fromkeys(missing, "...")}), missing
 
 
 def sends_keep_alive(backend: Backend) -> bool:

@@ -10,9 +10,10 @@ from typing import Any
 
 from sweeper import config
 from sweeper.commands import foreseen
+from sweeper.commands.comparing import Comparing, types_of
 from sweeper.commands.planned import MOST_TRIALS, Planned
 from sweeper.commands.say import complain, tell
-from sweeper.core import plan
+from sweeper.core import paces, plan
 from sweeper.core.model import Sweep
 from sweeper.core.words import counted, span
 from sweeper.record import script
@@ -22,15 +23,26 @@ def main(arguments: Sequence[str]) -> int:
     """Plan; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="sweeper plan",
-        usage="sweeper plan +experiment=NAME [KEY=VALUE ...] [--requests] [--all] [--json]",
+        usage="sweeper plan +experiment=NAME [KEY=VALUE ...] [--requests] [--all] [--json]\n"
+        "       sweeper plan +experiment=NAME [KEY=VALUE ...] --compare [--on TYPE[=SECONDS],...] [--json]",
         description="Everything short of spending: the trials in their order, what is done already, duplicates, the "
         "requests, whether the script reads what is swept, the quotas, time and money, and the worst idle bill. "
-        "Nothing is sent but questions.",
+        "Nothing is sent but questions. With --compare: what is left of the experiment on every backend, from what "
+        "past sweeps of the project have measured and from stated assumptions, and where another one gets better.",
     )
     parser.add_argument("--requests", action="store_true", help="print every CreateTrainingJob request as JSON lines")
     parser.add_argument("--all", action="store_true", help=f"list every trial, not only the first {MOST_TRIALS}")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    parser.add_argument("--compare", action="store_true", help="compare the backends: seconds, dollars, break-even")
+    parser.add_argument(
+        "--on",
+        action="append",
+        default=[],
+        metavar="TYPE[=SECONDS]",
+        help="--compare: on these instance types too, and how long a trial trains there; default: as long",
+    )
     options, overrides = parser.parse_known_args(arguments)
+    options.types = types_of(options.on)
     return config.run(overrides, lambda sweep: _Plan(sweep).show(options))
 
 
@@ -45,7 +57,10 @@ class _Plan:
         """Print it."""
         for warning in self.sweep.warnings:
             complain(f"warning: {warning}")
-        if options.json:
+        if options.compare or options.types:
+            compared = Comparing(self.planned, options.types)
+            tell(json.dumps(compared.told) if options.json else "\n".join(compared.lines()))
+        elif options.json:
             tell(json.dumps(self.told(requests=options.requests, every=options.all)))
         elif options.requests:
             for request in foreseen.requests(self.planned):
@@ -115,7 +130,8 @@ class _Plan:
     def _here(self) -> Iterator[str]:
         """What is true of the local engine, beside what SageMaker would take."""
         given, many = self.planned.given, counted(self.planned.jobs, "job")
-        if estimate := plan.here(self.sweep, self.planned.jobs, given):
+        estimate = plan.here(self.sweep, self.planned.jobs, given)
+        if estimate and estimate.seconds is not None:
             each = f"{counted(given.measured, 'job')} of {span(given.train_s)} so far"
             yield f"here: {self._most}{span(estimate.seconds)} for {many} ({each}); nothing is billed"
         elif not self.sweep.engine.on_aws:
@@ -126,16 +142,14 @@ class _Plan:
         return "at most " if self.sweep.stop or self.sweep.prune else ""
 
     def _money(self) -> Iterator[str]:
-        given = self.planned.given
-        there = given.starts if self.sweep.engine.on_aws else plan.Starts()
-        yield (
-            f"{'estimate' if self.sweep.engine.on_aws else 'on SageMaker it would take'}, assuming "
-            f"{given.cold_start_s:g} s for a cold start ({_source('cold_start_s', there.cold_jobs, 'median')}), "
-            f"{given.warm_start_s:g} s for a warm one ({_source('warm_start_s', there.warm_jobs, 'median')}) "
-            f"and {span(given.train_s)} of training a job ({_source('train_s', given.measured, 'mean')}):"
-        )
+        given, backend = self.planned.given, self.sweep.backend
+        where = "estimate" if self.sweep.engine.on_aws else "on SageMaker it would take"
+        yield f"{where}, assuming {paces.words(given, [backend])}:"
         for way in plan.estimates(self.sweep, self.planned.jobs, given, self.planned.rate):
-            yield f"  {way.way}: {self._most}{span(way.seconds)}, {_dollars(way.usd)}"
+            if way.seconds is None:
+                yield f"  {way.way}: would hardly ever end"
+            else:
+                yield f"  {way.way}: {self._most}{span(way.seconds)}, {dollars(way.usd)}"
         instance = self.sweep.locked.get("instance_type")
         if self.planned.rate is None:
             yield f"  the price of {instance} is unknown: set prices.usd_per_hour"
@@ -143,15 +157,11 @@ class _Plan:
             when = self.planned.rate.as_of or "an unknown date"
             yield f"  at {self.planned.rate.usd_per_second * 3600:.3f} USD an hour (prices of {when})"
         idle = plan.worst_idle(self.sweep, self.planned.rate)
-        yield f"worst idle bill if this host dies: {idle.seconds:.0f} s of an idle pool, {_dollars(idle.usd)}"
+        yield f"worst idle bill if this host dies: {idle.seconds:.0f} s of an idle pool, {dollars(idle.usd)}"
         if idle.usd is not None and idle.usd > 5:
             complain("warning: pool.keep_alive_s is long for this price; an idle pool costs more than 5 USD")
 
 
-def _source(name: str, jobs: int, middle: str) -> str:
-    """Where an assumption comes from."""
-    return f"the {middle} of {counted(jobs, 'job')}" if jobs else f"assume.{name}: a guess"
-
-
-def _dollars(usd: float | None) -> str:
+def dollars(usd: float | None) -> str:
+    """Money as a person reads it."""
     return "cost unknown" if usd is None else f"{usd:.2f} USD"

@@ -7,7 +7,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from sweeper.core import events as ev
-from sweeper.core import plan
+from sweeper.core import paces, plan
 from sweeper.core.asked import foreseen
 from sweeper.core.chain import Chain, TrialHistory, apply, fold
 from sweeper.core.declared import added, find, withdrawn
@@ -29,7 +29,7 @@ class Planned:
         journal = folder / "journal.db"
         self.chain = _chain(journal, sweep) if journal.exists() else Chain()
         self.rate = sweep.rate
-        self.given = plan.assumed(sweep, self.chain)
+        self.given = paces.assumed(sweep, self.chain)
         # Those that have a history are few and known; walking a million trials for them would be slow.
         finished = [t for t in self.chain.trials.values() if t.finished and self._declares(t)]
         self.skipped = sum(1 for history in finished if not history.jobs)

@@ -21,7 +21,7 @@ from sweeper.core.job import Experiment, Job, Locked
 from sweeper.core.kinds import rule_schema
 from sweeper.core.model import Objective, OnFailure, PoolSettings, Pruning
 from sweeper.core.options import Schema, declared, schema_of
-from sweeper.core.plan import Assume
+from sweeper.core.paces import Assume
 from sweeper.core.scope import EngineKind
 from sweeper.core.space.declared import Sweeps
 from sweeper.errors import UsageError

@@ -28,6 +28,8 @@ class Phase(str, Enum):
     OTHER = "other"
 
 
+INTERRUPTED = "Interrupted"
+"""The secondary status of a job whose machine was taken away."""
 PHASES: Mapping[str, Phase] = {
     "Starting": Phase.START,
     "Pending": Phase.START,
@@ -38,7 +40,7 @@ PHASES: Mapping[str, Phase] = {
     "Training": Phase.TRAIN,
     "Updating": Phase.TRAIN,
     "Uploading": Phase.UPLOAD,
-    "Interrupted": Phase.INTERRUPTED,
+    INTERRUPTED: Phase.INTERRUPTED,
     "Restarting": Phase.INTERRUPTED,
     "Stopping": Phase.STOP,
 }
@@ -110,3 +112,8 @@ def _first_start(lasting: Sequence[tuple[float, Any, str]]) -> float | None:
 def seconds_of(when: Any) -> float | None:
     """A time of boto3 as UTC seconds; None where there is none."""
     return None if when is None else float(when.timestamp())
+
+
+def interruptions(told: Iterable[Transition]) -> int:
+    """How often the machine was taken away."""
+    return sum(1 for status, _, _ in told if status == INTERRUPTED)

@@ -16,7 +16,7 @@ from sweeper.aws.quotas import Quotas
 from sweeper.config.check import findings
 from sweeper.config.project import packaged_conf
 from sweeper.config.schema import backend_schema
-from sweeper.core import costs, plan
+from sweeper.core import costs, paces, plan
 from sweeper.core.chain import Chain
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import PoolSettings, Usage
@@ -83,7 +83,7 @@ def test_the_worst_idle_bill_is_what_is_sent(backend: Backend, declared: int | s
     idle = plan.worst_idle(sweep, PER)
     sends = KEEP_ALIVE in backend.shape({"ResourceConfig": {}}, 300)["ResourceConfig"]
     assert (idle.seconds, idle.usd) == ((seconds, seconds * 0.01) if sends else (0, 0))
-    warm = [way for way in plan.estimates(sweep, 3, plan.assumed(sweep, Chain()), PER) if "warm pool" in way.way]
+    warm = [way for way in plan.estimates(sweep, 3, paces.assumed(sweep, Chain()), PER) if "warm pool" in way.way]
     assert bool(warm) is sends
 
 

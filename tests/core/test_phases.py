@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sweeper.backends.on_demand import OnDemand
 from sweeper.core import events as ev
-from sweeper.core import plan
+from sweeper.core import paces, plan
 from sweeper.core.chain import Chain, fold
 from sweeper.core.events import from_dict, to_dict
 from sweeper.core.keepalive import fitted, fitting, idle_seconds
@@ -162,14 +162,14 @@ def test_a_journal_of_before_they_were_kept_has_no_phases() -> None:
     assert chain.jobs[intent(0).name].phases == Phases()
     row = results(a_sweep(1), chain).rows[0]
     assert {row[key] for key in ("start_seconds", "upload_seconds", "idle_seconds", "output", "checkpoints")} == {None}
-    assert plan.started(chain) == plan.Starts()
+    assert paces.started(chain) == paces.Starts()
     assert time_line(chain) == ""
 
 
-def measured(engine: EngineKind) -> plan.Assumed:
+def measured(engine: EngineKind) -> paces.Assumed:
     """What a plan assumes after that past."""
     sweep = a_sweep(4, engine=engine, composed={"assume": {"cold_start_s": 300, "warm_start_s": 20}})
-    return plan.assumed(sweep, fold([OPENED, *PAST]))
+    return paces.assumed(sweep, fold([OPENED, *PAST]))
 
 
 def test_a_plan_takes_the_starts_that_were_measured_where_they_were_real() -> None:
@@ -177,7 +177,7 @@ def test_a_plan_takes_the_starts_that_were_measured_where_they_were_real() -> No
     there, here = measured(EngineKind.AWS), measured(EngineKind.LOCAL)
     assert (there.cold_start_s, there.warm_start_s) == (100.0, 20.0)
     assert (here.cold_start_s, here.warm_start_s) == (300.0, 20.0)
-    assert there.starts == here.starts == plan.Starts(100.0, 1, 20.0, 1)
+    assert there.starts == here.starts == paces.Starts(100.0, 1, 20.0, 1)
     assert plan.here(a_sweep(4), 2, here) == plan.Estimate("here", 100 + 20 + 2 * 53, 0.0)
     assert plan.here(a_sweep(4, backend=OnDemand()), 2, here) == plan.Estimate("here", 200 + 2 * 53, 0.0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sweeper.backends.on_demand import OnDemand
-from sweeper.core import costs, plan
+from sweeper.core import costs, paces, plan
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, fold
 from sweeper.core.model import Goal, Objective, Sweep
@@ -37,16 +37,16 @@ def a_plan(**more: object) -> Sweep:
 def test_what_was_measured_takes_the_place_of_the_guess() -> None:
     """The mean of the jobs that came to their end; one that failed at once says nothing about the others."""
     sweep = a_plan()
-    assert (plan.assumed(sweep, past()).train_s, plan.assumed(sweep, past()).measured) == (600, 0)
-    found = plan.assumed(sweep, past(ran(0, 10), ran(1, 1, "failed"), ran(2, 30), ran(3, 2, "pruned")))
+    assert (paces.assumed(sweep, past()).train_s, paces.assumed(sweep, past()).measured) == (600, 0)
+    found = paces.assumed(sweep, past(ran(0, 10), ran(1, 1, "failed"), ran(2, 30), ran(3, 2, "pruned")))
     assert (found.train_s, found.measured) == (20, 2)
 
 
 def test_the_local_engine_takes_what_was_measured_and_nothing_is_billed() -> None:
     """Before the first job nobody knows; then its own seconds count, and the starts that the engine simulates."""
     sweep = a_plan(engine_options={"cold_start_s": 5, "warm_start_s": 1})
-    assert plan.here(sweep, 4, plan.assumed(sweep, past())) is None
-    given = plan.assumed(sweep, past(ran(0, 10)))
+    assert plan.here(sweep, 4, paces.assumed(sweep, past())) is None
+    given = paces.assumed(sweep, past(ran(0, 10)))
     assert plan.here(sweep, 3, given) == plan.Estimate("here", 5 + 1 + 1 + 30, 0.0)
     cold = a_plan(engine_options={"cold_start_s": 5, "warm_start_s": 1}, backend=OnDemand())
     assert plan.here(cold, 3, given) == plan.Estimate("here", 15 + 30, 0.0)

@@ -71,6 +71,27 @@ def test_a_plan_on_aws_only_asks(project: Project) -> None:
     assert all("GetCallerIdentity" in call or "Quotas" in call for call in asked), asked
 
 
+def test_a_comparison_has_the_numbers_of_the_plan(project: Project) -> None:
+    """Every backend on every machine, the own one first; what cannot be has its reason, and nothing fails."""
+    plain = json.loads(project.verb("plan", "+experiment=tiny", "--json").out)["estimates"]
+    words = ("plan", "+experiment=tiny", "--compare", "--on", "ml.g5.xlarge=60,ml.nope.large")
+    told = json.loads(project.verb(*words, "--json").out)
+    rows = {(row["backend"], row["instance_type"]): row for row in told["rows"]}
+    own = told["rows"][0]["instance_type"]
+    assert [key[0] for key in rows][:4] == ["warm_pool", "on_demand", "spot", "batch"]
+    assert len(rows) == 12
+    assert [(rows[kind, own]["wall_s"], rows[kind, own]["usd"]) for kind in ("warm_pool", "on_demand")] == [
+        (way["seconds"], way["usd"]) for way in plain
+    ]
+    assert rows["on_demand", "ml.g5.xlarge"]["run_s"] == 180
+    assert rows["warm_pool", "ml.nope.large"]["usd"] is None
+    assert "job.checkpoint_s3_uri is missing" in rows["spot", own]["reasons"][0]
+    assert rows["batch", own]["reasons"] == ["backend.queue is missing"]
+    assert told["sentence"] in project.verb(*words).out
+    refused = project.verb("plan", "+experiment=tiny", "--on", "g5")
+    assert (refused.code, "--on: 'g5' is no instance type" in refused.err) == (2, True)
+
+
 def test_a_plan_knows_what_is_done(project: Project) -> None:
     """Trials of an earlier run are told as completed and are not planned again; their requests are left out."""
     project.run("hyperparameters.x=1,2")
