@@ -202,6 +202,9 @@ def channel(draw: st.DrawFn) -> Any:
     place = draw(st.sampled_from(PLACES))
     said = draw(some_of(Channel, always=[place]))
     others = {*PLACES, *(IN_S3 if place != "uri" else ())} - {place}
+    mode = {"efs": "File", "fsx": "File"}.get(place, said.get("input_mode"))
+    mode = "Pipe" if said.get("data_type", "S3Prefix") != "S3Prefix" and "data_type" not in others else mode
+    said |= {"input_mode": mode} if mode else {}  # not all of them go with every place and type
     return {key: value for key, value in said.items() if key not in others}
 
 

@@ -30,8 +30,8 @@ SAID = """\
   mlflow_config: {mlflow_resource_arn: "arn:aws:sagemaker:eu-west-1:123456789012:mlflow-tracking-server/team"}
   inputs:
     train: {uri: s3://bucket/train, content_type: text/csv, distribution: ShardedByS3Key, input_mode: Pipe, shuffle: 7}
-    lists: {uri: s3://bucket/lists, data_type: AugmentedManifestFile, attribute_names: [source-ref], compression: Gzip}
-    shared: {fsx: {id: fs-0123456789abcdef0, path: /shared, access: rw}}
+    lists: {uri: s3://bucket/lists, data_type: AugmentedManifestFile, attribute_names: [source-ref], input_mode: Pipe}
+    shared: {fsx: {id: fs-0123456789abcdef0, path: /shared, access: rw}, input_mode: File}
     plain: s3://bucket/plain
 """
 VPC = ("locked.subnets=[subnet-1]", "locked.security_group_ids=[sg-1]")

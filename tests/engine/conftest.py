@@ -142,3 +142,13 @@ def any_clients(request: pytest.FixtureRequest) -> Clients:
     found = request.getfixturevalue(request.param)
     assert isinstance(found, Clients)
     return found
+
+
+@pytest.fixture
+def private(clients: Clients) -> Clients:
+    """Clients of an engine that gives its jobs a private /opt/ml, where this machine allows it."""
+    status = launch.status(clients.state_dir)
+    assert status is not None
+    if status["isolation"] == "none":
+        pytest.skip("this machine has no user namespaces")
+    return clients

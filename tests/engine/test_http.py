@@ -258,16 +258,6 @@ def test_the_engines_record_shows_each_process(any_clients: Clients) -> None:
     assert pids == {name: int(clients.log(name)[0]) for name in ("pid-1", "pid-2")}
 
 
-@pytest.fixture
-def private(clients: Clients) -> Clients:
-    """Clients of an engine that gives its jobs a private /opt/ml, where this machine allows it."""
-    status = launch.status(clients.state_dir)
-    assert status is not None
-    if status["isolation"] == "none":
-        pytest.skip("this machine has no user namespaces")
-    return clients
-
-
 def test_a_script_finds_opt_ml_as_on_sagemaker(private: Clients) -> None:
     """/opt/ml is the job's own, the host is algo-1, and a hard-coded path works."""
     script = (
@@ -285,14 +275,6 @@ def test_a_script_finds_opt_ml_as_on_sagemaker(private: Clients) -> None:
         "algo-1 127.0.0.1 /opt/ml",
     ]
     assert private.s3.head_object(Bucket="bucket", Key="out/opt-ml/output/model.tar.gz")
-
-
-def test_a_fast_file_channel_cannot_be_written(private: Clients) -> None:
-    """FastFile is mounted read-only."""
-    inputs = [{**channel("code", "s3://bucket/code/fast-file"), "InputMode": "FastFile"}]
-    private.run("fast-file", "open('/opt/ml/input/data/code/x', 'w')", InputDataConfig=inputs)
-    assert private.ended("fast-file")["TrainingJobStatus"] == "Failed"
-    assert "Read-only file system" in private.log("fast-file")[-1]
 
 
 def test_network_isolation_is_real(private: Clients) -> None:
@@ -326,13 +308,6 @@ def test_where_there_is_no_private_opt_ml_the_log_says_who_needs_one(plain_clien
     warning, answer = clients.log("literal")
     assert "it is named literally in train.py:2" in warning
     assert answer == "False"
-
-
-def test_pipe_mode_is_refused_honestly(clients: Clients) -> None:
-    """What is not emulated fails the job in words, not in silence."""
-    inputs = [{**channel("code", "s3://bucket/code/pipe"), "InputMode": "Pipe"}]
-    clients.run("pipe", "", InputDataConfig=inputs)
-    assert "input mode Pipe is not emulated" in clients.ended("pipe")["FailureReason"]
 
 
 def test_a_job_inherits_nothing_but_its_three_streams(any_clients: Clients) -> None:

@@ -137,6 +137,17 @@ class ObjectStore:
         with source, target.open("wb") as out:
             shutil.copyfileobj(source, out, 1 << 20)
 
+    def link_to(self, bucket: str, key: str, target: Path) -> None:
+        """Let a path be an object's own file, for readers alone; a copy where that cannot be."""
+        with self.lock:
+            found = self._held(bucket).keys[key]
+            target.unlink(missing_ok=True)
+            if isinstance(found, StoredKey):
+                with suppress(OSError):  # not every file system has links
+                    target.hardlink_to(found.stored_at)
+                    return
+        self.copy_to(bucket, key, target)
+
     def put(self, bucket: str, key: str, source: Path) -> None:
         """Store a file as an object."""
         with self.lock:

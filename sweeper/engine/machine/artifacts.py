@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sweeper.engine.around.s3 import ObjectStore, parse_uri
 from sweeper.engine.machine import folders
+from sweeper.engine.machine.feeder import PIPES
 from sweeper.engine.machine.folders import JobFolder, JobView, link_in
 
 
@@ -43,4 +44,5 @@ def _put_packed(path: Path, beside: Path, objects: ObjectStore, bucket: str, key
 def clear(folder: JobFolder) -> None:
     """What is in S3 now, or was copied from there, is not kept twice."""
     folder.clear("input/data", "model", "output/data", "checkpoints", "code", "environment", folders.CACHE)
-    shutil.rmtree(folder.path / "home", ignore_errors=True)
+    for name in ("home", PIPES):
+        shutil.rmtree(folder.path / name, ignore_errors=True)

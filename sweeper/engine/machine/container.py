@@ -182,6 +182,8 @@ class Container:
         self.log = Log(f"{folder}/log")
         self.asked: list[int] = []  # signals that came in
         self.stop_at: float | None = None  # when to kill what is left
+        self.feeders: dict[str, int] = {}  # the process of each Pipe channel
+        self.torn: str | None = None  # what the job could not read; empty: nothing
         self.process: Child
         self.started = time.time()
 
@@ -195,12 +197,40 @@ class Container:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         adopt_orphans()
+        self._feed()
         self.process = Child(self._entrypoint)
         self._announce()
         self._watch(wake)
         self._kill_tree()
         self._drain()
         return self._exit()
+
+    def _feed(self) -> None:
+        """A process for each Pipe channel, which ends when nobody holds the other end of its standard input."""
+        if not self.spec["pipes"]:
+            return
+        nobody, self.feeding = os.pipe()
+        program = os.path.join(os.path.dirname(__file__), "feeder.py")
+        files = [(os.POSIX_SPAWN_DUP2, nobody, 0), (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+        os.chdir(f"{self.folder}/ml/input/data")  # before the job can put a link in its place
+        for channel in self.spec["pipes"]:
+            argv = [sys.executable, "-I", "-S", program, self.folder, channel]
+            feeder = os.posix_spawn(sys.executable, argv, os.environ, file_actions=files, setsigmask=())
+            self.feeders[channel] = feeder
+        os.chdir("/")
+        os.close(nobody)
+
+    def _torn(self) -> str:
+        """Why the job has not read what it should have, if a feeder has given up, or is dead before its job is."""
+        for channel, feeder in self.feeders.items():
+            problem = f"{self.folder}/pipes/{channel}/problem"
+            with contextlib.suppress(FileNotFoundError), open(problem, encoding="utf-8") as told:
+                return f"channel {channel}: {told.read()}"
+            with contextlib.suppress(ChildProcessError):
+                if os.waitpid(feeder, os.WNOHANG)[0] == 0:
+                    continue
+            return f"channel {channel}: the process that streams it has ended"
+        return ""
 
     def _entrypoint(self) -> None:
         """In the child: its own /opt/ml where this machine allows one, its working directory, its program."""
@@ -300,6 +330,7 @@ class Container:
 
     def _kill_tree(self) -> None:
         """Kill the group and every descendant, whatever session it hides in, until there is none."""
+        self.torn = self._torn() if self.torn is None else self.torn  # while feeders are alive that should be
         self._signal_all(signal.SIGKILL)
         end = time.monotonic() + _DRAIN_S
         while time.monotonic() < end:
@@ -330,6 +361,7 @@ class Container:
             "started_at": self.started,
             "ended_at": time.time(),
             "exit_code": self.process.code,
+            "torn": self.torn,
         }
 
 

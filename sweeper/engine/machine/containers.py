@@ -148,6 +148,9 @@ class Containers:
             self._listener.failed(name, _LOST)
             return
         self._listener.note_container(name, ended)
+        if torn := ended.get("torn"):
+            self._listener.failed(name, f"ClientError: Data download failed: {torn}")
+            return
         self._listener.exited(name, ended["exit_code"], folder.failure_text(), ended["ended_at"])
 
     def signal(self, name: str, wanted: Signal) -> None:

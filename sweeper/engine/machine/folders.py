@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sweeper.engine.around.s3 import NoSuchBucketError, ObjectStore, matching, parse_uri
+from sweeper.engine.around.s3 import NoSuchBucketError, ObjectStore, parse_uri
 from sweeper.engine.machine import namespaces
+from sweeper.engine.machine.feeder import PIPES
 
 OPT_ML = "/opt/ml"
 HOSTS = Path("/etc/hosts")
@@ -73,23 +74,6 @@ class JobFolder:
         if cache is not None and not link.is_symlink():
             cache.mkdir(parents=True, exist_ok=True)
             link.symlink_to(cache)
-
-    def copy_inputs(self, view: JobView, objects: ObjectStore) -> None:
-        """Copy every channel from S3 into input/data/CHANNEL."""
-        for channel in view.request.get("InputDataConfig", []):
-            if channel.get("InputMode", view.request["AlgorithmSpecification"]["TrainingInputMode"]) == "Pipe":
-                raise InputError(f"channel {channel['ChannelName']}: the input mode Pipe is not emulated")
-            target = self.ml / "input/data" / channel["ChannelName"]
-            target.mkdir(parents=True, exist_ok=True)
-            for bucket, key, relative in channel_objects(channel, objects):
-                if not relative or key.endswith("/"):
-                    continue  # the marker of a folder
-                place = inside(target, relative)
-                try:
-                    place.parent.mkdir(parents=True, exist_ok=True)
-                    objects.copy_to(bucket, key, place)
-                except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-                    raise InputError(f"s3://{bucket}/{key} is both an object and a folder") from error
 
     def fetch_source(self, uri: str, objects: ObjectStore, root: str, *, isolated: bool) -> str:
         """The toolkit's source archive, fetched from S3, or where it lies in a channel.
@@ -150,6 +134,7 @@ class JobFolder:
         """Leave nothing but the log: the next attempt begins on another machine. The lock goes last."""
         shutil.rmtree(self.ml, ignore_errors=True)
         shutil.rmtree(self.path / "home", ignore_errors=True)
+        shutil.rmtree(self.path / PIPES, ignore_errors=True)
         for name in ("sourcedir.tar.gz", "spec.json", "started.json", "exit.json", "lock"):
             (self.path / name).unlink(missing_ok=True)
 
@@ -192,36 +177,6 @@ def inside(folder: Path, relative: str) -> Path:
     return folder.joinpath(*parts)
 
 
-def channel_objects(channel: Mapping[str, Any], objects: ObjectStore) -> list[tuple[str, str, str]]:
-    """Bucket, key and relative path of everything in a channel."""
-    source = channel.get("DataSource", {}).get("S3DataSource")
-    if source is None:
-        raise InputError(f"channel {channel['ChannelName']} has no S3DataSource: the local engine knows no other")
-    bucket, prefix = parse_uri(source["S3Uri"])
-    try:
-        if source["S3DataType"] == "ManifestFile":
-            return _manifest(bucket, prefix, objects)
-        if source["S3DataType"] != "S3Prefix":
-            raise InputError(f"channel {channel['ChannelName']}: {source['S3DataType']} is not emulated")
-        found = [(bucket, key, relative) for key, relative in matching(objects.keys(bucket, prefix), prefix)]
-    except NoSuchBucketError as error:
-        raise InputError(f"Data download failed: the bucket {bucket} does not exist") from error
-    if not found:
-        raise InputError(f"Data download failed: no S3 objects found under S3 URL {source['S3Uri']!r}")
-    return found
-
-
-def _manifest(bucket: str, key: str, objects: ObjectStore) -> list[tuple[str, str, str]]:
-    """A manifest is `[{"prefix": "s3://..."}, "relative", ...]`."""
-    text = objects.read(bucket, key)
-    try:
-        head, *names = json.loads(text or b"")
-        base_bucket, base = parse_uri(head["prefix"])
-        return [(base_bucket, base + str(name), str(name)) for name in names]
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"Data download failed: s3://{bucket}/{key} is not a manifest") from error
-
-
 def configuration(request: Mapping[str, Any]) -> dict[str, Any]:
     """The files of input/config, in the shape the real service writes."""
     kind = request["ResourceConfig"].get("InstanceType", "")
@@ -247,10 +202,11 @@ def configuration(request: Mapping[str, Any]) -> dict[str, Any]:
 def _channel_configuration(channel: Mapping[str, Any], default_mode: str) -> dict[str, Any]:
     source = channel.get("DataSource", {}).get("S3DataSource", {})
     content = {"ContentType": channel["ContentType"]} if "ContentType" in channel else {}
+    mode = channel.get("InputMode", default_mode)
     return {
         "RecordWrapperType": channel.get("RecordWrapperType", "None"),
         "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
-        "TrainingInputMode": channel.get("InputMode", default_mode),
+        "TrainingInputMode": "File" if mode == "FastFile" else mode,  # a script need not tell them apart
         **content,
     }
 
@@ -261,13 +217,6 @@ def _literal_paths(folder: Path) -> Iterator[str]:
         if file.suffix in (".py", ".sh") and file.is_file() and file.parent != folder / "sweeper":
             lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
             yield from (f"{file.name}:{n}" for n, line in enumerate(lines, start=1) if OPT_ML in line)
-
-
-def fast_file_channels(request: Mapping[str, Any]) -> list[str]:
-    """Channels that the real service mounts read-only."""
-    default = request["AlgorithmSpecification"]["TrainingInputMode"]
-    channels = request.get("InputDataConfig", [])
-    return [channel["ChannelName"] for channel in channels if channel.get("InputMode", default) == "FastFile"]
 
 
 def environment(view: JobView, folder: JobFolder, root: str, reached: Mapping[str, str], shims: Path) -> dict[str, str]:

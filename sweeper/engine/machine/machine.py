@@ -13,6 +13,7 @@ from typing import Any
 
 from sweeper.engine.around.s3 import NoSuchBucketError, ObjectStore
 from sweeper.engine.machine import artifacts
+from sweeper.engine.machine.channels import Channels
 from sweeper.engine.machine.checkpoints import Checkpoints, CheckpointsOfJobs
 from sweeper.engine.machine.containers import Containers
 from sweeper.engine.machine.folders import InputError, JobFolder, JobView
@@ -50,6 +51,7 @@ class Machine:
         self._effects: queue.SimpleQueue[Effect] = queue.SimpleQueue()
         self._probe = Probe(options["private_opt_ml"])
         self._hot = HotStarts(options["hot"])
+        self._channels = Channels(objects)
         self._specs = Specs(state / "bin", objects, reached, options, self._probe)
         self._containers = Containers(listener, self._hot, self._folder)
         self._checkpoints = CheckpointsOfJobs(objects, listener)
@@ -129,9 +131,9 @@ class Machine:
     def _prepare(self, view: JobView, folder: JobFolder) -> tuple[Checkpoints, Zygote | None]:
         """Lay everything out that the container needs; raises InputError."""
         folder.lay_out(view, self._cache(view.pool_id) if view.keeps_pool else None)
-        folder.copy_inputs(view, self._objects)
+        channels = self._channels.lay_out(view, folder, private=self.isolation is not Isolation.NONE)
         checkpoints = self._checkpoints.begin(view, folder)
-        spec = self._specs.of(view, folder)
+        spec = {**self._specs.of(view, folder), **channels}
         zygote = self._hot.prepare(view, folder, spec)
         folder.write_spec(spec)
         return checkpoints, zygote

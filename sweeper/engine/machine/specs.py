@@ -28,7 +28,7 @@ class Specs:
         self._options, self._probe = options, probe
 
     def of(self, view: JobView, folder: JobFolder) -> dict[str, Any]:
-        """The specification of a job whose folder is laid out, for container.py; raises InputError."""
+        """That of a job whose folder is laid out, for container.py, but for its channels; raises InputError."""
         private = self._probe.isolation is not Isolation.NONE
         root = folders.OPT_ML if private else folders.plain_root(folder.ml)
         argv = self._command(view, folder, root)
@@ -41,7 +41,6 @@ class Specs:
             "env": {k: folders.rewritten(v, root) for k, v in variables.items()},
             "cwd": root,
             "isolation": self._probe.isolation.value,
-            "read_only": [f"input/data/{name}" for name in folders.fast_file_channels(view.request)],
             "no_network": private and bool(view.request.get("EnableNetworkIsolation")),
             "stop_grace_s": self._options["stop_grace_s"],
             # the engine stops a job that runs too long; this is for the time it is away

@@ -330,6 +330,22 @@ def _channels(params: Mapping[str, Any]) -> None:
             raise invalid(f"ChannelName '{channel['ChannelName']}' is not a valid channel name.")
 
 
+def _input_modes(params: Mapping[str, Any]) -> None:
+    usual = params.get("AlgorithmSpecification", {}).get("TrainingInputMode")
+    for channel in params.get("InputDataConfig", []):
+        mode, source = channel.get("InputMode", usual), channel.get("DataSource", {})
+        kind = source.get("S3DataSource", {}).get("S3DataType")
+        why = ""
+        if kind == "AugmentedManifestFile" and mode != "Pipe":
+            why = "AugmentedManifestFile is supported in Pipe mode only."
+        elif mode == "FastFile" and kind not in (None, "S3Prefix"):
+            why = f"FastFile mode supports S3Prefix only, not {kind}."
+        elif "FileSystemDataSource" in source and mode != "File":
+            why = "FileSystemDataSource is supported in File mode only."
+        if why:
+            raise invalid(f"Invalid InputMode {mode} for channel {channel['ChannelName']}. {why}")
+
+
 def _tags(params: Mapping[str, Any]) -> None:
     keys = [tag["Key"] for tag in params.get("Tags", [])]
     if len(set(keys)) != len(keys):
@@ -340,6 +356,6 @@ def _tags(params: Mapping[str, Any]) -> None:
 
 
 _RULES: Mapping[str, tuple[Rule, ...]] = {
-    "CreateTrainingJob": (_algorithm, _resources, _warm_pool, _waiting, _channels, _tags),
+    "CreateTrainingJob": (_algorithm, _resources, _warm_pool, _waiting, _channels, _input_modes, _tags),
     "AddTags": (_tags,),
 }
