@@ -17,7 +17,7 @@ from sweeper.core.words import human, utc
 from sweeper.engine import credentials, launch
 from sweeper.engine.credentials import KeyPair
 from sweeper.engine.launch import EngineInfo
-from sweeper.engine.settings import EngineSettings
+from sweeper.engine.settings import EngineSettings, placed
 from sweeper.engine.wire.sessions import Sessions
 from sweeper.errors import LockHeldError, UsageError
 from sweeper.record.atomic import write_atomically
@@ -66,14 +66,12 @@ def _settings(options: argparse.Namespace) -> EngineSettings:
         if not equals:
             raise UsageError(f"--set {word}: write KEY=VALUE")
         values[key] = value if key == "recorded" or isinstance(usual.get(key), str) else _read(value)
-    if values.get("recorded"):
-        values["recorded"] = str(Path(values["recorded"]).absolute())
     if options.port is not None:
         if not 0 <= options.port < 65536:
             raise UsageError(f"--port {options.port}: a port is 0 to 65535")
         values["port"] = options.port
     try:
-        return EngineSettings.from_mapping(values)
+        return EngineSettings.from_mapping(placed(values, Path()))
     except (TypeError, ValueError) as error:
         raise UsageError(f"--set: {error}") from error
 

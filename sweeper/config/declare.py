@@ -7,6 +7,7 @@ from sweeper.config import (
     exposed,
     job_files,
     lengths,
+    local_engine,
     reasons,
     request_fits,
     silent,
@@ -52,8 +53,7 @@ def declare(draft: Draft) -> Sweep:
     if draft.holds("job", "arguments") and draft.holds("job", "launch") and draft.holds("hyperparameters"):
         together.arguments_fit(draft, values["job"])
     if not draft.problems:
-        together.images_run(draft, values)
-        together.recording_is_one(draft, values)
+        local_engine.fits(draft, values)
     if draft.holds("trackers"):
         trackers.secrets_are_named(draft, values)
     refuse(draft.problems)

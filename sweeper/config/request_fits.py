@@ -77,7 +77,7 @@ def _arguments(draft: Draft, values: Sections) -> Iterator[Finding]:
 def _channels(draft: Draft, values: Sections) -> Iterator[Finding]:
     isolated = bool(values["locked"].get("enable_network_isolation"))
     ours = {own_channel(Launch(launch), isolated): launch for launch in told(draft, values["job"], "launch")}
-    for path, said in _inputs(draft, values["job"]):
+    for path, said in inputs(draft, values["job"]):
         if path[2] in ours:
             yield path, f"brings the code under launch: {ours[path[2]]}: give your channel another name"
         if said is not None:
@@ -97,7 +97,7 @@ def _placed(said: Any, locked: Sections) -> Iterator[str]:
         yield "is a file system, which is mounted in a VPC: set locked.subnets and locked.security_group_ids"
 
 
-def _inputs(draft: Draft, job: Sections) -> Iterator[tuple[tuple[str, ...], Any]]:
+def inputs(draft: Draft, job: Sections) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every channel that a trial may have, by its path, with what it holds."""
     yield from ((("job", "inputs", channel), where) for channel, where in (job.get("inputs") or {}).items())
     for axis in draft.axes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from fnmatch import fnmatchcase
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -19,8 +18,6 @@ from sweeper.core import stop
 from sweeper.core.handover import why_not
 from sweeper.core.identity import path_of, within
 from sweeper.core.model import Launch
-from sweeper.core.scope import EngineKind
-from sweeper.engine.settings import EngineSettings
 
 Sections = Mapping[str, Any]
 
@@ -58,15 +55,6 @@ def _decided_by(draft: Draft, values: Sections) -> Iterator[tuple[KeyPath, str]]
             yield (*path, *[key for key, said_so in said.items() if said_so == name][:1]), name
 
 
-def recording_is_one(draft: Draft, values: Sections) -> None:
-    """What the local engine is to do as an account did can be read, and is settings of it."""
-    if told := values["engine"].get("recorded"):
-        try:
-            EngineSettings.from_mapping({"recorded": str(draft.root / told)})
-        except (ValueError, TypeError) as error:
-            draft.wrong(("engine", "recorded"), str(error).removeprefix("recorded: "))
-
-
 def handover_fits(draft: Draft, values: Sections) -> None:
     """What `${prev:...}` names must be something that a trial hands on."""
     metrics = [metric["name"] for metric in values["job"]["metrics"]]
@@ -91,24 +79,6 @@ def arguments_fit(draft: Draft, job: Sections) -> None:
     for name in dict.fromkeys(name for styles in every if isinstance(styles, Mapping) for name in styles):
         if name not in known:
             draft.wrong(("job", "arguments", name), f"is not a hyperparameter{nearest(name, known)}")
-
-
-def images_run(draft: Draft, values: Sections) -> None:
-    """The local engine runs no image: what it is to run instead has to be said, or every such trial would fail."""
-    engine, job = values["engine"], values["job"]
-    launches = told(draft, job, "launch")
-    images = {one for key in ("image_uri", "algorithm_name") for one in told(draft, job, key) if one is not None}
-    if (
-        EngineKind(engine["kind"]).on_aws
-        or Launch.IMAGE.value not in launches
-        or all(told(draft, job, "container_entrypoint"))
-    ):
-        return
-    known = engine.get("images") or {}
-    if other := next((image for image in sorted(images) if not any(fnmatchcase(image, p) for p in known)), None):
-        instead = f"engine: {{images: {{{other!r}: [COMMAND]}}}}"
-        what = f"image: the local engine runs no image: write what it is to run instead, {instead}, or take engine=aws"
-        draft.wrong(("job", "launch"), what)
 
 
 def hydra_tells(draft: Draft) -> None:

@@ -41,6 +41,7 @@ class Control:
             "max_runtime_late_s": settings.service.max_runtime_late_s,
             "private_opt_ml": settings.private_opt_ml,
             "images": settings.images,
+            "file_systems": settings.file_systems,
             "hot": settings.hot,
         }
         self.machine = Machine(state, objects, MachineReports(self._services, self.metrics), reached, options)

@@ -36,6 +36,9 @@ class EngineSettings:
     hot: bool = option(
         "Start a pool's later jobs in forks of an interpreter that has imported their packages.", default=True
     )
+    file_systems: Mapping[str, str] = option(
+        "What stands for a file system (efs, fsx): its id and a folder of this machine.", default={}
+    )
     images: Mapping[str, Command] = option(  # `train` is added, as to a container
         "What is run in place of an image (launch: image): a pattern of its name and a command.", default={}
     )
@@ -74,6 +77,16 @@ class EngineSettings:
         """The flat mapping `from_mapping` reads."""
         flat = asdict(self)
         return {**flat.pop("service"), **flat}
+
+
+def placed(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Settings whose paths begin at this folder, as they count wherever the engine is started from."""
+    placed = dict(values)
+    if placed.get("recorded"):
+        placed["recorded"] = str(folder.absolute() / str(placed["recorded"]))
+    if isinstance(placed.get("file_systems"), Mapping):
+        placed["file_systems"] = {key: str(folder.absolute() / str(to)) for key, to in placed["file_systems"].items()}
+    return placed
 
 
 def _check_actions(values: Mapping[str, Any]) -> None:

@@ -108,12 +108,11 @@ def debt_of(connection: Connection, sweep: Sweep, folder: Path) -> Debt:
 
 def local(project: Path, options: Mapping[str, object], owner: str | None, *, reading: bool = False) -> Connection:
     """The embedded engine of this project."""
+    from sweeper.engine.settings import placed  # who asks an account needs none of it
 
     # What is ours to know (how often to look, how long to wait) is not the engine's.
     ours = {"kind", *declared(Waits)}
-    theirs = {key: value for key, value in options.items() if key not in ours}
-    if recorded := theirs.get("recorded"):
-        theirs["recorded"] = str(project.absolute() / str(recorded))  # wherever the engine is started from
+    theirs = placed({key: value for key, value in options.items() if key not in ours}, project)
 
     named = _owner(owner) or _user()
     scope = Scope(EngineKind.LOCAL, LOCAL_ACCOUNT, LOCAL_REGION)

@@ -437,6 +437,22 @@ def test_the_local_engine_runs_no_image(project: Any) -> None:
     assert "{images: {'a:1': [COMMAND]}}" in told
 
 
+def test_the_local_engine_mounts_no_file_system(project: Any) -> None:
+    """Before anything starts: a folder of the project has to stand for each, and has to be there."""
+    network = ("locked.subnets=[subnet-1]", "locked.security_group_ids=[sg-1]")
+    shared = "+job.inputs.shared={efs: {id: fs-01234567, path: /data}}"
+    project.experiment()
+    (told,) = project.refused(shared, *network)
+    assert told == (
+        "command line: job.inputs.shared: the local engine mounts no file system: write which folder stands for it, "
+        "engine: {file_systems: {fs-01234567: FOLDER}}, or take engine=aws"
+    )
+    assert len(project.sweep(shared, *network, "engine=aws").trials) == 1
+    (told,) = project.refused(shared, *network, "+engine.file_systems={fs-01234567: cod}")
+    assert told == "command line: engine.file_systems.fs-01234567: there is no folder 'cod'"
+    assert len(project.sweep(shared, *network, "+engine.file_systems={fs-01234567: code}").trials) == 1
+
+
 def test_every_override_of_nothing_is_told_where_it_stands(project: Any) -> None:
     """A file that was made for another application's defaults overrides groups that this one has not: all at once."""
     project.write("conf/data/mnist.yaml", "name: mnist\n")

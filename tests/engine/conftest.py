@@ -21,6 +21,7 @@ ROLE = "arn:aws:iam::123456789012:role/sweeper-local"
 FAST = {"settle_gap_s": 0.05, "release_lag_s": 0.02, "stop_grace_s": 2.0}
 SPOT = {"spot_interruptions": [0.4, 0.3, 0.3], "spot_wait_s": 0.05}
 """Every spot job of a test is interrupted three times."""
+FILE_SYSTEM = "fs-0123456789abcdef0"
 
 
 class Clients:
@@ -28,6 +29,8 @@ class Clients:
 
     def __init__(self, engine: launch.EngineInfo, state_dir: Path) -> None:
         self.engine, self.url, self.state_dir = engine, engine.url, state_dir
+        self.shared = _shared(state_dir)
+        """The folder that stands for the file system."""
         self.sagemaker, self.s3, self.logs, self.sts = map(self.client, ("sagemaker", "s3", "logs", "sts"))
 
     def client(self, service: str, **changes: Any) -> Any:
@@ -116,8 +119,14 @@ def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("engine")
 
 
+def _shared(state_dir: Path) -> Path:
+    return state_dir.with_name(f"{state_dir.name}-shared")
+
+
 def _serve(state_dir: Path, **settings: Any) -> Iterator[Clients]:
-    info = start_engine(state_dir, {**FAST, **SPOT, **settings})
+    _shared(state_dir).mkdir()
+    usual = {**FAST, **SPOT, "file_systems": {FILE_SYSTEM: str(_shared(state_dir))}}
+    info = start_engine(state_dir, usual | settings)
     found = Clients(info, state_dir)
     found.s3.create_bucket(Bucket="bucket")
     yield found

@@ -14,7 +14,7 @@ import pytest
 from sweeper.engine.machine import feeder, manifests
 from sweeper.engine.machine.manifests import Found
 from sweeper.engine.wire import rules
-from tests.engine.conftest import Clients, channel, request
+from tests.engine.conftest import FILE_SYSTEM, Clients, channel, request
 
 S3 = "S3DataSource"
 READS = (
@@ -173,6 +173,57 @@ def test_a_fast_file_channel_is_the_objects_themselves_and_closed(private: Clien
     inputs = [channel("code", "s3://bucket/code/fast-file"), source("fast", "s3://bucket/fas", "FastFile")]
     private.run("no-folder", "", InputDataConfig=inputs)
     assert "no S3 objects found under S3 URL 's3://bucket/fas'" in private.ended("no-folder")["FailureReason"]
+
+
+def mounted(name: str, path: str, access: str = "ro", system: str = FILE_SYSTEM) -> dict[str, Any]:
+    """A channel of a file system."""
+    said = {"FileSystemId": system, "FileSystemAccessMode": access, "FileSystemType": "EFS", "DirectoryPath": path}
+    return {"ChannelName": name, "DataSource": {"FileSystemDataSource": said}}
+
+
+def test_a_file_system_is_the_folder_that_stands_for_it(any_clients: Clients) -> None:
+    """What is there is seen, what is written stays when the job's own folder is cleared, and ro is closed."""
+    clients = any_clients
+    for name in ("read", "write"):
+        (clients.shared / name / "deep").mkdir(parents=True, exist_ok=True)
+        (clients.shared / name / "deep/one").write_text(name)
+    script = READS + (
+        "print((data / 'old/deep/one').read_text(), (data / 'new/deep/one').read_text())\n"
+        "print(json.loads((root / 'input/config/inputdataconfig.json').read_text())['old'])\n"
+        "(data / 'new/made').write_text('mine')\n"
+        "(data / 'old/made').write_text('mine')\n"
+    )
+    inputs = [channel("code", "s3://bucket/code/fs"), mounted("old", "/read"), mounted("new", "/write", "rw")]
+    clients.run("fs", script, InputDataConfig=inputs)
+    ended = clients.ended("fs")["TrainingJobStatus"]
+    read, configured = [line for line in clients.log("fs") if "sweeper engine" not in line][:2]
+    assert read == "read write"
+    assert (
+        configured
+        == "{'RecordWrapperType': 'None', 'S3DistributionType': 'FullyReplicated', 'TrainingInputMode': 'File'}"
+    )
+    assert (clients.shared / "write/made").read_text() == "mine"
+    if any("is not closed to writers" in line for line in clients.log("fs")):
+        assert ended == "Completed"
+    else:
+        assert "Read-only file system" in clients.log("fs")[-1]
+    assert (clients.shared / "read/deep/one").exists()
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (mounted("x", "/read", system="fs-00000000"), "no file system fs-00000000: start it with a folder"),
+        (mounted("x", "/not-there"), f"{FILE_SYSTEM} has no folder /not-there"),
+        (mounted("x", "/../x"), "'../x' does not name anything below"),
+        ({"ChannelName": "x", "DataSource": {}}, "its data source is nothing"),
+    ],
+)
+def test_what_stands_for_no_file_system_fails_the_job(clients: Clients, made: dict[str, Any], told: str) -> None:
+    """As a ClientError, with what to do."""
+    name = f"fs-{hashlib.md5(told.encode(), usedforsecurity=False).hexdigest()}"
+    clients.run(name, "", InputDataConfig=[made])
+    assert told in clients.ended(name)["FailureReason"]
 
 
 def test_the_hosts_share_all_records_and_the_seed_draws_each_epoch() -> None:

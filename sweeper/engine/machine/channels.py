@@ -32,6 +32,17 @@ class Channel:
         return str(self.said["ChannelName"])
 
     @property
+    def file_system(self) -> Mapping[str, Any]:
+        """The file system that it is a folder of; empty for one in S3."""
+        found: Mapping[str, Any] = self.said.get("DataSource", {}).get("FileSystemDataSource", {})
+        return found
+
+    @property
+    def closed(self) -> bool:
+        """Can nobody write to it?"""
+        return self.mode == "FastFile" or self.file_system.get("FileSystemAccessMode") == "ro"
+
+    @property
     def s3(self) -> Mapping[str, Any]:
         """Where it lies in S3; raises InputError."""
         source: Mapping[str, Any] | None = self.said.get("DataSource", {}).get("S3DataSource")
@@ -59,26 +70,47 @@ def channels_of(request: Mapping[str, Any]) -> list[Channel]:
 
 
 class Channels:
-    """Lays channels out for the hosts of jobs."""
+    """Lays channels out for the hosts of jobs. `file_systems`: the folders that stand for them, by their ids."""
 
-    def __init__(self, objects: ObjectStore) -> None:
-        self._objects = objects
+    def __init__(self, objects: ObjectStore, file_systems: Mapping[str, str]) -> None:
+        self._objects, self._file_systems = objects, file_systems
 
-    def lay_out(self, view: JobView, folder: JobFolder, *, private: bool) -> dict[str, list[Any]]:
+    def lay_out(self, view: JobView, folder: JobFolder, *, private: bool) -> dict[str, Any]:
         """Bring every channel; returns what the container has to know of them. Raises InputError.
 
         `private`: the job gets an /opt/ml of its own, in which folders can be closed to it.
         """
-        channels = channels_of(view.request)
+        channels, mounts = channels_of(view.request), {}
         for channel in channels:
-            if channel.mode == "Pipe":
+            if channel.file_system:
+                mounts[f"input/data/{channel.name}"] = self._mount(channel, folder, private=private)
+            elif channel.mode == "Pipe":
                 self._pipe(channel, folder, view)
             else:
                 self._fill(channel, folder, view, linked=private and channel.mode == "FastFile")
         return {
-            "read_only": [f"input/data/{channel.name}" for channel in channels if channel.mode == "FastFile"],
+            "mounts": mounts,
+            "read_only": [f"input/data/{channel.name}" for channel in channels if channel.closed],
             "pipes": [channel.name for channel in channels if channel.mode == "Pipe"],
         }
+
+    def _mount(self, channel: Channel, folder: JobFolder, *, private: bool) -> str:
+        """The folder that stands for it, where the job is to find it; without a place of its own there is a link."""
+        name, path = channel.file_system["FileSystemId"], channel.file_system["DirectoryPath"]
+        if name not in self._file_systems:
+            how = f"start it with a folder that stands for it, file_systems: {{{name}: FOLDER}}"
+            raise InputError(f"channel {channel.name}: the local engine mounts no file system {name}: {how}")
+        source = inside(Path(self._file_systems[name]), path.lstrip("/"))
+        if not source.is_dir():
+            raise InputError(f"channel {channel.name}: {name} has no folder {path}: there is no {source}")
+        target = folder.ml / "input/data" / channel.name
+        if private:
+            target.mkdir(exist_ok=True)
+        elif not target.is_symlink():
+            target.symlink_to(source)
+            if channel.closed:
+                folder.say(f"channel {channel.name} is not closed to writers: this machine gives no private /opt/ml")
+        return str(source)
 
     def _fill(self, channel: Channel, folder: JobFolder, view: JobView, *, linked: bool) -> None:
         """Its objects as files of its folder; what nobody can write there is not copied."""

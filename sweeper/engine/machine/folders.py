@@ -173,7 +173,7 @@ def inside(folder: Path, relative: str) -> Path:
     """The path of a key below a folder; a key that would leave it is refused."""
     parts = PurePosixPath(relative).parts
     if relative.startswith("/") or ".." in parts or "\0" in relative:
-        raise InputError(f"the key {relative!r} does not name a file below the channel's folder")
+        raise InputError(f"{relative!r} does not name anything below the channel's folder")
     return folder.joinpath(*parts)
 
 

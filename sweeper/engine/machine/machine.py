@@ -51,7 +51,7 @@ class Machine:
         self._effects: queue.SimpleQueue[Effect] = queue.SimpleQueue()
         self._probe = Probe(options["private_opt_ml"])
         self._hot = HotStarts(options["hot"])
-        self._channels = Channels(objects)
+        self._channels = Channels(objects, options["file_systems"])
         self._specs = Specs(state / "bin", objects, reached, options, self._probe)
         self._containers = Containers(listener, self._hot, self._folder)
         self._checkpoints = CheckpointsOfJobs(objects, listener)

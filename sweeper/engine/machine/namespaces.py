@@ -18,7 +18,7 @@ from enum import Enum
 
 TYPE_CHECKING = False  # each job pays for what this file imports
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 _NEWNS, _NEWUTS, _NEWUSER, _NEWPID, _NEWNET = 0x20000, 0x4000000, 0x10000000, 0x20000000, 0x40000000
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT = 1, 2, 4, 8, 32
@@ -59,8 +59,18 @@ def _works(wanted: Isolation) -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
-def enter(ml: str, wanted: Isolation, *, read_only: tuple[str, ...] = (), no_network: bool = False) -> None:
-    """Move this process into namespaces of its own. With FULL it returns in a grandchild."""
+def enter(
+    ml: str,
+    wanted: Isolation,
+    *,
+    mounts: Mapping[str, str] = {},
+    read_only: tuple[str, ...] = (),
+    no_network: bool = False,
+) -> None:
+    """Move this process into namespaces of its own. With FULL it returns in a grandchild.
+
+    `mounts`: folders of the host, by the places of /opt/ml where they are found; `read_only`: places that are closed.
+    """
     flags = _NEWUSER | _NEWNS | _NEWUTS
     flags |= _NEWPID if wanted is Isolation.FULL else 0
     flags |= _NEWNET if no_network else 0
@@ -76,9 +86,13 @@ def enter(ml: str, wanted: Isolation, *, read_only: tuple[str, ...] = (), no_net
     _libc().sethostname(b"algo-1", 6)
     folder = os.open(ml, os.O_PATH | os.O_CLOEXEC)  # it may lie below the /opt that is about to be hidden
     home = _folder(f"{os.path.dirname(ml)}/home")
+    sources = {name: os.open(source, os.O_PATH | os.O_CLOEXEC) for name, source in mounts.items()}
     _shadow_opt()
     _mount(f"/proc/self/fd/{folder}", OPT_ML, None, _MS_BIND | _MS_REC)
     os.close(folder)
+    for name, source in sources.items():
+        _mount(f"/proc/self/fd/{source}", f"{OPT_ML}/{name}", None, _MS_BIND | _MS_REC)
+        os.close(source)
     if home is not None:
         os.mkdir(HOME)
         _mount(f"/proc/self/fd/{home}", HOME, None, _MS_BIND)
@@ -190,7 +204,7 @@ def _restorer(entry: os.DirEntry[str]) -> Callable[[str], None]:
 
 
 def _read_only(path: str) -> None:
-    _mount(path, path, None, _MS_BIND)
+    _mount(path, path, None, _MS_BIND | _MS_REC)
     # flags that the host's mount has may not be dropped by an unprivileged remount; these share their values
     kept = os.statvfs(path).f_flag & (_MS_NOSUID | _MS_NODEV | _MS_NOEXEC | _MS_NOATIME | _MS_NODIRATIME)
     _mount("none", path, None, _MS_BIND | _MS_REMOUNT | _MS_RDONLY | kept)
