@@ -159,6 +159,11 @@ class Chain:
     debts: dict[str, Job] = field(default_factory=dict)
     unfinished: dict[str, Job] = field(default_factory=dict)
     outcomes: list[Job] = field(default_factory=list)
+    failed: dict[str, Job] = field(default_factory=dict)
+    """By trial the jobs that it failed with in this invocation, or last of all before it, and that none has followed.
+
+    A trial of an invocation with several jobs in flight may have failed while its next attempt had to wait.
+    """
     outcomes_before: int = 0
     """How many of the outcomes belong to earlier invocations; one that was killed goes on with the next."""
     begun_at: float | None = None
@@ -178,6 +183,8 @@ class Chain:
     """How many events it has taken in."""
     counted: tuple[object, Sequence[Job]] = field(default=(None, ()), repr=False, compare=False)
     """What sweeper.core.declared has worked out last, and for what."""
+    given_up: set[str] = field(default_factory=set, repr=False, compare=False)
+    """Names of the failed jobs for which sweeper.core.remedies has found nothing."""
 
     def __str__(self) -> str:
         done = sum(1 for t in self.trials.values() if t.finished and not t.left_out)
@@ -243,6 +250,8 @@ def apply(chain: Chain, event: Event) -> Chain:
             job.outcome, job.status = event, JobStatus.of(event.status)
             chain.unfinished.pop(event.name, None)
             chain.outcomes.append(job)
+            if event.trial_status == TrialStatus.FAILED.value:
+                chain.failed[job.intent.trial] = job
         case ev.StopSent():
             chain.jobs[event.name].stop_reason = event.reason
         case ev.PoolClosed():
@@ -257,6 +266,7 @@ def apply(chain: Chain, event: Event) -> Chain:
             chain.jobs[event.name].extended_s = event.keep_alive_s
         case ev.Skipped():
             history = chain.trials.setdefault(event.trial, TrialHistory(event.trial))
+            chain.failed.pop(event.trial, None)
             history.skipped, history.reopened = True, False
             history.label = event.label or history.label
         case ev.Added():
@@ -267,6 +277,7 @@ def apply(chain: Chain, event: Event) -> Chain:
             chain.stopping = event
         case ev.Reopened():
             history = chain.trials.setdefault(event.trial, TrialHistory(event.trial))
+            chain.failed.pop(event.trial, None)
             history.reopened, history.skipped = True, False
             chain.reopenings += 1
         case ev.Finished():
@@ -280,12 +291,15 @@ def _open(chain: Chain, event: ev.Opened) -> None:
     # An invocation that was killed goes on: what it had run and when it began still count for its rules.
     if chain.opened is None or chain.finished or chain.stopping:
         chain.outcomes_before, chain.begun_at = len(chain.outcomes), event.at
+        one_by_one = chain.opened is None or chain.opened.in_flight == 1
+        chain.failed = {trial: job for trial, job in chain.failed.items() if not one_by_one or job is chain.last_ended}
     chain.opened, chain.stopping, chain.decided, chain.finished = event, None, None, None
 
 
 def _intend(chain: Chain, event: ev.Intent) -> None:
     job = Job(event, reused_pool=event.name in chain.reusers)
     never_was = chain.jobs.pop(event.name, None)
+    chain.failed.pop(event.trial, None)
     chain.jobs[event.name] = chain.debts[event.name] = chain.unfinished[event.name] = job
     history = chain.trials.setdefault(event.trial, TrialHistory(event.trial))
     history.jobs = [*(before for before in history.jobs if before is not never_was), job]

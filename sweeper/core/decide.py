@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from math import ceil
+from math import ceil, inf
 from typing import TYPE_CHECKING, Any, Union
 
 from sweeper.core import costs
 from sweeper.core.chain import Chain, Job
-from sweeper.core.declared import find, finished
-from sweeper.core.events import HAS_MACHINE, JobStatus, PoolStatus, TrialStatus
+from sweeper.core.declared import find, finished, pending
+from sweeper.core.events import FINISH, HAS_MACHINE, JobStatus, PoolStatus, TrialStatus
 from sweeper.core.keepalive import keep_alive_s
 from sweeper.core.model import MOST_KEEP_ALIVE_S, Sweep, Trial
-from sweeper.core.remedies import SAME_ERROR_LIMIT, remedy, repeated
+from sweeper.core.remedies import SAME_ERROR_LIMIT, Remedy, remedies, remedy, repeated
 from sweeper.core.stop import Fired, fired
 
 if TYPE_CHECKING:
@@ -54,9 +54,10 @@ class StopJob:
 
 @dataclass(frozen=True)
 class Wait:
-    """Look at these jobs until something about them changes."""
+    """Look at these jobs until something about them changes, or until then (UTC seconds since the epoch)."""
 
     names: tuple[str, ...]
+    until: float | None = None
 
 
 @dataclass(frozen=True)
@@ -94,56 +95,120 @@ class Finish:
 Decision = Union[Submit, StopJob, Wait, Release, Extend, Decide, Finish]  # noqa: UP007 - a runtime alias on Python 3.10
 
 
-def decide(sweep: Sweep, search: Search, chain: Chain, now: float, capacity: int = 1) -> Decision:
+@dataclass(frozen=True)
+class Held:
+    """What was tried just now and is not to be tried again before a moment: UTC seconds since the epoch."""
+
+    creates: float = -inf
+    """No Create is sent before: the last one was refused or got no answer."""
+    stops: Mapping[str, float] = field(default_factory=dict)
+    """When each of these jobs may be asked again to stop."""
+
+    def until(self, now: float) -> float | None:
+        """When the first of these may be tried again; None when nothing is held."""
+        return min((at for at in (self.creates, *self.stops.values()) if at > now), default=None)
+
+
+def decide(sweep: Sweep, search: Search, chain: Chain, now: float, held: Held = Held()) -> Decision:
     """The next move.
 
-    The order of the questions is the protocol: an unfinished job is looked after first; a successor goes out only
-    when every job has ended and its pool has settled (R4); pools are closed, newest first, before the end (R7).
+    The order of the questions is the protocol: what runs is looked after first; a job goes out only while fewer than
+    `sweep.in_flight` have not ended (R5), and when the pool of every one that has ended has settled (R4); pools are
+    closed, newest first, before the end (R7).
     """
     running = [job for job in chain.unfinished.values() if job.acknowledged]
     unsent = [job for job in chain.unfinished.values() if not job.acknowledged]
+    wait = Wait(_watched(chain, running), held.until(now))
     if chain.stopping:
         if chain.stopping.now:
-            return _end_now(chain, running)
+            return _end_now(chain, running, now, held)
         if running:
-            return _end_of_running(sweep, chain, running, [], now) or Wait(_watched(chain, running))
+            return _end_of_running(sweep, chain, running, [], now, held) or wait
         return _end(chain, chain.stopping.reason)
-    if chain.unfinished and (ending := _end_of_running(sweep, chain, running, unsent, now)):
+    if chain.unfinished and (ending := _end_of_running(sweep, chain, running, unsent, now, held)):
         return ending
-    if len(running) >= capacity:
-        return stray_pool(chain) or Wait(_watched(chain, running))
-    again = _unsent(sweep, chain, unsent)
-    if again:
-        return again
-    if chain.decided is None:
-        asked = tuple(rule for rule in sweep.stop if rule.most_usd is None)
-        rule = fired(asked, sweep, chain, now) or _failure_rule(sweep, chain)
-        if rule:
-            return Decide(rule.rule, rule.why, rule.now)
-        proposed = _next_trial(sweep, search, chain)
-        if proposed:
-            following = _within_budget(sweep, chain, proposed, now)
-            if isinstance(following, Decide):
-                return following
-            unsettled = tuple(j.name for j in chain.debts.values() if j.ended and not j.settled)
-            if unsettled and not chain.pool_never_retained:
-                return Wait(unsettled)
-            return _pause(sweep, chain, following, now) or following
-    if running:
-        return Wait(_watched(chain, running))
-    return _end(chain, chain.decided.why if chain.decided else "every trial is done")
+    # While one job runs alone nothing new is known that a rule could end the chain by.
+    several = max(sweep.in_flight, len(chain.unfinished)) > 1
+    if several and chain.unfinished and (rule := _rule(sweep, chain, running, now)):
+        return rule
+    if len(running) >= sweep.in_flight:
+        return stray_pool(chain) or wait
+    if unsent:
+        return _until_free(wait, running) if held.creates > now else _unsent(sweep, chain, unsent)
+    if not running and (rule := _rule(sweep, chain, running, now)):
+        return rule
+    if chain.decided is None and (following := _following(sweep, search, chain, running, now, held)):
+        return following
+    return wait if running else _end(chain, chain.decided.why if chain.decided else "every trial is done")
 
 
-def _end_of_running(sweep: Sweep, chain: Chain, running: list[Job], unsent: list[Job], now: float) -> Decision | None:
+def _until_free(wait: Wait, running: list[Job]) -> Wait:
+    """Nothing may be sent yet. A pool that is there is left alone: whoever is to have it is only late."""
+    return wait if running else replace(wait, names=())
+
+
+def _rule(sweep: Sweep, chain: Chain, running: list[Job], now: float) -> Decide | None:
+    """The end of the chain by a rule. What runs beside a goal that is reached is stopped, unless it may finish."""
+    if chain.decided is not None:
+        return None
+    asked = tuple(rule for rule in sweep.stop if rule.most_usd is None)
+    found = fired(asked, sweep, chain, now) or _failure_rule(sweep, chain)
+    if found is None:
+        return None
+    needless = found.reached and sweep.on_until != FINISH and bool(running)
+    return Decide(found.rule, found.why, found.now or needless)
+
+
+def _following(
+    sweep: Sweep, search: Search, chain: Chain, running: list[Job], now: float, held: Held
+) -> Decision | None:
+    """The next job, or what keeps it from being sent now; None when none is left, or only those that run."""
+    wait = Wait(_watched(chain, running), held.until(now))
+    if held.creates > now or (running and _counts_on_running(sweep, chain)):
+        return _until_free(wait, running)
+    proposed = _next_trial(sweep, search, chain, now)
+    if proposed is None:
+        return None
+    following = _within_budget(sweep, chain, proposed, now)
+    if isinstance(following, Decide):
+        return following
+    unsettled = tuple(j.name for j in chain.debts.values() if j.ended and not j.settled)
+    if unsettled and not chain.pool_never_retained:
+        return Wait((*(job.name for job in running), *unsettled))
+    return _pause(sweep, chain, running, following, now) or following
+
+
+def _counts_on_running(sweep: Sweep, chain: Chain) -> bool:
+    """Must what runs end before it is known whether another job may go out?
+
+    By a budget, of which a job in flight holds its worst case back; by `max_trials`, which at most so many may reach.
+    """
+    for usd in (rule.most_usd for rule in sweep.stop):
+        if usd is not None and sweep.rate is not None:
+            most_s = costs.allowed_s(sweep, chain, usd, costs.keeps(sweep))
+            if most_s < (sweep.max_runtime_s or costs.shortest(sweep)):
+                return True
+    most = sweep.most_trials
+    return most is not None and len(finished(sweep, chain)) + len(pending(sweep, chain)) >= most
+
+
+def _end_of_running(
+    sweep: Sweep, chain: Chain, running: list[Job], unsent: list[Job], now: float, held: Held
+) -> Decision | None:
     """What ends a job before it is done: a rule of time, what it showed, or a person who skips its trial."""
     if timed := time_is_up(sweep, chain, now):
         return timed
     if unsent and chain.decided and chain.decided.now:
         return Release(tuple(job.name for job in unsent))
     for job in running:
-        if job.status is not JobStatus.STOPPING and (reason := _why_stop(chain, job)):
+        if _may_be_asked(job, now, held) and (reason := _why_stop(chain, job)):
             return StopJob(job.name, reason)
     return None
+
+
+def _may_be_asked(job: Job, now: float, held: Held) -> bool:
+    """May it be asked to stop: does it not do so already, and was it not asked just now?"""
+    return job.status is not JobStatus.STOPPING and held.stops.get(job.name, now) <= now
 
 
 def time_is_up(sweep: Sweep, chain: Chain, now: float) -> Decide | None:
@@ -161,12 +226,12 @@ def _why_stop(chain: Chain, job: Job) -> str:
     return SKIPPED if chain.trials[job.intent.trial].skipped else ""
 
 
-def _end_now(chain: Chain, running: list[Job]) -> Decision:
+def _end_now(chain: Chain, running: list[Job], now: float, held: Held) -> Decision:
     assert chain.stopping is not None
     for job in running:
-        if job.status is not JobStatus.STOPPING:
+        if _may_be_asked(job, now, held):
             return StopJob(job.name, chain.stopping.reason)
-    return Wait(tuple(j.name for j in running)) if running else _end(chain, chain.stopping.reason)
+    return Wait(tuple(j.name for j in running), held.until(now)) if running else _end(chain, chain.stopping.reason)
 
 
 def _end(chain: Chain, why: str) -> Decision:
@@ -187,27 +252,28 @@ def stray_pool(chain: Chain) -> Release | None:
     return Release(stray) if stray else None
 
 
-def _unsent(sweep: Sweep, chain: Chain, unsent: list[Job]) -> Decision | None:
+def _unsent(sweep: Sweep, chain: Chain, unsent: list[Job]) -> Decision:
     """An intent without an acknowledgement: send the same job again (R3). A dropped trial's is closed instead."""
-    for job in unsent:
-        trial = find(sweep, chain, job.intent.trial, job.intent.index)
-        if trial is None:
-            return Release((job.name,))
-        return Submit(trial, job.intent.attempt, last=job.intent.keep_alive_s == 0)
-    return None
+    job = unsent[0]
+    trial = find(sweep, chain, job.intent.trial, job.intent.index)
+    if trial is None:
+        return Release((job.name,))
+    return Submit(trial, job.intent.attempt, last=job.intent.keep_alive_s == 0)
 
 
-def _next_trial(sweep: Sweep, search: Search, chain: Chain) -> Submit | None:
-    again = remedy(sweep, chain)
-    if again:
-        job, found = again
-        trial = find(sweep, chain, job.intent.trial, job.intent.index)
-        assert trial is not None
-        attempt = chain.next_attempt(job.intent.trial)
-        return Submit(trial, attempt, patches=found.patches, remedy=found.words, not_before=found.not_before)
+def _next_trial(sweep: Sweep, search: Search, chain: Chain, now: float) -> Submit | None:
+    """The next attempt: at a trial that failed, else at the one that the search proposes.
+
+    Where several may run, others go before a trial whose next attempt has to wait.
+    """
+    again = remedies(sweep, chain)
+    due = [one for one in again if one[1].not_before <= now] if sweep.in_flight > 1 else again
+    if due:
+        return _tried_again(sweep, chain, *due[0])
     proposal = search.propose(chain)
     if proposal is None:
-        return None
+        soonest = min(again, key=lambda one: one[1].not_before, default=None)
+        return _tried_again(sweep, chain, *soonest) if soonest else None
     most = sweep.most_trials
     last = proposal.last or (most is not None and len(finished(sweep, chain)) + 1 >= most)
     trial, history = proposal.trial, chain.trials.get(proposal.trial.id)
@@ -215,7 +281,14 @@ def _next_trial(sweep: Sweep, search: Search, chain: Chain) -> Submit | None:
     return Submit(trial, chain.next_attempt(trial.id), last and not sweep.on_failure.tries_again, kept)
 
 
-def _pause(sweep: Sweep, chain: Chain, submit: Submit, now: float) -> Decision | None:
+def _tried_again(sweep: Sweep, chain: Chain, job: Job, found: Remedy) -> Submit:
+    trial = find(sweep, chain, job.intent.trial, job.intent.index)
+    assert trial is not None
+    attempt = chain.next_attempt(job.intent.trial)
+    return Submit(trial, attempt, patches=found.patches, remedy=found.words, not_before=found.not_before)
+
+
+def _pause(sweep: Sweep, chain: Chain, running: list[Job], submit: Submit, now: float) -> Decision | None:
     """What to do while the next attempt has to wait: keep the pool for it when it can be had for that long."""
     left = submit.not_before - now
     if not 0 < left <= LONGEST_PAUSE_S:  # a clock that is far off must not hold the chain up
@@ -227,7 +300,7 @@ def _pause(sweep: Sweep, chain: Chain, submit: Submit, now: float) -> Decision |
         needed = ceil(left) + MARGIN_S
         if now + needed > ended + job.keep_alive_s and _can_extend(sweep, chain, needed):
             return Extend(job.name, needed, ceil(max(0.0, now - ended)) + needed)
-    return Wait(())
+    return Wait(tuple(job.name for job in running), submit.not_before)
 
 
 def _can_extend(sweep: Sweep, chain: Chain, needed: int) -> bool:
@@ -263,7 +336,9 @@ def _failure_rule(sweep: Sweep, chain: Chain) -> Fired | None:
     """
     last = chain.outcomes[-1] if len(chain.outcomes) > chain.outcomes_before else None
     outcome = last.outcome if last else None
-    if last is None or outcome is None or outcome.trial_status != TrialStatus.FAILED.value or remedy(sweep, chain):
+    if last is None or outcome is None or outcome.trial_status != TrialStatus.FAILED.value:
+        return None
+    if remedy(sweep, chain, last):
         return None
     if find(sweep, chain, last.intent.trial, last.intent.index) is None:
         return None

@@ -99,6 +99,12 @@ def finished(sweep: Sweep, chain: Chain) -> list[TrialHistory]:
     return [chain.trials[job.intent.trial] for job in ended(sweep, chain) if chain.is_finished(job.intent.trial)]
 
 
+def pending(sweep: Sweep, chain: Chain) -> list[Job]:
+    """The jobs of declared trials that have not ended."""
+    jobs = chain.unfinished.values()
+    return [job for job in jobs if find(sweep, chain, job.intent.trial, job.intent.index) is not None]
+
+
 def best_job(jobs: Iterable[Job], objective: Objective | None) -> Job | None:
     """The completed job with the best last value; NaN is never best, the first of equals wins."""
     if objective is None:

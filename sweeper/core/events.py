@@ -102,6 +102,8 @@ class Opened:
     """When the invocation began: UTC seconds since the epoch."""
     only: str = ""
     """The one trial that it runs again; empty for an invocation that declares them all."""
+    in_flight: int = 1
+    """How many of its jobs may be unfinished at once."""
 
 
 @dataclass(frozen=True)

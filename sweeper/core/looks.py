@@ -9,6 +9,8 @@ from sweeper.core.events import TrialStatus
 
 SOON_S = 2.0
 """Seconds between two looks at what is about to end, or at a pool that is about to show."""
+GAP_S = 0.2
+"""Seconds between two looks at jobs of which several run: others ask the same account."""
 MARGIN = 0.05
 """How much shorter or longer than those before it a job may be expected to run."""
 RECENT = 5

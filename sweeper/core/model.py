@@ -302,6 +302,11 @@ class Sweep:
     """The folder that holds `experiments/`, `runs/` and `.sweeper/`."""
 
     @property
+    def in_flight(self) -> int:
+        """How many of its jobs may be unfinished at once. Where a trial takes over from the one before it, one is."""
+        return 1 if self.prev else self.backend.capacity
+
+    @property
     def most_trials(self) -> int | None:
         """How many trials finish at most by its rules; None: they do not say."""
         return min((rule.most_trials for rule in self.stop if rule.most_trials is not None), default=None)

@@ -138,6 +138,8 @@ class StopRule(Protocol):
     """Is it asked while jobs run too, and are they stopped when it has a reason? So are rules of time."""
     exit_code: ClassVar[int] = 0
     """What a run that it has ended exits with, were its trials all well."""
+    is_goal: ClassVar[bool] = False
+    """Is what it waits for what the sweep is after? Then jobs that run beside the one that got there are stopped."""
 
     @property
     @abstractmethod
@@ -236,7 +238,7 @@ class FailureAction(Protocol):
 class Backend(Protocol):
     """Where machines come from: a frozen dataclass whose fields are the options of the `backend` section.
 
-    Its answers are class variables, the kind's whatever its options; only `through` may depend on them.
+    Its answers are class variables, the kind's whatever its options; only `capacity` and `through` may depend on them.
     """
 
     @property

@@ -172,23 +172,32 @@ def on_failure(section: Mapping[str, Any]) -> OnFailure:
     return replace(settings, actions={key: action(value) for key, value in said.items()})
 
 
-def remedy(sweep: Sweep, chain: Chain) -> tuple[Job, Remedy] | None:
-    """The trial that failed last, when its failure has a remedy that is not used up."""
-    job = chain.last_ended
-    if job is None or job.outcome is None or job.outcome.trial_status != TrialStatus.FAILED.value:
-        return None
+def remedies(sweep: Sweep, chain: Chain) -> list[tuple[Job, Remedy]]:
+    """The trials that have failed and whose failure has a remedy that is not used up, the oldest failure first."""
+    found = []
+    for job in chain.failed.values():
+        if job.name in chain.given_up:  # asked before, and the answer does not change
+            continue
+        if made := remedy(sweep, chain, job):
+            found.append((job, made))
+        else:
+            chain.given_up.add(job.name)
+    return found
+
+
+def remedy(sweep: Sweep, chain: Chain, job: Job) -> Remedy | None:
+    """What is left to try after this failure of a trial's last attempt."""
     history = chain.trials[job.intent.trial]
-    if history.last is not job or history.skipped or job.intent.attempt >= MOST_ATTEMPTS:
+    if job.outcome is None or chain.failed.get(history.id) is not job:
         return None
-    if sweep.only not in ("", history.id):
+    if history.skipped or job.intent.attempt >= MOST_ATTEMPTS or sweep.only not in ("", history.id):
         return None
     action = sweep.on_failure.after(job.outcome.failure)
     if action is None or not action.tries_again:
         return None
     same = sum(1 for j in history.jobs if j.outcome and j.outcome.failure == job.outcome.failure)
     trial = find(sweep, chain, job.intent.trial, job.intent.index)
-    found = action.remedy(Failed(sweep, trial, job, same)) if trial else None
-    return (job, found) if found else None
+    return action.remedy(Failed(sweep, trial, job, same)) if trial else None
 
 
 def _not_before(failed: Failed) -> float:
@@ -254,6 +263,8 @@ def repeated(sweep: Sweep, chain: Chain) -> int:
     for job in reversed(chain.outcomes[chain.outcomes_before :]):
         if chain.trials[job.intent.trial].last is not job:
             continue  # a later attempt followed this one: it is not how its trial ended
+        if job is not chain.last_ended and remedy(sweep, chain, job):
+            continue  # or is to follow it
         outcome = job.outcome
         if outcome is None or find(sweep, chain, job.intent.trial, job.intent.index) is None:
             continue

@@ -36,7 +36,7 @@ class Assembly:
         self.attention = parts.attention(self.notes)
         harvesting = Harvesting(self.notes)
         self.releasing = parts.releasing(self.notes, self.attention, harvesting)
-        self.submitting = parts.submitting(self.notes, self.attention, self.releasing)
+        self.submitting = parts.submitting(self.notes, self.releasing)
         self.watching = Watching(self.notes, self.attention, harvesting, self.releasing)
         self.keeping = Keeping(self.notes)
         self.beginning = Beginning(self.notes, self.attention, self.keeping)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sweeper.core import events as ev
-from sweeper.core.decide import Decide, Decision, Extend, Finish, Release, StopJob, Submit, Wait, decide
+from sweeper.core.decide import Decide, Decision, Extend, Finish, Held, Release, StopJob, Submit, Wait, decide
 from sweeper.core.model import Sweep
 from sweeper.core.scope import Scope
 from sweeper.core.search import search_for
@@ -24,6 +24,7 @@ class Runner:
         self.parts = parts = Assembly(self.made_of, sweep, scope, owner, world)
         self.note, self.chain = parts.notes.note, parts.notes.chain
         self.search = search_for(sweep, self.chain)
+        self._asked: dict[str, float] = {}  # to stop: when again, by the monotonic clock
 
     def run(self) -> Ending:
         """Run until there is nothing more to do and every pool is closed, or may not be closable."""
@@ -57,9 +58,8 @@ class Runner:
         while True:
             self.parts.attention.look_up()
             self.parts.engine_state.look()
-            decision = self.decide(
-                self.sweep, self.search, self.chain, self.world.clock.now(), self.sweep.backend.capacity
-            )
+            now = self.world.clock.now()
+            decision = self.decide(self.sweep, self.search, self.chain, now, self._held(now))
             self._do(decision)
             if isinstance(decision, Finish):
                 return decision.why
@@ -73,7 +73,7 @@ class Runner:
             case StopJob():
                 self._stop(decision)
             case Wait():
-                self._wait(decision.names)
+                self._wait(decision)
             case Release():
                 self.parts.releasing.release_or_give_up(decision.names)
             case Extend():
@@ -86,23 +86,38 @@ class Runner:
             case _:
                 assert_never(decision)
 
-    def _wait(self, names: tuple[str, ...]) -> None:
-        """Look at these; when nothing has come of it, store logs, and sleep until it is time to look again."""
-        clock, before = self.world.clock, self._version()
-        for name in names:
-            self.parts.watching.look(self.chain.jobs[name])
-        if self._version() == before:
-            begun, pause_s = clock.monotonic(), self.parts.watching.pause_s(names)
-            if self.chain.unfinished:  # else a pool waits for the next job
-                self.parts.keeping.keep(begun + pause_s)
-            clock.sleep(pause_s - (clock.monotonic() - begun))
+    def _held(self, now: float) -> Held:
+        """What was tried just now, by the wall clock: it is measured by the one that does not jump."""
+        passed, held_s = self.world.clock.monotonic(), self.parts.submitting.held_s
+        stops = {name: now + at - passed for name, at in self._asked.items() if at > passed}
+        return Held(now + held_s, stops) if held_s else Held(stops=stops)
+
+    def _wait(self, decision: Wait) -> None:
+        """Look at these; when nothing has come of it, store logs, and sleep until it is time to look again.
+
+        What one look shows is decided on before the next: an end may be the end of all.
+        """
+        clock, watching = self.world.clock, self.parts.watching
+        for name in watching.due(decision.names):
+            before = self._version()
+            watching.look(self.chain.jobs[name])
+            changed = self._version() != before
+            watching.looked(name, again=changed)
+            if changed:
+                return
+        begun, pause_s = clock.monotonic(), watching.pause_s(decision.names)
+        if decision.until is not None:
+            pause_s = max(0.0, min(pause_s, decision.until - clock.now()))
+        if self.chain.unfinished:  # else a pool waits for the next job
+            self.parts.keeping.keep(begun + pause_s)
+        clock.sleep(pause_s - (clock.monotonic() - begun))
 
     def _version(self) -> tuple[int, int, int]:
         judged = sum(1 for j in self.chain.unfinished.values() if j.judged)
         return len(self.chain.outcomes), sum(1 for j in self.chain.debts.values() if not j.settled), judged
 
     def _stop(self, decision: StopJob) -> None:
-        """Ask for the stop until Describe shows it."""
+        """Ask for the stop, again until Describe shows it."""
         job = self.chain.jobs[decision.name]
         if not job.stop_reason:
             self.note(ev.StopSent(decision.name, decision.reason))
@@ -111,8 +126,7 @@ class Runner:
         except ApiError as error:
             self.parts.notes.say_once(job.name, f"stopping {decision.name}: {error.message}")
         self.parts.watching.look(job)
-        if not job.ended and job.status is not ev.JobStatus.STOPPING:
-            self.world.clock.sleep(self.parts.notes.settings.poll_s)
+        self._asked[job.name] = self.world.clock.monotonic() + self.parts.notes.settings.poll_s
 
     def _extend(self, decision: Extend) -> None:
         """Keep a pool that is Available; when it cannot be, the next job starts cold."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from sweeper.core import creating
 from sweeper.core import events as ev
 from sweeper.core.chain import Job
 from sweeper.core.creating import Then
-from sweeper.core.decide import Submit, time_is_up
+from sweeper.core.decide import Submit
 from sweeper.core.events import Closed
 from sweeper.core.outcome import created_with, fingerprint_of, refused
 from sweeper.core.ports import Request
@@ -17,7 +18,6 @@ from sweeper.core.remedies import config_of
 from sweeper.core.request import Staged, digest
 from sweeper.core.words import span
 from sweeper.errors import ApiError, ApiErrorKind, ForeignNameError, assert_never
-from sweeper.run.attention import Attention
 from sweeper.run.intending import Intending
 from sweeper.run.notes import Notes
 from sweeper.run.releasing import Releasing
@@ -27,92 +27,111 @@ LIMIT_FIRST_S, LIMIT_MOST_S = 30.0, 600.0
 BACKOFF_MOST_S = 60.0
 STAGING_S = 600.0
 """Seconds for which S3 is asked again before the chain ends."""
-ATTENTION_S = 30.0
-"""Seconds after which a longer wait looks up: half a heartbeat of the lease."""
+
+
+@dataclass
+class _Try:
+    """What is being sent until it is proved: since when (monotonic), and how long to wait after it has failed again."""
+
+    name: str
+    begun: float
+    waited: float = 1.0
+    request: Request | None = None
+    """The Create of a known intent; None until what it reads is staged."""
 
 
 class Submitting:
-    """Brings the next job into being, or proves that it cannot be."""
+    """Brings the next job into being, or proves that it cannot be: one step of it at each decision."""
 
     intends: ClassVar[type[Intending]] = Intending
 
-    def __init__(self, notes: Notes, attention: Attention, releasing: Releasing) -> None:
-        self.notes, self._attention, self._releasing = notes, attention, releasing
+    def __init__(self, notes: Notes, releasing: Releasing) -> None:
+        self.notes, self._releasing = notes, releasing
         self.intending = self.intends(notes)
+        self._try: _Try | None = None
+        self._free_at = 0.0
+        self._ended_before: int | None = None
+
+    @property
+    def held_s(self) -> float:
+        """For how many more seconds nothing is to be sent. A wait for quota is over when one of our jobs has ended."""
+        if self._ended_before not in (None, len(self.notes.chain.outcomes)):
+            return 0.0
+        return max(0.0, self._free_at - self.notes.world.clock.monotonic())
 
     def submit(self, decision: Submit) -> None:
-        """Create the job of this trial and attempt; a known intent is sent again as it was, and never decided anew."""
-        world, name = self.notes.world, self.intending.name(decision)
+        """Send the Create of this trial and attempt; a known intent is sent again as it was, and never decided anew."""
+        name = self.intending.name(decision)
         known = self.notes.chain.jobs.get(name)
         known = None if known and known.never_was else known
+        doing = self._doing(name)
+        if known and doing.request:
+            self.create(known, doing.request)
+            return
         taken = known.intent.taken if known else self.intending.handed_over()
         patches = known.intent.patches if known else decision.patches
         config = config_of(self.notes.sweep, decision.trial, patches, taken)
-        world.redact.learn(config["environment"])
-        staged = self._staged(decision.trial.name, decision.trial.id, config)
+        self.notes.world.redact.learn(config["environment"])
+        staged = self._staged(decision.trial.name, decision.trial.id, config, doing)
         if staged is None:
             return
         intent = known.intent if known else self.intending.intent(name, decision, config, staged, taken)
-        request = self.intending.request(intent, config, staged)
-        world.guard.arm()
+        doing.request = self.intending.request(intent, config, staged)
+        self.notes.world.guard.arm()
         if not known:
             self.notes.note(intent)
             self._releasing.intended(name)
-        self.create(self.notes.chain.jobs[name], request)
+        self.create(self.notes.chain.jobs[name], doing.request)
 
-    def _staged(self, name: str, trial: str, config: Mapping[str, Any]) -> Staged | None:
-        """Where the job reads its code and data; None when the chain is to end while that cannot be put there.
+    def _doing(self, name: str) -> _Try:
+        """What is known of the steps that were taken towards this job."""
+        if self._try is None or self._try.name != name:
+            self._try = _Try(name, self.notes.world.clock.monotonic())
+        return self._try
+
+    def _staged(self, name: str, trial: str, config: Mapping[str, Any], doing: _Try) -> Staged | None:
+        """Where the job reads its code and data; None while that cannot be put there: then it is tried again later.
 
         Raises ApiError for what does not pass, or has not in STAGING_S; new credentials are waited for.
         """
-        notes, waited = self.notes, 1.0
-        begun = notes.world.clock.monotonic()
-        while not self._over():
-            try:
-                return notes.world.stage(config)
-            except ApiError as error:
-                lasted = notes.world.clock.monotonic() - begun
-                if not error.kind.passing or (lasted > STAGING_S and not error.kind.wants_credentials):
-                    raise
-                if error.kind.wants_credentials:
-                    notes.say_unsigned(trial, error)
-                else:
-                    notes.say_once(trial, f"cannot stage what {name} reads, still trying: {error.message}")
-            self._pause(min(waited, BACKOFF_MOST_S))
-            waited *= 2
-        return None
-
-    def _over(self) -> bool:
-        """Is nothing to be created any more?"""
         notes = self.notes
-        return bool(notes.chain.stopping or time_is_up(notes.sweep, notes.chain, notes.world.clock.now()))
+        try:
+            staged = notes.world.stage(config)
+        except ApiError as error:
+            lasted = notes.world.clock.monotonic() - doing.begun
+            if not error.kind.passing or (lasted > STAGING_S and not error.kind.wants_credentials):
+                raise
+            if error.kind.wants_credentials:
+                notes.say_unsigned(trial, error)
+            else:
+                notes.say_once(trial, f"cannot stage what {name} reads, still trying: {error.message}")
+            self._hold(min(doing.waited, BACKOFF_MOST_S))
+            doing.waited *= 2
+            return None
+        doing.begun, doing.waited = notes.world.clock.monotonic(), 1.0
+        return staged
 
     def create(self, job: Job, request: Request) -> None:
-        """Send the same Create until Describe or the service proves that the job exists, or refuses it."""
-        notes, clock = self.notes, self.notes.world.clock
-        waited, begun = 1.0, clock.monotonic()
-        while not job.acknowledged and not job.ended:
-            try:
-                notes.note(ev.Created(job.name, notes.world.api.create_training_job(request)))
+        """Send the same Create once more, until Describe or the service proves that the job exists, or refuses it."""
+        notes, doing = self.notes, self._doing(job.name)
+        try:
+            notes.note(ev.Created(job.name, notes.world.api.create_training_job(request)))
+        except ApiError as error:
+            if error.kind.outcome_unknown:
+                self._releasing.unanswered(job.name)
+            pause = self.failed(job, error, doing.waited, notes.world.clock.monotonic() - doing.begun)
+            if not (job.acknowledged or job.ended):
+                limited = error.kind is ApiErrorKind.LIMIT
+                pause = min(pause, BACKOFF_MOST_S) if pause < LIMIT_FIRST_S else pause
+                self._hold(pause * _unevenness(job.name, doing.waited), limited=limited)
+                doing.waited = min(doing.waited * 2, LIMIT_MOST_S)
                 return
-            except ApiError as error:
-                if error.kind.outcome_unknown:
-                    self._releasing.unanswered(job.name)
-                pause = self.failed(job, error, waited, clock.monotonic() - begun)
-            if job.acknowledged or job.ended:
-                return
-            pause = min(pause, BACKOFF_MOST_S) if pause < LIMIT_FIRST_S else pause
-            self._pause(pause * _unevenness(job.name, waited))
-            if self._over():
-                return  # the release finds out whether the job exists, and closes it
-            waited = min(waited * 2, LIMIT_MOST_S)
+        self._try = None
 
-    def _pause(self, seconds: float) -> None:
-        """Wait before the same Create is sent again; signals, requests and the lease do not wait for that long."""
-        while seconds > 0 and not self.notes.chain.stopping:
-            self.notes.world.clock.sleep(min(seconds, ATTENTION_S))
-            seconds -= ATTENTION_S
-            self._attention.look_up()
+    def _hold(self, seconds: float, *, limited: bool = False) -> None:
+        """Nothing is sent for so long; when there was no room for it, until there may be some."""
+        self._free_at = self.notes.world.clock.monotonic() + seconds
+        self._ended_before = len(self.notes.chain.outcomes) if limited else None
 
     def failed(self, job: Job, error: ApiError, waited: float, lasted_s: float) -> float:
         """Do what follows from a failed Create; returns how many seconds to wait before it is sent again."""
@@ -132,7 +151,8 @@ class Submitting:
                 pass
             case Then.FREE_QUOTA:
                 self._releasing.release(tuple(j.name for j in self.notes.chain.debts_newest_first if j.ended))
-                return max(LIMIT_FIRST_S, waited)
+                others = any(other.acknowledged for other in self.notes.chain.unfinished.values())
+                return LIMIT_FIRST_S if others else max(LIMIT_FIRST_S, waited)
             case Then.REFUSE | Then.END:
                 self.refuse(job, step, error)
                 if step.then is Then.END:

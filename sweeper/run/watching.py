@@ -33,16 +33,44 @@ class Watching:
         self._coldness = Coldness(notes)
         self._watch = Watch(notes.sweep, notes.world.logs.news, notes.world.logs.curve)
         self._began: dict[str, float] = {}
+        self._next: dict[str, float] = {}  # when to look at a job again, by the monotonic clock
+        self._free_at = 0.0
+        self._monotonic = notes.world.clock.monotonic
+
+    def due(self, names: Sequence[str]) -> list[str]:
+        """Those of these jobs that it is time to look at, the longest overdue first.
+
+        Of several on an account one at a time: no more of them are looked at in a second than an account bears.
+        """
+        now = self._monotonic()
+        times = {name: self._next.get(name, now) for name in names}
+        found = sorted((name for name in names if times[name] <= now), key=lambda name: times[name])
+        return found[: 1 if now >= self._free_at else 0] if self._spreads else found
+
+    def looked(self, name: str, *, again: bool) -> None:
+        """It was looked at, and is to be looked at when it may have changed; `again`: at once, since it just has."""
+        now = self._monotonic()
+        self._next[name] = now if again else now + self._pause_s(name)
+        self._free_at = now + looks.GAP_S
 
     def pause_s(self, names: Sequence[str]) -> float:
-        """Seconds until these are to be looked at again. The local engine is looked at so often anyway."""
+        """Seconds until one of these is to be looked at; for none of them, until somebody may have asked something."""
+        now = self._monotonic()
+        at = min((self._next.get(name, now) for name in names), default=now + max(self.notes.settings.poll_s, SOON_S))
+        return max(0.0, (max(at, self._free_at) if self._spreads else at) - now)
+
+    @property
+    def _spreads(self) -> bool:
+        return self.notes.sweep.engine.on_aws and self.notes.sweep.in_flight > 1
+
+    def _pause_s(self, name: str) -> float:
+        """Seconds between two looks at a job. The local engine is looked at so often anyway."""
         notes = self.notes
         if not notes.sweep.engine.on_aws:
             return notes.settings.poll_s
-        past, now = looks.lengths(notes.chain), notes.world.clock.now()
-        running = {name: now - self._began[name] if name in self._began else None for name in names}
-        jobs = ((notes.chain.jobs[name], for_s) for name, for_s in running.items())
-        return min((looks.pause_s(job, for_s, past, notes.settings.poll_s) for job, for_s in jobs), default=SOON_S)
+        now, began = notes.world.clock.now(), self._began.get(name)
+        running_s = None if began is None else now - began
+        return looks.pause_s(notes.chain.jobs[name], running_s, looks.lengths(notes.chain), notes.settings.poll_s)
 
     def look(self, job: Job) -> None:
         """Look once. Raises ForeignNameError, and ApiError for what has been denied for too long."""

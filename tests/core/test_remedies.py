@@ -140,7 +140,7 @@ def test_what_is_a_matter_of_time_is_not_tried_again_at_once(attempt: int, pause
     sweep = a_sweep(on_failure=on_failure({"capacity": {"retry": 5}}))
     past = [e for n in range(1, attempt + 1) for e in failed(n, "capacity", ended_at=1000.0)]
     past = [*past, *(ev.PoolClosed(f"s-0-a{n:02d}", "terminated") for n in range(1, attempt + 1))]
-    assert later(sweep, 1000.0 + pause - 1, *past) == Wait(())
+    assert later(sweep, 1000.0 + pause - 1, *past) == Wait((), until=1000.0 + pause)
     assert isinstance(later(sweep, 1000.0 + pause, *past), Submit)
     assert isinstance(later(sweep, -9e9, *past), Submit)  # a clock that is far off does not hold the chain up
 
@@ -152,7 +152,7 @@ def test_a_pool_that_would_run_out_during_a_pause_is_kept_for_it_once() -> None:
     past = [*past, *(ev.PoolClosed(f"s-0-a{n:02d}", "terminated") for n in range(1, 4))]
     move = later(sweep, 1100.0, *past)
     assert move == Extend("s-0-a04", 440, 540)  # 480 s of pause, 100 of them over, and a margin of 60
-    assert later(sweep, 1100.0, *past, ev.Extended("s-0-a04", 540)) == Wait(())
+    assert later(sweep, 1100.0, *past, ev.Extended("s-0-a04", 540)) == Wait((), until=1480.0)
 
 
 # -- how long a pool is kept ------------------------------------------------------------------------------------

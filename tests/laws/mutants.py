@@ -102,12 +102,12 @@ class NoSettleWait(Runner):
     """The successor is sent as soon as the job has ended."""
 
     @staticmethod
-    def decide(sweep: Any, search: Any, chain: Chain, now: float, capacity: int = 1) -> Decision:  # type: ignore[override]
-        move = decide(sweep, search, chain, now, capacity)
+    def decide(sweep: Any, search: Any, chain: Chain, now: float, *held: Any) -> Decision:  # type: ignore[override]
+        move = decide(sweep, search, chain, now, *held)
         if isinstance(move, Wait) and not chain.unfinished:
             for job in chain.debts.values():
                 job.settled = True
-            return decide(sweep, search, chain, now, capacity)
+            return decide(sweep, search, chain, now, *held)
         return move
 
 
@@ -140,8 +140,8 @@ class ReleasesOnSuccessOnly(Runner):
     """After a signal or an error nothing is released."""
 
     @staticmethod
-    def decide(sweep: Any, search: Any, chain: Chain, now: float, capacity: int = 1) -> Decision:  # type: ignore[override]
-        move = decide(sweep, search, chain, now, capacity)
+    def decide(sweep: Any, search: Any, chain: Chain, now: float, *held: Any) -> Decision:  # type: ignore[override]
+        move = decide(sweep, search, chain, now, *held)
         return Finish("stopped") if chain.stopping and isinstance(move, Release) else move
 
 

@@ -4,6 +4,7 @@ from itertools import count
 
 import pytest
 
+from sweeper.core.decide import Wait
 from sweeper.run.runner import Runner
 from sweeper.simulation.simulation import Rivals, Simulation
 from sweeper.testing.hook import Wire
@@ -78,7 +79,7 @@ def test_the_same_seed_tells_the_same_story() -> None:
 class _Looks(Runner):
     """Waits by looking at the clock."""
 
-    def _wait(self, names: tuple[str, ...]) -> None:
+    def _wait(self, decision: Wait) -> None:
         while True:
             self.world.clock.now()
 

@@ -45,11 +45,15 @@ NO_RULES = (*GROUPS, ON_UNTIL)
 
 @dataclass(frozen=True)
 class Fired:
-    """A rule that has a reason: its name as the experiment file spells it, and why. `now`: also stop what runs."""
+    """A rule that has a reason: its name as the experiment file spells it, and why. `now`: also stop what runs.
+
+    `reached`: what the sweep was after is there.
+    """
 
     rule: str
     why: str
     now: bool = False
+    reached: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ def fired(rules_: tuple[StopRule, ...], sweep: Sweep, chain: Chain, now: float) 
     """The first rule that has a reason, in the order in which they are declared."""
     for rule in rules_:
         if why := rule.why(sweep, chain, now):
-            return Fired(rule.name, why, rule.stops_running)
+            return Fired(rule.name, why, rule.stops_running, rule.is_goal)
     return None
 
 

@@ -28,6 +28,7 @@ class Until(StopRule):
     """
 
     name: ClassVar[str] = "until"
+    is_goal: ClassVar[bool] = True
 
     metric: str = option("A metric of job.metrics.")
     op: str = option("How to compare.", choices=tuple(OPERATORS))
