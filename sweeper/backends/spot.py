@@ -6,9 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sweeper.core.model import Usage
+from sweeper.core.images import Image
+from sweeper.core.model import Launch, Usage
 from sweeper.core.options import option
 from sweeper.core.ports import Finding, Request, Sections
+
+MOST_WAIT_S = 3600
+"""MaxWaitTimeInSeconds of a job without checkpoints whose algorithm SageMaker or the Marketplace brings, at most."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,10 @@ class Spot:
         default=3600,
         low=0,
     )
-    starts_over: bool = option(
-        "a job whose machine is taken away begins anew: no place for checkpoints is needed.", default=False
+    allow_restart: bool = option(
+        "a job without job.checkpoint_s3_uri may run: when its machine is taken away, it begins anew on another. "
+        "`sweeper plan` tells what that is expected to cost.",
+        default=False,
     )
 
     def shape(self, request: Request, keep_alive_s: int) -> Request:
@@ -44,12 +50,30 @@ class Spot:
         }
 
     def refused(self, values: Sections) -> Iterator[Finding]:
-        """Without a place for checkpoints an interruption would lose everything."""
-        if not (values["job"]["checkpoint_s3_uri"] or self.starts_over):
-            yield (
-                ("job", "checkpoint_s3_uri"),
-                "is missing: backend=spot needs a place for checkpoints, s3://BUCKET/PREFIX; "
-                "each trial gets its own below; or set backend.starts_over: true",
-            )
+        """Without a place for checkpoints an interruption would lose everything; and what the service limits then."""
+        job = values["job"]
+        if not job["checkpoint_s3_uri"]:
+            if not self.allow_restart:
+                yield (
+                    ("job", "checkpoint_s3_uri"),
+                    "is missing: backend=spot needs a place for checkpoints, s3://BUCKET/PREFIX; each trial gets its "
+                    "own below; or set backend.allow_restart: true, and an interrupted job begins anew",
+                )
+            elif _of_aws(values) and (longest := job["max_runtime_s"] + self.wait_s) > MOST_WAIT_S:
+                yield (
+                    ("backend", "wait_s"),
+                    f"and job.max_runtime_s are {longest} s together, and a built-in or Marketplace algorithm without "
+                    f"checkpoints gets {MOST_WAIT_S}: lower them, or set job.checkpoint_s3_uri",
+                )
         if values["pool"]["keep_alive_s"]:
             yield ("pool", "keep_alive_s"), "a spot job leaves no warm pool: leave it out, or set pool.keep_alive_s=0"
+
+
+def _of_aws(values: Sections) -> bool:
+    """Is it no code of the user's that is trained, but an algorithm that SageMaker or the Marketplace brings?"""
+    job = values["job"]
+    if job["algorithm_name"]:
+        return True
+    image = Image.of(str(job["image_uri"]))
+    own = str(values["locked"]["role_arn"]).split(":")[4:5]
+    return image is not None and Launch(job["launch"]) is Launch.IMAGE and image.built_in and [image.account] != own

@@ -14,18 +14,14 @@ from sweeper.config import engines
 from sweeper.config.instances import unknown_type
 from sweeper.config.problems import dotted
 from sweeper.core import costs, paces
-from sweeper.core import events as ev
 from sweeper.core.comparison import Candidate, Compared, Comparison, compared
 from sweeper.core.options import from_section
-from sweeper.core.paces import Assume, Assumed, Seen
+from sweeper.core.paces import Assume, Assumed
 from sweeper.core.ports import Backend
-from sweeper.core.scope import Scope
 from sweeper.core.words import counted, span
-from sweeper.errors import ApiError, JournalError, UsageError
-from sweeper.record.stored import StoredSweep, folders
+from sweeper.errors import ApiError, UsageError
+from sweeper.record import past
 
-MOST_PAST = 30
-"""Sweeps of the project whose jobs are looked at, the newest: machines of last year say little about today's."""
 _TYPE = re.compile(r"(ml\.[a-z0-9.-]+)(?:=([0-9]+(?:\.[0-9]+)?))?")
 _HEADINGS = ("backend", "machine", "at once", "start", "run", "idle", "wait", "ends in", "USD")
 _NUMBERS_FROM = 2
@@ -46,7 +42,7 @@ class Comparing:
 
     def __init__(self, planned: Planned, types: Mapping[str, float | None]) -> None:
         self._planned, self._sweep = planned, planned.sweep
-        self._past = list(_past(planned))
+        self._past = list(past.seen(Path(self._sweep.project), planned.connection.scope, self._sweep.name))
         own = str(self._sweep.locked["instance_type"])
         seconds = {own: types.get(own), **types}
         self.given = {kind: self._given(kind, train_s) for kind, train_s in seconds.items()}
@@ -150,29 +146,3 @@ def _cells(one: Compared) -> tuple[str, ...]:
     times = [unknown if row[name] is None else span(row[name]) for name in seconds]
     money = "-" if one.usd is None else f"{one.usd:.2f}"
     return (one.kind, one.candidate.instance_type, str(one.at_once), *times, money)
-
-
-def _past(planned: Planned) -> Iterator[Seen]:
-    """The jobs of the project's newest sweeps in an account: of this one's Region, when it runs in one."""
-    scope = planned.connection.scope
-    there = folders(Path(planned.sweep.project))
-    for folder in sorted(there, key=_changed, reverse=True)[:MOST_PAST]:
-        _, where = Scope.of(folder.name)
-        if not where.engine.on_aws or (scope.engine.on_aws and where.region != scope.region):
-            continue
-        try:
-            stored = StoredSweep(folder)
-        except JournalError:
-            continue
-        sent = {event.name: at for at, event in stored.events if isinstance(event, ev.Created)}
-        yield Seen(
-            stored.chain,
-            str((stored.config.get("locked") or {}).get("instance_type")),
-            interrupts=stored.declared.saves,
-            sent_at=sent if stored.queue else {},
-            own=folder.name == scope.folder(planned.sweep.name),
-        )
-
-
-def _changed(folder: Path) -> float:
-    return (folder / "journal.db").stat().st_mtime

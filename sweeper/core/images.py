@@ -7,6 +7,13 @@ from dataclasses import dataclass
 
 _URI = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.[a-z.]+/([^:@]+)(?::([^@]+))?(?:@(.+))?")
 
+BUILT_IN = (
+    *("blazingtext", "factorization-machines", "forecasting-deepar", "image-classification", "ipinsights", "kmeans"),
+    *("knn", "lda", "linear-learner", "ntm", "object-detection", "object2vec", "pca", "randomcutforest"),
+    *("sagemaker-xgboost", "semantic-segmentation", "seq2seq", "xgboost"),
+)
+"""The repositories of SageMaker's built-in algorithms, in accounts of SageMaker's own."""
+
 
 @dataclass(frozen=True)
 class Image:
@@ -26,6 +33,11 @@ class Image:
             return None
         account, region, repository, tag, digest = found.groups()
         return cls(account, region, repository, tag or "latest", digest or "")
+
+    @property
+    def built_in(self) -> bool:
+        """Is it called as one of SageMaker's algorithms is?"""
+        return self.repository in BUILT_IN
 
     @property
     def named(self) -> dict[str, str]:

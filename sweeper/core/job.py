@@ -163,7 +163,7 @@ class Job:
         sends="StoppingCondition.MaxRuntimeInSeconds",
     )
     checkpoint_s3_uri: str | None = option(
-        "Where checkpoints are kept, below a prefix for each trial. backend=spot needs it, unless backend.starts_over.",
+        "Where checkpoints are kept, below a prefix for each trial. backend=spot needs it, or backend.allow_restart.",
         default=None,
         **_S3,
         sends="CheckpointConfig.S3Uri",

@@ -58,6 +58,8 @@ def terms(sweep: Sweep, chain: Chain, rate: Rate | None) -> Iterator[tuple[str, 
         yield "repeat", f"every trial {times} times"
     if sweep.backend.keeps_pool and sweep.pool.keep_alive_s == AUTO:
         yield "keep-alive", f"auto: {fitted(chain)}"
+    if sweep.backend.interrupts and not (sweep.composed.get("job") or {}).get("checkpoint_s3_uri"):
+        yield "when interrupted", "a job begins anew: it has no checkpoints"
     if sweep.stop:
         yield "ends early when", "; or ".join(rule.meaning for rule in sweep.stop)
     for usd in (rule.most_usd for rule in sweep.stop):

@@ -15,6 +15,7 @@ from sweeper.core.events import TrialStatus
 from sweeper.core.identity import canonical, path_of, within
 from sweeper.core.keepalive import idle_seconds
 from sweeper.core.model import MetricDefinition, Objective, Sweep, Trial, Trials
+from sweeper.core.phases import interruptions
 from sweeper.core.remedies import config_of
 from sweeper.core.secrets import Redactor, masked
 from sweeper.core.words import utc
@@ -50,7 +51,8 @@ LAST = (
 
 METRIC = "metric."
 SAVINGS = "savings_percent"
-"""The last column, of a sweep on spot machines."""
+SPOT = ("interruptions", "interrupted_seconds", SAVINGS)
+"""The last columns, of a sweep on spot machines."""
 
 FILLED_UP_TO = 1_000
 """Declared trials beyond which those that are only planned show what they set themselves."""
@@ -70,7 +72,7 @@ class Results:
     @property
     def parameters(self) -> tuple[str, ...]:
         """The columns of the free parameters."""
-        fixed = {*FIRST, *LAST, SAVINGS}
+        fixed = {*FIRST, *LAST, *SPOT}
         return tuple(c for c in self.columns if c not in fixed and not c.startswith(METRIC))
 
     @property
@@ -102,7 +104,7 @@ def results(sweep: Declared, chain: Chain, fill: Fill | None = None, rate: Rate 
     queued = added(sweep.trials, chain)
     gone = [_gone(history) for history in undeclared(sweep.trials, chain)]
     keys = dict.fromkeys((*sweep.trials.keys, *(key for trial in (*queued, *gone) for key in trial.values)))
-    columns = (*FIRST, *keys, *metrics, *LAST, *([SAVINGS] if sweep.saves else []))
+    columns = (*FIRST, *keys, *metrics, *LAST, *(SPOT if sweep.saves else ()))
     idle = idle_seconds(chain)
     rows = []
     for trial in (*_declared(sweep, chain, leave_out), *queued, *gone):
@@ -146,6 +148,7 @@ def _row(
         row.update(_phases(history.jobs, idle))
         row.update(cost_usd=cost(history.jobs, rate))
         if SAVINGS in columns:
+            row.update(_of_spot(history.jobs))
             row[SAVINGS] = savings_percent(row["billable_seconds"], row["train_seconds"])
     return row
 
@@ -204,6 +207,15 @@ def _phases(jobs: Sequence[Job], idle: Mapping[str, float]) -> Row:
         "download_seconds": _sum(phases.download for phases in spent),
         "upload_seconds": _sum(phases.upload for phases in spent),
         "idle_seconds": _sum(idle.get(job.name) for job in jobs),
+    }
+
+
+def _of_spot(jobs: Sequence[Job]) -> Row:
+    """How often their machines were taken, and for how long they waited for others; unknown where nothing is told."""
+    told = [job.outcome.transitions for job in jobs if job.outcome and job.outcome.transitions]
+    return {
+        "interruptions": sum(map(interruptions, told)) if told else None,
+        "interrupted_seconds": _sum(job.phases.interrupted for job in jobs),
     }
 
 

@@ -62,7 +62,7 @@ def _backend(left: Request) -> tuple[str, dict[str, Any]]:
     wait, spot = take(left, "StoppingCondition.MaxWaitTimeInSeconds"), left.pop("EnableManagedSpotTraining", False)
     if spot:
         longest = left.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DEFAULT_RUNTIME_S)
-        anew = {} if take(copy.deepcopy(left), "CheckpointConfig.S3Uri") else {"starts_over": True}
+        anew = {} if take(copy.deepcopy(left), "CheckpointConfig.S3Uri") else {"allow_restart": True}
         return "spot", {"backend": {"wait_s": (wait or longest) - longest, **anew}}
     return ("warm_pool", {"pool": {"keep_alive_s": kept}}) if kept else ("on_demand", {})
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sweeper.core.chain import Chain
 from sweeper.core.model import Objective
-from sweeper.core.results import PHASES, SAVINGS, Results, Row, equals
+from sweeper.core.results import PHASES, SPOT, Results, Row, equals
 from sweeper.core.words import counted
 from sweeper.show.files import cell
 from sweeper.show.table import is_numeric, pool_line, short_names, shown, time_line
@@ -21,7 +21,7 @@ REST = (
     "billable_seconds",
     "retained_seconds",
     "cost_usd",
-    SAVINGS,
+    *SPOT,
     *PHASES,
     "pool",
     "attempts",

@@ -350,11 +350,12 @@ def test_what_a_backend_cannot_do_without_is_told_at_once(project: Any) -> None:
     project.experiment("pool: {keep_alive_s: 300}\n")
     assert project.refused("backend=spot") == [
         "experiments/x.yaml:4:1: job.checkpoint_s3_uri: is missing: backend=spot needs a place for checkpoints, "
-        "s3://BUCKET/PREFIX; each trial gets its own below; or set backend.starts_over: true",
+        "s3://BUCKET/PREFIX; each trial gets its own below; or set backend.allow_restart: true, and "
+        "an interrupted job begins anew",
         "experiments/x.yaml:13:8: pool.keep_alive_s: a spot job leaves no warm pool: leave it out, or set "
         "pool.keep_alive_s=0",
     ]
-    assert project.sweep("backend=spot", "backend.starts_over=true", "pool.keep_alive_s=0").backend.kind == "spot"
+    assert project.sweep("backend=spot", "backend.allow_restart=true", "pool.keep_alive_s=0").backend.kind == "spot"
     assert project.refused("backend=batch", "backend.queue=q") == [
         "experiments/x.yaml:13:8: pool.keep_alive_s: a job of a queue leaves no warm pool: leave it out, or set "
         "pool.keep_alive_s=0"

@@ -27,14 +27,16 @@ from tests.laws.outside import Outside, make_sweep, scripts
 Make = Callable[..., Outside]
 SCRIPTS = scripts(**{f"x{n}": Script(1000.0, metrics={"m": n}, stops_in=0.0) for n in range(2)})
 
+THEIRS, MINE = (f"{account}.dkr.ecr.us-east-1.amazonaws.com" for account in ("382416733822", "123456789012"))
 
-def sweep(trials: int = 2, **changes: Any) -> Sweep:
-    """A sweep whose jobs have a place for their checkpoints."""
+
+def sweep(trials: int = 2, checkpoints: str | None = "s3://bucket/checkpoints", **changes: Any) -> Sweep:
+    """A sweep whose jobs have a place for their checkpoints, unless there is to be none."""
     plain = make_sweep(trials, backend=Spot(), pool=PoolSettings(keep_alive_s=0), **changes)
 
     def resolve(trial: Any, taken: Any = None) -> Any:
         found = plain.resolve(trial)
-        return {**found, "job": {**found["job"], "checkpoint_s3_uri": "s3://bucket/checkpoints"}}
+        return {**found, "job": {**found["job"], "checkpoint_s3_uri": checkpoints}}
 
     return replace(plain, resolve=resolve)
 
@@ -62,6 +64,8 @@ def test_row_60_jobs_interrupted_three_times_finish_from_their_checkpoints(outsi
         assert 1000 <= row["train_seconds"] <= 1008
         assert row["savings_percent"] == round((1 - row["billable_seconds"] / row["train_seconds"]) * 100, 2)
         assert row["savings_percent"] == pytest.approx(80, abs=0.1)
+        assert row["interruptions"] == 3
+        assert row["interrupted_seconds"] == pytest.approx(180, abs=1)
 
 
 def test_no_request_asks_for_a_pool_and_each_trial_has_its_own_checkpoints(outside: Make) -> None:
@@ -105,6 +109,52 @@ def test_a_job_that_finds_no_machine_is_a_matter_of_capacity(outside: Make) -> N
     here.run()
     assert here.failures == ["capacity", "capacity"] and here.nothing_is_open()
     assert "backend.wait_s" in here.said
+
+
+def test_a_retry_goes_on_from_the_checkpoint(outside: Make) -> None:
+    """A job whose machine is taken and that waits in vain for another: the next attempt trains only what is left."""
+    declared = sweep(1, on_failure=on_failure({"capacity": {"retry": 1}}))
+    here = on_spot(outside, declared, wait_s=1000, spot_interruptions=(600.0,), spot_wait_s=1e6)
+    here.run()
+    assert here.failures == ["capacity", ""]
+    trained = [job.outcome.train_seconds for job in here.chain.outcomes if job.outcome]
+    assert trained == [pytest.approx(600, abs=8), pytest.approx(400, abs=8)]
+
+
+def test_without_checkpoints_an_interrupted_job_begins_anew(outside: Make) -> None:
+    """What `allow_restart` allows: each machine begins at nothing, all of it is trained and billed, and it ends."""
+    here = on_spot(outside, sweep(1, None), spot_interruptions=(200.0, 300.0))
+    here.run()
+    assert here.statuses == [TrialStatus.COMPLETED] and here.whole()
+    (job,) = here.ledger.jobs
+    assert "CheckpointConfig" not in job.request
+    (row,) = results(here.sweep, here.chain).rows
+    assert (row["interruptions"], row["train_seconds"]) == (2, pytest.approx(1500, abs=8))
+
+
+@pytest.mark.parametrize(
+    ("spot", "job", "keys"),
+    [
+        (Spot(), {}, ["job.checkpoint_s3_uri"]),
+        (Spot(), {"checkpoint_s3_uri": "s3://b/c"}, []),
+        (Spot(7200, allow_restart=True), {}, []),
+        (Spot(0, allow_restart=True), {"algorithm_name": "theirs"}, []),
+        (Spot(1, allow_restart=True), {"algorithm_name": "theirs"}, ["backend.wait_s"]),
+        (Spot(1, allow_restart=True), {"image_uri": f"{THEIRS}/kmeans:1", "launch": "image"}, ["backend.wait_s"]),
+        (Spot(1, allow_restart=True), {"image_uri": f"{THEIRS}/sagemaker-xgboost:1.7", "launch": "toolkit"}, []),
+        (Spot(1, allow_restart=True), {"image_uri": f"{MINE}/kmeans:1", "launch": "image"}, []),
+        (Spot(1), {"algorithm_name": "theirs", "checkpoint_s3_uri": "s3://b/c"}, []),
+    ],
+)
+def test_what_may_not_be_lost_is_asked_for(spot: Spot, job: dict[str, Any], keys: list[str]) -> None:
+    """Checkpoints, unless it may begin anew; then the longest wait of algorithms that AWS brings."""
+    values = {
+        "job": {"checkpoint_s3_uri": None, "algorithm_name": None, "image_uri": None, "launch": "driver"} | job,
+        "locked": {"role_arn": "arn:aws:iam::123456789012:role/x"},
+        "pool": {"keep_alive_s": 0},
+    }
+    values["job"]["max_runtime_s"] = 3600
+    assert [".".join(map(str, path)) for path, _ in spot.refused(values)] == keys
 
 
 def test_spot_machines_have_a_quota_of_their_own(outside: Make) -> None:
