@@ -17,7 +17,7 @@ from botocore import xform_name
 
 from sweeper import cli
 from sweeper.commands import VERBS
-from sweeper.core.policy import For, Place, Uses, policy
+from sweeper.core.policy import QUOTA_SHARE, For, Place, Uses, policy
 from sweeper.engine import launch
 from tests import documented
 from tests.forked import start_engine
@@ -40,6 +40,7 @@ def printed() -> Iterator[str]:
             Place("aws", "us-east-1", "123456789012"),
             "arn:aws:iam::123456789012:role/x",
             queue=queue,
+            share=QUOTA_SHARE if queue else "",
             lease="s3://bucket/lease",
             buckets=frozenset({"bucket"}),
             made=frozenset({"bucket"}),

@@ -9,7 +9,7 @@ from typing import Any
 from sweeper.aws.clients import Clients, SageMakerApi
 from sweeper.aws.errors import readable
 from sweeper.core.ports import Description, Page, Request, TrainingApi
-from sweeper.core.queued import PAYLOAD_MAX, QueueOptions, description, envelope, training_job
+from sweeper.core.queued import PAYLOAD_MAX, QueueOptions, before, description, envelope, training_job
 from sweeper.core.request import is_queued_name
 from sweeper.errors import ApiError, ApiErrorKind
 
@@ -19,6 +19,7 @@ Call = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
 BELIEVED = 6
 """How often a submission must be refused, over half a minute in which no job of its name shows, before it is believed:
 the text with which Batch rejects one that it has taken already is not known."""
+_SECONDS = ("TrainingTimeInSeconds", "BillableTimeInSeconds")
 _METHODS = {
     "SubmitServiceJob": ("submit_service_job", 1, "jobId"),
     "TerminateServiceJob": ("terminate_service_job", 1, "ResponseMetadata"),
@@ -30,6 +31,10 @@ _METHODS = {
     "ListSchedulingPolicies": ("list_scheduling_policies", 5, "schedulingPolicies"),
     "CreateSchedulingPolicy": ("create_scheduling_policy", 1, "arn"),
     "CreateJobQueue": ("create_job_queue", 1, "jobQueueArn"),
+    "UpdateServiceJob": ("update_service_job", 1, "jobId"),
+    "DescribeSchedulingPolicies": ("describe_scheduling_policies", 5, "schedulingPolicies"),
+    "ListQuotaShares": ("list_quota_shares", 5, "quotaShares"),
+    "CreateQuotaShare": ("create_quota_share", 1, "quotaShareArn"),
 }
 """The operations that are used: boto3's method, attempts on the wire, and what an answer of the service's own has."""
 
@@ -96,7 +101,22 @@ class BatchApi:
         told = description(job, training)
         if told is None:
             raise ApiError(ApiErrorKind.NOT_FOUND, "DescribeTrainingJob", "NotFound", f"{made} was deleted")
-        return {**told, "TrainingJobName": name}
+        return {**told, **self._billed(job, told), "TrainingJobName": name}
+
+    def _billed(self, job: Mapping[str, Any], told: Description) -> Description:
+        """The seconds of a job that has ended, with those of the attempts before its last: they are paid for too."""
+        if "BillableTimeInSeconds" not in told or not (lost := before(job, str(told["TrainingJobName"]))):
+            return {}
+        total = {name: int(told.get(name) or 0) for name in _SECONDS}
+        for one in lost:
+            try:
+                seconds = self._training.describe_training_job(one.name)
+            except ApiError as error:
+                if error.kind is not ApiErrorKind.NOT_FOUND:
+                    raise
+                seconds = dict.fromkeys(_SECONDS, round(one.stopped - (one.started or one.stopped)))
+            total = {name: total[name] + int(seconds.get(name) or 0) for name in _SECONDS}
+        return total
 
     def stop_training_job(self, name: str) -> None:
         """Send TerminateServiceJob once: Batch stops the training job, or never makes it."""

@@ -55,6 +55,11 @@ def sends_keep_alive(backend: Backend) -> bool:
     return "KeepAlivePeriodInSeconds" in backend.shape(request, 1)["ResourceConfig"]
 
 
+def runs(backend: Backend) -> int:
+    """How often the machines of one of its jobs may be started, without anything of ours asking for it."""
+    return backend.through.runs if backend.through else 1
+
+
 def keeps_pool(kind: str) -> bool:
     """Whether jobs of this kind leave a pool, whatever its options. Raises UsageError for a kind that there is not."""
     asked: type[Any] = kind_of(kind)

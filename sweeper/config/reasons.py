@@ -51,7 +51,7 @@ def _no_budget(values: Sections, usd: float) -> str:
     """Why a budget cannot be kept: an unknown price, or less than the shortest job costs with its pool."""
     kind = values["locked"].get("instance_type")
     region = engines.region_of(values["engine"])
-    per = costs.rate(values.get("prices"), values["locked"], region)
+    per = costs.rate(values.get("prices"), values["locked"], region, _runs(values["backend"]))
     if per is None:
         here = f" in {region}" if region else ""
         also = f"prices.region={region} and " if region and (values.get("prices") or {}).get("region") else ""
@@ -88,15 +88,21 @@ def _remedies(values: Sections) -> Iterator[Finding]:
                 yield path, what
 
 
+def _runs(section: Mapping[str, Any]) -> int:
+    try:
+        return backends.runs(backends.made(section))
+    except UsageError:
+        return 1  # it is told by itself why there is no such backend
+
+
 def _backend(values: Sections) -> Iterator[Finding]:
     """What is said to another backend than the one that was chosen, and what this one cannot do with."""
     section, own = values["backend"], options_of(values["backend"]["kind"])
     others = [(key, kind) for kind in backends.KINDS for key in options_of(kind) if key in section and key not in own]
     for key, kind in others:
-        yield ("backend", key), f"is for backend={kind}"
-    if others:
-        return
+        yield ("backend", key), f"is for backend={kind}, not {values['backend']['kind']}"
+    said_to_it = {key: value for key, value in section.items() if key == "kind" or key in own}
     try:
-        yield from backends.made(section).refused(values)
+        yield from backends.made(said_to_it).refused(values)
     except UsageError as error:
         yield ("backend", "kind"), str(error)

@@ -17,13 +17,13 @@ from sweeper.core.scope import EngineKind
 
 def fields_of(values: Mapping[str, Any]) -> dict[str, Any]:
     """A Sweep's fields by name; a configuration that was stored gives the same."""
-    engine = values["engine"]
+    engine, backend = values["engine"], backends.made(values["backend"])
     return {
         "name": values["name"],
         "locked": values["locked"],
         "locked_digest": digest(values["locked"]),
         "engine": EngineKind(engine["kind"]),
-        "backend": backends.made(values["backend"]),
+        "backend": backend,
         "engine_options": engine,
         "waits": from_section(engines.KINDS[EngineKind(engine["kind"])].waits, engine),
         "owner": values["owner"],
@@ -32,7 +32,7 @@ def fields_of(values: Mapping[str, Any]) -> dict[str, Any]:
         "stop": stop.rules(values["stop"]),
         "on_until": values["stop"]["on_until"],
         "prune": prune.pruning(values["prune"]),
-        "rate": costs.rate(values["prices"], values["locked"], engines.region_of(engine)),
+        "rate": costs.rate(values["prices"], values["locked"], engines.region_of(engine), backends.runs(backend)),
         "max_runtime_s": values["job"]["max_runtime_s"],
         "pool": from_section(PoolSettings, values["pool"]),
         "on_failure": remedies.on_failure(values["on_failure"]),

@@ -45,13 +45,17 @@ class Rate:
     as_of: str = ""
     overrun_s: float = OVERRUN_S
     """Seconds past its longest run."""
+    runs: int = 1
+    """How often a job may run: AWS Batch tries it again, or starts it anew after a preemption."""
 
 
-def rate(prices: Mapping[str, Any] | None, locked: Mapping[str, Any], region: str | None = None) -> Rate | None:
+def rate(
+    prices: Mapping[str, Any] | None, locked: Mapping[str, Any], region: str | None = None, runs: int = 1
+) -> Rate | None:
     """The rate of a locked section by a `prices` section; None when the price is unknown.
 
     `region`: that of the account where the jobs run, empty while it is not known; None on the local engine, where
-    any price will do.
+    any price will do. `runs`: how often each job may run.
     """
     declared = from_section(Prices, prices or {})
     if region and declared.region and region != declared.region:
@@ -62,7 +66,7 @@ def rate(prices: Mapping[str, Any] | None, locked: Mapping[str, Any], region: st
         return None
     usd = float(price) / 3600 * int(locked.get("instance_count") or 1)
     overrun_s = OVERRUN_S + (LATE_S if region is not None else 0.0)
-    return Rate(usd, declared.as_of or "", overrun_s)
+    return Rate(usd, declared.as_of or "", overrun_s, runs)
 
 
 def savings_percent(billable_s: float | None, train_s: float | None) -> float | None:
@@ -83,18 +87,18 @@ def cost(jobs: Iterable[Job], per: Rate | None) -> float | None:
 
 def spent(chain: Chain, per: Rate) -> float:
     """USD that the jobs so far may have cost or may still cost at most: what is not known counts at its worst."""
-    return sum(worst_seconds(job, per.overrun_s) for job in chain.jobs.values()) * per.usd_per_second
+    return sum(worst_seconds(job, per) for job in chain.jobs.values()) * per.usd_per_second
 
 
-def worst_seconds(job: Job, overrun_s: float) -> float:
+def worst_seconds(job: Job, per: Rate) -> float:
     """Seconds that a job and its pool may bill at most, as far as they are not known."""
     if job.closed is Closed.NEVER_HAD_POOL and not job.acknowledged:
         return 0.0
-    return _worst_run(job, overrun_s) + _worst_idle(job)
+    return _worst_run(job, per) + _worst_idle(job)
 
 
-def _worst_run(job: Job, overrun_s: float) -> float:
-    outcome, most = job.outcome, job.intent.max_runtime_s + overrun_s
+def _worst_run(job: Job, per: Rate) -> float:
+    outcome, most = job.outcome, (job.intent.max_runtime_s + per.overrun_s) * per.runs
     if outcome is None:
         return most
     if outcome.billable_seconds is not None:
@@ -113,7 +117,7 @@ def _worst_idle(job: Job) -> float:
 def affordable(per: Rate, usd: float, chain: Chain, keep_alive_s: float) -> float:
     """Seconds that one more job may run so that it, its overrun and its pool fit into what is left of `usd`."""
     left = (usd - spent(chain, per)) / per.usd_per_second
-    return left - per.overrun_s - keep_alive_s
+    return (left - keep_alive_s) / per.runs - per.overrun_s
 
 
 def allowed_s(sweep: Sweep, chain: Chain, usd: float, keep_alive_s: float) -> float:
@@ -135,7 +139,7 @@ def shortest(sweep: Sweep) -> float:
 def least_seconds(per: Rate, max_runtime_s: float, keep_alive_s: int | str) -> float:
     """The worst case of the shortest job that is worth sending, its pool included."""
     keeps_s = MOST_KEEP_ALIVE_S if keep_alive_s == "auto" else int(keep_alive_s)
-    return min(SHORTEST_S, max_runtime_s) + per.overrun_s + keeps_s
+    return (min(SHORTEST_S, max_runtime_s) + per.overrun_s) * per.runs + keeps_s
 
 
 def keeps(sweep: Sweep) -> int:

@@ -200,6 +200,8 @@ class Outcome:
     checkpoints: str = ""  # and that of its checkpoints
     transitions: Sequence[Sequence[Any]] = field(default_factory=list)
     """(status, start, end) of every SecondaryStatus it had (sweeper.core.phases); empty where this was not kept yet."""
+    interruptions: Sequence[Sequence[Any]] = field(default_factory=list)
+    """(from, until, why) of every wait of a job of a queue after machines that it had before (sweeper.core.queued)."""
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,8 @@ class Failure(str, Enum):
     CAPACITY = Row(
         "capacity",
         "There were no machines of this type.",
-        platform=r"\ACapacityError\b",
+        platform=r"\A(?:CapacityError\b|\w+-share preemption\b"
+        r"|Terminated by JobStateTimeLimit action due to reason: CAPACITY\b)",
         pause_s=(60.0, 600.0),
         example="CapacityError: Unable to provision requested ML compute capacity",
     )
@@ -135,7 +136,12 @@ class Failure(str, Enum):
     )
     QUOTA_BUSY = Row("quota_busy", "The quota is taken by other jobs: a matter of time.", pause_s=(30.0, 600.0))
     REQUEST = Row("request", "The service refuses the request.")
-    TIMEOUT = Row("timeout", "It ran for as long as it may: job.max_runtime_s.")
+    TIMEOUT = Row(
+        "timeout",
+        "It ran for as long as it may: job.max_runtime_s.",
+        platform=r"\AJob attempt duration exceeded\b",
+        example="Job attempt duration exceeded timeout",
+    )
     NO_OUTPUT = Row("no_output", "Nothing came in its log for too long: prune.stalled_log_s.")
     STOPPED_EXTERNAL = Row("stopped_external", "Somebody else has stopped it.")
     LOST_REMOTE = Row("lost_remote", "The service does not know the job any more.")

@@ -11,6 +11,7 @@ from sweeper.core.chain import Job
 from sweeper.core.events import HAS_MACHINE, JobStatus, PoolStatus, TrialStatus
 from sweeper.core.failures import Failure, classify, root_cause
 from sweeper.core.phases import seconds_of, transitions
+from sweeper.core.queued import INTERRUPTIONS
 
 _SHOWN = 80  # characters of a match that is no number
 _RAN_TOO_LONG, _WAITED_TOO_LONG = "MaxRuntimeExceeded", "MaxWaitTimeExceeded"
@@ -100,6 +101,7 @@ def outcome(
         output=_output(job.name, description),
         checkpoints=str((description.get("CheckpointConfig") or {}).get("S3Uri") or ""),
         transitions=transitions(description),
+        interruptions=[[*one] for one in description.get(INTERRUPTIONS) or ()],
     )
 
 

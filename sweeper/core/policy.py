@@ -17,6 +17,7 @@ from sweeper.core.channels import channels
 from sweeper.core.identity import canonical
 from sweeper.core.images import Image
 from sweeper.core.model import MOST_KEEP_ALIVE_S, Launch, Sweep
+from sweeper.core.ports import Backend
 from sweeper.core.request import INPUTS, SOURCES, default_output, slug, staged_below
 from sweeper.core.smoke.jobs import SWEEP as SMOKE
 
@@ -70,6 +71,8 @@ class Uses:
     """The pattern of its jobs' names."""
     keeps_pool: bool = True
     queue: str = ""
+    share: str = ""
+    """The kind of share of the queue that the jobs count for; empty: none."""
     lease: str = ""
     buckets: frozenset[str] = frozenset()
     """Buckets that are looked for before they are used."""
@@ -139,6 +142,7 @@ def uses(sweep: Sweep, place: Place) -> Uses:
         jobs="*" if backend.through else f"{slug(sweep.name)}-*",
         keeps_pool=backend.keeps_pool,
         queue=backend.through.queue if backend.through else "",
+        share=_share(backend),
         lease=(sweep.pool.lease or "").rstrip("/"),
         buckets=frozenset(buckets),
         made=frozenset(buckets & {_bucket(home)}),
@@ -212,13 +216,25 @@ def _checks(used: Uses) -> Iterator[Statement]:
         yield _allow("OptionalImages", ["ecr:DescribeImages"], repositories)
 
 
+QUOTA_SHARE, FAIR_SHARE = "quota share", "fair share"
+
+
+def _share(backend: Backend) -> str:
+    if (through := backend.through) is None:
+        return ""
+    return QUOTA_SHARE if through.quota_share else FAIR_SHARE if through.share_identifier else ""
+
+
 def _queue(used: Uses) -> Iterator[Statement]:
     place, name = used.place, used.queue
     queue = name if name.startswith("arn:") else place.arn("batch", f"job-queue/{name}")
     jobs = place.arn("batch", "service-job/*")
+    more = ["batch:UpdateServiceJob"] if used.share else []  # where priorities change something: `sweeper priority`
     yield _allow("Submit", ["batch:SubmitServiceJob"], [queue, jobs])
-    yield _allow("QueuedJobs", ["batch:TagResource", "batch:TerminateServiceJob"], [jobs])
+    yield _allow("QueuedJobs", ["batch:TagResource", "batch:TerminateServiceJob", *more], [jobs])
     looks = ["batch:DescribeJobQueues", "batch:ListServiceJobs", "batch:DescribeServiceJob"]
+    looks += ["batch:DescribeSchedulingPolicies"] if used.share else []
+    looks += ["batch:ListQuotaShares"] if used.share == QUOTA_SHARE else []
     yield _allow("Queue", looks, ["*"])  # none of them is on a resource
 
 

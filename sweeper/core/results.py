@@ -11,14 +11,14 @@ from sweeper.core.chain import Chain, Job, TrialHistory
 from sweeper.core.costs import Rate, cost, savings_percent
 from sweeper.core.decide import SKIPPED
 from sweeper.core.declared import added, undeclared
-from sweeper.core.events import TrialStatus
+from sweeper.core.events import Outcome, TrialStatus
 from sweeper.core.identity import canonical, path_of, within
 from sweeper.core.keepalive import idle_seconds
 from sweeper.core.model import MetricDefinition, Objective, Sweep, Trial, Trials
 from sweeper.core.phases import interruptions
 from sweeper.core.remedies import config_of
 from sweeper.core.secrets import Redactor, masked
-from sweeper.core.words import utc
+from sweeper.core.words import span, utc
 from sweeper.errors import SweeperError
 
 PLANNED_ROWS_UP_TO = 10_000
@@ -163,6 +163,7 @@ def _words(history: TrialHistory) -> Iterator[str]:
     """Why it ended so, what remedies had changed about it, and what people have asked for since."""
     if history.jobs and history.result.outcome:
         yield from filter(None, (history.result.outcome.message,))
+        yield from _waits(history.result.outcome)
         changed = ", ".join(f"{key}={canonical(value)}" for key, value in history.result.intent.patches.items())
         if changed:
             yield f"patched: {changed}"
@@ -174,6 +175,12 @@ def _words(history: TrialHistory) -> Iterator[str]:
         yield SKIPPED
     if history.reopened and history.jobs:
         yield "opened again: the next run takes it"
+
+
+def _waits(outcome: Outcome) -> Iterator[str]:
+    """When and why its job waited for machines again, and for how long."""
+    for begun, until, why in outcome.interruptions:
+        yield why + ("" if until is None else f", waited {span(until - begun)}")
 
 
 def _attempts(history: TrialHistory) -> Row:

@@ -16,7 +16,8 @@ def make_queue(sweep: Sweep, connection: Connection, queue: QueueOptions, say: C
     from sweeper.aws import queues
     from sweeper.aws.batch import calls
 
-    call = calls(connection.clients)
-    if queues.ensure(call, queue, from_section(Locked, sweep.locked).instance_count):
+    call, locked = calls(connection.clients), from_section(Locked, sweep.locked)
+    if queues.ensure(call, queue, locked.instance_count, locked.instance_type):
         say(f"made the job queue {queue.queue} on the local engine, with room for one job")
-    queues.check(call, queue)
+    for line in queues.check(call, queue, locked.instance_type):
+        say(line)

@@ -46,7 +46,9 @@ def test_its_options_are_checked_by_its_own_fields(project: Any) -> None:
     assert project.refused(MINE, PLAN, "+backend.wait_s=soon") == [
         "command line: backend.wait_s: 'soon' is not one of long, short"
     ]
-    assert project.refused(MINE, PLAN, "+backend.queue=q") == ["command line: backend.queue: is for backend=batch"]
+    assert project.refused(MINE, PLAN, "+backend.queue=q") == [
+        "command line: backend.queue: is for backend=batch, not reserved"
+    ]
     assert project.refused(MINE, PLAN, "locked.instance_count=2") == [
         "command line: locked.instance_count: a plan has one machine: set locked.instance_count=1"
     ]
@@ -61,7 +63,9 @@ def test_an_option_of_another_kind_is_one_line_at_its_place(project: Any) -> Non
     (line,) = project.refused()
     assert line.startswith("experiments/x.yaml:13:35: backend.training_plan_arn: is not a field of backend")
     project.experiment("backend: {share_identifier: null}\n")
-    assert project.refused() == ["experiments/x.yaml:13:11: backend.share_identifier: is for backend=batch"]
+    assert project.refused() == [
+        "experiments/x.yaml:13:11: backend.share_identifier: is for backend=batch, not warm_pool"
+    ]
 
 
 def test_a_kind_that_there_is_not_is_told_with_those_there_are(project: Any) -> None:

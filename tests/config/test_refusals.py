@@ -363,8 +363,59 @@ def test_what_a_backend_cannot_do_without_is_told_at_once(project: Any) -> None:
     assert project.refused("backend=batch", "pool.keep_alive_s=0") == [
         "command line: backend.queue: is missing: it has no default"
     ]
-    assert project.refused("+backend.queue=q") == ["command line: backend.queue: is for backend=batch"]
-    assert project.refused("+backend.wait_s=5") == ["command line: backend.wait_s: is for backend=spot"]
+    assert project.refused("+backend.queue=q") == ["command line: backend.queue: is for backend=batch, not warm_pool"]
+    assert project.refused("+backend.wait_s=5") == ["command line: backend.wait_s: is for backend=spot, not warm_pool"]
+
+
+MIXED = """\
+defaults: [{override /backend: batch}, _self_]
+backend:
+  queue: team
+  quota_share: vision
+  share_identifier: ann
+  attempts: 3
+  attempt_duration_s: 600
+  wait_s: 60
+pool: {keep_alive_s: 300}
+on_failure: {internal_error: {retry: 2}}
+stop: {budget_usd: 5}
+prices: {usd_per_hour: {ml.g5.xlarge: 1.0}}
+"""
+ALONE = """\
+defaults: [{override /backend: batch}, _self_]
+backend: {queue: team, preemption_retries: 2, retry_on: [ClientError]}
+"""
+
+
+def test_what_cannot_be_mixed_with_a_queue_is_one_sentence_at_its_place(project: Any) -> None:
+    """Each pair of options says what the two would do to each other, where that is written, and what to do instead."""
+    project.experiment(MIXED)
+    assert project.refused() == [
+        f"experiments/x.yaml:{line}"
+        for line in (
+            "16:3: backend.quota_share: and backend.share_identifier are of two kinds of queues: keep the one that the "
+            "queue's policy has",
+            "19:3: backend.attempt_duration_s: would end a job, as a failure, before job.max_runtime_s (600) does: set "
+            "more, or leave it out",
+            "20:3: backend.wait_s: is for backend=spot, not batch",
+            "21:8: pool.keep_alive_s: a job of a queue leaves no warm pool: leave it out, or set pool.keep_alive_s=0",
+            "22:14: on_failure.internal_error: the sweep would try again what Batch has tried backend.attempts times: "
+            "say one of the two",
+            "23:8: stop.budget_usd: a job of a quota share is started again after each preemption, and without "
+            "backend.preemption_retries what it costs at worst has no bound: say how often, or leave the budget out",
+        )
+    ]
+    project.experiment(ALONE)
+    assert project.refused("backend.attempts=1") == [
+        "experiments/x.yaml:14:24: backend.preemption_retries: only jobs of a quota share are preempted: set "
+        "backend.quota_share, or leave it out",
+        "experiments/x.yaml:14:47: backend.retry_on: says when to try again, and backend.attempts is 1: set more, or "
+        "leave it out",
+    ]
+    assert project.refused("backend.attempts=2", "backend.quota_share=v", "+job.max_retry_attempts=3") == [
+        "command line: job.max_retry_attempts: SageMaker would try each of the backend.attempts again: say one of "
+        "the two"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sweeper.core.policy import For, Place, Uses, anything, placeholders, policy
+from sweeper.core.policy import QUOTA_SHARE, For, Place, Uses, anything, placeholders, policy
 from sweeper.engine.settings import EngineSettings
 
 CHINA = Place("aws-cn", "cn-north-1", "111122223333", "arn:aws-cn:sts::111122223333:assumed-role/Team/ann@example.org")
@@ -86,6 +86,13 @@ def test_the_runner_may_touch_its_own_jobs_and_pass_its_own_role() -> None:
             {"queue": "q", "keeps_pool": False},
             {f"batch:{a}ServiceJob" for a in ("Submit", "Terminate", "Describe")}
             | {"batch:TagResource", "batch:ListServiceJobs", "batch:DescribeJobQueues"},
+            {f"sagemaker:{a}TrainingJob" for a in ("Create", "Stop", "Update")} | {"sagemaker:AddTags"},
+        ),
+        (
+            {"queue": "q", "keeps_pool": False, "share": QUOTA_SHARE},
+            {f"batch:{a}ServiceJob" for a in ("Submit", "Terminate", "Describe", "Update")}
+            | {f"batch:{a}" for a in ("TagResource", "ListServiceJobs", "ListQuotaShares")}
+            | {f"batch:Describe{a}" for a in ("JobQueues", "SchedulingPolicies")},
             {f"sagemaker:{a}TrainingJob" for a in ("Create", "Stop", "Update")} | {"sagemaker:AddTags"},
         ),
     ],

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from sweeper.aws import queues
 from sweeper.aws.batch import calls
+from sweeper.core.job import Locked
+from sweeper.core.options import from_section
 from sweeper.core.verdict import Check, Verdict
 from sweeper.errors import UsageError
 from sweeper.run.checks.subject import Subject
@@ -17,8 +19,9 @@ def queue(subject: Subject) -> Iterator[Check]:
         return
     subject.clients()  # without an account nothing is known of it
     try:
-        queues.check(calls(subject.clients), options)
+        locked = from_section(Locked, subject.sweep.locked)
+        told = queues.check(calls(subject.clients), options, locked.instance_type)
     except UsageError as error:
         yield Check("queue", Verdict.FAIL, str(error))
     else:
-        yield Check("queue", Verdict.PASS, f"the job queue {options.queue} takes jobs")
+        yield Check("queue", Verdict.PASS, "; ".join([f"the job queue {options.queue} takes jobs", *told]))

@@ -1,0 +1,197 @@
+"""backend=batch on a queue with quota shares: what is borrowed is taken away, and the sweep waits and finishes."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweeper.aws import queues
+from sweeper.aws.batch import BatchApi
+from sweeper.backends.batch import Batch
+from sweeper.core.events import TrialStatus
+from sweeper.core.model import Sweep
+from sweeper.core.ports import TrainingApi
+from sweeper.core.queued import QueueOptions, envelope
+from sweeper.core.results import results
+from sweeper.engine.training.settings import ServiceSettings
+from sweeper.engine.training.states import INTERNAL
+from sweeper.errors import UsageError
+from sweeper.show.report import to_html
+from sweeper.testing.draws import drawn
+from sweeper.testing.twin import Faults, Script, VirtualClock
+from tests.laws.outside import Outside, Troubled, make_sweep, scripts
+from tests.laws.test_batch import DONE
+
+KIND, TYPE = "SAGEMAKER_TRAINING", "ml.m5.large"
+
+
+@dataclass
+class Sharing(Outside):
+    """The outside of a sweep that goes by way of its quota share."""
+
+    @property
+    def api(self) -> TrainingApi:
+        """Batch and SageMaker, as the port puts them together."""
+        assert self.sweep.backend.through is not None
+        return BatchApi(self.twin.ask, self.twin, self.sweep.backend.through)
+
+    def submit(self, share: str, name: str, **script: Any) -> None:
+        """Somebody else's job."""
+        payload = {
+            "TrainingJobName": name,
+            "ResourceConfig": {"InstanceType": TYPE, "InstanceCount": 1},
+            "HyperParameters": {"x": name},
+            "OutputDataConfig": {"S3OutputPath": "s3://theirs"},
+        }
+        made = {"jobName": name, "jobQueue": "q", "serviceJobType": KIND, "quotaShareName": share}
+        self.twin.apply("SubmitServiceJob", {**made, "serviceRequestPayload": json.dumps(payload)})
+
+
+def on_type(sweep: Sweep) -> Sweep:
+    """The same on machines of which there are two in the queue."""
+    return replace(sweep, locked={**sweep.locked, "instance_type": TYPE, "instance_count": 1})
+
+
+def shared(folder: Path, backend: Batch, service: ServiceSettings | None = None, **theirs: Script) -> Sharing:
+    """Two shares of one machine each; a colleague has the one that is ours, so that the sweep borrows the other."""
+    clock = VirtualClock()
+    settings = service or ServiceSettings(cold_start_s=90.0)
+    twin = Troubled(clock, settings=settings, faults=Faults(), behaviour=scripts(xlong=Script(36_000), **theirs))
+    room = [{"maxCapacity": 2, "capacityUnit": TYPE}]
+    environment = {"serviceEnvironmentName": "e", "serviceEnvironmentType": KIND, "capacityLimits": room}
+    twin.apply("CreateServiceEnvironment", environment)
+    policy = {"name": "p", "quotaSharePolicy": {"idleResourceAssignmentStrategy": "FIFO"}}
+    arn = twin.apply("CreateSchedulingPolicy", policy)["arn"]
+    queue = {"jobQueueName": "q", "priority": 1, "serviceEnvironmentOrder": [{"order": 1, "serviceEnvironment": "e"}]}
+    twin.apply("CreateJobQueue", {**queue, "schedulingPolicyArn": arn})
+    for name in ("ours", "theirs"):
+        share = {"quotaShareName": name, "jobQueue": "q", "capacityLimits": [{**room[0], "maxCapacity": 1}]}
+        share |= {"resourceSharingConfiguration": {"strategy": "LEND_AND_BORROW"}}
+        twin.apply("CreateQuotaShare", {**share, "preemptionConfiguration": {"inSharePreemption": "DISABLED"}})
+    made = Sharing(folder, on_type(make_sweep(backend=backend)), twin, clock)
+    made.submit("ours", "long")
+    clock.sleep(300)
+    twin.advance(clock.now())
+    return made
+
+
+def takes_back(here: Sharing, at: str = "RUNNING", times: int = 1) -> None:
+    """Whoever owns what we borrow wants it as soon as our job is there, so often."""
+    left = [f"owner{number}" for number in range(times)]
+
+    def submit(_: object, operation: str, answer: dict[str, Any]) -> dict[str, Any]:
+        mine = operation == "DescribeServiceJob" and answer.get("status") == at
+        if mine and left and "statusReason" not in answer:
+            here.submit("theirs", left.pop(0))
+        return answer
+
+    here.twin.alter = submit
+
+
+@pytest.mark.parametrize("seed", [None, 1, 2, 3])
+def test_a_preempted_sweep_finishes_and_tells_when_and_why_it_waited(tmp_path: Path, seed: int | None) -> None:
+    """It is one attempt of ours; journal, table and page say when its machines went, why, and for how long."""
+    settings = drawn(seed, random.Random(seed)) if seed else ServiceSettings(cold_start_s=90.0)
+    settings = replace(settings, batch_preempts_youngest=True, pending_s=0.0, stopping_s=0.0)
+    here = shared(tmp_path, Batch("q", quota_share="ours"), settings, xowner0=Script(600))
+    takes_back(here)
+    assert here.run().why == "every trial is done"
+    assert here.statuses == DONE
+    outcome = here.chain.outcomes[0].outcome
+    assert outcome is not None and outcome.trial_status == TrialStatus.COMPLETED.value
+    ((begun, until, why),) = outcome.interruptions
+    assert why.endswith("(Cross-share preemption triggered to reclaim borrowed capacity)") and until - begun > 600
+    assert why.startswith("preempted at 20") and here.chain.outcomes[0].phases.interrupted == pytest.approx(
+        until - begun
+    )
+    first, second = results(here.sweep, here.chain).rows
+    assert first["message"].startswith(f"{why}, waited 1") and second["message"] is None
+    assert first["attempts"] == 1
+    shown = to_html("s", results(here.sweep, here.chain), ("x",), here.chain, None, None)
+    assert why in shown
+    assert "secondary='Interrupted'" in here.said
+    (service,) = [job for job in here.twin.batch.jobs.values() if job.preemptions]
+    trained = [job for job in here.twin.service.jobs.values() if service.name in job.name]
+    billed = [here.twin.describe_training_job(job.name)["BillableTimeInSeconds"] for job in trained]
+    assert len(billed) == 2 and outcome.billable_seconds == sum(billed) > max(billed)  # what was lost is paid for
+
+
+def test_a_job_that_is_preempted_too_often_fails_for_want_of_machines(tmp_path: Path) -> None:
+    """What follows is on_failure's; nobody else has stopped it."""
+    here = shared(tmp_path, Batch("q", quota_share="ours", preemption_retries=0), xowner0=Script(600))
+    takes_back(here)
+    here.run()
+    failed = here.chain.outcomes[0].outcome
+    assert failed is not None and (failed.trial_status, failed.failure) == ("failed", "capacity")
+    assert failed.message == "Cross-share preemption triggered to reclaim borrowed capacity"
+
+
+def test_batch_tries_again_and_ends_an_attempt_that_lasts_too_long(tmp_path: Path) -> None:
+    """Both are told as what they are, with the seconds of every attempt."""
+    tries = iter([Script(seconds=30, platform_failure=INTERNAL), Script(30, metrics={"m": 1.0})])
+    backend = Batch("q", quota_share="ours", attempts=2, attempt_duration_s=300)
+    here = shared(tmp_path, backend)
+    known = here.twin.world.containers.behaviour
+    here.twin.world.containers.behaviour = lambda request, rng: (
+        next(tries, None) or (Script(1000) if request["HyperParameters"]["x"] == "1" else known(request, rng))
+    )
+    here.run()
+    first, second = (job.outcome for job in here.chain.outcomes)
+    assert first is not None and first.trial_status == "completed" and len(first.interruptions) == 1
+    assert (
+        first.interruptions[0][2].startswith("tried again at ") and "InternalServerError" in first.interruptions[0][2]
+    )
+    assert first.billable_seconds is not None and first.billable_seconds > 60
+    assert second is not None and (second.trial_status, second.failure) == ("failed", "timeout")
+    assert second.message == "Job attempt duration exceeded timeout"
+
+
+def test_what_is_submitted_says_what_was_declared() -> None:
+    """Retries know both spellings of a reason and end with one for all others; what is not said is not sent."""
+    request = {"TrainingJobName": "s0"}
+    plain = envelope(request, QueueOptions("q"))
+    assert plain["retryStrategy"] == {"attempts": 1}
+    assert plain.keys() & {"quotaShareName", "preemptionConfiguration", "timeoutConfig", "shareIdentifier"} == set()
+    made = envelope(request, Batch("q", quota_share="s", preemption_retries=0, attempts=3, attempt_duration_s=60))
+    assert (made["quotaShareName"], made["timeoutConfig"]) == ("s", {"attemptDurationSeconds": 60})
+    assert made["preemptionConfiguration"] == {"preemptionRetriesBeforeTermination": 0}
+    rules = [(rule["action"], rule["onStatusReason"]) for rule in made["retryStrategy"]["evaluateOnExit"]]
+    start = "Received status from SageMaker:"
+    assert rules == [
+        ("RETRY", f"{start} InternalServerError*"),
+        ("RETRY", f"{start}InternalServerError*"),
+        ("EXIT", "*"),
+    ]
+
+
+def test_a_queue_with_quota_shares_is_looked_at_before_anything_is_sent(tmp_path: Path) -> None:
+    """A share that is missing, not said, disabled or of other machines is told; the local engine's is made once."""
+    call = shared(tmp_path, Batch("q", quota_share="ours")).twin.ask
+    for options, kind, text in (
+        (QueueOptions("q"), TYPE, "say whose the jobs use; there is ours, theirs"),
+        (QueueOptions("q", "ann"), TYPE, "q has no fair-share policy"),
+        (QueueOptions("q", quota_share="x"), TYPE, "q has no share x; there is ours, theirs"),
+        (QueueOptions("q", quota_share="ours"), "ml.g5.xlarge", "machines of ml.m5.large, and none of ml.g5.xlarge"),
+        (QueueOptions("f", quota_share="ours"), TYPE, "f has no quota shares: leave it out"),
+    ):
+        queues.ensure(call, QueueOptions("f"), 1, TYPE)
+        with pytest.raises(UsageError, match=text):
+            queues.check(call, options, kind)
+    made = QueueOptions("made", quota_share="new")
+    assert queues.ensure(call, made, 2, TYPE) and not queues.ensure(call, made, 2, TYPE)
+    assert queues.check(call, made, TYPE) == []
+    limit = {"reason": "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY", "state": "RUNNABLE", "action": "TERMINATE"}
+    call("UpdateJobQueue", {"jobQueue": "f", "jobStateTimeLimitActions": [{**limit, "maxTimeSeconds": 600}]})
+    assert queues.check(call, QueueOptions("f", scheduling_priority=1)) == [
+        "f is first in, first out: backend.scheduling_priority changes nothing there",
+        "f ends a job at its head that waits for 10:00 min because of CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
+    ]
+    (arn,) = [one["quotaShareArn"] for one in call("ListQuotaShares", {"jobQueue": "made"})["quotaShares"]]
+    call("UpdateQuotaShare", {"quotaShareArn": arn, "state": "DISABLED"})
+    with pytest.raises(UsageError, match="new is disabled"):
+        queues.check(call, made, TYPE)
