@@ -28,11 +28,10 @@ from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from sweeper.config import complaints, project, sdk_defaults, sources
+from sweeper.config import builder, complaints, project, sdk_defaults, sources
 from sweeper.config.axes import ENDLESS
 from sweeper.config.declare import declare
 from sweeper.config.draft import Draft, UnknownKey
-from sweeper.config.layers import beneath
 from sweeper.config.locate import Origin
 from sweeper.config.overrides import before
 from sweeper.config.problems import COMMAND_LINE, Problem, refuse
@@ -55,6 +54,8 @@ class Call:
     problems: list[Problem] = field(default_factory=list)
     unknown: list[UnknownKey] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    upon: bool = False
+    """Is it composed upon the template of its builder?"""
 
     @property
     def everything(self) -> list[Problem]:
@@ -73,15 +74,15 @@ class ChainSweeper(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what Hydra has composed. `task_function` is never called: a run outside of the chain has no release."""
-        self._draft = _draft(config, hydra_context.config_loader, self._call)
+        self.draft = _draft(config, hydra_context.config_loader, self._call)
 
     def sweep(self, arguments: list[str]) -> int:
         """Declare the sweep, its trials and their order, and hand it on; returns the exit code.
 
         `arguments` are the overrides that `setup` was given composed.
         """
-        self._draft.problems += self._call.problems
-        return self._call.then(declare(self._draft))
+        self.draft.problems += self._call.problems
+        return self._call.then(declare(self.draft))
 
 
 def run(argv: Sequence[str], then: Then, *, prog: str = "sweeper") -> int:
@@ -96,20 +97,24 @@ def run(argv: Sequence[str], then: Then, *, prog: str = "sweeper") -> int:
     with sources.also(flags.folder):
         if flags.completes:
             return _hydra_main([prog, *flags.shows, *overrides])
-        layers, call.warnings = sdk_defaults.read()
-        with beneath(layers):
+        with sdk_defaults.beneath() as call.warnings:
             return _compose(call, [prog, *flags.shows] if flags.shows else [], overrides)
 
 
 def _compose(call: Call, shows: Sequence[str], overrides: Sequence[str]) -> int:
-    """Declare what was composed and hand it on, or have Hydra show it."""
+    """Declare what was composed and hand it on, or have Hydra show it: upon a template, where it names a builder."""
     lines, call.unknown, call.problems = before(overrides, call.root)
     if shows:  # Hydra shows one configuration: the base, in which nothing is swept
         lines = [line for line in lines if not OverridesParser.create().parse_override(line).is_sweep_override()]
     with ExitStack() as within:
         plugin = _tried(call, lines, within)
-        if not shows:
+        template = None if call.upon else builder.template(plugin.draft)
+        if not (template or shows):
             return plugin.sweep(lines)
+    if template:
+        call.upon = True
+        with template.beneath():
+            return _compose(call, shows, overrides)
     code = _hydra_main([*shows, *lines])
     refuse(call.everything)  # a flag of Hydra's has printed what there is, and was not asked what is wrong with it
     return code

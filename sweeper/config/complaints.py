@@ -15,7 +15,8 @@ from hydra.errors import HydraException, MissingConfigException
 from sweeper.config import project
 from sweeper.config.check import findings
 from sweeper.config.draft import UnknownKey
-from sweeper.config.locate import GROUP, written
+from sweeper.config.layers import written
+from sweeper.config.locate import GROUP
 from sweeper.config.problems import COMMAND_LINE, Problem, dotted, nearest, shown
 from sweeper.config.reading import load, marks, text
 from sweeper.config.schema import experiment

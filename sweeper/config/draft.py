@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from sweeper.config import project
 from sweeper.config.axes import ROUND, Axis
 from sweeper.config.check import Finding
+from sweeper.config.layers import layers
 from sweeper.config.locate import Origin
 from sweeper.config.problems import KeyPath, Problem, dotted
 from sweeper.config.values import plain
@@ -109,6 +110,11 @@ class Draft:
     def origin(self) -> Origin:
         """Where each key came from; made when the first error asks."""
         return Origin(self.loader, self.line, project.packaged_conf())
+
+    @property
+    def given_by(self) -> dict[str, str]:
+        """The place of each key that neither the experiment nor our own defaults have said."""
+        return {key: place for layer in layers() for key, place in layer.told(self.origin.is_of).items()}
 
     @property
     def choices(self) -> Mapping[str, str]:

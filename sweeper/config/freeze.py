@@ -8,9 +8,6 @@ from typing import Any
 from sweeper.config import doubts, exposed, trackers, varying
 from sweeper.config.draft import FREE, Draft
 from sweeper.config.forms import Builder
-from sweeper.config.layers import layers
-from sweeper.config.locate import written
-from sweeper.config.problems import dotted
 from sweeper.config.resolve import Resolve
 from sweeper.config.sweep_fields import fields_of
 from sweeper.config.trials import adding, proposed_of, space_of
@@ -63,14 +60,8 @@ def freeze(
         prev=_prev(draft),
         secrets=(*exposed.texts(draft, values), *secrets_of(told)),
         warnings=tuple(doubts.doubts(draft, values, space, resolve)),
-        given_by=_given_by(draft),
+        given_by=draft.given_by,
     )
-
-
-def _given_by(draft: Draft) -> dict[str, str]:
-    """The place of each key that neither the experiment nor our own defaults have said."""
-    said = {path: place for layer in layers() for path, place in layer.places.items()}
-    return {dotted(path): written(place) for path, place in said.items() if draft.origin.is_of(path, place)}
 
 
 def _prev(draft: Draft) -> tuple[str, ...]:

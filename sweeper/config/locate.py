@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweeper.config.layers import Place, layers
+from sweeper.config.layers import Place, layers, written
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, dotted, shown
 from sweeper.config.reading import marks
 
@@ -52,6 +52,11 @@ class Origin:
                 return written(places[-1])
         return f"{shown(self.files[-1])}:1:1" if self.files else COMMAND_LINE
 
+    def place_of(self, path: KeyPath) -> Place | None:
+        """Where a key was set last; None: on the command line."""
+        places = self._places.get(path, [])
+        return None if self.of(path) == COMMAND_LINE or not places else places[-1]
+
     def is_of(self, path: KeyPath, place: Place | None) -> bool:
         """Does this place have the last word about a key?"""
         return self.of(path) == written(place)
@@ -94,14 +99,6 @@ class Origin:
                 package = entry.package if entry.package not in (None, "_global_") else ""
                 found.append((file, tuple(package.split(".")) if package else ()))
         return found
-
-
-def written(place: Place | None) -> str:
-    """A place as it is written."""
-    if place is None:
-        return COMMAND_LINE
-    file, line, column = place
-    return f"{shown(file)}:{line}:{column}"
 
 
 def file_of(sources: Sequence[Any], config_path: str) -> Path | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sweeper.config import request_piece, whole_request
+from sweeper.config import builder, request_piece, whole_request
 from sweeper.config.check import Finding
 from sweeper.config.draft import MOST_ROWS, Draft, told
 from sweeper.config.problems import Problem, brief
@@ -29,6 +29,7 @@ def findings(draft: Draft, values: Sections) -> Iterator[Finding]:
     yield from _started(draft, job)
     yield from _arguments(draft, values)
     yield from _channels(draft, values)
+    yield from builder.findings(draft, values)
     for tag in job.get("tags") or {}:
         if tag.lower().startswith(RESERVED):
             yield ("job", "tags", tag), f"begins with one of {', '.join(RESERVED)}, which are not yours to set"

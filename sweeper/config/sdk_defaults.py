@@ -6,10 +6,12 @@ The SDK need not be installed. Of the administrator's file and the user's the la
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from os import environ
 from pathlib import Path
 from typing import Any
 
+from sweeper.config import layers
 from sweeper.config.layers import Layer, Place
 from sweeper.config.problems import KeyPath, brief, shown
 from sweeper.core.job import Job, Locked
@@ -23,16 +25,18 @@ VERSION = "1.0"
 _JOB = ("SageMaker", "TrainingJob")
 _SESSION = ("SageMaker", "PythonSDK", "Modules", "Session")
 _BUCKET, _PREFIX = (*_SESSION, "DefaultS3Bucket"), (*_SESSION, "DefaultS3ObjectKeyPrefix")
+_TELEMETRY = ("SageMaker", "PythonSDK", "Modules", "TelemetryOptOut")
 _OF_JOB = ("OutputDataConfig.KmsKeyId", "OutputDataConfig.S3OutputPath")
 """What is read of it beside what is locked."""
 
 
-def read() -> tuple[list[Layer], list[str]]:
-    """What the files say, the administrator's first, and what is worth a word.
+@contextmanager
+def beneath() -> Iterator[list[str]]:
+    """While it lasts experiments are composed upon what the files say; gives what is worth a word.
 
     Raises UsageError for one that is named and not there, or that cannot be read.
     """
-    layers: list[Layer] = []
+    found: list[Layer] = []
     words: list[str] = []
     for where, named in _places():
         if where.startswith("s3://"):
@@ -41,10 +45,11 @@ def read() -> tuple[list[Layer], list[str]]:
         file = Path(where)
         file = file / FILE.name if file.is_dir() else file
         if file.is_file():
-            layers += _layer(file)
+            found += _layer(file)
         elif named:
             raise UsageError(f"{named}: there is no file {shown(file)}")
-    return layers, words
+    with layers.beneath(*found):
+        yield words
 
 
 def _places() -> Iterator[tuple[str, str]]:
@@ -97,3 +102,19 @@ def _at(content: Any, path: Sequence[str]) -> Any:
     for name in path:
         content = content.get(name) if isinstance(content, Mapping) else None
     return content
+
+
+def without_telemetry() -> str:
+    """The user's file as it is, but that the SDK reports nothing to anybody."""
+    import yaml
+
+    where, _ = [*_places()][-1]
+    file = Path(where) / FILE.name if Path(where).is_dir() else Path(where)
+    content: dict[str, Any] = (yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else None) or {}
+    content.setdefault("SchemaVersion", VERSION)
+    *above, last = _TELEMETRY
+    inner = content
+    for name in above:
+        inner = inner.setdefault(name, {})
+    inner[last] = True
+    return str(yaml.safe_dump(content))

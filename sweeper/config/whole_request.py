@@ -20,14 +20,13 @@ from sweeper.core.members import members
 from sweeper.core.model import Launch, Sweep, Trial
 from sweeper.core.ports import Request
 from sweeper.core.request import Staged, build, fingerprint, job_name
-from sweeper.core.scope import EngineKind, Scope
+from sweeper.core.scope import NO_ACCOUNT, EngineKind, Scope
 from sweeper.errors import UsageError
 
 MOST_VALUES = 200
 """Values of an axis that are judged, each in a trial that is otherwise the first."""
 PLACE = "s3://bucket/prefix"
-SOMEWHERE = Scope(EngineKind.AWS, "0" * 12, "us-east-1")
-"""Stands for the account while nobody has asked which one it is."""
+SOMEWHERE = Scope(EngineKind.AWS, NO_ACCOUNT, "us-east-1")
 _SECTIONS = {"HyperParameters": "hyperparameters", "Environment": "environment"}
 _KEYS = {member: (section, name) for section, of in (("job", Job), ("locked", Locked)) for member, name in members(of)}
 """Our keys by the members that they become."""

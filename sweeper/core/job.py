@@ -288,6 +288,8 @@ class Job:
 OWNER = r"^[\w .:/=+@-]+$"
 """It stands in a tag of every job, which takes no other letters."""
 OWNER_SAYS = "must be letters, digits, blanks or any of _.:/=+-@"
+BUILDER = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
+"""A function: its module, and its name there."""
 _HYPERPARAMETER = Bounds(low=1, high=256, says="text of at most 256 characters")
 _VARIABLE = Bounds(pattern="^[a-zA-Z_][a-zA-Z0-9_]{0,511}$", says="letters, digits and _, the first one no digit")
 _Text = Annotated[str | float | bool | None, Bounds(says="must be text, a number or true/false")]
@@ -310,6 +312,13 @@ class Experiment:
         default=None,
         pattern=OWNER,
         says=OWNER_SAYS,
+    )
+    builder: str | None = option(
+        "A function that returns a ModelTrainer or an Estimator of SageMaker's SDK, as module:function. What it would "
+        "send is what trials begin with.",
+        default=None,
+        pattern=BUILDER,
+        says="must be module:function, as trainers:make_trainer",
     )
     hyperparameters: Mapping[Annotated[str, _HYPERPARAMETER], Any] = option(
         "What the script is called with: --name value. Text as it is, everything else as JSON.", default={}, high=100

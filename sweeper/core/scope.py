@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+NO_ACCOUNT = "0" * 12
+"""Stands for the account while nobody has asked which one it is."""
+
 
 class EngineKind(str, Enum):
     """What answers the API."""
