@@ -149,26 +149,39 @@ class BatchApi:
             raise
 
     def _found(self, name: str) -> str:
-        jobs = self._find(name)
-        if jobs is None:
-            text = f"no job {name} in the queue {self._options.queue}"
-            raise ApiError(ApiErrorKind.NOT_FOUND, "ListServiceJobs", "NotFound", text)
-        return jobs
+        found = self._find(name)
+        if found is None:
+            raise _none_there(name, self._options.queue)
+        return found
 
     def _find(self, name: str) -> str | None:
         """The id of the first service job of this name."""
-        if name in self._ids:
-            return self._ids[name]
-        params = {"jobQueue": self._options.queue, "filters": [{"name": "JOB_NAME", "values": [name]}]}
-        token: dict[str, Any] = {}
-        jobs: list[Mapping[str, Any]] = []
-        while True:
-            page = self._call("ListServiceJobs", {**params, **token})
-            jobs += [job for job in page["jobSummaryList"] if job["jobName"] == name]
-            if not page.get("nextToken"):
-                break
-            token = {"nextToken": page["nextToken"]}
-        if not jobs:
-            return None
-        self._ids[name] = str(min(jobs, key=lambda job: int(job.get("createdAt", 0)))["jobId"])
-        return self._ids[name]
+        if name not in self._ids and (found := listed(self._call, self._options.queue, name)):
+            self._ids[name] = found
+        return self._ids.get(name)
+
+
+def listed(call: Call, queue: str, name: str) -> str | None:
+    """The id of the first service job of this name that a queue lists."""
+    params = {"jobQueue": queue, "filters": [{"name": "JOB_NAME", "values": [name]}]}
+    token: dict[str, Any] = {}
+    jobs: list[Mapping[str, Any]] = []
+    while True:
+        page = call("ListServiceJobs", {**params, **token})
+        jobs += [job for job in page["jobSummaryList"] if job["jobName"] == name]
+        if not page.get("nextToken"):
+            break
+        token = {"nextToken": page["nextToken"]}
+    return str(min(jobs, key=lambda job: int(job.get("createdAt", 0)))["jobId"]) if jobs else None
+
+
+def service_job(call: Call, queue: str, name: str) -> Mapping[str, Any]:
+    """The service job of this name as Batch describes it. Raises ApiError; NOT_FOUND where the queue lists none."""
+    found = listed(call, queue, name)
+    if found is None:
+        raise _none_there(name, queue)
+    return call("DescribeServiceJob", {"jobId": found})
+
+
+def _none_there(name: str, queue: str) -> ApiError:
+    return ApiError(ApiErrorKind.NOT_FOUND, "ListServiceJobs", "NotFound", f"no job {name} in the queue {queue}")

@@ -76,6 +76,11 @@ def _check_quota_share(call: Call, options: QueueOptions, instance_type: str, *,
         )
 
 
+def has_priorities(call: Call, queue: str) -> bool:
+    """Does a job's priority change anything in this queue? Raises ApiError."""
+    return "schedulingPolicyArn" in (_told(call, queue) or {})
+
+
 def _told_of(options: QueueOptions, told: Mapping[str, Any]) -> Iterator[str]:
     """A priority that changes nothing, and the queue's own limits of how long the job at its head may wait."""
     if options.scheduling_priority is not None and "schedulingPolicyArn" not in told:

@@ -73,6 +73,7 @@ VERBS: Mapping[str, Verb] = {
         Verb("report", "NAME [--tell]", "write report.html and the result files anew, print the table"),
         Verb("stop", "NAME [--now]", "ask a running sweep to end after its job, or now; the pool is released"),
         Verb("skip", "[NAME] TRIAL", "leave a trial out, also while it runs; the pool goes to the next one"),
+        Verb("priority", "NAME TRIAL N", "another priority for a trial's job in its AWS Batch queue"),
         Verb("add", "NAME KEY=VALUE ...", "queue another trial, also while the sweep runs"),
         Verb("pools", "[list|release]", "every pool that is or may be billing; close them", reminds=False),
         Verb("engine", "serve|status|stop", "the local engine as a server for any boto3, SDK or AWS CLI client"),

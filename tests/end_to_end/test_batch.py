@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from typing import Any
 
@@ -10,24 +11,33 @@ from sweeper.engine import launch
 
 from .conftest import Project, wait_for
 
-QUEUE = ("backend=batch", "backend.queue=team")
+QUEUE = ("backend=batch", "backend.queue=team", "backend.share_identifier=ann")
+
+
+def client(project: Project) -> Any:
+    """A client of the engine's AWS Batch."""
+    return Clients(Endpoint.local(launch.ensure(project.root / ".sweeper/engine"))).client("batch")
 
 
 def service_jobs(project: Project) -> list[dict[str, Any]]:
     """Every job of the queue, oldest first."""
-    info = launch.ensure(project.root / ".sweeper/engine")
-    batch = Clients(Endpoint.local(info)).client("batch")
+    batch = client(project)
     every = [{"name": "AFTER_CREATED_AT", "values": ["0"]}]
     return list(reversed(batch.list_service_jobs(jobQueue="team", filters=every)["jobSummaryList"]))
 
 
 def test_a_sweep_through_a_queue_that_is_killed_and_goes_on(project: Project) -> None:
-    """The queue is made; a killed run's job is looked for nowhere else, and ended by its name."""
+    """The queue is made; its job's priority changed; a killed run's is looked for nowhere else, and ended by name."""
     killed = project.start(*QUEUE, "hyperparameters.wait=600", "pool.watchdog_grace_s=600")
     wait_for(project.begun, "the first script")
+    told = json.loads(project.verb("priority", "tiny", "1", "7", "--json").out)
+    assert (told["priority"], told["before"]) == (7, 0)
+    late = project.verb("priority", "tiny", "2", "7")
+    assert (late.code, late.err.endswith("no job of it is in the queue now\n")) == (2, True)
     killed.send_signal(signal.SIGKILL)
     assert "made the job queue team on the local engine" in project.ended(killed).err
     (job,) = service_jobs(project)
+    assert client(project).describe_service_job(jobId=job["jobId"])["schedulingPriority"] == 7
     elsewhere = project.run("backend=on_demand")
     assert (elsewhere.code, f"{job['jobName']} is in the job queue team" in elsewhere.err) == (2, True)
     assert project.verb("pools", "release", job["jobName"]).out == f"{job['jobName']}: closed\n"

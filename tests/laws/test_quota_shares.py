@@ -182,6 +182,7 @@ def test_a_queue_with_quota_shares_is_looked_at_before_anything_is_sent(tmp_path
         queues.ensure(call, QueueOptions("f"), 1, TYPE)
         with pytest.raises(UsageError, match=text):
             queues.check(call, options, kind)
+    assert queues.has_priorities(call, "q") and not queues.has_priorities(call, "f")
     made = QueueOptions("made", quota_share="new")
     assert queues.ensure(call, made, 2, TYPE) and not queues.ensure(call, made, 2, TYPE)
     assert queues.check(call, made, TYPE) == []
