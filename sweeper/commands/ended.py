@@ -14,10 +14,12 @@ from sweeper.core.remedies import SAME_ERROR_LIMIT
 from sweeper.core.results import Results, Row
 from sweeper.core.tracked import sweep_ended
 from sweeper.errors import UsageError
+from sweeper.record.stored import StoredSweep
 from sweeper.run.clock import SystemClock
 from sweeper.run.ending import Ending
 from sweeper.run.session import Session
 from sweeper.show import files
+from sweeper.show import report as page
 from sweeper.show import table as tables
 from sweeper.tracking.telling import Telling
 
@@ -48,6 +50,7 @@ def report(sweep: Sweep, chain: Chain, outside: Session) -> tuple[Results, Row |
     """Write the result files and print the table, which is returned with its best row. Raises OSError."""
     folder = outside.folder
     rows, chosen = files.write_results(sweep, chain, folder, outside.redact)
+    page.write(StoredSweep(folder), rows, chosen, outside.clock.now())
     try:
         tables.print_table(sys.stdout, rows, sweep.trials.keys, chosen, sweep.objective)
         tell(tables.pool_line(chain))
@@ -56,6 +59,7 @@ def report(sweep: Sweep, chain: Chain, outside: Session) -> tuple[Results, Row |
         if model := tables.model_line(chosen, folder.name):
             tell(model)
         tell(f"results: {relative(folder)}/results.csv")
+        tell(f"report: {relative(folder)}/{page.NAME}")
         if idle := tables.idle_line(rows, chain):
             tell(idle)
         sys.stdout.flush()

@@ -13,8 +13,8 @@ from sweeper.core.scope import Scope
 from sweeper.core.secrets import Redactor
 from sweeper.core.tracked import Notebook, Tracked, sweep_ended
 from sweeper.errors import UsageError
-from sweeper.record.atomic import write_atomically
 from sweeper.record.stored import StoredSweep
+from sweeper.run.clock import SystemClock
 from sweeper.show import files, report, table
 from sweeper.tracking import secrets_of
 from sweeper.tracking.telling import Telling
@@ -84,5 +84,4 @@ def write(sweep: StoredSweep) -> None:
     name = str(sweep.config.get("name") or name)
     best = files.Best(chosen, sweep.config_of(chosen["trial"]), sweep.config) if chosen else None
     files.write_all(sweep.folder, name, sweep.table, best, sweep.objective)
-    page = report.to_html(sweep.name, sweep.table, sweep.declared.trials.keys, sweep.chain, chosen, sweep.objective)
-    write_atomically(sweep.folder / "report.html", page)
+    report.write(sweep, sweep.table, chosen, SystemClock().now(), forest=True)

@@ -16,8 +16,6 @@ from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem
 from sweeper.core.space.blocks import Block
 from sweeper.core.space.values import bounded, expand, held
 
-ROUND = "repeat"
-"""What tells repeats apart when there is no seed to vary: a free value that no script sees."""
 ENDLESS = "has no finite number of values; give a list, range(...) or choice(...)"
 
 

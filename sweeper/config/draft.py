@@ -13,13 +13,14 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from sweeper.config import project
-from sweeper.config.axes import ROUND, Axis
+from sweeper.config.axes import Axis
 from sweeper.config.check import Finding
 from sweeper.config.layers import layers
 from sweeper.config.locate import Origin
 from sweeper.config.problems import KeyPath, Problem, dotted
 from sweeper.config.values import plain
 from sweeper.core.identity import DEPENDENCIES, flatten, path_of, within
+from sweeper.core.space.declared import ROUND
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sweeper.config.axes import ROUND, Axis, CommandLine, axis_values
+from sweeper.config.axes import Axis, CommandLine, axis_values
 from sweeper.config.exclusions import Exclusions
 from sweeper.config.locate import Origin
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem
@@ -14,7 +14,7 @@ from sweeper.core.options import from_section
 from sweeper.core.ports import Domains, Proposer
 from sweeper.core.space import draws
 from sweeper.core.space.blocks import Block, Column, Part
-from sweeper.core.space.declared import SEARCHES, Repeat
+from sweeper.core.space.declared import ROUND, SEARCHES, Repeat
 from sweeper.core.space.rules import Rule
 
 Values = Mapping[str, Any]

@@ -11,7 +11,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from sweeper.config import job_files, lengths
-from sweeper.config.axes import ROUND, Axis
+from sweeper.config.axes import Axis
 from sweeper.config.check import Finding, findings
 from sweeper.config.draft import FREE, MOST_ROWS, ONE_LOCKED, Draft, apply, section_of, there_is, to_add
 from sweeper.config.problems import KeyPath, dotted, nearest, refuse
@@ -19,6 +19,7 @@ from sweeper.config.schema import SECTIONS
 from sweeper.config.values import COSMETIC, PINNED, names_a_key, read
 from sweeper.core.identity import canonical, flatten, path_of, within
 from sweeper.core.request import digest
+from sweeper.core.space.declared import ROUND
 from sweeper.core.space.names import show
 from sweeper.errors import UsageError
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sweeper.core import events as ev
 from sweeper.core.events import Closed, Event, JobStatus, PoolStatus, TrialStatus
-from sweeper.core.phases import Phases, begun_at, phases
+from sweeper.core.phases import Phases, Span, begun_at, phases, spans
 from sweeper.errors import assert_never
 
 
@@ -68,6 +68,11 @@ class Job:
     def phases(self) -> Phases:
         """Its seconds by phase, once it has ended."""
         return phases(self.outcome.transitions, self.outcome.ended_at) if self.outcome else Phases()
+
+    @property
+    def spans(self) -> list[Span]:
+        """Its phases one after another, once it has ended."""
+        return spans(self.outcome.transitions, self.outcome.ended_at) if self.outcome else []
 
     @property
     def begun_at(self) -> float | None:

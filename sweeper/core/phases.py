@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 Transition = Sequence[Any]
 """(status, start, end) as the journal keeps it: UTC seconds since the epoch, None where the service does not say."""
@@ -49,6 +49,14 @@ ENDS = frozenset({"Completed", "Failed", "Stopped", "MaxRuntimeExceeded", "MaxWa
 """The secondary statuses of a job that has ended: nothing of it lasts."""
 
 
+class Span(NamedTuple):
+    """One stretch of a phase: since when (UTC seconds since the epoch), and for how long; None: that is not known."""
+
+    phase: Phase
+    at: float
+    seconds: float | None
+
+
 @dataclass(frozen=True)
 class Phases:
     """Seconds of each phase, all its times together; None for one that was not seen, or whose end is not known."""
@@ -77,29 +85,41 @@ def begun_at(told: Iterable[Transition]) -> float | None:
     return min((start for _, start, _ in told if start is not None), default=None)
 
 
-def phases(told: Iterable[Transition], ended_at: float | None) -> Phases:
-    """The phases of a job that ended then, whatever the order of its transitions, and whichever are missing."""
-    placed = sorted(((start, end, status) for status, start, end in told if start is not None), key=lambda one: one[0])
-    over = next((start for start, _, status in placed if status in ENDS), ended_at)
-    lasting = [one for one in placed if one[2] not in ENDS]
-    seconds: dict[Phase, float] = {}
-    unknown: set[Phase] = set()
+def spans(told: Iterable[Transition], ended_at: float | None) -> list[Span]:
+    """The phases of a job that ended then, one after another, whatever the order of its transitions."""
+    lasting, over = _placed(told, ended_at)
+    found: list[Span] = []
     for (start, end, status), after in pairwise([*lasting, (over, None, "")]):
         phase = PHASES.get(status, Phase.OTHER)
         until = min((at for at in (after[0], over) if at is not None), default=end)
         if until is None:
-            unknown.add(phase)
+            found.append(Span(phase, start, None))
             continue
         left = until if end is None else max(start, min(end, until))
-        _add(seconds, phase, left - start)
+        found.append(Span(phase, start, max(0.0, left - start)))
         if left < until:
-            _add(seconds, Phase.OTHER, until - left)
+            found.append(Span(Phase.OTHER, left, until - left))
+    return found
+
+
+def phases(told: Sequence[Transition], ended_at: float | None) -> Phases:
+    """The seconds of each phase of a job that ended then, whichever transitions are missing."""
+    seconds: dict[Phase, float] = {}
+    unknown: set[Phase] = set()
+    for phase, _, lasted in spans(told, ended_at):
+        if lasted is None:
+            unknown.add(phase)
+        else:
+            seconds[phase] = seconds.get(phase, 0.0) + lasted
     known = {phase.value: round(total, 3) for phase, total in seconds.items() if phase not in unknown}
-    return Phases(**known, first_start=_first_start(lasting))
+    return Phases(**known, first_start=_first_start(_placed(told, ended_at)[0]))
 
 
-def _add(seconds: dict[Phase, float], phase: Phase, more: float) -> None:
-    seconds[phase] = seconds.get(phase, 0.0) + max(0.0, more)
+def _placed(told: Iterable[Transition], ended_at: float | None) -> tuple[list[tuple[Any, Any, str]], float | None]:
+    """The transitions that last, in the order of time, as (start, end, status); and when the job was over."""
+    placed = sorted(((start, end, status) for status, start, end in told if start is not None), key=lambda one: one[0])
+    over = next((start for start, _, status in placed if status in ENDS), ended_at)
+    return [one for one in placed if one[2] not in ENDS], over
 
 
 def _first_start(lasting: Sequence[tuple[float, Any, str]]) -> float | None:

@@ -16,7 +16,8 @@ from sweeper.core.model import PoolSettings
 from sweeper.core.request import Staged
 from sweeper.core.results import results
 from sweeper.engine.training.settings import ServiceSettings
-from sweeper.show.report import to_html
+from sweeper.show.report.jobs import colds as page_of
+from sweeper.show.report.subject import Subject
 from sweeper.show.table import print_table
 from sweeper.testing.twin import Twin
 from tests.laws.outside import STAGED, Outside, make_sweep
@@ -90,7 +91,7 @@ def test_what_became_of_the_pool_is_the_reason(
     table = results(here.sweep, here.chain)
     assert [row["cold_because"] for row in table.rows] == [None, cold.why]
     print_table(printed := io.StringIO(), table, here.sweep.trials.keys, None, None)
-    for shown in (cold.why, here.said, printed.getvalue(), to_html("s", table, (), here.chain, None, None)):
+    for shown in (cold.why, here.said, printed.getvalue(), str(page_of(Subject("s", table, here.chain)))):
         assert re.search(sentence, shown), shown
 
 

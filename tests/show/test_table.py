@@ -7,17 +7,20 @@ import pytest
 
 from sweeper.core.chain import Chain
 from sweeper.core.results import Results
-from sweeper.show.report import to_html
+from sweeper.show.report import data
+from sweeper.show.report.subject import Subject
 from sweeper.show.table import counted, print_table
 
+NAMES = ("trial", "name")
 KEYS = ("hyperparameters.lr", "hyperparameters.depth")
-COLUMNS = ("name", *KEYS, "status", "metric.val_acc", "pool", "train_seconds", "cost_usd", "failure", "message")
+COLUMNS = (*NAMES, *KEYS, "status", "metric.val_acc", "pool", "train_seconds", "cost_usd", "failure", "message")
 CAUSE = "RuntimeError: CUDA out of memory. " + "Tried to allocate 20.00 MiB. " * 12
 
 
 def row(lr: float, depth: int, status: str, pool: str, usd: float, failure: str | None = None) -> dict[str, object]:
     """A row of results.csv."""
-    values = (f"lr={lr},depth={depth}", lr, depth, status, 0.5, pool, 61, usd, failure, CAUSE if failure else None)
+    names, cause = (f"{lr}", f"lr={lr},depth={depth}"), CAUSE if failure else None
+    values = (*names, lr, depth, status, 0.5, pool, 61, usd, failure, cause)
     return dict(zip(COLUMNS, values, strict=True))
 
 
@@ -61,14 +64,14 @@ def test_money_lines_up_by_its_point() -> None:
 
 
 def test_the_page_tells_every_cause_below_its_table() -> None:
-    """A cause is told whole beside its trial's name; the table keeps to words and right-aligned numbers."""
-    page = to_html("mine", TABLE, KEYS, Chain(), TABLE.rows[0], None)
-    table, below = page.split("</table>")
-    assert "Tried to allocate" not in table
-    assert "<td>out_of_memory</td>" in table
-    assert "<dt>lr=0.1,depth=12: failed, out_of_memory</dt>" in below
-    assert CAUSE in below
-    assert "<td class=number>0.1</td><td class=number>12</td>" in table
+    """A cause is told whole beside its trial; the table keeps to words and numbers, which line up by their digits."""
+    page = data(Subject("mine", TABLE, Chain(), TABLE.rows[0]))
+    table = {column["key"]: column["kind"] for column in page["columns"] if column["shown"]}
+    assert "message" not in table
+    assert (table["failure"], table[KEYS[0]], table["cost_usd"]) == ("word", "number", "usd")
+    failed, missing = page["failures"]["kinds"]
+    assert (failed["failure"], failed["message"], failed["rows"]) == ("out_of_memory", CAUSE, [1])
+    assert (missing["status"], missing["rows"]) == ("metric_missing", [2])
 
 
 def test_one_is_not_many() -> None:

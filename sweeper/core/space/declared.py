@@ -70,6 +70,10 @@ SEARCHES: Mapping[str, type[Proposer]] = {made.name: made for made in (Optuna,)}
 """What proposes one trial after another; each has its options in `Sweeps` under its name, and stands alone there."""
 
 
+ROUND = "repeat"
+"""What tells repeats apart when there is no seed to vary: a free value that no script sees."""
+
+
 @dataclass(frozen=True)
 class Repeat:
     """Repeat with a seed of your own."""

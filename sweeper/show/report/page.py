@@ -1,0 +1,86 @@
+"""report.html: a frame, a style, a script and the data in one file that asks no network for anything.
+
+What others wrote is in the data alone, as JSON in which no tag can begin, and the script shows it as text. The page's
+own policy lets these very scripts run and no other, and lets nothing be fetched.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.util
+import json
+import math
+import re
+from collections.abc import Mapping
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+STATIC = Path(__file__).parent / "static"
+SCRIPTS = ("dom.js", "theme.js", "rows.js", "table.js", "plots.js", "charts.js", "sections.js", "page.js")
+"""The parts of the one script, in order."""
+PLOTLY = "package_data/plotly.min.js"
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; script-src 'unsafe-eval'"
+"""plotly draws with WebGL by code that it makes itself, and brings styles of its own."""
+
+
+def to_html(data: Mapping[str, Any]) -> str:
+    """The page of these data. With plotly (the extra `report`) it has plots; without it the same numbers as tables."""
+    plotly, script = _plotly(), _script()
+    allowed = " ".join(f"'sha256-{_digest(text)}'" for text in (plotly, script) if text)
+    parts = {
+        "title": escape(str(data.get("name", ""))),
+        "policy": f"{POLICY} {allowed}",
+        "style": _static("page.css"),
+        "data": to_json(data),
+        "plotly": f"<script>{plotly}</script>" if plotly else "",
+        "script": f"<script>{script}</script>",
+        "summary": escape(" ".join(data.get("summary", ()))),
+    }
+    return re.sub(r"{{(\w+)}}", lambda found: parts[found[1]], _static("page.html"))
+
+
+def to_json(data: Any) -> str:
+    """JSON in which no tag, comment or entity can begin. NaN and the infinities are texts: JSON has none."""
+    text = json.dumps(_strict(data), ensure_ascii=False, separators=(",", ":"), default=str)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, Mapping):
+        return {str(key): _strict(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_strict(one) for one in value]
+    return value
+
+
+@cache
+def _static(name: str) -> str:
+    return (STATIC / name).read_text(encoding="utf-8")
+
+
+@cache
+def _script() -> str:
+    return "(() => {\n'use strict';\n" + "\n".join(_static(name) for name in SCRIPTS) + "})();\n"
+
+
+@cache
+def _plotly() -> str:
+    """plotly's own bundle, found without importing the package; empty where it is not installed."""
+    spec = importlib.util.find_spec("plotly")
+    try:
+        return (Path(spec.origin).parent / PLOTLY).read_text(encoding="utf-8") if spec and spec.origin else ""
+    except OSError:
+        return ""
+
+
+@cache
+def _digest(text: str) -> str:
+    """As a Content-Security-Policy names a script."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,0 +1,37 @@
+// Draws the page of its data. `sweeper.draw(data)` draws newer data into the same page.
+
+const SECTIONS = [overview, results, parameters, trials, time, failures, receipt, declaration];
+const page = { sweep: null, draw, figures };
+
+function draw(data) {
+  page.sweep = new Sweep(data);
+  for (const { box } of figures.splice(0)) {
+    sight.unobserve(box);
+    if (PLOTS) Plotly.purge(box);
+  }
+  const parts = SECTIONS.map((part) => part(page.sweep)).filter(Boolean);
+  document.getElementById('top').replaceChildren(bar(page.sweep, parts));
+  document.getElementById('main').replaceChildren(...parts);
+  return page;
+}
+
+function bar(sweep, parts) {
+  const links = parts.map((part) => el('a', { href: `#${part.id}` }, part.getAttribute('aria-label')));
+  return el('div', { class: 'bar' }, el('strong', {}, text(sweep.name)), el('nav', { 'aria-label': 'Sections' }, ...links), themeButton());
+}
+
+// Paper is white and narrow, and everything on it is drawn.
+addEventListener('beforeprint', () => {
+  printing = true;
+  applyTheme();
+  redrawFigures({ all: true });
+  if (PLOTS) for (const { box } of figures) Plotly.relayout(box, { width: Math.min(box.clientWidth || 680, 680) });
+});
+addEventListener('afterprint', () => {
+  printing = false;
+  applyTheme();
+  if (PLOTS) for (const { box } of figures) if (box.data) Plotly.relayout(box, { width: null, autosize: true });
+});
+
+document.getElementById('trial').addEventListener('click', (event) => { if (event.target === event.currentTarget) event.currentTarget.close(); });
+window.sweeper = draw(JSON.parse(document.getElementById('data').textContent));

@@ -1,0 +1,149 @@
+"""What the page says in words: the summary, its tiles, what is assumed, and where everything comes from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from sweeper.core.events import TrialStatus
+from sweeper.core.results import equals, reuse
+from sweeper.core.scope import Scope
+from sweeper.core.words import counted, span, utc
+from sweeper.show.report.jobs import untold_jobs
+from sweeper.show.report.subject import Subject
+from sweeper.show.table import ending_lines, idle_line, pool_line, shown, time_line
+
+Jobs = Sequence[Mapping[str, Any]]
+SIMULATED = ("cold_start_s", "warm_start_s", "pending_s", "release_lag_s", "spot_wait_s", "spot_discount")
+"""Settings of the local engine that make up seconds and money."""
+
+
+def summary(subject: Subject, jobs: Jobs) -> Iterator[str]:
+    """The sweep in a few sentences."""
+    lasted = wall_seconds(subject, jobs)
+    took = f", {span(lasted)} from the first job to the last pool seen closed" if lasted and not subject.running else ""
+    yield f"{_counts(subject)}{took}."
+    if subject.best is not None and subject.objective is not None:
+        yield _best(subject)
+    if subject.running:
+        yield "It runs: this is how it stood when the page was written."
+    if idle := idle_line(subject.table, subject.chain):
+        yield f"{idle}."
+    for line in (
+        *ending_lines(subject.table, subject.chain, simulated=False),
+        pool_line(subject.chain, running=subject.running),
+        time_line(subject.chain),
+    ):
+        if line:
+            yield f"{line[0].upper()}{line[1:]}."
+    if gone := len(subject.table.rows) - len(subject.table.declared):
+        yield f"{counted(gone, 'trial')} of earlier declarations: not declared any more, their results are kept."
+
+
+def _counts(subject: Subject) -> str:
+    rows = subject.table.declared
+    found = Counter(str(row["status"]) for row in rows)
+    order = [status.value for status in TrialStatus if status.value in found]
+    told = ", ".join(f"{found[status]} {status.replace('_', ' ')}" for status in order)
+    return f"{counted(len(rows), 'trial')}: {told}" if rows else "No trial is declared"
+
+
+def _best(subject: Subject) -> str:
+    assert subject.best is not None
+    assert subject.objective is not None
+    ties = equals(subject.table, subject.best, subject.objective)
+    also = f", as good as {counted(ties, 'other')}" if ties else ""
+    value, goal = shown(subject.best[subject.column]), subject.objective.goal.value
+    return f"Best: {subject.best['name']} with {subject.objective.metric} = {value} ({goal}{also})."
+
+
+def wall_seconds(subject: Subject, jobs: Jobs) -> float | None:
+    """From the first job to the last pool that was seen closed, or the end of the last job where none was."""
+    begun = [job for job in jobs if job["begun"] is not None]
+    ends = [job["begun"] + at + lasts for job in begun for _, at, lasts in job["spans"]]
+    ends += [job["seen"] for job in jobs if job["seen"] is not None]
+    return max(ends) - min(job["begun"] for job in begun) if begun and ends else None
+
+
+def tiles(subject: Subject, jobs: Jobs) -> Iterator[dict[str, str]]:
+    """A few numbers at a glance: what, how much, and a note."""
+    rows = subject.table.declared
+    finished = sum(TrialStatus(row["status"]).finished for row in rows)
+    bad = sum(row["status"] in (TrialStatus.FAILED.value, TrialStatus.METRIC_MISSING.value) for row in rows)
+    yield {"what": "Trials", "much": f"{finished} of {len(rows)}", "note": f"{bad} failed" if bad else "finished"}
+    if subject.best is not None and subject.objective is not None:
+        much = shown(subject.best[subject.column])
+        yield {"what": f"Best {subject.objective.metric}", "much": much, "note": str(subject.best["name"])}
+    if (lasted := wall_seconds(subject, jobs)) is not None:
+        yield {"what": "Time", "much": span(lasted), "note": _share_of_training(jobs)}
+    cold, reused = reuse(subject.chain.jobs)
+    if cold + reused:
+        of = counted(cold + reused, "job")
+        yield {"what": "Warm starts", "much": f"{reused} of {of}", "note": counted(cold, "cold start")}
+    costs = [row["cost_usd"] for row in subject.table.rows if row.get("cost_usd") is not None]
+    if costs:
+        note = "simulated: nobody is billed" if subject.simulated else "as far as it is known"
+        yield {"what": "Cost", "much": money(sum(costs)), "note": note}
+
+
+def money(usd: float) -> str:
+    """Dollars, with digits enough to see small sums."""
+    return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.2g}"
+
+
+def _share_of_training(jobs: Jobs) -> str:
+    spent = Counter[str]()
+    for job in jobs:
+        for phase, _, seconds in job["spans"]:
+            spent[phase] += seconds
+    total = sum(spent.values())
+    return f"{100 * spent['train'] / total:.0f} % of it in training" if total else ""
+
+
+def assumptions(subject: Subject) -> Iterator[str]:
+    """What the page's seconds and dollars stand on."""
+    if subject.simulated:
+        engine = subject.config.get("engine") or {}
+        said = ", ".join(f"{key} {engine[key]}" for key in SIMULATED if engine.get(key))
+        yield (
+            "Simulated: this sweep ran on the local engine. Its scripts ran for real; starts, pools and money are what "
+            f"the engine makes of them{f' ({said})' if said else ''}. Nobody is billed."
+        )
+    locked = subject.config.get("locked") or {}
+    machines = f"{locked.get('instance_count') or 1} x {locked.get('instance_type') or 'a machine'}"
+    if subject.rate is None:
+        yield f"The price of {machines} is not known here (`prices`): what it cost is unknown, not zero."
+    else:
+        of = f", prices of {subject.rate.as_of}" if subject.rate.as_of else ""
+        price = f"${subject.rate.usd_per_second * 3600:.4g} an hour{of}"
+        yield f"USD are billable and retained seconds times {machines} at {price}."
+    if untold := untold_jobs(subject.chain):
+        yield f"Of {counted(untold, 'job')} the service has not told billable seconds: they are not in the sum."
+
+
+def facts(subject: Subject) -> Iterator[tuple[str, str]]:
+    """Where everything comes from."""
+    chain, config = subject.chain, subject.config
+    _, scope = Scope.of(subject.name)
+    job, locked = config.get("job") or {}, config.get("locked") or {}
+    yield "Sweep", subject.name
+    aws = f"AWS, account {scope.account} in {scope.region}"
+    yield "Engine", aws if scope.engine.on_aws else "local, on this machine"
+    yield "Backend", str((config.get("backend") or {}).get("kind") or "")
+    yield "Machines", f"{locked.get('instance_count') or 1} x {locked.get('instance_type') or ''}"
+    yield "Image", str(job.get("image_uri") or job.get("algorithm_name") or "")
+    yield "Source", str(job.get("source_dir") or "")
+    yield "Git commit", "; ".join(_commits(subject))
+    if chain.opened:
+        yield "Declaration", chain.opened.digest
+        yield "Source digest", chain.opened.source_digest
+        yield "Versions", ", ".join(f"{name} {version}" for name, version in chain.opened.versions.items())
+        yield "Newest run began", utc(chain.opened.at) or ""
+    yield "Page written", utc(subject.now) or ""
+
+
+def _commits(subject: Subject) -> Iterator[str]:
+    found = Counter((row.get("commit"), bool(row.get("dirty"))) for row in subject.table.rows if row.get("commit"))
+    for (commit, dirty), number in found.items():
+        yield f"{commit}{' and changes since' if dirty else ''} ({counted(number, 'trial')})"

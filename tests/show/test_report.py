@@ -1,0 +1,196 @@
+"""The page's data: a pure function of what happened, in the numbers of results.csv."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import replace
+from html import unescape
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweeper.core import events as ev
+from sweeper.core.chain import fold
+from sweeper.core.costs import Rate
+from sweeper.core.model import Goal, MetricDefinition, Objective
+from sweeper.core.phases import spans
+from sweeper.core.repeats import best_group, groups, seed_key
+from sweeper.core.results import Results, best, results
+from sweeper.show.report import data, to_html
+from sweeper.show.report.curves import Curve, split, thin
+from sweeper.show.report.importance import Parameter, importance
+from sweeper.show.report.page import to_json
+from sweeper.show.report.subject import Subject
+from tests.core.test_decide import OPENED, a_sweep, done, intent
+
+OBJECTIVE = Objective("m", Goal.MAXIMIZE)
+NUMBERS = st.floats(allow_nan=True, allow_infinity=True)
+NAMES, ENDS = ("Starting", "Downloading", "Training", "Uploading"), (0.0, 90.0, 100.0, 160.0, 170.0)
+PHASES = [[name, *times] for name, times in zip(NAMES, pairwise(ENDS), strict=True)]
+
+
+def later(seconds: float) -> list[list[Any]]:
+    """The phases of a job that came to be so much later; a warm one starts in ten seconds."""
+    return [["Starting", seconds, seconds + 10], ["Training", seconds + 10, seconds + 60]]
+
+
+def subject(*events: ev.Event, **more: Any) -> Subject:
+    """The page of a sweep of three trials after these events."""
+    sweep = a_sweep(3, objective=OBJECTIVE, metrics=(MetricDefinition("m", ""),))
+    chain = fold([OPENED, *events])
+    table = results(sweep, chain, rate=more.get("rate"))
+    return Subject("s", table, chain, best(table, OBJECTIVE), OBJECTIVE, **more)
+
+
+PAST = [
+    *done(0, metrics={"m": 0.1 + 0.2}, transitions=PHASES, started_at=100.0, ended_at=170.0, billable_seconds=80.0),
+    ev.PoolClosed("s-0-a01", "reused_by_own", by="s-1-a01", retained_s=5.0),
+    *done(1, "failed", failure="out_of_memory", message="no", transitions=later(175.0), ended_at=235.0),
+    ev.PoolClosed("s-1-a01", "terminated", retained_s=30.0),
+]
+
+
+def test_the_timeline_has_every_second_of_the_chain() -> None:
+    """Phases follow each other without a gap, and behind each job the pool idles until the next one or its end."""
+    told = data(subject(*PAST, closed_at={"s-1-a01": 266.0}))["jobs"]
+    assert [(job["label"], job["pool"], job["begun"], job["seen"]) for job in told] == [
+        ("x=0", "cold", 0.0, None),
+        ("x=1", "reused", 175.0, 266.0),
+    ]
+    assert told[0]["spans"] == [
+        ["start", 0.0, 90.0],
+        ["download", 90.0, 10.0],
+        ["train", 100.0, 60.0],
+        ["upload", 160.0, 10.0],
+        ["idle", 170.0, 5.0],
+    ]
+    assert told[1]["spans"][-1] == ["idle", 60.0, 30.0]
+
+
+def test_the_receipt_adds_up_what_is_known() -> None:
+    """Jobs on the same machines are one pool; seconds that nobody told are not zero, and are counted."""
+    told = data(subject(*PAST, rate=Rate(0.01), closed_at={"s-1-a01": 266.0}))["receipt"]
+    (pool,) = told["pools"]
+    assert (pool["jobs"], pool["first"], pool["closed"], pool["seen"]) == (2, "x=0", "released", "1970-01-01T00:04:26Z")
+    assert (told["billable"], told["retained"], told["usd"], told["untold"]) == (80.0, 35.0, 1.15, 1)
+    unknown = data(subject(*PAST))
+    assert unknown["receipt"]["usd"] is None
+    assert "unknown, not zero" in " ".join(unknown["assumptions"])
+
+
+def test_a_running_job_is_on_the_timeline_until_now() -> None:
+    """One that has not ended lasts from its intent to the moment of the page."""
+    (job,) = data(subject(intent(0), now=50.0, intended_at={"s-0-a01": 20.0}))["jobs"]
+    assert (job["status"], job["begun"], job["spans"], job["closed"]) == (
+        "running",
+        20.0,
+        [["other", 0.0, 30.0]],
+        "may still bill",
+    )
+
+
+def test_nothing_of_others_becomes_markup() -> None:
+    """What a name, a metric or a message holds is in the page as JSON alone, and is read back as it was."""
+    hostile = "</script><script>alert(1)</script><!--<b>&amp;\u2028{{style}}"
+    events = [replace(PAST[0], label=hostile), *PAST[1:4]]
+    told = data(subject(*events, config={"name": hostile}))
+    page = to_html({**told, "name": hostile})
+    assert "alert(1)</script>" not in page
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert found
+    read = json.loads(found[1])
+    assert read["name"] == hostile
+    assert read["jobs"][0]["label"] == hostile
+    assert unescape(page.partition("<title>")[2].partition("</title>")[0]) == hostile
+    allowed = page.partition('Content-Security-Policy" content="')[2].partition('"')[0]
+    assert "default-src 'none'" in allowed
+    assert "script-src 'unsafe-inline'" not in allowed
+
+
+@given(st.dictionaries(st.text(), NUMBERS | st.text() | st.none() | st.lists(NUMBERS)))
+def test_numbers_are_read_back_as_they_were(value: dict[str, Any]) -> None:
+    """To the last digit; NaN and the infinities as the words that a script makes numbers of."""
+    read = json.loads(to_json(value))
+    words = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+    def same(was: Any, now: Any) -> bool:
+        if isinstance(was, list):
+            return len(was) == len(now) and all(map(same, was, now))
+        return repr(words.get(now, now) if isinstance(was, float) and isinstance(now, str) else now) == repr(was)
+
+    assert all(same(value[key], read[key]) for key in value)
+
+
+@given(st.lists(NUMBERS, min_size=1, max_size=400), st.integers(4, 60))
+def test_a_thinned_curve_keeps_its_ends_and_its_extremes(values: list[float], most: int) -> None:
+    """Every point that is left is one that was there; the first, the last, the lowest and the highest are."""
+    whole = Curve(values, {"number": [float(n) for n in range(len(values))]})
+    left = thin(whole, most)
+    assert len(left.y) <= max(most, 1)
+    assert [repr(values[int(n)]) for n in left.at["number"]] == [repr(value) for value in left.y]
+    assert (left.at["number"][0], left.at["number"][-1]) == (0.0, len(values) - 1)
+    finite = [value for value in values if not math.isnan(value)]
+    assert not finite or {min(finite), max(finite)} <= set(left.y)
+
+
+def test_a_curve_stands_on_the_steps_that_were_printed_before_it() -> None:
+    """Over the number of the value, over seconds, and over a metric that counts."""
+    told = [(10.0, "epoch", 1.0), (11.0, "m", 0.5), (20.0, "epoch", 2.0), (21.0, "m", 0.7)]
+    ((name, one),) = split(told, ["epoch"])
+    assert (name, one.y) == ("m", [0.5, 0.7])
+    assert one.at == {"number": [1, 2], "seconds": [1.0, 11.0], "epoch": [1.0, 2.0]}
+
+
+def seeded(*values: tuple[int, int, str, float | None]) -> Results:
+    """Rows of (x, seed, status, m)."""
+    columns = ("trial", "name", "index", "status", "hyperparameters.x", "hyperparameters.seed", "metric.m")
+    rows = [(f"{x}{seed}", f"x={x},seed={seed}", 1, status, x, seed, m) for x, seed, status, m in values]
+    return Results(columns, tuple(dict(zip(columns, row, strict=True)) for row in rows))
+
+
+@pytest.mark.parametrize(("goal", "chosen"), [(Goal.MAXIMIZE, 1), (Goal.MINIMIZE, 2)])
+def test_trials_that_differ_in_their_seed_are_one_group(goal: Goal, chosen: int) -> None:
+    """n, mean and the deviation of the sample over those that completed with a value; the best is so by its mean."""
+    rows = [(1, 0, "completed", 0.5), (1, 1, "completed", 0.7), (2, 0, "completed", 0.9), (2, 1, "failed", None)]
+    table = seeded(*rows, (2, 2, "completed", 0.1), (3, 0, "completed", math.nan))
+    found = groups(table, seed_key({"repeat": 2}), "metric.m")
+    assert [len(group.rows) for group in found] == [2, 3, 1]
+    assert [len(group.values) for group in found] == [2, 2, 0]
+    assert found[0].mean == pytest.approx(0.6)
+    assert found[0].deviation == pytest.approx(0.1 * math.sqrt(2))
+    assert (found[2].mean, found[2].deviation) == (None, None)
+    assert best_group(found, goal) is found[chosen - 1]
+
+
+def test_a_rank_correlation_knows_what_matters() -> None:
+    """Whatever the scale and the direction; of words the correlation ratio; said which it is, and when it is none."""
+    parameters = [Parameter(key, key, key != "kind", False) for key in ("rises", "falls", "noise", "kind")]
+    rows = [
+        {"rises": 10.0**n, "falls": -n, "noise": [3, 1, 2, 2, 1, 3][n], "kind": "ab"[n // 3], "m": float(n)}
+        for n in range(6)
+    ]
+    found = importance(parameters, rows, "m", "maximize", forest=False)
+    shares = dict(found.shares)
+    assert found.method == "rank correlation"
+    assert (shares["rises"], shares["falls"]) == (1.0, 1.0)
+    assert shares["noise"] == pytest.approx(0.0, abs=0.1)
+    assert 0.8 < shares["kind"] < 1
+    assert importance(parameters, rows[:3], "m", "maximize", forest=False).shares == ()
+
+
+MOMENTS = st.floats(0, 1000)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["Starting", "Training", "Strange"]), MOMENTS, MOMENTS | st.none())), MOMENTS)
+def test_phases_lie_one_after_another(told: list[tuple[str, float, float | None]], ended: float) -> None:
+    """Each begins where the one before it ends, and none lasts for less than nothing."""
+    found = spans(told, ended)
+    for before, after in pairwise(found):
+        assert before.seconds is not None
+        assert before.at + before.seconds == pytest.approx(min(after.at, max(before.at, ended)))
+    assert all(span.seconds is None or span.seconds >= 0 for span in found)
