@@ -10,16 +10,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from sweeper.aws.clients import Clients
 from sweeper.aws.download import Stored, below, bring, described
 from sweeper.core.words import human
 from sweeper.errors import ApiError, ApiErrorKind, UsageError
 from sweeper.record.atomic import private_folder, write_atomically
-from sweeper.record.unpacking import outside, unpack
+from sweeper.record.unpacking import LinkError, outside, unpack
 
 PART = ".part"
 _ARCHIVE = "model.tar.gz"
+Unpack = Callable[[IO[bytes], Path, str], None]
+"""Unpacks an archive below a folder; the text is what it is called."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +66,13 @@ def found(clients: Clients, uri: str) -> Model:
 
 
 def fetch(
-    clients: Clients, model: Model, folder: Path, mark: str, told: Callable[[str], str], most: int | None = None
+    clients: Clients, model: Model, folder: Path, mark: str, told: Callable[[str], str], unpacked: Unpack = unpack
 ) -> str:
     """Bring a model as a new folder, with a file `mark` of what is told of it; returns what its bytes were proved by.
 
-    A folder that is there must be empty. `most`: bytes that may be in an archive. Raises ApiError, UsageError or
-    OSError, and leaves nothing then but, where a connection broke or a person did not want to wait, what has come.
+    A folder that is there must be empty. `unpacked`: how an archive is. Raises ApiError, UsageError or OSError, and
+    leaves nothing then but, where the same is asked again, what has come: a connection broke, a person did not want to
+    wait, or has to say that links are to be taken.
     """
     there = folder.parent.exists()
     private_folder(folder.parent)
@@ -76,7 +80,7 @@ def fetch(
         with _beside(folder, model.digest) as aside:
             objects = private_folder(aside / "objects")
             how = _bring_all(clients, model, objects)
-            made = objects if model.prefix else _unpacked(model, objects, aside / "unpacked", most)
+            made = objects if model.prefix else _unpacked(model, objects, aside / "unpacked", unpacked)
             write_atomically(made / mark, told(how))
             made.rename(folder)
     finally:
@@ -98,10 +102,10 @@ def _bring_all(clients: Clients, model: Model, objects: Path) -> str:
     return " and ".join(sorted(proofs))
 
 
-def _unpacked(model: Model, objects: Path, to: Path, most: int | None) -> Path:
+def _unpacked(model: Model, objects: Path, to: Path, how: Unpack) -> Path:
     shutil.rmtree(to, ignore_errors=True)  # of someone who did not want to wait
     with (objects / _ARCHIVE).open("rb") as archive:
-        unpack(archive, private_folder(to), model.uri, most)
+        how(archive, private_folder(to), model.uri)
     return to
 
 
@@ -123,7 +127,7 @@ def _beside(folder: Path, digest: str) -> Iterator[Path]:
         keeps = True
         more = "what has come is kept: the same command goes on from there"
         raise ApiError(error.kind, error.operation, error.code, f"{error.message}; {more}") from error
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, LinkError):
         keeps = True
         raise
     finally:

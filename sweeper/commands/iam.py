@@ -24,9 +24,9 @@ def main(arguments: Sequence[str]) -> int:
         description="Print the least policy that an experiment needs, as the JSON document that IAM takes: for who "
         "runs it, for its watchdog alone (which releases the pool of a runner that died), for locked.role_arn, which "
         "the jobs run as, or for who types `sweeper doctor --smoke`. Statements whose Sid begins with Optional may be "
-        "left out: what they allow is only looked at. What is not known stands there as ACCOUNT, REGION, ROLE or "
-        "YOUR-ROLE, and is told on stderr. With engine=aws the account is asked who you are; nothing else is sent. "
-        "Without an experiment: one that keeps to the defaults.",
+        "left out: what they allow is only looked at, or brought by `sweeper pull`. What is not known stands there as "
+        "ACCOUNT, REGION, ROLE or YOUR-ROLE, and is told on stderr. With engine=aws the account is asked who you are; "
+        "nothing else is sent. Without an experiment: one that keeps to the defaults.",
     )
     parser.add_argument("--for", dest="who", choices=[one.value for one in For], default=For.RUNNER.value)
     options, overrides = parser.parse_known_args(arguments)

@@ -6,17 +6,18 @@ import argparse
 import json
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sweeper.aws.artifacts import fetch, found
+from sweeper.aws.artifacts import Unpack, fetch, found
 from sweeper.commands import sweeps
 from sweeper.commands.say import relative, tell
 from sweeper.core.chain import Job
 from sweeper.core.words import counted, human
 from sweeper.errors import ApiError, ApiErrorKind, UsageError
 from sweeper.record.stored import StoredSweep, bytes_of
-from sweeper.record.unpacking import GB
+from sweeper.record.unpacking import GB, unpack
 from sweeper.run.connect import reconnect
 
 MODELS = "models"
@@ -34,7 +35,8 @@ def main(arguments: Sequence[str]) -> int:
         raise UsageError(f"{job.intent.label} of {sweep.name} has left no model")
     folder = (options.to or sweep.folder / MODELS / job.name).absolute()
     there = _holds(folder, job)
-    how = "" if there else _bring(sweep, job, model, folder, options.max_gb)
+    unpacked = partial(unpack, most=options.max_gb, links=options.links)
+    how = "" if there else _bring(sweep, job, model, folder, unpacked)
     files = sorted(_files(folder))
     if options.json:
         told = {"folder": str(folder), "files": files, "pulled": not there, "proved_by": how or None}
@@ -54,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="sweeper pull",
         description="Download the model of a trial, prove its bytes by what S3 tells of them, and unpack it: whole or "
         "not at all. What is there already is not brought again; where a connection broke, the same command goes on. "
-        "An archive that would write outside of its folder, or is too big, is refused.",
+        "An archive that would write outside of its folder, holds a link or a device, or is too big, is refused.",
     )
     parser.add_argument("name", help="a folder of runs/, or its beginning")
     parser.add_argument("trial", nargs="?", default=sweeps.BEST, help="best (default), or its number, id or name")
@@ -65,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="GB",
         help="the most that an archive may hold; default: 100 times its size, and at least 10",
     )
+    parser.add_argument("--links", action="store_true", help="take links that stay within the archive's folder")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     return parser
 
@@ -96,7 +99,7 @@ def _holds(folder: Path, job: Job) -> bool:
     return False
 
 
-def _bring(sweep: StoredSweep, job: Job, model: str, folder: Path, most: int | None) -> str:
+def _bring(sweep: StoredSweep, job: Job, model: str, folder: Path, unpacked: Unpack) -> str:
     """Bring it; returns what its bytes were proved by."""
     clients = reconnect(sweep.folder.absolute(), sweep.config).clients()
 
@@ -104,7 +107,7 @@ def _bring(sweep: StoredSweep, job: Job, model: str, folder: Path, most: int | N
         return json.dumps({**_told(sweep, job, model), "proved_by": how})
 
     try:
-        return fetch(clients, found(clients, model), folder, MARK, told, most)
+        return fetch(clients, found(clients, model), folder, MARK, told, unpacked)
     except ApiError as error:
         if error.kind is not ApiErrorKind.NOT_FOUND:
             raise

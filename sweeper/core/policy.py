@@ -84,6 +84,8 @@ class Uses:
     """Prefixes that the jobs read."""
     written: frozenset[str] = frozenset()
     """Prefixes that they write."""
+    outputs: frozenset[str] = frozenset()
+    """Those of them where their models go."""
     restored: frozenset[str] = frozenset()
     """Prefixes of checkpoints, which they read as well."""
     images: frozenset[str] = frozenset()
@@ -104,6 +106,7 @@ def anything(place: Place) -> Uses:
         staged=frozenset({home}),
         read=frozenset({home}),
         written=frozenset({home}),
+        outputs=frozenset({home}),
     )
 
 
@@ -149,6 +152,7 @@ def uses(sweep: Sweep, place: Place) -> Uses:
         staged=frozenset(staged),
         read=frozenset(staged | inputs),
         written=frozenset(outputs | boards),
+        outputs=frozenset(outputs),
         restored=frozenset(restored),
         images=frozenset(str(job["image_uri"]) for job in jobs if job.get("image_uri")),
         volume_key=str(locked.get("volume_kms_key_id") or ""),
@@ -200,6 +204,7 @@ def _runner(used: Uses) -> Iterator[Statement]:
     yield _allow("LogStreams", ["logs:DescribeLogStreams"], [f"{group}:*"])
     streams = "AWSBatch*" if used.queue else used.jobs
     yield _allow("Logs", ["logs:GetLogEvents"], [f"{group}:log-stream:{streams}"])
+    yield from _models(used)
     yield from _checks(used)
 
 
@@ -236,6 +241,16 @@ def _queue(used: Uses) -> Iterator[Statement]:
     looks += ["batch:DescribeSchedulingPolicies"] if used.share else []
     looks += ["batch:ListQuotaShares"] if used.share == QUOTA_SHARE else []
     yield _allow("Queue", looks, ["*"])  # none of them is on a resource
+
+
+def _models(used: Uses) -> Iterator[Statement]:
+    """What `sweeper pull` reads."""
+    if used.outputs:
+        models = (f"{uri}/{used.jobs}/output/*" for uri in used.outputs)
+        yield _allow("OptionalModels", ["s3:GetObject"], used.place.s3(*models))
+    if not used.staged:  # else its runner has the keys
+        for number, key in enumerate(sorted(used.output_keys)):
+            yield _key(f"OptionalModelKey{number or ''}", ["kms:Decrypt"], used.place, key)
 
 
 def _storage(used: Uses) -> Iterator[Statement]:

@@ -35,17 +35,22 @@ _TORN = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFil
 """What a damaged archive raises in Python's module: a name with a zero, a number that is none, headers of headers."""
 
 
-def unpack(archive: IO[bytes], folder: Path, name: str, most: int | None = None) -> None:
+class LinkError(UsageError):
+    """An archive holds a link that stays within the folder, and nobody has said that links are to be taken."""
+
+
+def unpack(archive: IO[bytes], folder: Path, name: str, most: int | None = None, *, links: bool = False) -> None:
     """Unpack a tar archive below this folder, which is empty. `most`: bytes that it may hold, else by its own size.
 
-    Files, folders and links within the folder are taken, with no owner and no special rights. Raises UsageError for
-    anything else, with the member's name, for what is no archive, and OSError for a full disk.
+    Files and folders are taken, with no owner and no special rights; with `links` those that stay within the folder
+    too. Raises UsageError for anything else, with the member's name, LinkError for such a link, UsageError for what is
+    no archive, and OSError for a full disk.
     """
     most = most or max(MOST_AT_LEAST, MOST_TIMES * archive.seek(0, os.SEEK_END))
     archive.seek(0)
     try:
         with _Tar.open(fileobj=archive, mode="r:*") as tar:
-            _Unpacking(tar, folder, name, most).all()
+            _Unpacking(tar, folder, name, most, links=links).all()
     except _TORN as error:
         raise UsageError(f"{name}: cannot be unpacked: {_line(error)}") from error
 
@@ -98,8 +103,9 @@ class _Tar(tarfile.TarFile):
 class _Unpacking:
     """One archive on its way to a folder. Links are made last, so that nothing is ever written through one."""
 
-    def __init__(self, tar: _Tar, folder: Path, name: str, most: int) -> None:
+    def __init__(self, tar: _Tar, folder: Path, name: str, most: int, *, links: bool) -> None:
         self._tar, self._folder, self._name, self._most = tar, folder, name, most
+        self._takes_links = links
         self._links: dict[str, str] = {}
         self._bytes = self._members = 0
 
@@ -108,6 +114,9 @@ class _Unpacking:
         while (member := self._tar.following()) is not None:
             if why := self._refused(member):
                 raise UsageError(f"{self._name}: not unpacked: {member.name!r} {why}")
+            if (member.issym() or member.islnk()) and not self._takes_links:
+                why = f"is a link, to {member.linkname!r}: --links takes those that stay within the folder"
+                raise LinkError(f"{self._name}: not unpacked: {member.name!r} {why}")
             with self._naming(member.name):
                 self._take(member)
         for path, to in self._links.items():

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,8 +22,9 @@ from sweeper.aws.clients import Clients, Endpoint
 from sweeper.engine import launch
 from sweeper.engine.launch import EngineInfo
 from sweeper.errors import ApiError, UsageError
+from sweeper.record.unpacking import unpack
 from tests.forked import start_engine
-from tests.record.test_unpacking import HOSTILE, archive
+from tests.record.test_unpacking import HOSTILE, archive, member
 
 KEY, MARK = "out/job/output/model.tar.gz", ".mark"
 URI = f"s3://models/{KEY}"
@@ -120,9 +122,9 @@ def put(engine: EngineInfo) -> Callable[..., None]:
 def pull(engine: EngineInfo, line: Line, tmp_path: Path) -> Callable[..., str]:
     """Brings the model into a folder, by way of that connection."""
 
-    def brought(uri: str = URI, most: int | None = None) -> str:
-        clients = at(engine, f"http://127.0.0.1:{line.port}")
-        return fetch(clients, found(clients, uri), tmp_path / "models" / "job", MARK, lambda how: how, most)
+    def brought(uri: str = URI, links: bool = False) -> str:
+        clients, unpacked = at(engine, f"http://127.0.0.1:{line.port}"), partial(unpack, links=links)
+        return fetch(clients, found(clients, uri), tmp_path / "models" / "job", MARK, lambda how: how, unpacked)
 
     return brought
 
@@ -238,6 +240,20 @@ def test_a_hostile_archive_leaves_nothing(
     with pytest.raises(UsageError, match=re.escape(repr(bad.name))):
         pull()
     assert left(tmp_path) == set()
+
+
+def test_who_has_to_say_that_links_are_taken_does_not_wait_again(
+    put: Callable[..., None], pull: Callable[..., str], line: Line, tmp_path: Path
+) -> None:
+    """The refusal keeps what has come, and the command that takes links asks for nothing of it again."""
+    put(archive(link=member("latest", tarfile.SYMTYPE, "weights.bin")).getvalue())
+    with pytest.raises(UsageError, match="'latest' is a link"):
+        pull()
+    assert not (tmp_path / "models/job").exists()
+    line.asked.clear()
+    pull(links=True)
+    assert line.asked == []
+    assert left(tmp_path) == {*WHOLE, "models/job/latest"}
 
 
 def test_a_model_that_is_not_compressed_comes_file_by_file(

@@ -100,7 +100,9 @@ def without(document: Document, action: str) -> Document:
 def test_with_exactly_its_policy_an_experiment_runs_and_nothing_of_it_is_superfluous(
     fresh_project: Project, account: Account, uses: list[str]
 ) -> None:
-    """Every trial ends without a warning; whatever is taken away, a call of that run or of `doctor` is refused."""
+    """Every trial ends without a warning; whatever is taken away, a call of it, of `doctor` or `pull` is refused."""
+    script = fresh_project.root / "experiments/scripts/tiny/train.py"
+    script.write_text("import os; open(os.environ['SM_MODEL_DIR'] + '/m', 'w').close()\n" + script.read_text())
     arguments = [*uses, "prune.no_metric_s=1", "hyperparameters.x=1", "hyperparameters.wait=0,60"]
     document = printed(fresh_project, "runner", *arguments)
     account.serve(document)
@@ -108,6 +110,8 @@ def test_with_exactly_its_policy_an_experiment_runs_and_nothing_of_it_is_superfl
     assert (ended.code, "warning" in ended.err) == (0, False), ended.err
     looked = fresh_project.verb("doctor", "+experiment=tiny", *AWS, *arguments)  # the bucket is there by now
     assert (looked.code, looked.err, "unknown" in looked.out) == (0, "", False), looked.out
+    pulled = fresh_project.verb("pull", "tiny")
+    assert (pulled.code, pulled.err) == (0, ""), pulled.err
     asked = account.asked()
     assert all(Policy.parse(document).decides(one) is Decision.ALLOWED for one in asked)
     assert superfluous(document, asked) == []

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sweeper.errors import UsageError
-from sweeper.record.unpacking import unpack
+from sweeper.record.unpacking import LinkError, unpack
 
 
 def archive(**members: tarfile.TarInfo) -> io.BytesIO:
@@ -64,7 +64,8 @@ def test_nothing_leaves_the_folder(bad: tarfile.TarInfo, tmp_path: Path) -> None
     folder = tmp_path / "in" / "model"
     folder.mkdir(parents=True)
     with pytest.raises(UsageError) as refused:
-        unpack(archive(bad=bad), folder, "model.tar.gz")
+        unpack(archive(bad=bad), folder, "model.tar.gz", links=True)
+    assert not isinstance(refused.value, LinkError)
     assert "\n" not in str(refused.value)
     assert repr(bad.name) in str(refused.value)
     assert {path.name for path in tmp_path.rglob("*")} <= {"in", "model", "weights.bin"}
@@ -74,7 +75,7 @@ def test_a_link_of_links_leads_nowhere(tmp_path: Path) -> None:
     """Each of them stays inside by its words, and the second would leave by the first: it is refused."""
     deep, out = member("a/b/deep", tarfile.SYMTYPE, "../.."), member("out", tarfile.SYMTYPE, "a/b/deep/../secret")
     with pytest.raises(UsageError, match="'out' is a link out of its folder"):
-        unpack(archive(deep=deep, out=out), tmp_path, "m")
+        unpack(archive(deep=deep, out=out), tmp_path, "m", links=True)
 
 
 def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
@@ -82,18 +83,23 @@ def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
     for later in ("link/x", "link"):
         (folder := tmp_path / later.replace("/", "-")).mkdir()
         with pytest.raises(UsageError, match="'link'"):
-            unpack(archive(link=member("link", tarfile.SYMTYPE, "weights.bin"), later=member(later)), folder, "m")
+            link = member("link", tarfile.SYMTYPE, "weights.bin")
+            unpack(archive(link=link, later=member(later)), folder, "m", links=True)
 
 
-def test_links_within_the_folder_are_kept(tmp_path: Path) -> None:
-    """As training scripts leave them: the latest checkpoint, and a file under two names."""
+def test_links_within_the_folder_are_kept_where_it_is_said(tmp_path: Path) -> None:
+    """As training scripts leave them: the latest checkpoint, and a file under two names. Else each is refused."""
     made = {
         "checkpoints/1/model": member("checkpoints/1/model"),
         "latest": member("checkpoints/latest", tarfile.SYMTYPE, "1"),
         "up": member("checkpoints/1/weights", tarfile.SYMTYPE, "../../weights.bin"),
         "twice": member("again/weights.bin", tarfile.LNKTYPE, "weights.bin"),
     }
-    unpack(archive(**made), tmp_path, "m")
+    for bad in (made["latest"], made["twice"]):
+        with pytest.raises(LinkError, match=f"{bad.name!r} is a link, to {bad.linkname!r}: --links takes"):
+            unpack(archive(link=bad), tmp_path, "m")
+    assert [path.name for path in tmp_path.iterdir()] == ["weights.bin"]
+    unpack(archive(**made), tmp_path, "m", links=True)
     assert (tmp_path / "checkpoints/latest/model").read_bytes() == b"x"
     assert (tmp_path / "checkpoints/1/weights").read_bytes() == b"abc"
     assert (tmp_path / "again/weights.bin").read_bytes() == b"abc"
