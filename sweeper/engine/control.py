@@ -10,13 +10,14 @@ from typing import Any
 
 from sweeper.engine.around.s3 import ObjectStore
 from sweeper.engine.job_metrics import JobMetrics
-from sweeper.engine.machine.folders import JobFolder
+from sweeper.engine.machine.folders import FIRST, JobFolder, hosts_of
 from sweeper.engine.machine.machine import Machine
 from sweeper.engine.machine_reports import MachineReports
 from sweeper.engine.overview import Overview
 from sweeper.engine.services import Answer, Services
 from sweeper.engine.settings import EngineSettings
 from sweeper.engine.training.effects import Effect
+from sweeper.engine.training.job import Job
 from sweeper.engine.wire.faults import Faults, Wire
 from sweeper.engine.wire.permissions import Permissions
 
@@ -74,8 +75,12 @@ class Control:
         return self._through_faults(operation, None, lambda: self._services.call_batch(operation, params))
 
     def log_of(self, name: str) -> Path:
-        """Where a job's log is."""
+        """Where the log of a job's first host is: its metrics are the job's."""
         return self._folder(name).log
+
+    def logs_of(self, name: str) -> Mapping[str, Path]:
+        """Where a job's logs are, by host."""
+        return {host: self._folder(name, host).log for host in self.overview.hosts(name)}
 
     def wind_down(self, timeout_s: float) -> bool:
         """Stop every job and release every pool; True when nothing runs and nothing is retained."""
@@ -98,10 +103,11 @@ class Control:
     def _do(self, effect: Effect) -> None:
         self.machine.do(effect)
 
-    def _folder(self, name: str) -> JobFolder:
-        return JobFolder.of(self._state, name)
+    def _folder(self, name: str, host: str = FIRST) -> JobFolder:
+        return JobFolder.of(self._state, name, host)
 
-    def _exit_of(self, name: str) -> float | None:
-        """When the container of a job has ended, as its supervisor has left word."""
-        ended = self._folder(name).read_json("exit.json")
-        return None if ended is None else float(ended["ended_at"])
+    def _exit_of(self, job: Job) -> float | None:
+        """When the last container of a job has ended, as the supervisors have left word."""
+        exits = [self._folder(job.name, host).read_json("exit.json") for host in hosts_of(job.request)]
+        ended = [float(told["ended_at"]) for told in exits if told is not None]
+        return max(ended) if ended and len(ended) == len(exits) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sweeper.engine.machine.folders import hosts_of
 from sweeper.engine.services import Services
 
 
@@ -18,6 +19,12 @@ class Overview:
         with self._services.lock:
             job = self._services.training.jobs.get(name)
             return None if job is None or job.training_from is None else (job.training_from, job.ended)
+
+    def hosts(self, name: str) -> list[str]:
+        """The names of a job's hosts; none of a job that is gone."""
+        with self._services.lock:
+            job = self._services.training.jobs.get(name)
+            return [] if job is None else hosts_of(job.request)
 
     def logged_jobs(self) -> list[str]:
         """Jobs that may have a log, oldest first."""

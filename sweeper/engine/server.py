@@ -67,7 +67,7 @@ class EngineProcess:
             "settings": settings.to_mapping(),
         }
         service, control = settings.service, self._control
-        answerers = parts(service, control.overview, control.log_of)
+        answerers = parts(service, control.overview, control.logs_of)
         doors = Doors(gate, SingleSignOn(sessions, settings.service), Admin(pair, self._status, self._stop))
         self._app = Application(doors, self._control, self._objects, answerers)
 

@@ -15,6 +15,7 @@ from sweeper.engine.batch.service import Batch
 from sweeper.engine.settings import EngineSettings
 from sweeper.engine.store import Store
 from sweeper.engine.training.effects import Effect
+from sweeper.engine.training.job import Job
 from sweeper.engine.training.service import Service
 from sweeper.engine.training.states import JobStatus
 from sweeper.engine.wire import rules
@@ -39,8 +40,8 @@ class Services:
         self._do = do
         self._closed = False
 
-    def start(self, exit_of: Callable[[str], float | None]) -> None:
-        """Take up what an earlier engine left, then let time pass. `exit_of`: when a job's container has ended."""
+    def start(self, exit_of: Callable[[Job], float | None]) -> None:
+        """Take up what an earlier engine left, then let time pass. `exit_of`: when a job's last container has ended."""
         jobs, pools = self.store.load()
         with self.lock:
             self.training.restore(jobs, pools)
@@ -51,10 +52,10 @@ class Services:
             self._flush()
         threading.Thread(target=self._pass_time, name="clock", daemon=True).start()
 
-    def _ended_meanwhile(self, exit_of: Callable[[str], float | None]) -> Iterator[tuple[float, str]]:
+    def _ended_meanwhile(self, exit_of: Callable[[Job], float | None]) -> Iterator[tuple[float, str]]:
         """When each container ended that nobody saw end."""
         for job in self.training.running:
-            ended_at = exit_of(job.name) if job.container and not job.exited else None
+            ended_at = exit_of(job) if job.container and not job.exited else None
             if ended_at is not None:
                 yield ended_at, job.name
 

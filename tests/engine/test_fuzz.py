@@ -451,7 +451,7 @@ def test_any_log_file_and_token_can_be_read(
         def logged_jobs(self) -> list[str]:
             return ["j"]
 
-    logs = TrainingLogs(Jobs(), lambda _: path, "arn:aws:sagemaker:us-east-1:123456789012")
+    logs = TrainingLogs(Jobs(), lambda _: {"algo-1": path}, "arn:aws:sagemaker:us-east-1:123456789012")
     asked = {"logGroupName": "/aws/sagemaker/TrainingJobs", "logStreamName": "j/algo-1-1", "limit": limit}
     with _anything():
         logs.call("GetLogEvents", {**asked, "nextToken": token})

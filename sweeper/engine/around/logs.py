@@ -29,10 +29,10 @@ class LoggedJobs(Protocol):
 
 
 class TrainingLogs:
-    """One log group with one stream per job: JOB/algo-1-EPOCH."""
+    """One log group with one stream for each host of a job: JOB/HOST-EPOCH. `logs_of`: a job's logs by host."""
 
-    def __init__(self, jobs: LoggedJobs, log_of: Callable[[str], Path], arn_prefix: str) -> None:
-        self._jobs, self._log_of = jobs, log_of
+    def __init__(self, jobs: LoggedJobs, logs_of: Callable[[str], Mapping[str, Path]], arn_prefix: str) -> None:
+        self._jobs, self._logs_of = jobs, logs_of
         self._arn = f"{arn_prefix.replace(':sagemaker:', ':logs:')}:log-group:{GROUP}"
         self._operations = {
             "DescribeLogStreams": self._describe_streams,
@@ -104,20 +104,18 @@ class TrainingLogs:
         job, slash, _ = prefix.partition("/")
         candidates: Iterable[str] = [job] if slash else (n for n in self._jobs.logged_jobs() if n.startswith(prefix))
         for name in candidates:
-            stream = self._name(name)
-            if stream is not None and stream.startswith(prefix):
-                yield stream
+            yield from (stream for stream in self._of_job(name) if stream.startswith(prefix))
 
-    def _name(self, job: str) -> str | None:
+    def _of_job(self, job: str) -> dict[str, Path]:
+        """The streams of a job's hosts that have written, and where they are."""
         times = self._jobs.job(job)
-        if times is None or not self._log_of(job).exists():
-            return None
-        return f"{job}/algo-1-{int(times[0])}"
+        if times is None:
+            return {}
+        return {f"{job}/{host}-{int(times[0])}": log for host, log in self._logs_of(job).items() if log.exists()}
 
     def _stream(self, name: str) -> Answer:
-        job = name.partition("/")[0]
-        path = self._log_of(job)
-        began, _ = self._jobs.job(job) or (0.0, None)
+        path = self._path(name)
+        began, _ = self._jobs.job(name.partition("/")[0]) or (0.0, None)
         answer: Answer = {"logStreamName": name, "creationTime": int(began * 1000), "storedBytes": 0}
         answer["arn"] = f"{self._arn}:log-stream:{name}"
         first = next(_events(path, 0), None)
@@ -134,10 +132,10 @@ class TrainingLogs:
         return int(last[-1]["timestamp"]) if last else 0
 
     def _path(self, stream: str) -> Path:
-        job = stream.partition("/")[0]
-        if self._name(job) != stream:
+        found = self._of_job(stream.partition("/")[0]).get(stream)
+        if found is None:
             raise ServiceError("ResourceNotFoundException", "The specified log stream does not exist.")
-        return self._log_of(job)
+        return found
 
 
 def _validated(operation: str, params: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 from sweeper.engine.around.s3 import NoSuchBucketError, ObjectStore, matching, parse_uri
 from sweeper.engine.machine import manifests
 from sweeper.engine.machine.feeder import PIPES, STREAM, share
-from sweeper.engine.machine.folders import InputError, JobFolder, JobView, inside
+from sweeper.engine.machine.folders import InputError, JobFolder, JobView, hosts_of, inside
 from sweeper.engine.machine.manifests import Found
 
 Record = list[Found | str]
@@ -209,7 +209,8 @@ class Channels:
 
 def _part(channel: Channel, folder: JobFolder, view: JobView) -> tuple[int, int]:
     """Which part of its objects this host gets, of how many."""
-    return 0, 1
+    hosts = hosts_of(view.request)
+    return (hosts.index(folder.host), len(hosts)) if channel.sharded else (0, 1)
 
 
 def _missing(uri: str) -> InputError:

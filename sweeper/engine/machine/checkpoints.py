@@ -86,35 +86,35 @@ class Checkpoints:
 
 
 class CheckpointsOfJobs:
-    """The checkpoints of every job that has a folder here."""
+    """The checkpoints of every host of a job that has a folder here."""
 
     def __init__(self, objects: ObjectStore, listener: Listener) -> None:
         self._objects, self._listener = objects, listener
         self._lock = threading.Lock()
-        self._known: dict[str, Checkpoints] = {}
+        self._known: dict[Path, Checkpoints] = {}
 
     def begin(self, view: JobView, folder: JobFolder) -> Checkpoints:
         """Those of a job that starts, with what S3 has of them; raises InputError."""
         made = Checkpoints(view.request, folder.ml, self._objects)
         made.restore()
         with self._lock:
-            self._known[view.name] = made
+            self._known[folder.path] = made
         return made
 
     def of(self, name: str, folder: JobFolder) -> Checkpoints:
         """Those of a job, which an earlier engine may have started."""
         with self._lock:
-            if name in self._known:
-                return self._known[name]
+            if folder.path in self._known:
+                return self._known[folder.path]
         view = self._listener.view(name)
         made = Checkpoints(view.request if view else {}, folder.ml, self._objects)
         with self._lock:
-            return self._known.setdefault(name, made)
+            return self._known.setdefault(folder.path, made)
 
-    def forget(self, name: str) -> None:
-        """The job has no container any more."""
+    def forget(self, folder: JobFolder) -> None:
+        """The host has no container any more."""
         with self._lock:
-            self._known.pop(name, None)
+            self._known.pop(folder.path, None)
 
 
 def _mark(file: Path) -> tuple[int, int]:

@@ -240,6 +240,7 @@ class Container:
             isolation.enter(
                 f"{self.folder}/ml",
                 isolation.Isolation(self.spec["isolation"]),
+                host=self.spec["host"],
                 mounts=self.spec["mounts"],
                 read_only=tuple(self.spec["read_only"]),
                 no_network=self.spec["no_network"],

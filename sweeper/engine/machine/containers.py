@@ -1,4 +1,4 @@
-"""The containers of jobs: each is a supervisor in a process of its own, which outlives the engine."""
+"""The containers of jobs, one for each host: a supervisor in a process of its own, which outlives the engine."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
 from sweeper.engine.machine import container
-from sweeper.engine.machine.folders import JobFolder, JobView
+from sweeper.engine.machine.folders import FIRST, JobFolder, JobView
 from sweeper.engine.machine.hot import HotStarts, Zygote
 from sweeper.engine.machine.listener import Listener
 from sweeper.engine.training.states import Signal
 
-_LOST = "InternalServerError: the local engine found neither the container of this job nor its exit."
 _LOOK_S = 0.01
 _SIGNALS = {Signal.TERM: signal.SIGTERM, Signal.KILL: signal.SIGUSR1}
 
@@ -35,61 +36,77 @@ def _blocked(signals: Iterable[signal.Signals]) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@dataclass(frozen=True)
+class Exit:
+    """How a container has ended; `failure` is what it left in /opt/ml/output/failure."""
+
+    code: int
+    ended_at: float
+    failure: str = ""
+    torn: str = ""
+    """Why it could not be given all of its data."""
+
+    @property
+    def failed(self) -> bool:
+        """Has it ended otherwise than it should?"""
+        return bool(self.code or self.torn)
+
+
 class Containers:
-    """Starts them, finds them again, signals them, and reports how they end."""
+    """Starts them, finds them again, signals them, and tells how they end. A container is known by its folder."""
 
-    def __init__(self, listener: Listener, hot: HotStarts, folder_of: Callable[[str], JobFolder]) -> None:
-        self._listener, self._hot, self._folder_of = listener, hot, folder_of
+    def __init__(self, listener: Listener, hot: HotStarts) -> None:
+        self._listener, self._hot = listener, hot
         self._lock = threading.Lock()
-        self._supervisors: dict[str, int] = {}  # job name -> process id
-        self._wanted: dict[str, Signal] = {}  # signals for containers that are still being prepared
+        self._supervisors: dict[Path, int] = {}  # process ids
+        self._wanted: dict[Path, Signal] = {}  # signals for containers that are still being prepared
 
-    def run(self, view: JobView, folder: JobFolder, zygote: Zygote | None, begun: Callable[[], None]) -> None:
-        """Start the container of a prepared job, hot when there is a zygote, and wait for its end.
+    def run(self, view: JobView, folder: JobFolder, zygote: Zygote | None, begun: Callable[[], None]) -> Exit | None:
+        """Start the container of a prepared host, hot when there is a zygote, and wait for its end; None: it is lost.
 
         `begun` is called once it has begun, whether it could say so or not.
         """
-        name = view.name
         with self._lock:
-            if name in self._wanted:
-                del self._wanted[name]
+            if folder.path in self._wanted:
+                del self._wanted[folder.path]
                 stopped = True
             else:
                 pid, told, process = self._spawn(view, folder, zygote)
-                self._supervisors[name] = pid
+                self._supervisors[folder.path] = pid
                 stopped = False
         if stopped:  # before there was anything to stop
-            self._listener.exited(name, 128 + signal.SIGTERM, "")
-            return
+            return Exit(128 + signal.SIGTERM, time.time())
         with told as pipe:
             line = pipe.readline()
         if line:
-            self._listener.note_container(name, json.loads(line))
-            self._listener.started(name)
+            self._note(view.name, folder, json.loads(line))
+            self._listener.started(view.name)
         begun()
-        self._await_exit(name, folder)
+        ended = self._await_exit(view.name, folder)
         if process is not None:
             process.wait()
+        return ended
 
-    def adopt(self, name: str, folder: JobFolder, begun: Callable[[], None]) -> None:
-        """The engine was away. The container still runs, has ended, or is lost."""
-        started = self._told(name) or {}
+    def adopt(self, name: str, folder: JobFolder, begun: Callable[[], None]) -> Exit | None:
+        """The engine was away. The container still runs, has ended, or is lost, which is None."""
+        started = self._told(folder) or {}
         with self._lock:
             if started:
-                self._supervisors[name] = started["supervisor_pid"]
-            wanted = self._wanted.pop(name, None)
+                self._supervisors[folder.path] = started["supervisor_pid"]
+            wanted = self._wanted.pop(folder.path, None)
         if wanted is not None:
-            self.signal(name, wanted)
+            self.signal(folder, wanted)
         if started:
-            self._listener.note_container(name, started)
+            self._note(name, folder, started)
             self._listener.started(name)
         begun()
-        self._await_exit(name, folder)
+        return self._await_exit(name, folder)
 
-    def forget(self, name: str) -> None:
-        """No container of this job is being prepared any more."""
+    def forget(self, folder: JobFolder) -> None:
+        """No container is being prepared any more in this folder of a job's first host, or in one of the others."""
         with self._lock:
-            self._wanted.pop(name, None)
+            for path in [path for path in self._wanted if path.is_relative_to(folder.path)]:
+                del self._wanted[path]
 
     def kill_all(self) -> None:
         """End every container at once: there is nobody left to report to."""
@@ -128,43 +145,44 @@ class Containers:
             os.close(lock)
         return pid, told, process
 
-    def _told(self, name: str) -> dict[str, Any] | None:
+    def _note(self, name: str, folder: JobFolder, facts: dict[str, Any]) -> None:
+        """The engine's record has the process of a job's first host."""
+        if folder.host == FIRST:
+            self._listener.note_container(name, facts)
+
+    def _told(self, folder: JobFolder) -> dict[str, Any] | None:
         """What a supervisor tells as it begins: while it lives it is about to; None when it ended before."""
-        while (started := self._folder_of(name).read_json("started.json")) is None and self._alive(name):
+        while (started := folder.read_json("started.json")) is None and self._alive(folder):
             time.sleep(_LOOK_S)
         return started
 
-    def _await_exit(self, name: str, folder: JobFolder) -> None:
-        """Wait until the supervisor lets go of the lock, and report what it left."""
+    def _await_exit(self, name: str, folder: JobFolder) -> Exit | None:
+        """Wait until the supervisor lets go of the lock: what it left."""
         with folder.lock.open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH)
         with self._lock:
-            self._supervisors.pop(name, None)
+            self._supervisors.pop(folder.path, None)
         ended = folder.read_json("exit.json")
         if ended is not None and (view := self._listener.view(name)) is not None:
             self._hot.ended(view, folder)
         folder.forget_spec()
         if ended is None:
-            self._listener.failed(name, _LOST)
-            return
-        self._listener.note_container(name, ended)
-        if torn := ended.get("torn"):
-            self._listener.failed(name, f"ClientError: Data download failed: {torn}")
-            return
-        self._listener.exited(name, ended["exit_code"], folder.failure_text(), ended["ended_at"])
+            return None
+        self._note(name, folder, ended)
+        return Exit(ended["exit_code"], ended["ended_at"], folder.failure_text(), ended.get("torn") or "")
 
-    def signal(self, name: str, wanted: Signal) -> None:
+    def signal(self, folder: JobFolder, wanted: Signal) -> None:
         """Send it, or keep it for a container that is still being prepared."""
         with self._lock:
-            pid = self._supervisors.get(name)
+            pid = self._supervisors.get(folder.path)
             if pid is None:
-                self._wanted[name] = wanted
-            elif self._alive(name):
+                self._wanted[folder.path] = wanted
+            elif self._alive(folder):
                 os.kill(pid, _SIGNALS[wanted])
 
-    def _alive(self, name: str) -> bool:
+    def _alive(self, folder: JobFolder) -> bool:
         """A process id may have been given to someone else; the lock tells."""
-        with self._folder_of(name).lock.open("rb") as lock:
+        with folder.lock.open("rb") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:

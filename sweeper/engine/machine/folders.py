@@ -21,6 +21,7 @@ from sweeper.engine.machine import namespaces
 from sweeper.engine.machine.feeder import PIPES
 
 OPT_ML = "/opt/ml"
+FIRST = "algo-1"
 HOSTS = Path("/etc/hosts")
 CACHE = "sagemaker/warmpoolcache"
 # What a job may see of the engine's environment: how to find programs, the locale, and how pip reaches its index.
@@ -47,29 +48,35 @@ class JobView:
     keeps_pool: bool
 
 
-class JobFolder:
-    """Everything on disk of one job."""
+def hosts_of(request: Mapping[str, Any]) -> list[str]:
+    """The names of the hosts of a job."""
+    return [f"algo-{number}" for number in range(1, int(request["ResourceConfig"].get("InstanceCount", 1)) + 1)]
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+
+class JobFolder:
+    """Everything on disk of one host of a job; those of the others lie in the first one's."""
+
+    def __init__(self, path: Path, host: str = FIRST) -> None:
+        self.path, self.host = path, host
         self.ml = path / "ml"
         self.log = path / "log"
         self.lock = path / "lock"
 
     @classmethod
-    def of(cls, state: Path, name: str) -> JobFolder:
+    def of(cls, state: Path, name: str, host: str = FIRST) -> JobFolder:
         """Where a job lives, below the state of an engine."""
-        return cls(state / "jobs" / name)
+        first = state / "jobs" / name
+        return cls(first if host == FIRST else first / host, host)
 
     def lay_out(self, view: JobView, cache: Path | None) -> None:
         """Create the directories and the configuration files of /opt/ml."""
         for name in ("input/config", "input/data", "model", "output/data", "checkpoints", "code", "sagemaker"):
             (self.ml / name).mkdir(parents=True, exist_ok=True)
         (self.path / "home").mkdir(exist_ok=True)
-        for name, content in configuration(view.request).items():
+        for name, content in configuration(view.request, self.host).items():
             (self.ml / "input/config" / name).write_text(json.dumps(content), encoding="utf-8")
         with contextlib.suppress(OSError):  # a machine may have no /etc/hosts
-            (self.path / "hosts").write_text(f"{HOSTS.read_text()}\n127.0.0.1 algo-1\n", encoding="utf-8")
+            (self.path / "hosts").write_text(f"{HOSTS.read_text()}\n{addresses(view.request)}", encoding="utf-8")
         link = self.ml / CACHE
         if cache is not None and not link.is_symlink():
             cache.mkdir(parents=True, exist_ok=True)
@@ -177,18 +184,23 @@ def inside(folder: Path, relative: str) -> Path:
     return folder.joinpath(*parts)
 
 
-def configuration(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The files of input/config, in the shape the real service writes."""
-    kind = request["ResourceConfig"].get("InstanceType", "")
-    group = {"hosts": ["algo-1"], "instance_group_name": "homogeneousCluster", "instance_type": kind}
+def addresses(request: Mapping[str, Any]) -> str:
+    """Where the hosts of a job find each other, as lines of /etc/hosts: all of 127.0.0.0/8 is this machine."""
+    return "".join(f"127.0.{n >> 8}.{n & 255} {host}\n" for n, host in enumerate(hosts_of(request), start=1))
+
+
+def configuration(request: Mapping[str, Any], host: str = FIRST) -> dict[str, Any]:
+    """The files of input/config on this host, in the shape the real service writes."""
+    kind, hosts = request["ResourceConfig"].get("InstanceType", ""), hosts_of(request)
+    group = {"hosts": hosts, "instance_group_name": "homogeneousCluster", "instance_type": kind}
     default_mode = request["AlgorithmSpecification"]["TrainingInputMode"]
     return {
         "hyperparameters.json": dict(request.get("HyperParameters", {})),
         "resourceconfig.json": {
             "current_group_name": "homogeneousCluster",
-            "current_host": "algo-1",
+            "current_host": host,
             "current_instance_type": kind,
-            "hosts": ["algo-1"],
+            "hosts": hosts,
             "instance_groups": [group],
             "network_interface_name": "lo",
         },

@@ -25,7 +25,7 @@ from typing import Any
 
 from sweeper import driver
 from sweeper.driver import CHANNEL, START_DRIVER
-from sweeper.engine.machine.folders import JobFolder, JobView
+from sweeper.engine.machine.folders import FIRST, JobFolder, JobView
 from sweeper.engine.machine.imports import COLD, lasting
 from sweeper.engine.machine.namespaces import OPT_ML, Isolation
 
@@ -203,7 +203,7 @@ class HotStarts:
                 self._surprised(view, f"{error}; so do the later ones like it")
             except ColdError as error:
                 self._surprised(view, str(error))
-        if pool.surprises <= _SURPRISES_MAX and key != pool.hopeless:
+        if folder.host == FIRST and pool.surprises <= _SURPRISES_MAX and key != pool.hopeless:
             _tells(spec, key, folder)
         return None
 
@@ -217,7 +217,7 @@ class HotStarts:
         except ColdError as error:
             self._surprised(view, str(error))
         spec = folder.read_json("spec.json")
-        if spec is not None and self._pool(view.pool_id).surprises <= _SURPRISES_MAX:
+        if spec is not None and folder.host == FIRST and self._pool(view.pool_id).surprises <= _SURPRISES_MAX:
             _tells(spec, zygote.key, folder)
             folder.write_spec(spec)
         return None

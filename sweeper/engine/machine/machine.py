@@ -8,6 +8,7 @@ import queue
 import shutil
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from sweeper.engine.around.s3 import NoSuchBucketError, ObjectStore
 from sweeper.engine.machine import artifacts
 from sweeper.engine.machine.channels import Channels
 from sweeper.engine.machine.checkpoints import Checkpoints, CheckpointsOfJobs
-from sweeper.engine.machine.containers import Containers
-from sweeper.engine.machine.folders import InputError, JobFolder, JobView
+from sweeper.engine.machine.cluster import Cluster
+from sweeper.engine.machine.containers import Containers, Exit
+from sweeper.engine.machine.folders import FIRST, InputError, JobFolder, JobView, hosts_of
 from sweeper.engine.machine.hot import HotStarts, Zygote
 from sweeper.engine.machine.listener import Listener
 from sweeper.engine.machine.namespaces import Isolation
@@ -53,7 +55,7 @@ class Machine:
         self._hot = HotStarts(options["hot"])
         self._channels = Channels(objects, options["file_systems"])
         self._specs = Specs(state / "bin", objects, reached, options, self._probe)
-        self._containers = Containers(listener, self._hot, self._folder)
+        self._containers = Containers(listener, self._hot)
         self._checkpoints = CheckpointsOfJobs(objects, listener)
         threading.Thread(target=self._work, name="machine", daemon=True).start()
 
@@ -81,22 +83,22 @@ class Machine:
                 _LOG.exception("cannot carry out %s", effect)
 
     def _one(self, effect: Effect) -> None:
-        if isinstance(effect, StartContainer):
+        if isinstance(effect, StartContainer | AdoptContainer):
             self._thread(effect.name, self._run)
-        elif isinstance(effect, AdoptContainer):
-            self._thread(effect.name, self._adopt)
         elif isinstance(effect, UploadArtifacts):
             self._thread(effect.name, self._upload)
         elif isinstance(effect, Vacate):
             self._thread(effect.name, self._vacate)
         elif isinstance(effect, SignalContainer):
-            self._containers.signal(effect.name, effect.signal)
+            for folder in self._folders(effect.name):
+                self._containers.signal(folder, effect.signal)
         elif isinstance(effect, DropPool):
             self._hot.drop(effect.pool_id)
-            shutil.rmtree(self._cache(effect.pool_id).parent, ignore_errors=True)
+            shutil.rmtree(self._state / "pools" / effect.pool_id, ignore_errors=True)
         elif isinstance(effect, ForgetJob):
-            self._containers.forget(effect.name)  # of a job that ended before it had one
-            shutil.rmtree(self._folder(effect.name).path, ignore_errors=True)
+            folder = JobFolder.of(self._state, effect.name)
+            self._containers.forget(folder)  # of a job that ended before it had one
+            shutil.rmtree(folder.path, ignore_errors=True)
 
     def _thread(self, name: str, work: Callable[[str], None]) -> None:
         def guarded() -> None:
@@ -108,29 +110,39 @@ class Machine:
 
         threading.Thread(target=guarded, name=f"job {name}", daemon=True).start()
 
-    def _folder(self, name: str) -> JobFolder:
-        return JobFolder.of(self._state, name)
+    def _folders(self, name: str) -> list[JobFolder]:
+        """Those of a job's hosts; none when the job is gone."""
+        view = self._listener.view(name)
+        return [] if view is None else [JobFolder.of(self._state, name, host) for host in hosts_of(view.request)]
 
-    def _cache(self, pool_id: str) -> Path:
-        return self._state / "pools" / pool_id / "cache"
+    def _cache(self, pool_id: str, host: str) -> Path:
+        return self._state / "pools" / pool_id / ("cache" if host == FIRST else host)
 
     # ------------------------------------------------------------------ what takes its time
 
     def _run(self, name: str) -> None:
+        """Every host of a job: its container is started, or found again where the engine was away."""
         view = self._listener.view(name)
         if view is None:
             return
-        folder = self._folder(name)
         try:
-            checkpoints, zygote = self._prepare(view, folder)
+            hosts = [(folder, self._host(view, folder)) for folder in self._folders(name)]
         except InputError as error:
             self._listener.failed(name, f"ClientError: {error}")
             return
-        self._containers.run(view, folder, zygote, checkpoints.follow)
+        Cluster(name, hosts, self._containers, self._listener).run()
+
+    def _host(self, view: JobView, folder: JobFolder) -> Callable[[], Exit | None]:
+        """What runs the container of a host; raises InputError."""
+        if folder.lock.exists():  # it was started
+            checkpoints = self._checkpoints.of(view.name, folder)
+            return partial(self._containers.adopt, view.name, folder, checkpoints.follow)
+        checkpoints, zygote = self._prepare(view, folder)
+        return partial(self._containers.run, view, folder, zygote, checkpoints.follow)
 
     def _prepare(self, view: JobView, folder: JobFolder) -> tuple[Checkpoints, Zygote | None]:
         """Lay everything out that the container needs; raises InputError."""
-        folder.lay_out(view, self._cache(view.pool_id) if view.keeps_pool else None)
+        folder.lay_out(view, self._cache(view.pool_id, folder.host) if view.keeps_pool else None)
         channels = self._channels.lay_out(view, folder, private=self.isolation is not Isolation.NONE)
         checkpoints = self._checkpoints.begin(view, folder)
         spec = {**self._specs.of(view, folder), **channels}
@@ -138,35 +150,29 @@ class Machine:
         folder.write_spec(spec)
         return checkpoints, zygote
 
-    def _adopt(self, name: str) -> None:
-        folder = self._folder(name)
-        if folder.lock.exists():
-            self._containers.adopt(name, folder, lambda: self._checkpoints.of(name, folder).follow())
-        else:
-            self._run(name)  # it was never started
-
     def _vacate(self, name: str) -> None:
         """The machine is taken away: only what is in S3 is there again for the next attempt."""
-        folder = self._folder(name)
-        with contextlib.suppress(NoSuchBucketError):  # then nothing was ever kept, and the next attempt says so
-            self._checkpoints.of(name, folder).finish()
-        self._containers.forget(name)
-        self._checkpoints.forget(name)
-        folder.vacate()
+        for folder in self._folders(name):
+            with contextlib.suppress(NoSuchBucketError):  # then nothing was ever kept, and the next attempt says so
+                self._checkpoints.of(name, folder).finish()
+            self._checkpoints.forget(folder)
+            folder.vacate()
+        self._containers.forget(JobFolder.of(self._state, name))
         self._listener.vacated(name)
 
     def _upload(self, name: str) -> None:
         view = self._listener.view(name)
         if view is None:
             return
-        folder = self._folder(name)
-        self._containers.forget(name)
-        problem = None
+        folders, problem = self._folders(name), None
+        self._containers.forget(JobFolder.of(self._state, name))
         try:
-            self._checkpoints.of(name, folder).finish()
-            artifacts.upload(view, folder, self._objects, with_model=self._listener.uploads_model(name))
+            for folder in folders:
+                self._checkpoints.of(name, folder).finish()
+            artifacts.upload(view, folders, self._objects, with_model=self._listener.uploads_model(name))
         except NoSuchBucketError as error:
             problem = f"ClientError: Artifact upload failed: the bucket {error} does not exist"
-        artifacts.clear(folder)
-        self._checkpoints.forget(name)
+        for folder in folders:
+            artifacts.clear(folder)
+            self._checkpoints.forget(folder)
         self._listener.uploaded(name, problem)

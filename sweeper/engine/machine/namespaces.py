@@ -63,13 +63,15 @@ def enter(
     ml: str,
     wanted: Isolation,
     *,
+    host: str = "algo-1",
     mounts: Mapping[str, str] = {},
     read_only: tuple[str, ...] = (),
     no_network: bool = False,
 ) -> None:
     """Move this process into namespaces of its own. With FULL it returns in a grandchild.
 
-    `mounts`: folders of the host, by the places of /opt/ml where they are found; `read_only`: places that are closed.
+    `host`: this machine's name there; `mounts`: folders of the machine, by the places of /opt/ml where they are found;
+    `read_only`: places that are closed.
     """
     flags = _NEWUSER | _NEWNS | _NEWUTS
     flags |= _NEWPID if wanted is Isolation.FULL else 0
@@ -83,7 +85,7 @@ def enter(
     _mount("none", "/", None, _MS_REC | _MS_PRIVATE)
     if wanted is Isolation.FULL:
         _become_child_of_init()
-    _libc().sethostname(b"algo-1", 6)
+    _libc().sethostname(os.fsencode(host), len(host))
     folder = os.open(ml, os.O_PATH | os.O_CLOEXEC)  # it may lie below the /opt that is about to be hidden
     home = _folder(f"{os.path.dirname(ml)}/home")
     sources = {name: os.open(source, os.O_PATH | os.O_CLOEXEC) for name, source in mounts.items()}
@@ -122,6 +124,7 @@ def _become_child_of_init() -> None:
         _hand_down(lambda: os.kill(init, signal.SIGTERM))
         os._exit(_code(os.waitpid(init, 0)[1]))
     _die_with_parent()
+    os.setsid()  # what is sent to the group outside comes by one way only
     _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
     with contextlib.suppress(OSError):  # a kernel without checkpoint and restore counts from 2
         _write("/proc/sys/kernel/ns_last_pid", str(outside - 1))

@@ -40,6 +40,7 @@ class Specs:
             "argv": argv,
             "env": {k: folders.rewritten(v, root) for k, v in variables.items()},
             "cwd": root,
+            "host": folder.host,
             "isolation": self._probe.isolation.value,
             "no_network": private and bool(view.request.get("EnableNetworkIsolation")),
             "stop_grace_s": self._options["stop_grace_s"],
