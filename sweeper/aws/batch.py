@@ -8,8 +8,9 @@ from typing import Any
 
 from sweeper.aws.clients import Clients, SageMakerApi
 from sweeper.aws.errors import readable
+from sweeper.core.carried import too_large_still
 from sweeper.core.ports import Description, Page, Request, TrainingApi
-from sweeper.core.queued import PAYLOAD_MAX, QueueOptions, before, description, envelope, training_job
+from sweeper.core.queued import QueueOptions, before, description, envelope, training_job
 from sweeper.core.request import is_queued_name
 from sweeper.errors import ApiError, ApiErrorKind
 
@@ -70,10 +71,10 @@ class BatchApi:
 
     def create_training_job(self, request: Request) -> str:
         """Send SubmitServiceJob once, unless a job of this name is there; returns the service job's ARN."""
-        name, made = str(request["TrainingJobName"]), envelope(request, self._options)
-        if (size := len(made["serviceRequestPayload"].encode())) > PAYLOAD_MAX:
-            text = f"the request has {size} bytes, and AWS Batch carries {PAYLOAD_MAX}: shorten hyperparameters"
-            raise ApiError(ApiErrorKind.INVALID, "SubmitServiceJob", "PayloadTooLarge", f"{text} or environment")
+        name = str(request["TrainingJobName"])
+        if why := too_large_still(request):
+            raise ApiError(ApiErrorKind.INVALID, "SubmitServiceJob", "PayloadTooLarge", why)
+        made = envelope(request, self._options)
         try:
             if self._find(name):
                 raise ApiError(ApiErrorKind.IN_USE, "SubmitServiceJob", "ResourceInUse", f"{name} is there already")

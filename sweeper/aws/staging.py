@@ -10,11 +10,12 @@ from sweeper import driver
 from sweeper.aws.account import prove
 from sweeper.aws.clients import Clients
 from sweeper.aws.upload import Bucket
-from sweeper.core import dependencies
+from sweeper.core import carried, dependencies
 from sweeper.core.channels import Channel, channels
 from sweeper.core.identity import canonical
 from sweeper.core.model import Launch
-from sweeper.core.request import ARCHIVE, INPUTS, SOURCES, Staged, default_output, staged_below
+from sweeper.core.ports import Request
+from sweeper.core.request import ARCHIVE, INPUTS, SOURCES, VALUES, Staged, default_output, staged_below
 from sweeper.core.scope import Scope
 from sweeper.errors import UsageError
 from sweeper.record import revision
@@ -73,6 +74,12 @@ class Staging:
         if key not in self._done:
             self._done[key] = self._stage(job, versions)
         return self._done[key]
+
+    def carry(self, job: Mapping[str, Any], request: Request) -> Request:
+        """The request as AWS Batch can carry it: what it has no room for is put where the driver reads it."""
+        if not carried.too_large(request):
+            return request
+        return carried.lightened(request, self._put_once(job, VALUES, carried.values(request)) + "/")
 
     def forget(self) -> None:
         """Whatever was put there is not there any more."""

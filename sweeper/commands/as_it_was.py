@@ -56,6 +56,8 @@ def _unmasked(stored: StoredSweep, job: Job, was: Description, environment: Mapp
     config = config_of(stored, job.intent.trial)
     given = was.get("HyperParameters") or {}
     as_json = config["job"]["launch"] == Launch.TOOLKIT.value
+    if lost := [key for key, value in config["hyperparameters"].items() if MASK in str(value) and key not in given]:
+        raise UsageError(f"{stored.name}: the service does not tell {', '.join(lost)}; run the experiment again")
     hyperparameters = {
         key: (json.loads(given[key]) if as_json else given[key]) if MASK in str(value) and key in given else value
         for key, value in config["hyperparameters"].items()

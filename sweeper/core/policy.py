@@ -18,7 +18,7 @@ from sweeper.core.identity import canonical
 from sweeper.core.images import Image
 from sweeper.core.model import MOST_KEEP_ALIVE_S, Launch, Sweep
 from sweeper.core.ports import Backend
-from sweeper.core.request import INPUTS, SOURCES, default_output, slug, staged_below
+from sweeper.core.request import INPUTS, SOURCES, VALUES, default_output, slug, staged_below
 from sweeper.core.smoke.jobs import SWEEP as SMOKE
 
 ACCOUNT, REGION, CALLER = "ACCOUNT", "REGION", "YOUR-ROLE"
@@ -117,9 +117,11 @@ def _jobs(sweep: Sweep) -> list[Mapping[str, Any]]:
     return list({canonical(section): section for section in sections}.values())
 
 
-def _staged(job: Mapping[str, Any], place: Place) -> Iterator[str]:
+def _staged(job: Mapping[str, Any], place: Place, *, queued: bool) -> Iterator[str]:
     if Launch(job["launch"]) is not Launch.IMAGE:
         yield staged_below(job.get("output_path"), place.account, place.region, SOURCES)
+    if queued and Launch(job["launch"]) is Launch.DRIVER:
+        yield staged_below(job.get("output_path"), place.account, place.region, VALUES)
     if any(channel.folder is not None for channel in channels(job).values()):
         yield staged_below(job.get("output_path"), place.account, place.region, INPUTS)
 
@@ -135,7 +137,7 @@ def uses(sweep: Sweep, place: Place) -> Uses:
     jobs = _jobs(sweep)
     outputs = {str(job.get("output_path") or home).rstrip("/") for job in jobs}
     restored = {str(job["checkpoint_s3_uri"]).rstrip("/") for job in jobs if job.get("checkpoint_s3_uri")}
-    staged = {where for job in jobs for where in _staged(job, place)}
+    staged = {where for job in jobs for where in _staged(job, place, queued=backend.through is not None)}
     inputs = {channel.uri for job in jobs for channel in channels(job).values() if channel.uri}
     boards = {board["s3_output_path"].rstrip("/") for job in jobs if (board := job.get("tensor_board_output_config"))}
     buckets = {_bucket(uri) for uri in (*outputs, *restored)}

@@ -83,12 +83,11 @@ class QueueOptions:
 def envelope(request: Request, options: QueueOptions) -> Request:
     """The SubmitServiceJob that carries this CreateTrainingJob; its token is a function of the job's name."""
     name = request["TrainingJobName"]
-    carried = {key: value for key, value in request.items() if key != "Tags"}
     made = {
         "jobName": name,
         "jobQueue": options.queue,
         "serviceJobType": "SAGEMAKER_TRAINING",
-        "serviceRequestPayload": json.dumps(carried, separators=(",", ":")),
+        "serviceRequestPayload": payload(request).decode(),
         "retryStrategy": _retries(options),
         "tags": {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])},
         "clientToken": hashlib.sha256(name.encode()).hexdigest(),
@@ -99,6 +98,12 @@ def envelope(request: Request, options: QueueOptions) -> Request:
         "timeoutConfig": _said("attemptDurationSeconds", options.attempt_duration_s),
     }
     return {key: value for key, value in made.items() if value is not None}
+
+
+def payload(request: Request) -> bytes:
+    """What Batch carries of a CreateTrainingJob: its tags are the service job's."""
+    carried = {key: value for key, value in request.items() if key != "Tags"}
+    return json.dumps(carried, separators=(",", ":")).encode()
 
 
 def _said(name: str, value: int | None) -> dict[str, int] | None:

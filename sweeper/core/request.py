@@ -33,7 +33,7 @@ PAGE = 100
 CODE = "code"
 """The channel that brings the toolkit's source to a container without a network: the SDK's own name."""
 ARCHIVE = "source.tar.gz"
-SOURCES, INPUTS = "sources", "inputs"
+SOURCES, INPUTS, VALUES = "sources", "inputs", "values"
 
 _QUEUED = re.compile(r"s[0-9a-f]{16}a\d\d")
 MAX_ATTEMPTS = 99  # two digits, so that no job name is a prefix of another (log streams are found by prefix)
@@ -68,7 +68,7 @@ def default_output(account: str, region: str, sweep: str) -> str:
 
 
 def staged_below(output_path: str | None, account: str, region: str, what: str) -> str:
-    """Below which prefix `what` (sources, inputs) is put, by its content: one for every sweep that names no other.
+    """Below which prefix `what` (sources, inputs ...) is put, by its content: one for every sweep that names no other.
 
     No sweep and no job has a name that begins like this.
     """

@@ -70,6 +70,18 @@ class Layout:
         for folder in (self.code, self.model, self.output / "data"):
             folder.mkdir(parents=True, exist_ok=True)
 
+    @property
+    def values(self) -> Path:
+        """Where the hyperparameters lie that the request had no room for: a channel beside our own."""
+        return self.data / (self.staged.name + "_values") / "values.json"
+
+    def hyperparameters(self) -> dict[str, str]:
+        """What the script is called with, in order; as text, which is all that the platform knows."""
+        given = self.read("hyperparameters")
+        if self.values.exists():
+            given = dict(json.loads(self.values.read_text(encoding="utf-8")))
+        return {name: v if isinstance(v, str) else json.dumps(v) for name, v in given.items()}
+
     def read(self, name: str) -> Json:
         """One of the platform's configuration files; empty when it is not there."""
         path = self.config / (name + ".json")
@@ -105,7 +117,8 @@ def unpack(archive: Path, folder: Path) -> None:
 def environment(layout: Layout, launch: Json, hyperparameters: Mapping[str, str]) -> dict[str, str]:
     """The SM_* variables that a SageMaker script may read."""
     inputs = layout.read("inputdataconfig")
-    channels = {name: str(layout.data / name) for name in sorted(inputs) if name != layout.staged.name}
+    ours = (layout.staged.name, layout.values.parent.name)
+    channels = {name: str(layout.data / name) for name in sorted(inputs) if name not in ours}
     entry = str(launch["entry_script"])
     values: Json = {
         **locations(layout),
@@ -517,8 +530,7 @@ def run(layout: Layout, launch: Json, signals: Signals, start: Any) -> int:
     """Run the script; returns the exit code of the job."""
     layout.make()
     unpack(layout.staged / "source.tar.gz", layout.code)
-    given = layout.read("hyperparameters")
-    hyperparameters = {name: v if isinstance(v, str) else json.dumps(v) for name, v in given.items()}
+    hyperparameters = layout.hyperparameters()
     entry = str(launch["entry_script"])
     if not (layout.code / entry).is_file():
         there = ", ".join(sorted(path.name for path in layout.code.iterdir())[:20])

@@ -97,6 +97,7 @@ class Session:
     def world(self) -> World:
         """What the runner touches."""
         connection, logs, following = self.connection, self.logs, self.logs.following
+        queued = self.sweep.backend.through is not None
         journal = self.ledger.journal
         return World(
             api=self.api,
@@ -104,6 +105,7 @@ class Session:
             clock=self.clock,
             progress=self.shown.progress,
             stage=self._staging,
+            carry=lambda config, request: self._staging.carry(config["job"], request) if queued else request,
             logs=Logs(following.follow, logs.metrics, following.news, logs.tail, logs.curve),
             archive=Archive(logs.keep, logs.kept),
             inbox=Inbox(self.clock.caught, journal.requests, journal.answered),

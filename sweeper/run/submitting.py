@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar, TypeVar
 
 from sweeper.core import creating
 from sweeper.core import events as ev
@@ -12,10 +12,11 @@ from sweeper.core.chain import Job
 from sweeper.core.creating import Then
 from sweeper.core.decide import Submit
 from sweeper.core.events import Closed
+from sweeper.core.model import Trial
 from sweeper.core.outcome import created_with, fingerprint_of, refused
 from sweeper.core.ports import Request
 from sweeper.core.remedies import config_of
-from sweeper.core.request import Staged, digest
+from sweeper.core.request import digest
 from sweeper.core.words import span
 from sweeper.errors import ApiError, ApiErrorKind, ForeignNameError, assert_never
 from sweeper.run.intending import Intending
@@ -23,6 +24,7 @@ from sweeper.run.notes import Notes
 from sweeper.run.releasing import Releasing
 from sweeper.run.watching import RARE_NAG_S
 
+Put = TypeVar("Put")
 LIMIT_FIRST_S, LIMIT_MOST_S = 30.0, 600.0
 BACKOFF_MOST_S = 60.0
 STAGING_S = 600.0
@@ -72,11 +74,15 @@ class Submitting:
         patches = known.intent.patches if known else decision.patches
         config = config_of(self.notes.sweep, decision.trial, patches, taken)
         self.notes.world.redact.learn(config["environment"])
-        staged = self._staged(decision.trial.name, decision.trial.id, config, doing)
+        world, of = self.notes.world, decision.trial
+        staged = self._staged(of, doing, lambda: world.stage(config))
         if staged is None:
             return
         intent = known.intent if known else self.intending.intent(name, decision, config, staged, taken)
-        doing.request = self.intending.request(intent, config, staged)
+        request = self.intending.request(intent, config, staged)
+        doing.request = self._staged(of, doing, lambda: world.carry(config, request))
+        if doing.request is None:
+            return
         self.notes.world.guard.arm()
         if not known:
             self.notes.note(intent)
@@ -89,22 +95,22 @@ class Submitting:
             self._try = _Try(name, self.notes.world.clock.monotonic())
         return self._try
 
-    def _staged(self, name: str, trial: str, config: Mapping[str, Any], doing: _Try) -> Staged | None:
-        """Where the job reads its code and data; None while that cannot be put there: then it is tried again later.
+    def _staged(self, trial: Trial, doing: _Try, put: Callable[[], Put]) -> Put | None:
+        """What comes of putting what a job reads into S3; None while that cannot be done: then it is tried again later.
 
         Raises ApiError for what does not pass, or has not in STAGING_S; new credentials are waited for.
         """
         notes = self.notes
         try:
-            staged = notes.world.stage(config)
+            staged = put()
         except ApiError as error:
             lasted = notes.world.clock.monotonic() - doing.begun
             if not error.kind.passing or (lasted > STAGING_S and not error.kind.wants_credentials):
                 raise
             if error.kind.wants_credentials:
-                notes.say_unsigned(trial, error)
+                notes.say_unsigned(trial.id, error)
             else:
-                notes.say_once(trial, f"cannot stage what {name} reads, still trying: {error.message}")
+                notes.say_once(trial.id, f"cannot stage what {trial.name} reads, still trying: {error.message}")
             self._hold(min(doing.waited, BACKOFF_MOST_S))
             doing.waited *= 2
             return None

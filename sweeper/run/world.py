@@ -9,7 +9,7 @@ from typing import Any
 from sweeper.core.asked import Asked
 from sweeper.core.chain import Job
 from sweeper.core.measured import Readings
-from sweeper.core.ports import Clock, Journal, Progress, TrainingApi
+from sweeper.core.ports import Clock, Journal, Progress, Request, TrainingApi
 from sweeper.core.request import Staged
 from sweeper.core.secrets import Redactor
 from sweeper.core.watch import ReadLog
@@ -85,6 +85,8 @@ class World:
     progress: Progress
     stage: Callable[[Mapping[str, Any]], Staged]
     """Makes sure that the code and data of a resolved trial are where the job will read them."""
+    carry: Callable[[Mapping[str, Any], Request], Request] = lambda config, request: request
+    """The request of a resolved trial as its way to SageMaker takes it; what is too large is put where it is read."""
     logs: Logs = field(default_factory=Logs)
     archive: Archive = field(default_factory=Archive)
     inbox: Inbox = field(default_factory=Inbox)

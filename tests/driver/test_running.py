@@ -1,5 +1,6 @@
 """While the script runs: its output, its metrics, the signals, what it leaves behind."""
 
+import json
 import os
 import signal
 import time
@@ -120,3 +121,15 @@ def test_a_reader_that_goes_away_does_not_stop_the_training(make_job):
         process.stdout.close()
         assert process.wait(timeout=30) == 0
     assert (job.root / "model" / "m").exists()
+
+
+def test_hyperparameters_that_the_request_had_no_room_for_come_in_a_channel(make_job):
+    """All of them are arguments, in the order of the file; the script is not told of the channel."""
+    job = make_job(
+        "import os, sys\nprint(sys.argv[1:], os.environ['SM_CHANNELS'], os.environ['SM_HP_Z'])\n",
+        hyperparameters={"a": "1"},
+        channels=["train", "sweeper_values"],
+    )
+    given = {"z": "3", "a": "1"}
+    (job.root / "input/data/sweeper_values/values.json").write_text(json.dumps(given))
+    assert job.run().stdout == "['--z', '3', '--a', '1'] [\"train\"] 3\n"

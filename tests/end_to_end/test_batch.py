@@ -27,7 +27,10 @@ def service_jobs(project: Project) -> list[dict[str, Any]]:
 
 
 def test_a_sweep_through_a_queue_that_is_killed_and_goes_on(project: Project) -> None:
-    """The queue is made; its job's priority changed; a killed run's is looked for nowhere else, and ended by name."""
+    """The queue is made; its job's priority changed; a killed run's is looked for nowhere else, and ended by name.
+
+    A request that is too large for the queue brings its hyperparameters by way of S3.
+    """
     killed = project.start(*QUEUE, "hyperparameters.wait=600", "pool.watchdog_grace_s=600")
     wait_for(project.begun, "the first script")
     told = json.loads(project.verb("priority", "tiny", "1", "7", "--json").out)
@@ -44,8 +47,13 @@ def test_a_sweep_through_a_queue_that_is_killed_and_goes_on(project: Project) ->
     (job,) = service_jobs(project)
     assert (job["status"], job["statusReason"]) == ("FAILED", "stopped by sweeper")
 
-    assert project.run(*QUEUE, "hyperparameters.x=2").code == 0
+    large = [f"+hyperparameters.n{number}={'1' * 2400}" for number in range(5)]  # more than Batch carries
+    assert project.run(*QUEUE, "hyperparameters.x=2", *large).code == 0
     rows = [row for row in project.rows() if row["declared"] == "true"]
     assert [(row["metric.score"], row["pool"]) for row in rows] == [("20.0", "cold")]
+    told = json.loads(
+        client(project).describe_service_job(jobId=service_jobs(project)[-1]["jobId"])["serviceRequestPayload"]
+    )
+    assert told["HyperParameters"].keys() == {"x", "wait", "fail", "n2", "n3", "n4"}  # as few by way of S3 as must
     assert [job["jobName"] for job in service_jobs(project)[1:]] == [row["job_name"] for row in rows]
     assert (project.root / "runs/tiny/trials" / rows[0]["trial"] / "log.txt").read_text() == "score=20.0\n"
