@@ -28,6 +28,7 @@ _METHODS = {
     "ListServiceJobs": ("list_service_jobs", 5, "jobSummaryList"),
     "DescribeJobQueues": ("describe_job_queues", 5, "jobQueues"),
     "DescribeServiceEnvironments": ("describe_service_environments", 5, "serviceEnvironments"),
+    "GetJobQueueSnapshot": ("get_job_queue_snapshot", 5, "ResponseMetadata"),
     "CreateServiceEnvironment": ("create_service_environment", 1, "serviceEnvironmentArn"),
     "ListSchedulingPolicies": ("list_scheduling_policies", 5, "schedulingPolicies"),
     "CreateSchedulingPolicy": ("create_scheduling_policy", 1, "arn"),

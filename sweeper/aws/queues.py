@@ -19,30 +19,18 @@ def check(call: Call, options: QueueOptions, instance_type: str = "") -> list[st
 
     Raises UsageError for a queue that would refuse the jobs, ApiError when it cannot be asked.
     """
-    told = _told(call, options.queue)
-    if told is None:
+    found = told(call, options.queue)
+    if found is None:
         raise UsageError(f"backend.queue: there is no job queue {options.queue} in this account and Region")
-    if told.get("jobQueueType") != KIND:
-        kind = f"of type {told['jobQueueType']}" if "jobQueueType" in told else "without a type"
+    if found.get("jobQueueType") != KIND:
+        kind = f"of type {found['jobQueueType']}" if "jobQueueType" in found else "without a type"
         raise UsageError(f"backend.queue: {options.queue} is a queue {kind}, not of type {KIND}")
-    if told["state"] != "ENABLED":
+    if found["state"] != "ENABLED":
         raise UsageError(f"backend.queue: {options.queue} is disabled and takes no jobs")
-    divided = _divided(call, told, bool(options.quota_share))
-    _check_fair_share(options, fair="schedulingPolicyArn" in told and not divided)
+    divided = _divided(call, found, bool(options.quota_share))
+    _check_fair_share(options, fair="schedulingPolicyArn" in found and not divided)
     _check_quota_share(call, options, instance_type, divided=divided)
-    return [*_told_of(options, told)]
-
-
-def room(call: Call, options: QueueOptions) -> int | None:
-    """For how many machines the queue has room; None where it does not say so in machines. Raises ApiError."""
-    told = _told(call, options.queue)
-    names = [one["serviceEnvironment"] for one in (told or {}).get("serviceEnvironmentOrder", ())]
-    if not names:
-        return None
-    environments = call("DescribeServiceEnvironments", {"serviceEnvironments": names})["serviceEnvironments"]
-    limits = [limit for one in environments for limit in one.get("capacityLimits", ())]
-    counted = [int(limit["maxCapacity"]) for limit in limits if limit.get("capacityUnit") == INSTANCES]
-    return sum(counted) if counted else None
+    return [*_told_of(options, found)]
 
 
 def _check_fair_share(options: QueueOptions, *, fair: bool) -> None:
@@ -78,21 +66,21 @@ def _check_quota_share(call: Call, options: QueueOptions, instance_type: str, *,
 
 def has_priorities(call: Call, queue: str) -> bool:
     """Does a job's priority change anything in this queue? Raises ApiError."""
-    return "schedulingPolicyArn" in (_told(call, queue) or {})
+    return "schedulingPolicyArn" in (told(call, queue) or {})
 
 
-def _told_of(options: QueueOptions, told: Mapping[str, Any]) -> Iterator[str]:
+def _told_of(options: QueueOptions, found: Mapping[str, Any]) -> Iterator[str]:
     """A priority that changes nothing, and the queue's own limits of how long the job at its head may wait."""
-    if options.scheduling_priority is not None and "schedulingPolicyArn" not in told:
+    if options.scheduling_priority is not None and "schedulingPolicyArn" not in found:
         yield f"{options.queue} is first in, first out: backend.scheduling_priority changes nothing there"
-    for action in told.get("jobStateTimeLimitActions") or ():
+    for action in found.get("jobStateTimeLimitActions") or ():
         seconds, reason = float(action["maxTimeSeconds"]), str(action["reason"])
         yield f"{options.queue} ends a job at its head that waits for {span(seconds)} because of {reason}"
 
 
-def _divided(call: Call, told: Mapping[str, Any], said: bool) -> bool:
+def _divided(call: Call, found: Mapping[str, Any], said: bool) -> bool:
     """Do quota shares divide what the queue may use? `said`: is that believed, by whoever may not look?"""
-    if (arn := told.get("schedulingPolicyArn")) is None:
+    if (arn := found.get("schedulingPolicyArn")) is None:
         return False
     try:
         policies = call("DescribeSchedulingPolicies", {"arns": [arn]})["schedulingPolicies"]
@@ -120,7 +108,7 @@ def ensure(call: Call, options: QueueOptions, instances: int, instance_type: str
     """
     name = options.queue.rpartition("/")[2]  # an ARN ends with it
     room = [{"maxCapacity": instances, "capacityUnit": instance_type if options.quota_share else INSTANCES}]
-    if missing := _told(call, options.queue) is None:
+    if missing := told(call, options.queue) is None:
         _make_queue(call, options, name, room)
     if options.quota_share:
         _ensure_share(call, options.quota_share, name, room)
@@ -128,8 +116,8 @@ def ensure(call: Call, options: QueueOptions, instances: int, instance_type: str
 
 
 def _ensure_share(call: Call, share: str, queue: str, room: Sequence[Mapping[str, Any]]) -> None:
-    told = _told(call, queue)
-    if told is None or not _divided(call, told, True):
+    found = told(call, queue)
+    if found is None or not _divided(call, found, True):
         return  # which is told when it is checked
     if share not in {one["quotaShareName"] for one in _quota_shares(call, queue)}:
         made = {
@@ -168,6 +156,7 @@ def _policy(options: QueueOptions) -> dict[str, Any] | None:
     return {"fairsharePolicy": {}} if options.share_identifier else None
 
 
-def _told(call: Call, queue: str) -> Mapping[str, Any] | None:
+def told(call: Call, queue: str) -> Mapping[str, Any] | None:
+    """The queue as it is described; None when there is none. Raises ApiError."""
     queues = call("DescribeJobQueues", {"jobQueues": [queue]})["jobQueues"]
     return queues[0] if queues else None

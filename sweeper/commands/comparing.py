@@ -75,20 +75,20 @@ class Comparing:
         locked, region = {**sweep.locked, "instance_type": kind}, engines.region_of(sweep.engine_options)
         rate = costs.rate(sweep.composed.get("prices"), locked, region)
         odd = unknown_type(kind) if rate is None else ""
-        machines = self._machines(backend) if backend.through else None
+        machines = self._machines(kind) if backend.through else None
         return Candidate(backend, kind, self.given[kind], rate, (*needs, *([odd] if odd else [])), machines)
 
-    def _machines(self, backend: Backend) -> int | None:
-        """For how many machines its queue has room: as it is assumed, else as the queue says."""
+    def _machines(self, kind: str) -> int | None:
+        """For how many machines of a type the queue has room: as it is assumed, else as the queue says."""
         told = from_section(Assume, self._sweep.composed.get("assume") or {}).queue_machines
         queue = self._sweep.backend.through
         if told is not None or queue is None or not self._sweep.engine.on_aws:
             return told
-        from sweeper.aws import queues
+        from sweeper.aws import queue_state
         from sweeper.aws.batch import calls
 
         try:
-            return queues.room(calls(self._planned.connection.clients), queue)
+            return queue_state.room(calls(self._planned.connection.clients), queue, kind)
         except (ApiError, UsageError):
             return None
 

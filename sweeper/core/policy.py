@@ -232,14 +232,21 @@ def _share(backend: Backend) -> str:
     return QUOTA_SHARE if through.quota_share else FAIR_SHARE if through.share_identifier else ""
 
 
+def queue_arn(name: str, place: Place) -> str:
+    """The ARN of a job queue of this name, which may be one."""
+    return name if name.startswith("arn:") else place.arn("batch", f"job-queue/{name}")
+
+
 def _queue(used: Uses) -> Iterator[Statement]:
     place, name = used.place, used.queue
-    queue = name if name.startswith("arn:") else place.arn("batch", f"job-queue/{name}")
+    queue = queue_arn(name, place)
     jobs = place.arn("batch", "service-job/*")
     more = ["batch:UpdateServiceJob"] if used.share else []  # where priorities change something: `sweeper priority`
     yield _allow("Submit", ["batch:SubmitServiceJob"], [queue, jobs])
+    yield _allow("OptionalQueue", ["batch:GetJobQueueSnapshot"], [queue])
     yield _allow("QueuedJobs", ["batch:TagResource", "batch:TerminateServiceJob", *more], [jobs])
     looks = ["batch:DescribeJobQueues", "batch:ListServiceJobs", "batch:DescribeServiceJob"]
+    looks += ["batch:DescribeServiceEnvironments"]
     looks += ["batch:DescribeSchedulingPolicies"] if used.share else []
     looks += ["batch:ListQuotaShares"] if used.share == QUOTA_SHARE else []
     yield _allow("Queue", looks, ["*"])  # none of them is on a resource

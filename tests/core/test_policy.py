@@ -85,14 +85,16 @@ def test_the_runner_may_touch_its_own_jobs_and_pass_its_own_role() -> None:
         (
             {"queue": "q", "keeps_pool": False},
             {f"batch:{a}ServiceJob" for a in ("Submit", "Terminate", "Describe")}
-            | {"batch:TagResource", "batch:ListServiceJobs", "batch:DescribeJobQueues"},
+            | {"batch:TagResource", "batch:ListServiceJobs", "batch:DescribeJobQueues"}
+            | {"batch:DescribeServiceEnvironments", "batch:GetJobQueueSnapshot"},
             {f"sagemaker:{a}TrainingJob" for a in ("Create", "Stop", "Update")} | {"sagemaker:AddTags"},
         ),
         (
             {"queue": "q", "keeps_pool": False, "share": QUOTA_SHARE},
             {f"batch:{a}ServiceJob" for a in ("Submit", "Terminate", "Describe", "Update")}
             | {f"batch:{a}" for a in ("TagResource", "ListServiceJobs", "ListQuotaShares")}
-            | {f"batch:Describe{a}" for a in ("JobQueues", "SchedulingPolicies")},
+            | {f"batch:Describe{a}" for a in ("JobQueues", "SchedulingPolicies", "ServiceEnvironments")}
+            | {"batch:GetJobQueueSnapshot"},
             {f"sagemaker:{a}TrainingJob" for a in ("Create", "Stop", "Update")} | {"sagemaker:AddTags"},
         ),
     ],

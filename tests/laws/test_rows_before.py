@@ -217,6 +217,27 @@ def test_row_11_who_may_not_release_may_not_keep(outside: Make) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("denied", "ends"),
+    [("batch:SubmitServiceJob", ["create"]), ("batch:TagResource", ["tag"]), ("batch:TerminateServiceJob", [])],
+)
+def test_row_11_of_a_queue_its_own_actions_are_asked_for(outside: Make, denied: str, ends: list[str]) -> None:
+    """On the queue and its service jobs; what is denied fails, but that jobs could not be ended is a warning."""
+    asked: dict[str, str] = {}
+
+    def may(wanted: Wanted) -> bool:
+        asked[wanted.action] = wanted.resource
+        return wanted.action != denied
+
+    queue, jobs = "arn:aws:batch:us-east-1:1:job-queue/q", "arn:aws:batch:us-east-1:1:service-job/x"
+    every = Permission(may, outside().api, "", LOCKED["role_arn"], "nobody", 0, queue, jobs)
+    checks = list(every.checks())
+    assert failures(checks) == [f"permission.{what}" for what in ends]
+    assert [denied in check.line for check in checks if check.verdict is not Verdict.PASS] == [True]
+    assert asked.pop("iam:PassRole") == LOCKED["role_arn"]
+    assert asked == {"batch:SubmitServiceJob": queue, "batch:TerminateServiceJob": jobs, "batch:TagResource": jobs}
+
+
 @pytest.mark.parametrize("deny", [(), ("sagemaker:UpdateTrainingJob",)])
 @pytest.mark.parametrize("kind", [ApiErrorKind.DENIED, ApiErrorKind.INVALID, ApiErrorKind.THROTTLED])
 def test_row_11_who_may_not_ask_iam_is_told_by_the_service(

@@ -16,7 +16,7 @@ from sweeper.aws import batch, queues
 from sweeper.aws.clients import Clients, Endpoint
 from sweeper.backends.batch import Batch
 from sweeper.core.model import PoolSettings, Sweep
-from sweeper.core.queued import QueueOptions
+from sweeper.core.queued import QueueOptions, envelope
 from sweeper.core.request import FINGERPRINT
 from sweeper.core.scope import EngineKind, Scope
 from sweeper.core.verdict import Check, Verdict
@@ -417,11 +417,35 @@ def test_without_an_account_what_needs_none_is_checked(account: Account) -> None
 
 
 def test_a_queue_is_one_that_takes_the_jobs(account: Account) -> None:
-    """By way of AWS Batch: one that is not there fails by its name; one that takes jobs passes."""
+    """By way of AWS Batch: one that is not there fails by its name; then its room, and who is there, are told too."""
     options = QueueOptions("team")
     sweep = replace(account.sweep, backend=Batch("team"))
     (missing,) = queue(account.subject(sweep))
     assert (missing.verdict, "there is no job queue team" in missing.found) == (Verdict.FAIL, True)
-    queues.ensure(batch.calls(lambda: account.clients), options, 1)
-    (there,) = queue(account.subject(sweep))
-    assert (there.verdict, there.found) == (Verdict.PASS, "the job queue team takes jobs")
+    call = batch.calls(lambda: account.clients)
+    queues.ensure(call, options, 1)
+
+    def told(**locked: Any) -> dict[str, tuple[Verdict, str]]:
+        """By id: the verdict and the line of each check of a queue."""
+        found = queue(account.subject(replace(changed(sweep, **locked), backend=Batch("team"))))
+        return {check.id: (check.verdict, check.line) for check in found}
+
+    there = told()
+    assert [verdict for verdict, _ in there.values()] == [Verdict.PASS] * 3
+    assert there["queue"][1] == "the job queue team takes jobs"
+    room = "the service environment team has room for 1 machine"
+    assert there["queue.room"][1] == f"{room}: for 1 job of this sweep at a time"
+    assert there["queue.crowd"][1] == "0 machines of team are in use, and no job waits"
+    verdict, line = told(instance_count=2)["queue.room"]
+    assert (verdict, f"locked.instance_count: {room}, and a job needs 2" in line) == (Verdict.FAIL, True)
+    sent = [request(name, RoleArn=f"{IAM}/flat", Tags=[{"Key": "a", "Value": "b"}]) for name in ("one", "two")]
+    jobs = [call("SubmitServiceJob", envelope(one, options))["jobId"] for one in sent]
+    wait_for(lambda: told()["queue.crowd"][0] is Verdict.WARN)
+    assert told()["queue.crowd"][1] == (
+        "1 machine of team is in use, and 1 job waits there already: the first job of this sweep waits too"
+    )
+    for job in jobs:
+        call("TerminateServiceJob", {"jobId": job, "reason": "seen"})
+    account.clients.client("batch").update_service_environment(serviceEnvironment="team", state="DISABLED")
+    verdict, line = told()["queue.room"]
+    assert (verdict, "the service environment team is DISABLED" in line) == (Verdict.FAIL, True)

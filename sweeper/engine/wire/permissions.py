@@ -111,7 +111,7 @@ class Permissions:
         """The same of a call of AWS Batch; `role`: whose a payload is that it submits."""
         prefix = self.settings.prefix_of("batch")
         resource, jobs = "*", f"{prefix}:service-job/*"
-        if operation == "SubmitServiceJob":
+        if operation in ("SubmitServiceJob", "GetJobQueueSnapshot"):
             queue = str(params["jobQueue"])
             resource = queue if queue.startswith("arn:") else f"{prefix}:job-queue/{queue}"
         elif operation in ("TerminateServiceJob", "UpdateServiceJob"):

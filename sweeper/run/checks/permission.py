@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from sweeper.aws.permissions import Permissions, Wanted
+from sweeper.core import policy
 from sweeper.core.costs import keeps
 from sweeper.core.ports import TrainingApi
 from sweeper.core.request import slug
@@ -37,7 +39,8 @@ class Question:
 class Permission:
     """The questions for a sweep.
 
-    `jobs`: the ARN of its jobs, `nobody`: a name that no job ever has; `queued`: a queue creates them.
+    `jobs`: the ARN of its jobs, `nobody`: a name that no job ever has; `queue` and `queued`: the ARNs of the queue that
+    creates them, and of its service jobs.
     """
 
     may: May
@@ -46,7 +49,8 @@ class Permission:
     role: str
     nobody: str
     keep_alive_s: int
-    queued: bool = False
+    queue: str = ""
+    queued: str = ""
 
     def checks(self) -> Iterator[Check]:
         """What comes of each question. What helps where IAM cannot be asked is told once."""
@@ -62,9 +66,20 @@ class Permission:
                 yield self._answer(question, may)
 
     def _questions(self) -> Iterator[Question]:
-        if not self.queued:
-            yield from self._direct()
+        yield from self._by_queue() if self.queue else self._direct()
         yield self._needed("pass", Wanted("iam:PassRole", self.role, {"iam:PassedToService": _SERVICE}))
+
+    def _by_queue(self) -> Iterator[Question]:
+        yield self._needed("create", Wanted("batch:SubmitServiceJob", self.queue))
+        yield Question(
+            "permission.stop",
+            Wanted("batch:TerminateServiceJob", self.queued),
+            "you may not end a job: your policy denies batch:TerminateServiceJob, so that Ctrl-C and rules wait for "
+            "its end, which bills",
+            "have it allowed",
+            Verdict.WARN,
+        )
+        yield self._needed("tag", Wanted("batch:TagResource", self.queued))
 
     def _direct(self) -> Iterator[Question]:
         if self.keep_alive_s:
@@ -132,6 +147,7 @@ def permissions(subject: Subject) -> Iterator[Check]:
     """Those that the sweep needs, and that can be asked for."""
     if (sweep := subject.sweep) is None:
         return
+    through = sweep.backend.through
     name = f"{slug(sweep.name)}-{'0' * 16}-a00"  # as its jobs are called, and no job ever is: attempts begin at 1
     yield from Permission(
         may=Permissions(subject.clients()).may,
@@ -140,7 +156,8 @@ def permissions(subject: Subject) -> Iterator[Check]:
         role=str(sweep.locked["role_arn"]),
         nobody=name,
         keep_alive_s=keeps(sweep),
-        queued=sweep.backend.through is not None,
+        queue=policy.queue_arn(through.queue, subject.place) if through else "",
+        queued=subject.place.arn("batch", f"service-job/{uuid.UUID(int=0)}"),
     ).checks()
 
 
