@@ -54,19 +54,26 @@ def calls(clients: Callable[[], Clients]) -> Call:
     return call
 
 
-def training_api(clients: Callable[[], Clients], queue: QueueOptions | str | None = None) -> TrainingApi:
-    """The TrainingApi port over boto3: by way of a queue, when one is named, else directly."""
+def training_api(
+    clients: Callable[[], Clients], queue: QueueOptions | str | None = None, turn: Callable[[], None] = lambda: None
+) -> TrainingApi:
+    """The TrainingApi port over boto3: by way of a queue, when one is named, else directly.
+
+    `turn` waits until another job may be submitted.
+    """
     direct = SageMakerApi(clients)
     if not queue:
         return direct
-    return BatchApi(calls(clients), direct, QueueOptions(queue) if isinstance(queue, str) else queue)
+    return BatchApi(calls(clients), direct, QueueOptions(queue) if isinstance(queue, str) else queue, turn)
 
 
 class BatchApi:
     """The TrainingApi port over one queue. A job's name is its service job's; names of other backends pass through."""
 
-    def __init__(self, call: Call, training: TrainingApi, options: QueueOptions) -> None:
-        self._call, self._training, self._options = call, training, options
+    def __init__(
+        self, call: Call, training: TrainingApi, options: QueueOptions, turn: Callable[[], None] = lambda: None
+    ) -> None:
+        self._call, self._training, self._options, self._turn = call, training, options, turn
         self._ids: dict[str, str] = {}
         self._refusals: Counter[str] = Counter()
 
@@ -79,6 +86,7 @@ class BatchApi:
         try:
             if self._find(name):
                 raise ApiError(ApiErrorKind.IN_USE, "SubmitServiceJob", "ResourceInUse", f"{name} is there already")
+            self._turn()
             answer = self._call("SubmitServiceJob", made)
         except ApiError as error:
             if error.kind in (ApiErrorKind.INVALID, ApiErrorKind.INVALID_FOR_ALL):
