@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     if lines is None:
         account, clients = _service(sweep)
         hidden = _hidden(sweep, account.through(clients, sweep.queue), clients(), job.name)
-        text = "\n".join(line.text for line in Tail(clients().client("logs"), job.name).new())
+        text = "\n".join(line.shown for line in Tail(clients().client("logs"), job.name, sweep.hosts).new())
         lines = hidden.log(text).split("\n") if text else []
     if options.json:
         answer = {"sweep": sweep.name, "trial": job.intent.trial, "job_name": job.name, "lines": lines}
@@ -124,7 +124,7 @@ def _follow_job(sweep: StoredSweep, job: Job, clock: SystemClock, pause: float) 
         tell("".join(f"{line}\n" for line in stored), end="", flush=True)
         return
     account, clients = _service(sweep)
-    tail, api = Tail(clients().client("logs"), job.name), account.through(clients, sweep.queue)
+    tail, api = Tail(clients().client("logs"), job.name, sweep.hosts), account.through(clients, sweep.queue)
     hidden = _hidden(sweep, api, clients(), job.name)
     said = ""
     while True:
@@ -141,7 +141,7 @@ def _follow_job(sweep: StoredSweep, job: Job, clock: SystemClock, pause: float) 
 
 def _looked(tail: Tail) -> Iterator[str]:
     try:
-        yield from (line.text for line in tail.new())
+        yield from (line.shown for line in tail.new())
     except ApiError as error:
         if not error.kind.passing:
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -11,6 +12,16 @@ from sweeper.driver.matches import NUMBER, Match, Metrics
 
 LOG, POINTS = "log.txt", "metrics.csv"
 """What is stored of a job's log below trials/ID: its lines, and the metrics in them."""
+
+
+_BAR = " | "
+_SHOWN = re.compile(rf"(algo-\d+){re.escape(_BAR)}(.*)", re.DOTALL)
+
+
+def stored(text: str, at: int, hosts: int) -> Line:
+    """A line as it was shown of a job of so many hosts."""
+    told = _SHOWN.fullmatch(text) if hosts > 1 else None
+    return Line(at, told[2], told[1] == "algo-1", told[1]) if told else Line(at, text)
 
 
 def reading(definitions: Iterable[MetricDefinition]) -> Metrics:
@@ -26,6 +37,13 @@ class Line(NamedTuple):
     text: str
     counts: bool = True
     """Are metrics read from it? Of several hosts the first one's are: each prints its own, and one tells the job's."""
+    host: str = ""
+    """Which of the job's hosts wrote it; empty where there is one."""
+
+    @property
+    def shown(self) -> str:
+        """The line as a reader sees it: of several hosts it says which."""
+        return f"{self.host}{_BAR}{self.text}" if self.host else self.text
 
 
 @dataclass(frozen=True)
@@ -38,7 +56,7 @@ class Part:
     @property
     def text(self) -> str:
         """The lines, as a file has them."""
-        return "".join(f"{line.text}\n" for line in self.lines)
+        return "".join(f"{line.shown}\n" for line in self.lines)
 
     @property
     def points(self) -> list[tuple[int, str, float]]:

@@ -11,7 +11,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -191,9 +190,13 @@ class StoredSweep:
                 lines = file.read().decode("utf-8", "replace").splitlines()
         except OSError:
             return {}
-        return measured.last_values(
-            measured.part(starmap(measured.Line, enumerate(lines)), measured.reading(self._definitions)).points
-        )
+        found = (measured.stored(line, at, self.hosts) for at, line in enumerate(lines))
+        return measured.last_values(measured.part(found, measured.reading(self._definitions)).points)
+
+    @property
+    def hosts(self) -> int:
+        """How many machines a job uses."""
+        return int((self.config.get("locked") or {}).get("instance_count") or 1)
 
     @property
     def _definitions(self) -> list[MetricDefinition]:

@@ -156,8 +156,13 @@ class JobLogs:
         return self.connection.clients().client("logs")
 
     def _patient(self, job: Job) -> Tail:
-        return Tail(self._client, job.name)
+        return Tail(self._client, job.name, self._hosts)
 
     def _hurried(self, job: Job) -> Tail:
         """One whose client gives up soon: a log is never in the way of the chain."""
-        return Tail(self.connection.clients().client("logs", attempts=1, patience_s=5), job.name)
+        client = self.connection.clients().client("logs", attempts=1, patience_s=5)
+        return Tail(client, job.name, self._hosts)
+
+    @property
+    def _hosts(self) -> int:
+        return int(self.sweep.locked.get("instance_count") or 1)

@@ -71,7 +71,7 @@ def hosts(made: Any, stub: Any, streams: dict[str, list[tuple[int, str]]]) -> li
         for lines in streams.values():
             events = [] if again else [{"timestamp": at, "message": text} for at, text in lines]
             stub.add_response("get_log_events", {"events": events, "nextForwardToken": "end"})
-    return list(logs.Tail(made, "job").new())
+    return list(logs.Tail(made, "job", len(streams)).new())
 
 
 def test_row_66_the_logs_of_several_hosts_are_one_by_time_and_metrics_are_the_first_ones() -> None:
@@ -87,6 +87,30 @@ def test_row_66_the_logs_of_several_hosts_are_one_by_time_and_metrics_are_the_fi
         *("two begins", "one begins", "score=1", "score=2", "two ends", "score=10"),
     ]
     assert measured.part(found, SCORE).points == [(3, "score", 1.0)]
+    assert [line.shown for line in found][1:4] == ["algo-1 | one begins", "algo-1 | score=1", "algo-2 | score=2"]
+    shown = (measured.stored(line.shown, line.at, 3) for line in found)
+    assert list(shown) == found
+
+
+def test_row_66_what_one_host_says_waits_for_what_another_said_before() -> None:
+    """A page of a quiet host spans many pages of a talkative one: their lines are one by time all the same."""
+    made, stub = client()
+    pages: dict[str, list[list[int]]] = {"job/algo-1-1": [[1, 100]], "job/algo-2-1": [[50], [60, 90]]}
+    stub.add_response("describe_log_streams", {"logStreams": [{"logStreamName": name} for name in pages]})
+
+    def answer(stream: str, number: int) -> None:
+        found = pages[stream][number] if number < len(pages[stream]) else []
+        token = {"nextToken": str(number)} if number else {}
+        expected = {"logGroupName": logs.GROUP, "logStreamName": stream, "startFromHead": True, **token}
+        told = {"events": [{"timestamp": at, "message": f"{at}"} for at in found]}
+        following = str(min(number + 1, len(pages[stream])))
+        stub.add_response("get_log_events", {**told, "nextForwardToken": following}, expected)
+
+    for stream, number in (("1", 0), ("2", 0), ("2", 1), ("2", 2), ("1", 1)):
+        answer(f"job/algo-{stream}-1", number)
+    looks = [[line.at for line in page] for page in logs.Tail(made, "job", 2).pages()]
+    assert looks == [[1, 50], [60, 90], [100], []]
+    stub.assert_no_pending_responses()
 
 
 def whole(folder: Path, pages: Iterable[list[tuple[int, str]]], redact: Callable[[str], str] = str) -> None:
