@@ -14,6 +14,7 @@ from pathlib import Path
 from sweeper.aws.clients import Endpoint
 from sweeper.commands.say import complain
 from sweeper.core.chain import Chain
+from sweeper.core.machines import selected
 from sweeper.core.outcome import fingerprint_of
 from sweeper.core.ports import Clock, Description, TrainingApi
 from sweeper.core.scope import EngineKind
@@ -217,7 +218,7 @@ class Books:
         return Pool(
             job=name,
             status=str((description.get("WarmPoolStatus") or {}).get("Status", "")),
-            instance_type=description.get("ResourceConfig", {}).get("InstanceType"),
+            instance_type=selected(description) or description.get("ResourceConfig", {}).get("InstanceType"),
             since=utc(since.timestamp()) if since else None,
             owner=owner,
             ours=owner in self._owners(account),

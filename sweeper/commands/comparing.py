@@ -15,6 +15,7 @@ from sweeper.config.instances import unknown_type
 from sweeper.config.problems import dotted
 from sweeper.core import costs, paces
 from sweeper.core.comparison import Candidate, Compared, Comparison, compared
+from sweeper.core.machines import choices, of_one_type
 from sweeper.core.options import from_section
 from sweeper.core.paces import Assume, Assumed
 from sweeper.core.ports import Backend
@@ -43,8 +44,8 @@ class Comparing:
     def __init__(self, planned: Planned, types: Mapping[str, float | None]) -> None:
         self._planned, self._sweep = planned, planned.sweep
         self._past = list(past.seen(Path(self._sweep.project), planned.connection.scope, self._sweep.name))
-        own = str(self._sweep.locked["instance_type"])
-        seconds = {own: types.get(own), **types}
+        own = [one.instance_type for one in choices(self._sweep.locked)]
+        seconds = {**{kind: types.get(kind) for kind in own}, **types}
         self.given = {kind: self._given(kind, train_s) for kind, train_s in seconds.items()}
         jobs = planned.jobs or len(self._sweep.trials)
         candidates = [self._candidate(backend, needs, kind) for kind in seconds for backend, needs in self._backends]
@@ -72,7 +73,7 @@ class Comparing:
 
     def _candidate(self, backend: Backend, needs: tuple[str, ...], kind: str) -> Candidate:
         sweep = self._sweep
-        locked, region = {**sweep.locked, "instance_type": kind}, engines.region_of(sweep.engine_options)
+        locked, region = of_one_type(sweep.locked, kind), engines.region_of(sweep.engine_options)
         rate = costs.rate(sweep.composed.get("prices"), locked, region)
         odd = unknown_type(kind) if rate is None else ""
         machines = self._machines(kind) if backend.through else None

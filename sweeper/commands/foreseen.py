@@ -8,6 +8,7 @@ from typing import Any
 
 from sweeper.commands.planned import Planned
 from sweeper.core.keepalive import keep_alive_s
+from sweeper.core.machines import choices
 from sweeper.core.model import Usage
 from sweeper.core.request import FINGERPRINT, build, fingerprint, job_name
 from sweeper.core.secrets import MASK
@@ -39,15 +40,19 @@ def requests(planned: Planned) -> Iterator[dict[str, Any]]:
 
 
 def quota(planned: Planned) -> str:
-    """What the account may use of this instance type, in words."""
+    """What the account may use of each instance type that a job may get, in words."""
     if not planned.sweep.engine.on_aws:
         return "not asked: the local engine's own quotas are settings"
-    instance = str(planned.sweep.locked["instance_type"])
     try:
-        limits = limits_of(instance, planned.connection.clients())
+        told = [_quota(planned, one.instance_type) for one in choices(planned.sweep.locked)]
     except ApiError as error:
         return f"unknown ({error.message})"
-    backend = planned.sweep.backend
+    return "; ".join(told)
+
+
+def _quota(planned: Planned, instance: str) -> str:
+    """Of one type. Raises ApiError."""
+    limits, backend = limits_of(instance, planned.connection.clients()), planned.sweep.backend
     granted = limits.granted(backend.usage)
     words = [f"{_number(granted)} {instance} for {backend.usage.value}"]
     if backend.usage is Usage.TRAINING:

@@ -14,6 +14,7 @@ from sweeper.commands.comparing import Comparing, types_of
 from sweeper.commands.planned import MOST_TRIALS, Planned
 from sweeper.commands.say import complain, tell
 from sweeper.core import paces, plan
+from sweeper.core.machines import types
 from sweeper.core.model import Sweep
 from sweeper.core.words import counted, span
 from sweeper.record import script
@@ -150,12 +151,12 @@ class _Plan:
                 yield f"  {way.way}: would hardly ever end"
             else:
                 yield f"  {way.way}: {self._most}{span(way.seconds)}, {dollars(way.usd)}"
-        instance = self.sweep.locked.get("instance_type")
         if self.planned.rate is None:
-            yield f"  the price of {instance} is unknown: set prices.usd_per_hour"
+            yield f"  the price of {types(self.sweep.locked)} is unknown: set prices.usd_per_hour"
         else:
             when = self.planned.rate.as_of or "an unknown date"
-            yield f"  at {self.planned.rate.usd_per_second * 3600:.3f} USD an hour (prices of {when})"
+            dearest = " at most, on the dearest of its types" if self.planned.rate.by_type else ""
+            yield f"  at {self.planned.rate.usd_per_second * 3600:.3f} USD an hour{dearest} (prices of {when})"
         idle = plan.worst_idle(self.sweep, self.planned.rate)
         yield f"worst idle bill if this host dies: {idle.seconds:.0f} s of an idle pool, {dollars(idle.usd)}"
         if idle.usd is not None and idle.usd > 5:

@@ -12,6 +12,8 @@ from sweeper.config.problems import nearest
 from sweeper.config.schema import options_of
 from sweeper.core import costs, prune, stop
 from sweeper.core.identity import flatten
+from sweeper.core.machines import types
+from sweeper.core.ports import Backend
 from sweeper.core.remedies import on_failure
 from sweeper.errors import UsageError
 
@@ -49,7 +51,7 @@ def _no_metric(values: Sections, name: str) -> str:
 
 def _no_budget(values: Sections, usd: float) -> str:
     """Why a budget cannot be kept: an unknown price, or less than the shortest job costs with its pool."""
-    kind = values["locked"].get("instance_type")
+    kind = costs.unpriced(values.get("prices"), values["locked"]) or types(values["locked"])
     region = engines.region_of(values["engine"])
     per = costs.rate(values.get("prices"), values["locked"], region, _runs(values["backend"]))
     if per is None:
@@ -103,6 +105,19 @@ def _backend(values: Sections) -> Iterator[Finding]:
         yield ("backend", key), f"is for backend={kind}, not {values['backend']['kind']}"
     said_to_it = {key: value for key, value in section.items() if key == "kind" or key in own}
     try:
-        yield from backends.made(said_to_it).refused(values)
+        backend = backends.made(said_to_it)
+        yield from backend.refused(values)
     except UsageError as error:
         yield ("backend", "kind"), str(error)
+        return
+    if values["locked"].get("instance_preferences") and (why := _one_type(backend)):
+        yield ("locked", "instance_preferences"), f"{why}: choose backend=on_demand, or name one locked.instance_type"
+
+
+def _one_type(backend: Backend) -> str:
+    """Why its jobs need one type of machine; empty where SageMaker may choose among several for each."""
+    if backend.keeps_pool:
+        return "may give each job another type of machine, so that no warm pool is sure to match the next one"
+    if backend.interrupts:
+        return "are not for spot machines: SageMaker refuses the two together"
+    return "" if backend.through is None else "are not for a queue: it counts machines of one type"

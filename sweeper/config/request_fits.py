@@ -49,6 +49,14 @@ def piece_fits(draft: Draft, values: Sections) -> None:
         draft.note([*request_piece.findings(draft, values)])
 
 
+def machine_is_said(locked: Sections) -> Iterator[Finding]:
+    """A job runs on machines of one type, or of one of several."""
+    if not locked.get("instance_type") and not locked.get("instance_preferences"):
+        yield ("locked", "instance_type"), "is missing: it has no default"
+    if locked.get("instance_type") and locked.get("instance_preferences"):
+        yield ("locked", "instance_preferences"), "stand in place of a type: set locked.instance_type: null"
+
+
 def image_is_said(draft: Draft, job: Sections) -> Iterator[Finding]:
     """A job runs an image or an algorithm."""
     images, algorithms = told(draft, job, "image_uri"), told(draft, job, "algorithm_name")

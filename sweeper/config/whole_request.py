@@ -30,7 +30,7 @@ SOMEWHERE = Scope(EngineKind.AWS, NO_ACCOUNT, "us-east-1")
 _SECTIONS = {"HyperParameters": "hyperparameters", "Environment": "environment"}
 _KEYS = {member: (section, name) for section, of in (("job", Job), ("locked", Locked)) for member, name in members(of)}
 """Our keys by the members that they become."""
-_STALE = ("ResourceConfig", "InstanceType")
+_STALE = "InstanceType"
 """The types that a model lists are those of its day: one that is not among them may be a new one."""
 Path = tuple[str | int, ...]
 
@@ -54,8 +54,8 @@ def problems(draft: Draft, sweep: Sweep) -> Iterator[Problem]:
 
 def _unusual(sweep: Sweep) -> bool:
     job = sweep.composed.get("job") or {}
-    said = (sweep.locked.get("volume_kms_key_id"), sweep.composed.get("request"), sweep.owner)
-    return any(said) or job.get("launch") == Launch.TOOLKIT.value
+    locked = (sweep.locked.get("volume_kms_key_id"), sweep.locked.get("instance_preferences"))
+    return any((*locked, sweep.composed.get("request"), sweep.owner)) or job.get("launch") == Launch.TOOLKIT.value
 
 
 def _trials(draft: Draft) -> Iterator[Trial]:
@@ -81,7 +81,7 @@ def refused(request: Request) -> Iterator[Finding]:
     from sweeper.engine.wire import rules  # it brings botocore
 
     judged_alone = rules.of_whole("CreateTrainingJob", request)
-    found = [(path, what) for path, what in judged_alone if path != _STALE or "enum value set" not in what]
+    found = [(path, what) for path, what in judged_alone if path[-1:] != (_STALE,) or "enum value set" not in what]
     found = found or [((), what) for what in rules.across("CreateTrainingJob", request)]
     yield from ((path, f"SageMaker would refuse the request: {what}") for path, what in found)
 
@@ -113,11 +113,17 @@ def _key(path: Path, config: Mapping[str, Any], made: Request) -> tuple[str, ...
         return ("owner",) if tag.startswith("sweeper:") else ("job", "tags", tag)
     if first == "InputDataConfig" and rest:
         return ("job", "inputs", str(made["InputDataConfig"][int(rest[0])]["ChannelName"]))
-    ways = (".".join((first, *rest[:length])) for length in range(len(rest), -1, -1))
+    names = [part for part in path if isinstance(part, str)]
+    ways = (".".join(names[:length]) for length in range(len(names), 0, -1))
     return next((_KEYS[way] for way in ways if way in _KEYS), ("job",))
 
 
 def _named(what: str) -> tuple[str, ...]:
     """The key of the member that a refusal names first."""
-    ours = {member.rpartition(".")[2]: key for member, key in _KEYS.items()}
+    ours: dict[str, tuple[str, ...]] = {}
+    for member, (section, name) in _KEYS.items():
+        *_, holder, last = member.split(".") if "." in member else ("", member)
+        ours.setdefault(last, (section, name))
+        if "." in name:  # one of several items of the same kind
+            ours.setdefault(holder, (section, name.partition(".")[0]))
     return next((ours[word] for word in what.replace(",", " ").split() if word in ours), ("job",))

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from sweeper.core.costs import Rate
+from sweeper.core.machines import choices, of_one_type
 from sweeper.core.model import Sweep
 from sweeper.core.paces import Assumed
 from sweeper.core.ports import Backend
@@ -93,7 +94,7 @@ def compared(sweep: Sweep, jobs: int, candidate: Candidate) -> Compared:
     """So many jobs of a sweep, one at least, on a candidate."""
     job = sweep.composed.get("job") or {}
     way, pace = way_of(candidate.backend, job), candidate.given.pace(candidate.backend)
-    each = int(sweep.locked.get("instance_count") or 1)
+    (each,) = (one.count for one in choices(of_one_type(sweep.locked, candidate.instance_type)))
     room = way.in_flight if candidate.machines is None else min(way.in_flight, candidate.machines // each)
     if not room:
         why = f"its queue has room for {counted(candidate.machines or 0, 'machine')}, and a job needs {each}"

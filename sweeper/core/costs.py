@@ -6,11 +6,12 @@ The service bills wall-clock seconds of a job and of the pool it leaves, times t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sweeper.core.events import Closed
 from sweeper.core.identity import flatten
+from sweeper.core.machines import choices
 from sweeper.core.model import MOST_KEEP_ALIVE_S
 from sweeper.core.options import from_section, option
 
@@ -39,7 +40,10 @@ class Prices:
 
 @dataclass(frozen=True)
 class Rate:
-    """What all machines of a job cost in USD a second, since when that is known, and for how long they may bill."""
+    """What all machines of a job cost in USD a second, since when that is known, and for how long they may bill.
+
+    Where the service chooses among types it is that of the dearest.
+    """
 
     usd_per_second: float
     as_of: str = ""
@@ -47,6 +51,13 @@ class Rate:
     """Seconds past its longest run."""
     runs: int = 1
     """How often a job may run: AWS Batch tries it again, or starts it anew after a preemption."""
+    by_type: Mapping[str, float] = field(default_factory=dict)
+    """USD a second of each type that the service chooses among."""
+
+    def of(self, job: Job) -> float:
+        """What the machines of this job cost in USD a second; of the dearest while it is not known which it got."""
+        chosen = job.outcome.instance_type if job.outcome else ""
+        return self.by_type.get(chosen, self.usd_per_second)
 
 
 def rate(
@@ -60,13 +71,22 @@ def rate(
     declared = from_section(Prices, prices or {})
     if region and declared.region and region != declared.region:
         return None
-    by_type = {".".join(path): value for path, value in flatten(declared.usd_per_hour or {})}
-    price = by_type.get(str(locked.get("instance_type")))
-    if price is None:
+    if unpriced(prices, locked):
         return None
-    usd = float(price) / 3600 * int(locked.get("instance_count") or 1)
+    known, asked = _by_type(declared), choices(locked)
+    usd = {one.instance_type: float(known[one.instance_type]) / 3600 * one.count for one in asked}
     overrun_s = OVERRUN_S + (LATE_S if region is not None else 0.0)
-    return Rate(usd, declared.as_of or "", overrun_s, runs)
+    return Rate(max(usd.values()), declared.as_of or "", overrun_s, runs, usd if len(asked) > 1 else {})
+
+
+def unpriced(prices: Mapping[str, Any] | None, locked: Mapping[str, Any]) -> str:
+    """The first type of a locked section whose price a `prices` section does not have; empty when it has all."""
+    known = _by_type(from_section(Prices, prices or {}))
+    return next((one.instance_type for one in choices(locked) if known.get(one.instance_type) is None), "")
+
+
+def _by_type(prices: Prices) -> Mapping[str, Any]:
+    return {".".join(path): value for path, value in flatten(prices.usd_per_hour or {})}
 
 
 def savings_percent(billable_s: float | None, train_s: float | None) -> float | None:
@@ -76,18 +96,20 @@ def savings_percent(billable_s: float | None, train_s: float | None) -> float | 
 
 def cost(jobs: Iterable[Job], per: Rate | None) -> float | None:
     """USD of these jobs as far as the service has told seconds; None when it told none, or the price is unknown."""
+    if per is None:
+        return None
     known = [
-        seconds
+        (seconds, per.of(job))
         for job in jobs
         for seconds in (job.outcome.billable_seconds if job.outcome else None, job.retained_s)
         if seconds is not None
     ]
-    return round(sum(known) * per.usd_per_second, 6) if known and per else None
+    return round(sum(seconds * usd for seconds, usd in known), 6) if known else None
 
 
 def spent(chain: Chain, per: Rate) -> float:
     """USD that the jobs so far may have cost or may still cost at most: what is not known counts at its worst."""
-    return sum(worst_seconds(job, per) for job in chain.jobs.values()) * per.usd_per_second
+    return sum(worst_seconds(job, per) * per.of(job) for job in chain.jobs.values())
 
 
 def worst_seconds(job: Job, per: Rate) -> float:

@@ -202,6 +202,7 @@ class Outcome:
     """(status, start, end) of every SecondaryStatus it had (sweeper.core.phases); empty where this was not kept yet."""
     interruptions: Sequence[Sequence[Any]] = field(default_factory=list)
     """(from, until, why) of every wait of a job of a queue after machines that it had before (sweeper.core.queued)."""
+    instance_type: str = ""  # what the service chose of several types; empty where there was no choice
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,33 @@ def _id(prefix: str) -> Bounds:
     return Bounds(pattern=f"^{prefix}-[0-9a-zA-Z]+$", says=f"must look like {prefix}-0123456789abcdef0")
 
 
+_INSTANCE_TYPE: Mapping[str, str] = {
+    "pattern": r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$",
+    "says": "must look like ml.g6e.2xlarge",
+}
+_TRAINING_PLAN: Mapping[str, str] = {
+    "pattern": r"^arn:aws[a-z-]*:sagemaker:[a-z0-9-]*:\d{12}:training-plan/.+$",
+    "says": "must be a training plan's ARN: arn:aws:sagemaker:REGION:123456789012:training-plan/NAME",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstancePreference:
+    """A type of machine that a job may get, and how many of them it needs then."""
+
+    instance_type: str = option("The machine.", sends="InstanceType", **_INSTANCE_TYPE)
+    instance_count: int | None = option(
+        "How many of them, where each type needs another number; default: locked.instance_count.",
+        default=None,
+        low=1,
+        high=10000,
+        sends="InstanceCount",
+    )
+    training_plan_arns: Sequence[Annotated[str, Bounds(**_TRAINING_PLAN)]] | None = option(
+        "The training plan whose machines they are.", default=None, low=1, high=1, sends="TrainingPlanArns"
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Locked:
     """What every job of a sweep shares: the fields a warm pool matches on. Validated, frozen, never swept."""
@@ -26,10 +53,10 @@ class Locked:
         says="must be a role's ARN: arn:aws:iam::123456789012:role/NAME",
         sends="RoleArn",
     )
-    instance_type: str = option(
-        "The machine, for example ml.g6e.2xlarge.",
-        pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$",
-        says="must look like ml.g6e.2xlarge",
+    instance_type: str | None = option(
+        "The machine, for example ml.g6e.2xlarge. Needed, unless instance_preferences are said.",
+        default=None,
+        **_INSTANCE_TYPE,
         sends="ResourceConfig.InstanceType",
     )
     instance_count: int = option(
@@ -50,9 +77,16 @@ class Locked:
     training_plan_arn: str | None = option(
         "The training plan whose machines are used.",
         default=None,
-        pattern=r"^arn:aws[a-z-]*:sagemaker:[a-z0-9-]*:\d{12}:training-plan/.+$",
-        says="must be a training plan's ARN: arn:aws:sagemaker:REGION:123456789012:training-plan/NAME",
+        **_TRAINING_PLAN,
         sends="ResourceConfig.TrainingPlanArn",
+    )
+    instance_preferences: Sequence[InstancePreference] | None = option(
+        "Types of machines in place of instance_type: each job gets the first one that there is capacity for. With "
+        "backend=on_demand alone.",
+        default=None,
+        low=1,
+        high=5,
+        sends="ResourceConfig.InstancePreferences",
     )
     enable_network_isolation: bool = option(
         "No network for the container.", default=False, sends="EnableNetworkIsolation"

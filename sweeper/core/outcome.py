@@ -10,6 +10,7 @@ from sweeper.core import events as ev
 from sweeper.core.chain import Job
 from sweeper.core.events import HAS_MACHINE, JobStatus, PoolStatus, TrialStatus
 from sweeper.core.failures import Failure, classify, root_cause
+from sweeper.core.machines import selected
 from sweeper.core.phases import seconds_of, transitions
 from sweeper.core.queued import INTERRUPTIONS
 
@@ -102,6 +103,7 @@ def outcome(
         checkpoints=str((description.get("CheckpointConfig") or {}).get("S3Uri") or ""),
         transitions=transitions(description),
         interruptions=[[*one] for one in description.get(INTERRUPTIONS) or ()],
+        instance_type=selected(description),
     )
 
 

@@ -11,6 +11,7 @@ from sweeper.core.chain import Chain, Job
 from sweeper.core.costs import savings_percent
 from sweeper.core.events import TrialStatus
 from sweeper.core.keepalive import gaps
+from sweeper.core.machines import types
 from sweeper.core.model import Sweep
 from sweeper.core.options import from_section, option
 from sweeper.core.phases import interruptions
@@ -150,7 +151,7 @@ def assumed(sweep: Sweep, chain: Chain, past: Sequence[Seen] = (), instance_type
     long it takes at SageMaker the local engine does not know; but how long a script trains is told by it too.
     """
     told = from_section(Assume, sweep.composed.get("assume") or {})
-    own_type = str(sweep.locked.get("instance_type"))
+    own_type = types(sweep.locked)
     kind = instance_type or own_type
     there = [seen for seen in past if seen.instance_type == kind]
     own = [seen for seen in there if seen.own]

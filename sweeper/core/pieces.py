@@ -13,8 +13,6 @@ Path = tuple[str | int, ...]
 REFUSED: Mapping[str, str] = {
     "ResourceConfig.InstanceGroups": "several types of machines in one job leave no warm pool, and what a job costs is "
     "known of one type alone",
-    "ResourceConfig.InstancePreferences": "the service would choose the type of the machine, so that neither the pool "
-    "that a job matches nor its price is known",
     "ResourceConfig.InstancePlacementConfig": "whether a warm pool matches a placement is not known",
     "InputDataConfig.DataSource.S3DataSource.InstanceGroupNames": "it belongs to instance groups",
     "ServerlessJobConfig": "a serverless job has no machine and no image, and is billed by what no budget here counts",

@@ -136,6 +136,8 @@ def build(
     }
     for said in (locked, job):
         request = merged(request, request_of(said))
+    if any(one.instance_count for one in locked.instance_preferences or ()):
+        del request["ResourceConfig"]["InstanceCount"]  # the service takes one for all, or one for each
     request = merged(request, {"OutputDataConfig": {"S3OutputPath": staged.output}})
     request = merged(request, {"StoppingCondition": {"MaxRuntimeInSeconds": max_runtime_s}})
     request |= {

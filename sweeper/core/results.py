@@ -53,6 +53,8 @@ METRIC = "metric."
 SAVINGS = "savings_percent"
 SPOT = ("interruptions", "interrupted_seconds", SAVINGS)
 """The last columns, of a sweep on spot machines."""
+MACHINE = "instance_type"
+"""The last column, where SageMaker has chosen among types of machines."""
 
 FILLED_UP_TO = 1_000
 """Declared trials beyond which those that are only planned show what they set themselves."""
@@ -72,7 +74,7 @@ class Results:
     @property
     def parameters(self) -> tuple[str, ...]:
         """The columns of the free parameters."""
-        fixed = {*FIRST, *LAST, *SPOT}
+        fixed = {*FIRST, *LAST, *SPOT, MACHINE}
         return tuple(c for c in self.columns if c not in fixed and not c.startswith(METRIC))
 
     @property
@@ -104,7 +106,9 @@ def results(sweep: Declared, chain: Chain, fill: Fill | None = None, rate: Rate 
     queued = added(sweep.trials, chain)
     gone = [_gone(history) for history in undeclared(sweep.trials, chain)]
     keys = dict.fromkeys((*sweep.trials.keys, *(key for trial in (*queued, *gone) for key in trial.values)))
-    columns = (*FIRST, *keys, *metrics, *LAST, *(SPOT if sweep.saves else ()))
+    chosen = any(job.outcome and job.outcome.instance_type for job in chain.jobs.values())
+    extra = (*(SPOT if sweep.saves else ()), *((MACHINE,) if chosen else ()))
+    columns = (*FIRST, *keys, *metrics, *LAST, *extra)
     idle = idle_seconds(chain)
     rows = []
     for trial in (*_declared(sweep, chain, leave_out), *queued, *gone):
@@ -150,6 +154,8 @@ def _row(
         if SAVINGS in columns:
             row.update(_of_spot(history.jobs))
             row[SAVINGS] = savings_percent(row["billable_seconds"], row["train_seconds"])
+        if MACHINE in columns and history.result.outcome:
+            row[MACHINE] = history.result.outcome.instance_type or None
     return row
 
 

@@ -77,7 +77,7 @@ def requested(description: Mapping[str, Any]) -> Request:
             if channel.get(name) == "None":
                 del channel[name]
     filled_in = {"OutputDataConfig.KmsKeyId": "", "AlgorithmSpecification.EnableSageMakerMetricsTimeSeries": False}
-    filled_in |= {"ResourceConfig.KeepAlivePeriodInSeconds": 0}
+    filled_in |= {"ResourceConfig.KeepAlivePeriodInSeconds": 0, "ResourceConfig.InstanceCount": 0}
     for member, usual in filled_in.items():
         value = take(found, member)
         if value is not None and value != usual:

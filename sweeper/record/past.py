@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sweeper.core import events as ev
+from sweeper.core.machines import types
 from sweeper.core.paces import Seen
 from sweeper.core.scope import Scope
 from sweeper.errors import JournalError
@@ -31,7 +32,7 @@ def seen(project: Path, scope: Scope, name: str) -> Iterator[Seen]:
         sent = {event.name: at for at, event in stored.events if isinstance(event, ev.Created)}
         yield Seen(
             stored.chain,
-            str((stored.config.get("locked") or {}).get("instance_type")),
+            types(stored.config.get("locked") or {}),
             interrupts=stored.declared.saves,
             sent_at=sent if stored.queue else {},
             own=folder.name == scope.folder(name),

@@ -22,7 +22,7 @@ from sweeper.core.chain import Chain, Job, apply, fold
 from sweeper.core.costs import Rate, rate
 from sweeper.core.declared import added, undeclared
 from sweeper.core.model import Goal, MetricDefinition, Objective, Trial, number_of
-from sweeper.core.results import FIRST, LAST, SPOT, Results, Row, best, results, value_at
+from sweeper.core.results import FIRST, LAST, MACHINE, SPOT, Results, Row, best, results, value_at
 from sweeper.core.scope import Scope
 from sweeper.errors import UsageError
 from sweeper.record.journal import pending, read
@@ -132,7 +132,7 @@ class StoredSweep:
         """The declaration of the newest invocation."""
         rows = _rows(self.folder / "results.jsonl")
         columns = _header(self.folder / "results.csv")
-        keys = [c for c in columns if c not in {*FIRST, *LAST, *SPOT} and not c.startswith(METRIC)]
+        keys = [c for c in columns if c not in {*FIRST, *LAST, *SPOT, MACHINE} and not c.startswith(METRIC)]
         metrics = [c.removeprefix(METRIC) for c in columns if c.startswith(METRIC)]
         if not columns:  # killed before the first file was written
             keys = list(dict.fromkeys(key for job in self.chain.jobs.values() for key in job.intent.values))

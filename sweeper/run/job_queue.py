@@ -17,7 +17,7 @@ def make_queue(sweep: Sweep, connection: Connection, queue: QueueOptions, say: C
     from sweeper.aws.batch import calls
 
     call, locked = calls(connection.clients), from_section(Locked, sweep.locked)
-    if queues.ensure(call, queue, locked.instance_count, locked.instance_type):
+    if queues.ensure(call, queue, locked.instance_count, locked.instance_type or ""):
         say(f"made the job queue {queue.queue} on the local engine, with room for one job")
-    for line in queues.check(call, queue, locked.instance_type):
+    for line in queues.check(call, queue, locked.instance_type or ""):
         say(line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from sweeper.core.machines import choices
 from sweeper.core.model import Sweep
 from sweeper.errors import SweeperError
 from sweeper.run.connect import Connection
@@ -25,5 +26,5 @@ def limits_of(instance_type: str, clients: Clients) -> Quotas:
 def warm_pools(sweep: Sweep, connection: Connection) -> float | None:
     """How many of them may stay warm; None when nobody may be asked, or it is not told."""
     with suppress(SweeperError):
-        return limits_of(str(sweep.locked["instance_type"]), connection.clients()).warm_pool
+        return limits_of(choices(sweep.locked)[0].instance_type, connection.clients()).warm_pool
     return None

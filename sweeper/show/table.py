@@ -11,7 +11,7 @@ from sweeper.core.events import TrialStatus
 from sweeper.core.keepalive import idle_seconds
 from sweeper.core.model import Objective
 from sweeper.core.phases import Phase
-from sweeper.core.results import SAVINGS, Results, Row, equals, reuse
+from sweeper.core.results import MACHINE, SAVINGS, Results, Row, equals, reuse
 from sweeper.core.scope import Scope
 from sweeper.core.text import harmless
 from sweeper.core.words import counted, span
@@ -172,6 +172,7 @@ def _headings(table: Results, keys: Sequence[str]) -> Mapping[str, str]:
         "train_seconds": "seconds",
         "cost_usd": "usd",
         SAVINGS: "saved %",
+        MACHINE: "machine",
         "failure": "failure",
     }
     always = {*keys, "name", "status"}

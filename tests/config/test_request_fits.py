@@ -161,6 +161,7 @@ def test_a_piece_never_leaves_the_pool_nor_decides_what_sweeper_does(project: An
     for member in pieces.forbidden():
         put(piece, member, "x")
     piece["InputDataConfig"] = [piece["InputDataConfig"] | {"ChannelName": "x"}]
+    piece["ResourceConfig"]["InstancePreferences"] = [piece["ResourceConfig"]["InstancePreferences"]]
     project.experiment(f"request: {json.dumps(piece)}\n")
     said = sorted(line.partition(": ")[2] for line in project.refused("engine=aws"))
     assert said == sorted(f"request.{member}: {what}" for member, what in pieces.forbidden().items())
@@ -247,3 +248,50 @@ def test_a_folder_in_a_mapping_counts_by_its_content(project: Any) -> None:
     assert identity("two") == before
     project.write("one/a.txt", "b")
     assert identity("one") != before
+
+
+SEVERAL = """\
+locked:
+  role_arn: arn:aws:iam::123456789012:role/sweeper
+  instance_preferences: [{instance_type: ml.g5.xlarge}, {instance_type: ml.g4dn.xlarge}]
+"""
+AS_ONE = ("or name one locked.instance_type", "choose backend=on_demand")
+
+
+def test_of_several_types_the_service_chooses_where_no_pool_and_no_queue_counts_on_one(project: Any) -> None:
+    """A list of preferences is sent as it is on demand; every other backend refuses it where it is written, and why."""
+    project.write("experiments/x.yaml", SEVERAL + EXPERIMENT.partition("  instance_type: ml.g5.xlarge\n")[2])
+    sweep = project.sweep("backend=on_demand")
+    config = sweep.resolve(next(iter(sweep.trials)))
+    places = Staged("s3://bucket/source", {}, "s3://bucket/out")
+    made = build(config, name="x-1", mark="m", sweep="x", max_runtime_s=600, staged=places, region="eu-west-1")
+    kinds = [{"InstanceType": "ml.g5.xlarge"}, {"InstanceType": "ml.g4dn.xlarge"}]
+    assert made["ResourceConfig"] == {"InstanceCount": 1, "VolumeSizeInGB": 30, "InstancePreferences": kinds}
+    for words, why in {
+        ("backend=warm_pool",): "no warm pool is sure to match the next one",
+        ("backend=spot", "backend.allow_restart=true"): "SageMaker refuses the two together",
+        ("backend=batch", "backend.queue=q"): "a queue: it counts machines of one type",
+    }.items():
+        (line,) = project.refused(*words)
+        assert line.startswith("experiments/x.yaml:3:3: locked.instance_preferences: ")
+        assert why in line and line.endswith(f"{AS_ONE[1]}, {AS_ONE[0]}")
+
+
+def test_what_the_service_refuses_of_preferences_is_told_before(project: Any) -> None:
+    """One type or several, a number for each or one for all, and each type once; or there is none at all."""
+    project.experiment()
+    several = "locked.instance_preferences=[{instance_type: ml.a.b%s}, {instance_type: %s}]"
+    alone = ("backend=on_demand", "locked.instance_type=null")
+
+    def said(*words: str) -> str:
+        (line,) = project.refused("backend=on_demand", *words)
+        return str(line.partition(": ")[2])
+
+    assert said(several % ("", "ml.c.d")).startswith("locked.instance_preferences: stand in place of a type")
+    assert said("locked.instance_type=null") == "locked.instance_type: is missing: it has no default"
+    twice, half = (several % more for more in (("", "ml.a.b"), (", instance_count: 2", "ml.c.d")))
+    assert "must have unique instance types" in said(*alone[1:], twice)
+    assert "must have InstanceCount on every preference, or on none" in said(*alone[1:], half)
+    plan = several % (f", training_plan_arns: ['{PLAN[:44]}']", "ml.c.d")
+    assert said(*alone[1:], plan).startswith("locked.instance_preferences.0.training_plan_arns.0: must be")
+    assert said(*alone[1:], half).startswith("locked.instance_preferences: SageMaker would refuse the request")

@@ -192,6 +192,19 @@ def test_a_price_is_found_however_its_key_was_written_and_counts_every_machine()
     assert costs.rate({"usd_per_hour": {}}, locked) is None
 
 
+def test_of_several_types_the_dearest_counts_until_it_is_known_which_one_it_was() -> None:
+    """A budget is kept whatever the service chooses; what a job has cost is by the type that it got."""
+    locked = {"instance_preferences": [{"instance_type": "ml.a"}, {"instance_type": "ml.b", "instance_count": 3}]}
+    found = costs.rate({"usd_per_hour": {"ml.a": 36, "ml.b": 24}}, locked | {"instance_count": 1})
+    assert found and found.usd_per_second == pytest.approx(0.02)
+    (job,) = fold([OPENED, *paid(0)]).jobs.values()
+    assert job.outcome
+    cheap = replace(job, outcome=replace(job.outcome, instance_type="ml.a"))
+    assert costs.cost([job], found) == pytest.approx(2 * costs.cost([cheap], found))
+    assert costs.rate({"usd_per_hour": {"ml.a": 36}}, locked) is None
+    assert costs.unpriced({"usd_per_hour": {"ml.a": 36}}, locked) == "ml.b"
+
+
 def test_on_the_real_service_a_job_may_bill_past_its_end_for_longer() -> None:
     """It was seen to end jobs up to 290 s late, before the 120 s that a stop takes and the upload."""
     prices = {"usd_per_hour": {"ml.x": 36.0}}

@@ -695,3 +695,42 @@ def test_an_accelerated_job_waits_for_a_machine_no_longer_than_it_was_told(kind:
     answer = world.describe("a")
     assert answer["TrainingJobStatus"] == status
     assert "TrainingStartTime" not in answer
+
+
+PREFERRED = [
+    {"InstanceType": "ml.g5.xlarge", "InstanceCount": 1},
+    {"InstanceType": "ml.g4dn.xlarge", "InstanceCount": 2},
+]
+CHOICE = {"VolumeSizeInGB": 30, "InstancePreferences": PREFERRED}
+
+
+@pytest.mark.parametrize(
+    ("lacking", "chosen"),
+    [((), ("ml.g5.xlarge", 1)), (("ml.g5.xlarge",), ("ml.g4dn.xlarge", 2)), (("ml.g5.xlarge", "ml.g4dn.xlarge"), None)],
+)
+def test_a_job_gets_the_first_type_that_it_prefers_and_that_there_is(lacking: Any, chosen: Any) -> None:
+    """Describe tells which it was once it has been chosen; without capacity for any of them the job fails."""
+    world = World(no_capacity=lacking, cold_start_s=60)
+    world.create("a", None, ResourceConfig=CHOICE)
+    assert "SelectedInstanceType" not in world.describe("a")["ResourceConfig"]
+    world.wait(60)
+    told = world.describe("a")
+    if chosen is None:
+        assert told["TrainingJobStatus"] == "Failed" and told["FailureReason"].startswith("CapacityError: ")
+        return
+    resources = told["ResourceConfig"]
+    assert (resources["SelectedInstanceType"], resources["SelectedInstanceCount"]) == chosen
+    world.finish("a")
+    assert world.describe("a")["TrainingJobStatus"] == "Completed" and world.pool("a") is None
+
+
+def test_each_type_that_a_job_prefers_needs_its_quota() -> None:
+    """All of those that it may get are counted until it has one, and then that one alone."""
+    world = World(training_quota={"ml.g5.xlarge": 1, "ml.g4dn.xlarge": 3}, cold_start_s=60)
+    world.create("a", None, ResourceConfig=CHOICE)
+    with refused("ResourceLimitExceeded", "ml.g4dn.xlarge for training job usage' is 3"):
+        world.create("b", None, resources={"InstanceType": "ml.g4dn.xlarge", "InstanceCount": 2})
+    world.wait(60)
+    world.create("b", None, resources={"InstanceType": "ml.g4dn.xlarge", "InstanceCount": 2})
+    with refused("ResourceLimitExceeded", "ml.g5.xlarge for training job usage' is 1"):
+        world.create("c", None, ResourceConfig=CHOICE)

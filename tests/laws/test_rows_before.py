@@ -272,24 +272,24 @@ def test_row_12_a_keep_alive_that_the_policy_forbids_is_told_clearly(outside: Ma
 def test_row_13_no_warm_quota_is_a_refusal_or_a_warning_as_declared(outside: Make) -> None:
     """Quota 0 for warm pools is refused, and the line says that `cold` goes on; `cold` warns that every job is cold."""
     here = outside()
-    (refused,) = failed(quota.judged(here.sweep, Quotas(10, 0), []))
+    (refused,) = failed(quota.judged(here.sweep, [Quotas(10, 0)], []))
     assert "go on without a pool: pool.on_no_quota=cold" in refused.line
     cold = replace(here.sweep, pool=PoolSettings(on_no_quota="cold"))
-    told = list(quota.judged(cold, Quotas(10, 0), []))
+    told = list(quota.judged(cold, [Quotas(10, 0)], []))
     assert [check.verdict for check in told] == [Verdict.PASS, Verdict.WARN]
     assert "start cold" in told[1].line
 
 
 def test_row_14_what_the_quotas_do_not_say_is_not_held_against_a_run(outside: Make) -> None:
     """A quota that is not told is unknown, and nobody who starts a run need hear of it."""
-    told = list(quota.judged(outside().sweep, Quotas(None, None), []))
+    told = list(quota.judged(outside().sweep, [Quotas(None, None)], []))
     assert [(check.verdict, check.concerns) for check in told] == [(Verdict.UNKNOWN, False)] * 2
 
 
 def test_row_15_no_quota_for_the_type_is_refused(outside: Make) -> None:
     """Quota 0 for training on this type can only fail: refused before anything is sent."""
     here = outside()
-    (refused,) = failed(quota.judged(here.sweep, Quotas(0, 10), []))
+    (refused,) = failed(quota.judged(here.sweep, [Quotas(0, 10)], []))
     assert "ml.m5.large for training job usage" in refused.line
 
 

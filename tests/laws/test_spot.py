@@ -162,7 +162,7 @@ def test_spot_machines_have_a_quota_of_their_own(outside: Make) -> None:
     here = on_spot(outside)
 
     def told(found: Quotas) -> list[Check]:
-        return list(quota.judged(here.sweep, found, []))
+        return list(quota.judged(here.sweep, [found], []))
 
     assert [check.verdict for check in told(Quotas(training=0, warm_pool=0, spot=1))] == [Verdict.PASS]
     (refused,) = told(Quotas(training=10, warm_pool=10, spot=0))

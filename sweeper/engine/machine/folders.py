@@ -19,6 +19,7 @@ from typing import Any
 from sweeper.engine.around.s3 import NoSuchBucketError, ObjectStore, parse_uri
 from sweeper.engine.machine import namespaces
 from sweeper.engine.machine.feeder import PIPES
+from sweeper.engine.training.machines import Machines, asked, taken
 
 OPT_ML = "/opt/ml"
 FIRST = "algo-1"
@@ -50,7 +51,12 @@ class JobView:
 
 def hosts_of(request: Mapping[str, Any]) -> list[str]:
     """The names of the hosts of a job."""
-    return [f"algo-{number}" for number in range(1, int(request["ResourceConfig"].get("InstanceCount", 1)) + 1)]
+    return [f"algo-{number}" for number in range(1, _machines(request).number + 1)]
+
+
+def _machines(request: Mapping[str, Any]) -> Machines:
+    resources = request["ResourceConfig"]
+    return taken(resources) or asked(resources)[0]
 
 
 class JobFolder:
@@ -191,7 +197,7 @@ def addresses(request: Mapping[str, Any]) -> str:
 
 def configuration(request: Mapping[str, Any], host: str = FIRST) -> dict[str, Any]:
     """The files of input/config on this host, in the shape the real service writes."""
-    kind, hosts = request["ResourceConfig"].get("InstanceType", ""), hosts_of(request)
+    kind, hosts = _machines(request).kind, hosts_of(request)
     group = {"hosts": hosts, "instance_group_name": "homogeneousCluster", "instance_type": kind}
     default_mode = request["AlgorithmSpecification"]["TrainingInputMode"]
     return {

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sweeper.engine.training.machines import Machines, asked, give_back, taken
 from sweeper.engine.training.states import JobStatus, PoolStatus, Secondary
 
 _NOT_DESCRIBED = frozenset({"Tags", "SessionChainingConfig"})
@@ -97,8 +98,13 @@ class Job:
     def max_pending_s(self) -> int | None:
         """MaxPendingTimeInSeconds, which the service heeds for accelerated types alone; None without one."""
         limit = self.request.get("StoppingCondition", {}).get("MaxPendingTimeInSeconds")
-        kind = str(self.request.get("ResourceConfig", {}).get("InstanceType", ""))
-        return limit if kind.startswith(_ACCELERATED) else None
+        return limit if any(one.kind.startswith(_ACCELERATED) for one in self.machines) else None
+
+    @property
+    def machines(self) -> list[Machines]:
+        """What it runs on, or each that it may get while that is not known."""
+        resources = self.request.get("ResourceConfig", {})
+        return [chosen] if (chosen := taken(resources)) else asked(resources)
 
     @property
     def spot(self) -> bool:
@@ -119,6 +125,7 @@ class Job:
     def lose_machine(self, now: float) -> None:
         """All of the next attempt is before it."""
         self.pause(now)
+        give_back(self.request["ResourceConfig"])
         self.pool_id = None
         self.launched = self.container = self.exited = self.interrupting = self.retrying = False
 

@@ -6,6 +6,7 @@ from sweeper.engine.training import states
 from sweeper.engine.training.effects import AdoptContainer, SignalContainer, StartContainer, UploadArtifacts, Vacate
 from sweeper.engine.training.job import Job, milliseconds
 from sweeper.engine.training.ledger import TrainingLedger
+from sweeper.engine.training.machines import choose
 from sweeper.engine.training.pool import CloseReason, Pool
 from sweeper.engine.training.pools import Pools
 from sweeper.engine.training.quota import check_training_quota
@@ -130,6 +131,10 @@ class Jobs:
         if job.secondary is Secondary.STARTING and not job.warm:
             job.say(states.PREPARING, now)  # its last words while it had no machine
         if job.pool_id is None:
+            if not choose(job.request["ResourceConfig"], self._settings.no_capacity):
+                job.failure = states.CAPACITY
+                self.end(job, now)
+                return
             self._pools.found_for(job, now)
         self._timers.cancel(job, Timer.MAX_PENDING)
         job.launched = job.container = True

@@ -58,7 +58,8 @@ def pool_key(request: Mapping[str, Any], *, order_matters: bool = False) -> str:
     arrange = list if order_matters else sorted
     fields = [
         request.get("RoleArn"),
-        [resources.get(k) for k in ("InstanceCount", "InstanceType", "VolumeKmsKeyId", "VolumeSizeInGB")],
+        [resources.get(k) for k in ("InstanceCount", "InstanceType", "VolumeKmsKeyId", "VolumeSizeInGB")]
+        + [resources[k] for k in ("InstancePreferences",) if k in resources],
         [arrange(network.get(k, [])) for k in ("SecurityGroupIds", "Subnets")],
         bool(request.get("EnableInterContainerTrafficEncryption")),
         bool(request.get("EnableNetworkIsolation")),

@@ -51,12 +51,12 @@ class Pools:
 
     def found_for(self, job: Job, now: float) -> None:
         """New machines are there for this job, and make a pool."""
-        resources = job.request["ResourceConfig"]
+        machines = job.machines[0]
         pool = Pool(
             job.name,  # a pool bears the name of its first job
             self._key(job.request),
-            resources.get("InstanceType", ""),
-            resources.get("InstanceCount", 1),
+            machines.kind,
+            machines.number,
             born=now,
             holder=job.name,
         )

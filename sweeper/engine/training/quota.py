@@ -7,22 +7,29 @@ from typing import Any
 
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.training.ledger import TrainingLedger
+from sweeper.engine.training.machines import Machines, asked
 from sweeper.engine.training.pool import Pool
 from sweeper.engine.training.settings import ServiceSettings
 
 
 def check_training_quota(request: Mapping[str, Any], ledger: TrainingLedger, settings: ServiceSettings) -> None:
-    """Raise ResourceLimitExceeded when it does not fit: running jobs and idle pools count against the same quota."""
-    resources = request["ResourceConfig"]
-    kind, count = resources.get("InstanceType", ""), resources.get("InstanceCount", 1)
+    """Raise ResourceLimitExceeded when it does not fit: running jobs and idle pools count against the same quota.
+
+    Each of the types that a job prefers has to fit.
+    """
     spot = bool(request.get("EnableManagedSpotTraining"))
+    for machines in asked(request["ResourceConfig"]):
+        _check(machines, ledger, settings, spot=spot)
+
+
+def _check(machines: Machines, ledger: TrainingLedger, settings: ServiceSettings, *, spot: bool) -> None:
+    kind, count = machines
     quota = _quota(settings.spot_quota if spot else settings.training_quota, kind)
     idle = [pool for pool in ledger.idle_pools if pool.instance_type == kind and not spot]
     used = sum(pool.instance_count for pool in idle)
     for job in ledger.running:
-        theirs = job.request["ResourceConfig"]
-        same = theirs.get("InstanceType", "") == kind and job.spot is spot
-        used += theirs.get("InstanceCount", 1) if same else 0
+        theirs = job.machines
+        used += sum(one.number for one in theirs if one.kind == kind and job.spot is spot)
     if used + count > quota:
         usage = "spot training job usage" if spot else "training job usage"
         raise ServiceError(

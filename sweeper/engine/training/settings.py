@@ -38,6 +38,11 @@ class ServiceSettings:
     pending_s: float = option(  # unbilled
         "Simulated seconds in which a job without a pool waits for capacity.", default=0.0, low=0
     )
+    no_capacity: Sequence[str] = option(
+        "Simulated: instance types that there is no capacity for. A job that prefers others too gets one of those.",
+        default=(),
+        high=100,
+    )
     cold_start_s: float = option("Simulated seconds to start a machine.", default=0.0, low=0)
     warm_start_s: float = option("Simulated seconds to start on a warm machine.", default=0.0, low=0)
     stopping_s: float = 0.0  # from the end of the container to the terminal status, for a stopped job

@@ -291,6 +291,32 @@ def _resources(params: Mapping[str, Any]) -> None:
         )
 
 
+def _preferences(params: Mapping[str, Any]) -> None:
+    resources = params.get("ResourceConfig", {})
+    if not (preferred := resources.get("InstancePreferences")):
+        return
+    for other in ("InstanceType", "InstanceGroups", "InstancePlacementConfig"):
+        if resources.get(other):
+            raise invalid(f"InstancePreferences cannot be specified together with {other} in ResourceConfig.")
+    if params.get("EnableManagedSpotTraining"):
+        raise invalid("InstancePreferences is not supported when EnableManagedSpotTraining is set to true.")
+    if len({one["InstanceType"] for one in preferred}) < len(preferred):
+        raise invalid("InstancePreferences must have unique instance types.")
+    counts = ["InstanceCount" in one for one in (resources, *preferred)]
+    if counts not in ([True] + [False] * len(preferred), [False] + [True] * len(preferred)):
+        raise invalid(
+            "InstancePreferences must have InstanceCount on every preference, or on none and then in ResourceConfig."
+        )
+    if resources.get("TrainingPlanArn") and any(one.get("TrainingPlanArns") for one in preferred):
+        raise invalid("InstancePreferences with TrainingPlanArns cannot be specified together with TrainingPlanArn.")
+
+
+def _selected(params: Mapping[str, Any]) -> None:
+    for name in ("SelectedInstanceType", "SelectedInstanceCount"):
+        if name in params.get("ResourceConfig", {}):
+            raise invalid(f"{name} is read-only and cannot be specified in ResourceConfig.")
+
+
 def _warm_pool(params: Mapping[str, Any]) -> None:
     resources = params.get("ResourceConfig", {})
     if not resources.get("KeepAlivePeriodInSeconds"):
@@ -356,6 +382,8 @@ def _tags(params: Mapping[str, Any]) -> None:
 
 
 _RULES: Mapping[str, tuple[Rule, ...]] = {
-    "CreateTrainingJob": (_algorithm, _resources, _warm_pool, _waiting, _channels, _input_modes, _tags),
+    "CreateTrainingJob": (
+        _algorithm, _resources, _preferences, _selected, _warm_pool, _waiting, _channels, _input_modes, _tags,
+    ),
     "AddTags": (_tags,),
-}
+}  # fmt: skip

@@ -26,7 +26,7 @@ def queue(subject: Subject) -> Iterator[Check]:
     subject.clients()  # without an account nothing is known of it
     call, locked = calls(subject.clients), from_section(Locked, subject.sweep.locked)
     try:
-        told = queues.check(call, options, locked.instance_type)
+        told = queues.check(call, options, locked.instance_type or "")
     except UsageError as error:
         yield Check("queue", Verdict.FAIL, str(error))
         return
@@ -56,7 +56,7 @@ def _tried(name: str, what: str, action: str, ask: Callable[[], Iterable[Check]]
 def _room(environments: Sequence[Environment], locked: Locked, in_flight: int) -> Iterator[Check]:
     """Is the environment at work, and has it machines for a job, and for as many as are in flight?"""
     for one in environments:
-        stands, kind = f"the service environment {one.name}", locked.instance_type
+        stands, kind = f"the service environment {one.name}", locked.instance_type or ""
         room, needs = one.of(kind), locked.instance_count
         if one.state != "ENABLED" or one.status not in ("VALID", "UPDATING"):
             why = f" ({one.reason})" if one.reason else ""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sweeper.aws.quotas import Quotas
 from sweeper.core.costs import keeps
 from sweeper.core.events import JobStatus, PoolStatus
-from sweeper.core.job import Locked
+from sweeper.core.machines import Machines, choices
 from sweeper.core.model import Sweep, Usage
-from sweeper.core.options import from_section
 from sweeper.core.ports import Description
 from sweeper.core.request import PoolKey, locked_key
 from sweeper.core.verdict import Check, Verdict
@@ -40,7 +39,7 @@ def quotas(subject: Subject) -> Iterator[Check]:
     """Those of the sweep's type, with what is in use of them."""
     if (sweep := subject.sweep) is None:
         return
-    limits = limits_of(str(sweep.locked["instance_type"]), subject.clients())
+    limits = [limits_of(one.instance_type, subject.clients()) for one in choices(sweep.locked)]
     try:
         live = subject.live
     except ApiError:
@@ -48,54 +47,56 @@ def quotas(subject: Subject) -> Iterator[Check]:
     yield from judged(sweep, limits, live)
 
 
-def judged(sweep: Sweep, limits: Quotas, live: list[Description]) -> Iterator[Check]:
-    """What the quotas of the sweep's type and their present use mean for its first job."""
-    yield _training(sweep, limits, live)
-    if keeps(sweep):
-        yield _warm_pool(sweep, limits, live)
+def judged(sweep: Sweep, limits: Sequence[Quotas], live: list[Description]) -> Iterator[Check]:
+    """What the quotas of each of the sweep's types and their present use mean for its first job."""
+    for machines, found in zip(choices(sweep.locked), limits, strict=True):
+        yield _training(sweep, machines, found, live)
+        if keeps(sweep):
+            yield _warm_pool(sweep, machines, found, live)
 
 
-def _training(sweep: Sweep, limits: Quotas, live: list[Description]) -> Check:
-    locked, usage = from_section(Locked, sweep.locked), sweep.backend.usage
-    granted, wanted = limits.granted(usage), locked.instance_count
-    name = f"the quota '{locked.instance_type} for {usage.value} job usage'"
+def _training(sweep: Sweep, machines: Machines, limits: Quotas, live: list[Description]) -> Check:
+    usage = sweep.backend.usage
+    granted, wanted = limits.granted(usage), machines.count
+    name = f"the quota '{machines.instance_type} for {usage.value} job usage'"
     if granted is None:
         return Check("quota", Verdict.UNKNOWN, f"{name} is not told")
     if granted < wanted:
         found = f"locked.instance_type: {name} is {granted:.0f} and {wanted} needed"
         return Check("quota", Verdict.FAIL, found, f"{_MORE}, or take another type")
-    used = _use(sweep, [job for job in live if _counts(job, usage) and not _taken_over(sweep, job)])
+    counted = [job for job in live if _counts(job, usage) and not _taken_over(sweep, job)]
+    used = _use(machines.instance_type, counted)
     found = f"{name} is {granted:.0f}, {used.words}"
     if used.machines + wanted > granted:
         return Check("quota", Verdict.WARN, f"{found}: the first job waits for room", "wait, or end what is in use")
     return Check("quota", Verdict.PASS, found)
 
 
-def _warm_pool(sweep: Sweep, limits: Quotas, live: list[Description]) -> Check:
-    locked, granted = from_section(Locked, sweep.locked), limits.warm_pool
-    name = f"the quota '{locked.instance_type} for training warm pool usage'"
+def _warm_pool(sweep: Sweep, machines: Machines, limits: Quotas, live: list[Description]) -> Check:
+    granted = limits.warm_pool
+    name = f"the quota '{machines.instance_type} for training warm pool usage'"
     if granted is None:
         return Check("quota.warm_pool", Verdict.UNKNOWN, f"{name} is not told")
-    if granted < locked.instance_count:
-        found = f"{name} is {granted:.0f} and {locked.instance_count} needed"
+    if granted < machines.count:
+        found = f"{name} is {granted:.0f} and {machines.count} needed"
         if sweep.pool.on_no_quota == "fail":
             do = f"{_MORE}, or go on without a pool: pool.on_no_quota=cold"
             return Check("quota.warm_pool", Verdict.FAIL, f"pool.on_no_quota: {found}", do)
         return Check("quota.warm_pool", Verdict.WARN, f"{found}: every job will start cold", _MORE)
     idle = [job for job in live if _pool(job) is PoolStatus.AVAILABLE and not _taken_over(sweep, job)]
-    used = _use(sweep, idle)
+    used = _use(machines.instance_type, idle)
     found = f"{name} is {granted:.0f}, {used.words}"
-    if used.machines + locked.instance_count > granted:
+    if used.machines + machines.count > granted:
         return Check("quota.warm_pool", Verdict.WARN, f"{found}: the pool may not be kept", "release what idles")
     return Check("quota.warm_pool", Verdict.PASS, found)
 
 
-def _use(sweep: Sweep, live: list[Description]) -> Use:
-    kind, machines, names = str(sweep.locked["instance_type"]), 0, []
+def _use(kind: str, live: list[Description]) -> Use:
+    machines, names = 0, []
     for job in live:
         resources = job.get("ResourceConfig") or {}
-        if resources.get("InstanceType") == kind:
-            machines += int(resources.get("InstanceCount") or 1)
+        if kind in (resources.get("InstanceType"), resources.get("SelectedInstanceType")):
+            machines += int(resources.get("SelectedInstanceCount") or resources.get("InstanceCount") or 1)
             names.append(str(job["TrainingJobName"]))
     return Use(machines, tuple(names))
 

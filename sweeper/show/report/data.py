@@ -12,7 +12,7 @@ from typing import Any
 from sweeper.core.events import TrialStatus
 from sweeper.core.identity import canonical
 from sweeper.core.repeats import best_group, groups
-from sweeper.core.results import METRIC, PHASES, SAVINGS, Row, equals
+from sweeper.core.results import MACHINE, METRIC, PHASES, SAVINGS, Row, equals
 from sweeper.show.files import as_yaml
 from sweeper.show.report import jobs, words
 from sweeper.show.report.importance import Parameter, importance
@@ -34,6 +34,7 @@ _LABELS = {
     "train_seconds": "train s",
     "cost_usd": "USD",
     SAVINGS: "saved %",
+    MACHINE: "machine",
 }
 _SECONDS = ("train_seconds", "billable_seconds", "retained_seconds", "interrupted_seconds", *PHASES)
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from sweeper.core import machines
 from sweeper.core.events import TrialStatus
 from sweeper.core.results import equals, reuse
 from sweeper.core.scope import Scope
@@ -111,13 +112,14 @@ def assumptions(subject: Subject) -> Iterator[str]:
             f"the engine makes of them{f' ({said})' if said else ''}. Nobody is billed."
         )
     locked = subject.config.get("locked") or {}
-    machines = f"{locked.get('instance_count') or 1} x {locked.get('instance_type') or 'a machine'}"
+    asked = machines.words(locked) if locked else "a machine"
     if subject.rate is None:
-        yield f"The price of {machines} is not known here (`prices`): what it cost is unknown, not zero."
+        yield f"The price of {asked} is not known here (`prices`): what it cost is unknown, not zero."
     else:
         of = f", prices of {subject.rate.as_of}" if subject.rate.as_of else ""
-        price = f"${subject.rate.usd_per_second * 3600:.4g} an hour{of}"
-        yield f"USD are billable and retained seconds times {machines} at {price}."
+        most = "at most " if subject.rate.by_type else ""
+        price = f"{most}${subject.rate.usd_per_second * 3600:.4g} an hour{of}"
+        yield f"USD are billable and retained seconds times {asked} at {price}."
     if untold := untold_jobs(subject.chain):
         yield f"Of {counted(untold, 'job')} the service has not told billable seconds: they are not in the sum."
 
@@ -131,7 +133,7 @@ def facts(subject: Subject) -> Iterator[tuple[str, str]]:
     aws = f"AWS, account {scope.account} in {scope.region}"
     yield "Engine", aws if scope.engine.on_aws else "local, on this machine"
     yield "Backend", str((config.get("backend") or {}).get("kind") or "")
-    yield "Machines", f"{locked.get('instance_count') or 1} x {locked.get('instance_type') or ''}"
+    yield "Machines", machines.words(locked) if locked else ""
     yield "Image", str(job.get("image_uri") or job.get("algorithm_name") or "")
     yield "Source", str(job.get("source_dir") or "")
     yield "Git commit", "; ".join(_commits(subject))
