@@ -26,9 +26,12 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; sc
 """plotly draws with WebGL by code that it makes itself, and brings styles of its own."""
 
 
-def to_html(data: Mapping[str, Any]) -> str:
-    """The page of these data. With plotly (the extra `report`) it has plots; without it the same numbers as tables."""
-    plotly, script = _plotly(), _script()
+def to_html(data: Mapping[str, Any], plotly: str | None = None) -> str:
+    """The page of these data. With plotly (the extra `report`) it has plots; without it the same numbers as tables.
+
+    `plotly`: its script, empty for none; None is what is installed.
+    """
+    plotly, script = _plotly() if plotly is None else plotly, _script()
     allowed = " ".join(f"'sha256-{_digest(text)}'" for text in (plotly, script) if text)
     parts = {
         "title": escape(str(data.get("name", ""))),

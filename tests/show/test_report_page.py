@@ -1,0 +1,263 @@
+"""report.html as a person has it: opened from disk in a real browser, clicked, typed at, printed."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import io
+import json
+import math
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweeper.core.measured import POINTS
+from sweeper.record.stored import StoredSweep
+from sweeper.show import report
+from sweeper.show.files import to_csv
+from tests.show.simulated import HOSTILE, LR, run
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(
+    not CHROMIUM or not all(map(importlib.util.find_spec, ("playwright", "plotly"))),
+    reason="a browser, playwright and plotly are needed",
+)
+COMPLAINS_OF_DRIVER = "GL Driver Message"
+"""What Chromium says of a machine without a graphics card."""
+
+
+@dataclass
+class Browsed:
+    """A page, everything that it complained of, and everything that it asked for."""
+
+    page: Any
+    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def open(self, path: Path) -> None:
+        """From disk, as a person opens it; every plot is drawn."""
+        self.page.goto(path.as_uri())
+        self.page.evaluate("sweeper.figures.forEach((figure) => figure.draw())")
+
+    def plots(self) -> dict[str, list[dict[str, Any]]]:
+        """The traces of each plot as plotly holds them."""
+        kept = "{ name, meta, x, y, z, customdata }"
+        traces = f"one.box.data.map(({kept}) => ({kept}))"
+        spelled = "(key, value) => typeof value === 'number' && !Number.isFinite(value) ? String(value) : value"
+        told = f"JSON.stringify(Object.fromEntries(sweeper.figures.map((one) => [one.id, {traces}])), {spelled})"
+        found: dict[str, list[dict[str, Any]]] = json.loads(self.page.evaluate(told))
+        return found
+
+    def column(self, number: int) -> list[str]:
+        """What a column of the table shows."""
+        texts: list[str] = self.page.locator(f"#table tbody td:nth-child({number})").all_inner_texts()
+        return texts
+
+    def focused(self) -> str:
+        """Where the keyboard is."""
+        return str(self.page.evaluate("document.activeElement.outerHTML.slice(0, 120)"))
+
+
+@pytest.fixture
+def browsed() -> Iterator[Browsed]:
+    """One page of one browser."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
+        seen = Browsed(page)
+        page.on("console", lambda message: seen.complaints.append(message.text))
+        page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+        page.on("request", lambda request: seen.requests.append(request.url))
+        yield seen
+        browser.close()
+
+
+def test_the_page_shows_what_results_csv_says_and_can_be_worked_with(browsed: Browsed, tmp_path: Path) -> None:
+    """To the last digit; sorted, filtered, opened, tabbed through, in the dark, on a phone, on paper, and offline."""
+    sweep = run(tmp_path)
+    report.write(sweep, sweep.table, sweep.best, sweep.changed_at + 60)
+    path = sweep.folder / report.NAME
+    assert path.stat().st_size < 6_000_000
+    browsed.open(path)
+    assert browsed.page.title() == "sweep", "no name becomes a script"
+    the_keyboard_is_enough(browsed)
+    the_plots_are_the_csv(browsed, sweep)
+    the_curves_are_the_points(browsed, sweep)
+    a_heading_sorts(browsed)
+    words_and_comparisons_filter(browsed)
+    a_trial_opens(browsed)
+    a_mark_tells_its_trial(browsed)
+    dark_is_dark(browsed)
+    a_phone_has_room(browsed)
+    paper_has_every_plot(browsed)
+    newer_data_are_drawn_into_the_same_page(browsed)
+    assert [line for line in browsed.complaints if COMPLAINS_OF_DRIVER not in line] == []
+    assert set(browsed.requests) == {path.as_uri()}
+    without_plotly_there_are_tables(browsed, sweep)
+
+
+def the_plots_are_the_csv(browsed: Browsed, sweep: StoredSweep) -> None:
+    """Every value that is drawn is the float that results.csv has for its trial."""
+    rows = list(csv.DictReader(io.StringIO(to_csv(sweep.table))))
+    plots = browsed.plots()
+    marks = [trace for trace in plots["best-so-far"] if trace["name"] in ("completed", "best")]
+    drawn = {row: y for trace in marks for row, y in zip(trace["customdata"], trace["y"], strict=True)}
+    assert drawn == {n: float(row["metric.m"]) for n, row in enumerate(rows) if row["status"] == "completed"}
+    sliced = [t for t in plots["slices"] if t["meta"][0] == LR and t["name"] == "completed"]
+    assert {row: x for t in sliced for row, x in zip(t["customdata"], t["x"], strict=True)} == {
+        n: float(rows[n][LR]) for t in sliced for n in t["customdata"]
+    }
+    assert {t["name"] for t in plots["best-so-far"]} == {"best so far", "completed", "best", "failed", "pruned"}
+    means = next(t for t in plots["seeds"] if t["name"] == "means")
+    values = [float(rows[n]["metric.m"]) for n in (12, 13)]
+    assert max(means["x"]) == sum(values) / 2
+    cells = plots["heat"][0]["z"]
+    assert max(value for line in cells for value in line if value is not None) == sum(values) / 2
+    assert None in [value for line in cells for value in line], "what only failed has no colour"
+    told = browsed.page.evaluate("Array.from(sweeper.sweep.rows.cost_usd)")
+    assert told == [float(row["cost_usd"]) for row in rows]
+
+
+def the_curves_are_the_points(browsed: Browsed, sweep: StoredSweep) -> None:
+    """Each curve has the values of its trial's metrics.csv, over the epochs that were printed before them."""
+    for trace in browsed.plots()["curves"]:
+        trial = sweep.table.rows[trace["meta"]]["trial"]
+        with (sweep.folder / "trials" / trial / POINTS).open(newline="") as file:
+            points = list(csv.DictReader(file))
+        assert [repr(float(y)) for y in trace["y"]] == [repr(float(p["value"])) for p in points if p["metric"] == "m"]
+        assert trace["x"] == [float(p["value"]) for p in points if p["metric"] == "epoch"]
+
+
+def a_heading_sorts(browsed: Browsed) -> None:
+    """Up, then down; what has no value stands last either way."""
+    heading = browsed.page.locator('#table th[data-key="metric.m"]')
+    place = 1 + int(heading.evaluate("(th) => [...th.parentNode.children].indexOf(th)"))
+    for order, down in (("ascending", False), ("descending", True)):
+        heading.locator("button").click()
+        assert heading.get_attribute("aria-sort") == order
+        shown = browsed.column(place)
+        known = [float(text) for text in shown if text not in ("", "nan")]
+        assert len(shown) == 24
+        assert known == sorted(known, reverse=down)
+        assert set(shown[len(known) :]) == {"", "nan"}
+
+
+def words_and_comparisons_filter(browsed: Browsed) -> None:
+    """Words, comparisons of any column, and the status as a button; all of them have to hold."""
+    search, rows = browsed.page.locator("#filter"), browsed.page.locator("#table tbody tr")
+    found = {"lr>0.01 kind=adam": 4, "out_of_memory": 2, "status=pruned": 1, "</script>": 8, "": 24}
+    for words, left in found.items():
+        search.fill(words)
+        assert rows.count() == left, words
+    chip = browsed.page.locator(".chips button", has_text="failed")
+    chip.click()
+    assert (rows.count(), chip.get_attribute("aria-pressed")) == (2, "true")
+    chip.click()
+
+
+def a_trial_opens(browsed: Browsed) -> None:
+    """With everything that is known of it, as text; Escape closes it."""
+    browsed.page.locator("#filter").fill("out_of_memory")
+    browsed.page.locator("#table tbody button.open").first.click()
+    dialog = browsed.page.locator("dialog#trial")
+    assert dialog.is_visible()
+    assert "RuntimeError: CUDA out of memory." in dialog.inner_text()
+    assert "sweeper rerun sweep " in dialog.inner_text()
+    browsed.page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    browsed.page.locator("#filter").fill("")
+    link = browsed.page.locator("#table tbody a").first
+    assert link.get_attribute("href").endswith("/log.txt")
+
+
+def the_keyboard_is_enough(browsed: Browsed) -> None:
+    """The first Tab skips to the content; a heading sorts by Enter and keeps the focus."""
+    browsed.page.keyboard.press("Tab")
+    assert 'class="skip"' in browsed.focused()
+    heading = browsed.page.locator('#table th[data-key="index"] button')
+    heading.focus()
+    browsed.page.keyboard.press("Enter")
+    assert browsed.page.locator('#table th[data-key="index"]').get_attribute("aria-sort") == "descending"
+    browsed.page.keyboard.press("Tab")
+    assert "button" in browsed.focused()
+
+
+def a_mark_tells_its_trial(browsed: Browsed) -> None:
+    """A name that is markup is shown as the text that it is, and a click opens the trial."""
+    plot = browsed.page.locator("#plot-best-so-far")
+    plot.scroll_into_view_if_needed()
+    where = """(box) => {
+      const trace = box._fullData.find((one) => one.name === 'completed'), at = trace.customdata.indexOf(4);
+      const { xaxis, yaxis } = box._fullLayout, frame = box.getBoundingClientRect();
+      return [frame.x + xaxis._offset + xaxis.l2p(trace.x[at]), frame.y + yaxis._offset + yaxis.l2p(trace.y[at])];
+    }"""
+    x, y = plot.evaluate(where)
+    browsed.page.mouse.move(x - 3, y)
+    browsed.page.mouse.move(x, y)
+    hover = plot.locator(".hoverlayer")
+    hover.locator("text").first.wait_for()
+    assert HOSTILE[:25] in (hover.text_content() or "")
+    browsed.page.mouse.click(x, y)
+    dialog = browsed.page.locator("dialog#trial")
+    dialog.wait_for()
+    assert HOSTILE in dialog.inner_text()
+    browsed.page.keyboard.press("Escape")
+
+
+def dark_is_dark(browsed: Browsed) -> None:
+    """By the system, and by the button, for the page and the plots."""
+    light = browsed.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    ink = "document.getElementById('plot-best-so-far').layout.font.color"
+    before = browsed.page.evaluate(ink)
+    browsed.page.emulate_media(color_scheme="dark")
+    browsed.page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    assert browsed.page.evaluate("getComputedStyle(document.body).backgroundColor") != light
+    assert browsed.page.evaluate(ink) != before
+    browsed.page.locator("#theme").click()
+    assert browsed.page.evaluate("getComputedStyle(document.body).backgroundColor") == light
+    browsed.page.emulate_media(color_scheme="light")
+
+
+def a_phone_has_room(browsed: Browsed) -> None:
+    """Nothing is wider than the screen but what scrolls in its own box."""
+    browsed.page.set_viewport_size({"width": 390, "height": 844})
+    browsed.page.wait_for_function("document.documentElement.scrollWidth <= 390")
+    browsed.page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def paper_has_every_plot(browsed: Browsed) -> None:
+    """A page that was never scrolled prints whole."""
+    browsed.page.reload()
+    pdf = browsed.page.pdf()
+    assert pdf.startswith(b"%PDF")
+    assert browsed.page.evaluate("sweeper.figures.every((figure) => figure.drawn)")
+
+
+def newer_data_are_drawn_into_the_same_page(browsed: Browsed) -> None:
+    """As whoever watches a running sweep does."""
+    newer = "{ ...JSON.parse(document.getElementById('data').textContent), name: 'newer', running: true }"
+    browsed.page.evaluate(f"sweeper.draw({newer}).figures.forEach((one) => one.draw())")
+    assert browsed.page.locator("h1").inner_text() == "newer"
+    assert browsed.page.locator("main").count() == 1
+
+
+def without_plotly_there_are_tables(browsed: Browsed, sweep: StoredSweep) -> None:
+    """Every figure is a table of the same numbers."""
+    path = sweep.folder / "plain.html"
+    told = report.data(report.read(sweep, sweep.table, sweep.best, sweep.changed_at + 60))
+    path.write_text(report.to_html(told, plotly=""), encoding="utf-8")
+    browsed.complaints.clear()
+    browsed.page.goto(path.as_uri())
+    assert path.stat().st_size < 500_000
+    figures = browsed.page.locator("[id^=figure-]")
+    assert figures.count() == 8
+    assert all(figures.nth(n).locator("table tbody tr").count() for n in range(8))
+    best = max(value for row in sweep.table.rows if not math.isnan(value := row["metric.m"] or math.nan))
+    assert f"{best:.6g}" in browsed.page.locator("#figure-curves table").inner_text()
+    assert browsed.complaints == []
