@@ -137,7 +137,8 @@ def _reasons(every: Sequence[Compared]) -> Iterator[str]:
         types = dict.fromkeys(one.candidate.instance_type for one in rows)
         everywhere = len(types) == len({one.candidate.instance_type for one in every})
         where = "" if everywhere else ", ".join(types)
-        yield f"{f'{one.kind} {where}'.strip() if len(kinds) == 1 else where}: {reason}"
+        whose = f"{next(iter(kinds))} {where}".strip() if len(kinds) == 1 else where
+        yield f"{whose}: {reason}"
 
 
 def _cells(one: Compared) -> tuple[str, ...]:

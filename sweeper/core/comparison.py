@@ -100,23 +100,30 @@ def compared(sweep: Sweep, jobs: int, candidate: Candidate) -> Compared:
         why = f"its queue has room for {counted(candidate.machines or 0, 'machine')}, and a job needs {each}"
         return Compared(candidate, jobs, way, pace, None, (*candidate.needs, why))
     way = replace(way, in_flight=1 if sweep.prev else room)
-    reasons = (*candidate.needs, *_reasons(sweep, candidate, way, pace))
+    if why := _never_ends(sweep, way, pace):
+        return Compared(candidate, jobs, way, pace, None, (*candidate.needs, why))
+    reasons = (*candidate.needs, *_unpriced(candidate, way, pace))
     return Compared(candidate, jobs, way, pace, taken(way, jobs, pace), reasons)
 
 
-def _reasons(sweep: Sweep, candidate: Candidate, way: Way, pace: Pace) -> Iterator[str]:
-    """What keeps this from being a price, or a plan."""
+def _never_ends(sweep: Sweep, way: Way, pace: Pace) -> str:
+    """Why a trial that is begun anew at each interruption could not be expected to end; empty: it may."""
+    if not way.restarts:
+        return ""
+    if (of_one := expected(way, pace)) is None:
+        return f"begun anew at each interruption, a trial would need more than {MOST_MACHINES:g} machines to end"
+    if sweep.max_runtime_s and of_one.train_s > sweep.max_runtime_s:
+        long = f"a trial is expected to train for {span(of_one.train_s)}"
+        return f"begun anew at each interruption, {long}; job.max_runtime_s is {span(sweep.max_runtime_s)}"
+    return ""
+
+
+def _unpriced(candidate: Candidate, way: Way, pace: Pace) -> Iterator[str]:
+    """What keeps this from being a price."""
     if candidate.rate is None:
         yield f"the price of {candidate.instance_type} is unknown: set prices.usd_per_hour"
     elif way.interrupts and pace.savings_percent is None:
         yield "savings unknown, so the price on demand: set assume.spot_savings_percent"
-    if not way.restarts:
-        return
-    if (of_one := expected(way, pace)) is None:
-        yield f"begun anew at each interruption, a trial would need more than {MOST_MACHINES:g} machines to end"
-    elif sweep.max_runtime_s and of_one.train_s > sweep.max_runtime_s:
-        long = f"a trial is expected to train for {span(of_one.train_s)}"
-        yield f"begun anew at each interruption, {long}; job.max_runtime_s is {span(sweep.max_runtime_s)}"
 
 
 @dataclass(frozen=True)

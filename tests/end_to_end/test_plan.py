@@ -87,7 +87,10 @@ def test_a_comparison_has_the_numbers_of_the_plan(project: Project) -> None:
     assert rows["warm_pool", "ml.nope.large"]["usd"] is None
     assert "job.checkpoint_s3_uri is missing" in rows["spot", own]["reasons"][0]
     assert rows["batch", own]["reasons"] == ["backend.queue is missing"]
-    assert told["sentence"] in project.verb(*words).out
+    shown = project.verb(*words).out.splitlines()
+    assert shown[-1] == told["sentence"]
+    assert f"batch: {rows['batch', own]['reasons'][0]}" in shown
+    assert "ml.nope.large: the price of ml.nope.large is unknown: set prices.usd_per_hour" in shown
     refused = project.verb("plan", "+experiment=tiny", "--on", "g5")
     assert (refused.code, "--on: 'g5' is no instance type" in refused.err) == (2, True)
 

@@ -12,7 +12,9 @@ import pytest
 from sweeper.commands import status, sweeps
 from sweeper.core import events as ev
 from sweeper.core.model import Trial
+from sweeper.core.scope import EngineKind, Scope
 from sweeper.errors import UsageError
+from sweeper.record import past
 from sweeper.record.journal import SqliteJournal, ask
 from sweeper.record.stored import StoredSweep
 from tests.core.test_decide import OPENED, done, intent
@@ -137,3 +139,29 @@ def test_a_damaged_file_beside_the_journal_stops_nobody(tmp_path: Path, name: st
     assert len(sweep.chain.outcomes) == 1
     assert (sweep.state, len(sweep.table.rows) >= 1) == ("finished", True)
     assert sweep.objective is None or name != "config.yaml"
+
+
+def test_past_sweeps_in_an_account_tell_what_their_jobs_took(tmp_path: Path) -> None:
+    """Those of this Region, spot machines and queues apart; what the local engine has simulated tells nothing."""
+    backends = {
+        "pool@1.us-east-1": "warm_pool",
+        "spot@1.us-east-1": "spot",
+        "queued@1.us-east-1": "batch, queue: q",
+        "far@1.eu-west-1": "warm_pool",
+        "here": "warm_pool",
+    }
+    for name, backend in backends.items():
+        path = tmp_path / "runs" / name
+        journal = SqliteJournal(path / "journal.db", lambda: 7.0)
+        journal.append(OPENED, *done(0))
+        journal.close()
+        (path / "config.yaml").write_text(f"locked: {{instance_type: ml.a.x}}\nbackend: {{kind: {backend}}}\n")
+    there = Scope(EngineKind.AWS, "1", "us-east-1")
+    found = list(past.seen(tmp_path, there, "pool"))
+    assert {(one.instance_type, one.interrupts, bool(one.sent_at), one.own) for one in found} == {
+        ("ml.a.x", False, False, True),
+        ("ml.a.x", True, False, False),
+        ("ml.a.x", False, True, False),
+    }
+    assert [dict(one.sent_at) for one in found if one.sent_at] == [{intent(0).name: 7.0}]
+    assert len(list(past.seen(tmp_path, Scope(EngineKind.LOCAL, "1", "us-east-1"), "here"))) == 4
