@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from sweeper.aws.batch import training_api
 from sweeper.config.sweep_fields import fields_of
 from sweeper.config.trackers import remembered
 from sweeper.core.chain import Job
@@ -13,9 +14,11 @@ from sweeper.core.identity import canonical
 from sweeper.core.model import Launch, Pruning, Sweep, Trial
 from sweeper.core.outcome import environment_of
 from sweeper.core.ports import Description
+from sweeper.core.request import Revision, Staged, own_channel
 from sweeper.core.secrets import MASK, user_info
-from sweeper.errors import UsageError
+from sweeper.errors import ApiError, ApiErrorKind, UsageError
 from sweeper.record.stored import StoredSweep
+from sweeper.run.connect import reconnect
 from sweeper.tracking import secrets_of
 
 
@@ -72,3 +75,25 @@ def config_of(stored: StoredSweep, trial: str) -> Mapping[str, Any]:
     if not {"locked", "job", "hyperparameters", "environment"} <= config.keys():
         raise UsageError(f"{stored.name}: trials/{trial}/config.yaml is gone or torn; run the experiment again")
     return config
+
+
+def described(stored: StoredSweep, job: Job) -> Description:
+    """The job as the service has it. Raises UsageError when it is gone."""
+    clients = reconnect(stored.folder.absolute(), stored.config).clients
+    try:
+        return training_api(clients, stored.queue).describe_training_job(job.name)
+    except ApiError as error:
+        if error.kind is not ApiErrorKind.NOT_FOUND:
+            raise
+        gone = f"{job.name} is gone from the service, and with it the environment and the source that it ran with"
+        raise UsageError(f"{stored.name}: {gone}; run the experiment again") from error
+
+
+def staged(job: Job, was: Description, launch: Launch) -> Staged:
+    """Where the code and data of the job lie, and where its model went."""
+    lies = {c["ChannelName"]: c["DataSource"].get("S3DataSource") for c in was.get("InputDataConfig") or []}
+    channels = {name: place["S3Uri"] for name, place in lies.items() if place}  # the others are mounted
+    own = own_channel(launch, bool(was.get("EnableNetworkIsolation")))
+    source = channels.pop(own, job.intent.source).rstrip("/") if own else job.intent.source
+    revision = Revision(job.intent.commit, job.intent.dirty)
+    return Staged(source, channels, was["OutputDataConfig"]["S3OutputPath"], revision)

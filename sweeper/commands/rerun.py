@@ -10,17 +10,12 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sweeper.aws.batch import training_api
 from sweeper.commands import sweeps
-from sweeper.commands.as_it_was import as_it_was, config_of
+from sweeper.commands.as_it_was import as_it_was, config_of, described, staged
 from sweeper.commands.run import run
-from sweeper.core.chain import Job
 from sweeper.core.model import Launch
-from sweeper.core.ports import Description
-from sweeper.core.request import Revision, Staged, own_channel
-from sweeper.errors import ApiError, ApiErrorKind, LockHeldError, UsageError
-from sweeper.record.stored import StoredSweep
-from sweeper.run.connect import reconnect
+from sweeper.core.request import Staged
+from sweeper.errors import LockHeldError, UsageError
 from sweeper.run.session import Session
 from sweeper.run.world import World
 
@@ -46,31 +41,9 @@ def main(arguments: Sequence[str]) -> int:
         raise UsageError(f"{stored.name} was cut short: run it to its end before one trial of it is run again")
     if not stored.config:
         raise UsageError(f"{stored.name}: config.yaml is gone or torn; run the experiment again")
-    was = _described(stored, job)
+    was = described(stored, job)
     launch = Launch(config_of(stored, job.intent.trial)["job"]["launch"])
     return run(as_it_was(stored, job, was), _session(staged(job, was, launch)))
-
-
-def _described(stored: StoredSweep, job: Job) -> Description:
-    """The job as the service has it. Raises UsageError when it is gone."""
-    clients = reconnect(stored.folder.absolute(), stored.config).clients
-    try:
-        return training_api(clients, stored.queue).describe_training_job(job.name)
-    except ApiError as error:
-        if error.kind is not ApiErrorKind.NOT_FOUND:
-            raise
-        gone = f"{job.name} is gone from the service, and with it the environment and the source that it ran with"
-        raise UsageError(f"{stored.name}: {gone}; run the experiment again") from error
-
-
-def staged(job: Job, was: Description, launch: Launch) -> Staged:
-    """Where the code and data of the job lie, and where its model went."""
-    lies = {c["ChannelName"]: c["DataSource"].get("S3DataSource") for c in was.get("InputDataConfig") or []}
-    channels = {name: place["S3Uri"] for name, place in lies.items() if place}  # the others are mounted
-    own = own_channel(launch, bool(was.get("EnableNetworkIsolation")))
-    source = channels.pop(own, job.intent.source).rstrip("/") if own else job.intent.source
-    revision = Revision(job.intent.commit, job.intent.dirty)
-    return Staged(source, channels, was["OutputDataConfig"]["S3OutputPath"], revision)
 
 
 def _session(where: Staged) -> type[Session]:

@@ -8,7 +8,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,10 @@ KEPT = Path(".sweeper", "built")
 """Where it lies in a project what the SDK would upload, by its content; a run stages it from there, once."""
 SOURCE, INPUTS = "source", "inputs"
 PROGRAM, DIRECTORY = "sagemaker_program", "sagemaker_submit_directory"
+DRIVERS, SOURCE_CODE = "sm_drivers", "sourcecode.json"
+"""The channel of version 3's own scripts, and its note of what they start."""
+RUNNERS = {"torchrun_driver.py": "Torchrun", "mpi_driver.py": "MPI"}
+"""The distributed runners of version 3, by the script that each is started with."""
 _OURS = (PROGRAM, DIRECTORY, "sagemaker_container_log_level", "sagemaker_job_name", "sagemaker_region")
 """Hyperparameters of the sagemaker-training toolkit that each request of ours has of its own."""
 _BUCKET = re.compile(rf"s3://sagemaker-[a-z0-9-]+-{NO_ACCOUNT}(/|$)")
@@ -129,6 +133,7 @@ def _kept(root: Path, channels: Mapping[str, Files], archive: Path | None) -> st
         for channel, files in channels.items():
             for name, file in files.items():
                 _copy(file, folder / INPUTS / channel, name)
+        _without_place(folder / INPUTS / DRIVERS / SOURCE_CODE)
         if archive is not None:
             (folder / SOURCE).mkdir()
             with archive.open("rb") as packed:
@@ -137,6 +142,28 @@ def _kept(root: Path, channels: Mapping[str, Files], archive: Path | None) -> st
         if not place.exists():
             folder.replace(place)
     return place.relative_to(root).as_posix()
+
+
+def _without_place(note: Path) -> None:
+    """The SDK notes where the source was, which no script reads: on another machine it is another place."""
+    if note.is_file() and isinstance(told := json.loads(note.read_bytes()), dict):
+        note.write_text(json.dumps({**told, "source_dir": None}), encoding="utf-8")
+
+
+def sdk_start(drivers: Path) -> tuple[dict[str, Any], str, dict[str, Any]]:
+    """What the SDK's own scripts in this folder start: of `SourceCode`, the distributed runner, and of that.
+
+    The runner is empty where there is none. Raises OSError, ValueError.
+    """
+    code = json.loads((drivers / SOURCE_CODE).read_bytes())
+    options = json.loads((drivers / "distributed.json").read_bytes())
+    started = (drivers / "sm_train.sh").read_text(encoding="utf-8")
+    runner = next((name for script, name in RUNNERS.items() if script in started), "")
+    return _told(code, ("entry_script", "requirements", "command", "args")), runner, _told(options, options)
+
+
+def _told(said: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: said[name] for name in names if said.get(name) is not None}
 
 
 def _copy(file: Path, folder: Path, name: str) -> None:

@@ -1,0 +1,38 @@
+"""`sweeper export`: a trial becomes a script of SageMaker's SDK, and that script an experiment again."""
+
+from __future__ import annotations
+
+import ast
+
+import yaml
+
+from tests.end_to_end.conftest import Project
+
+
+def test_the_best_trial_is_written_as_a_script(project: Project) -> None:
+    """It names the code where the job has read it and the values of that trial; nothing is overwritten."""
+    assert project.run("hyperparameters.x=1,2", "+job.tags.team=us").code == 0
+    made = project.verb("export", "tiny", "--as", "model_trainer", "--to", "best.py")
+    assert made.code == 0, made.err
+    text = (project.root / "best.py").read_text()
+    ast.parse(text)
+    (channel,) = (c for c in project.jobs()[-1]["InputDataConfig"] if c["ChannelName"] == "sweeper")
+    assert f'source_dir="{channel["DataSource"]["S3DataSource"]["S3Uri"]}source.tar.gz"' in text
+    assert 'entry_script="train.py"' in text and "It came to score = 20." in text and 'Tag(key="team"' in text
+    again = project.verb("export", "tiny", "1", "--as", "model_trainer", "--to", "best.py")
+    assert (again.code, again.err) == (2, "sweeper: best.py is there already, and nothing is overwritten\n")
+    assert project.verb("init", "--from", "best.py").code == 0
+    read = yaml.safe_load((project.root / "experiments/best.yaml").read_text())
+    assert read["hyperparameters"] == {"x": 2, "wait": 0, "fail": 0}
+    assert read["locked"]["instance_type"] == "ml.m5.large"
+
+
+def test_a_script_that_reads_flags_is_called_as_before(project: Project) -> None:
+    """Where the SDK's own driver would call it otherwise, the command is said with its arguments."""
+    script = project.root / "experiments/scripts/tiny/train.py"
+    script.write_text('import sys\nprint(f"score={len(sys.argv)}")\n')
+    assert project.run("hyperparameters.x=1", "job.arguments=flags", "+hyperparameters.fast=true").code == 0
+    told = project.verb("export", "tiny", "--as", "model_trainer")
+    assert told.code == 0, told.err
+    assert 'command="python3 train.py"' in told.out
+    assert 'args=["--x", "1", "--wait", "0", "--fail", "0", "--fast"]' in told.out
