@@ -123,7 +123,7 @@ class Failure(str, Enum):
     CAPACITY = Row(
         "capacity",
         "There were no machines of this type.",
-        platform=r"\A(?:CapacityError\b|\w+-share preemption\b"
+        platform=r"\A(?:(?:Insufficient)?CapacityError\b|\w+-share preemption\b"
         r"|Terminated by JobStateTimeLimit action due to reason: CAPACITY\b)",
         pause_s=(60.0, 600.0),
         example="CapacityError: Unable to provision requested ML compute capacity",

@@ -685,6 +685,64 @@ def test_no_other_error_is_tried_again_and_none_of_a_job_that_is_being_stopped()
     assert [world.describe(name)["TrainingJobStatus"] for name in ("a", "b")] == ["Failed", "Stopped"]
 
 
+def planned(name: str = "mine", count: int = 1) -> dict[str, Any]:
+    """Machines of a training plan."""
+    arn = f"arn:aws:sagemaker:us-east-1:123456789012:training-plan/{name}"
+    return {"InstanceType": "ml.p5.48xlarge", "InstanceCount": count, "TrainingPlanArn": arn}
+
+
+def test_a_training_plan_has_machines_of_its_own_for_which_jobs_wait_their_turn() -> None:
+    """They count against no quota; who finds none is Pending, unbilled, until a job or its pool has let some go."""
+    world = World(training_plans={"mine": 2}, training_quota={"*": 1}, pending_s=600.0, cold_start_s=5.0)
+    with refused("ValidationException", "Training plan other is neither Scheduled nor Active"):
+        world.create("no", resources=planned("other"))
+    world.create("one", None, resources=planned())
+    world.create("two", 300, resources=planned())
+    world.create("three", None, resources=planned(count=2))
+    world.create("four", None, resources=planned())
+    world.create("beside", None, resources={"InstanceType": "ml.p5.48xlarge"})  # the quota's only one
+    world.wait(5)
+    for name in ("one", "two"):
+        world.finish(name)
+    assert world.describe("three")["SecondaryStatus"] == "Pending"  # the pool of the second still holds a machine
+    assert world.describe("four")["SecondaryStatus"] == "Downloading"  # it was given the other one
+    world.finish("four", 20)
+    world.update("two", 0)
+    world.wait(0)
+    told = world.describe("three")
+    assert (told["SecondaryStatus"], told["SecondaryStatusTransitions"][-1]["StatusMessage"]) == (
+        "Pending",
+        "Preparing the instances for training",
+    )
+    world.wait(5)
+    world.finish("three", 30)
+    told = world.describe("three")
+    assert (told["TrainingJobStatus"], told["BillableTimeInSeconds"]) == ("Completed", 30)
+
+
+def test_a_pool_of_a_training_plan_is_for_jobs_of_the_plan() -> None:
+    """What was reserved is not handed to a job that asks for any machine, nor the other way round."""
+    world = World()
+    world.run("reserved", resources=planned())
+    world.run("any", resources={"InstanceType": "ml.p5.48xlarge"})
+    world.run("again", resources=planned())
+    assert [world.pool(name) for name in ("reserved", "any", "again")] == ["Reused", "Available", "Available"]
+
+
+def test_who_waits_for_a_plan_too_long_is_told_so() -> None:
+    """MaxPendingTimeInSeconds stops the job; without it two days are the most, and the job fails."""
+    world = World(training_plans={"mine": 1})
+    world.create("first", resources=planned(), StoppingCondition={"MaxRuntimeInSeconds": 10**6})
+    world.create("short", resources=planned(), StoppingCondition={"MaxPendingTimeInSeconds": 7200})
+    world.create("long", resources=planned())
+    world.wait(0)
+    world.wait(7200)
+    assert world.describe("short")["TrainingJobStatus"] == "Stopped"
+    world.wait(2 * 86400)
+    assert world.describe("long")["FailureReason"].startswith("InsufficientCapacityError")
+    assert world.describe("first")["SecondaryStatus"] == "Downloading"
+
+
 @pytest.mark.parametrize(("kind", "status"), [("ml.g5.xlarge", "Stopped"), ("ml.m5.large", "InProgress")])
 def test_an_accelerated_job_waits_for_a_machine_no_longer_than_it_was_told(kind: str, status: str) -> None:
     """Whoever waits longer is stopped, and was never billed; on other types the service does not heed the limit."""

@@ -248,6 +248,10 @@ def test_no_warm_pool_quota_ends_a_run_unless_it_is_to_go_on_cold(account: Accou
     assert (refused.verdict, "pool.on_no_quota=cold" in refused.do) == (Verdict.FAIL, True)
     cold = account.checked(pool=PoolSettings(on_no_quota="cold"))["quota.warm_pool"]
     assert (cold.verdict, "every job will start cold" in cold.found) == (Verdict.WARN, True)
+    two = {"instance_type": "ml.m5.xlarge", "instance_count": 2}
+    plan = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-plan/mine"  # who has reserved machines is not held up
+    few = [account.checked(**two)["quota"].verdict, account.checked(**two, training_plan_arn=plan)["quota"].verdict]
+    assert few == [Verdict.FAIL, Verdict.WARN]
     enough = account.checked(instance_type="ml.m5.xlarge")["quota.warm_pool"]
     assert (enough.verdict, "is 5, none in use" in enough.found) == (Verdict.PASS, True)
 

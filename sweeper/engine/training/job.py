@@ -80,6 +80,11 @@ class Job:
     timers: dict[str, float] = field(default_factory=dict)
 
     @property
+    def plan(self) -> str:
+        """The name of the training plan whose machines it asks for; empty: none."""
+        return str(self.request.get("ResourceConfig", {}).get("TrainingPlanArn", "")).rpartition("/")[2]
+
+    @property
     def keep_alive_s(self) -> int:
         """KeepAlivePeriodInSeconds, 0 when absent."""
         return int(self.request.get("ResourceConfig", {}).get("KeepAlivePeriodInSeconds") or 0)

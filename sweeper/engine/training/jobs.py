@@ -7,6 +7,7 @@ from sweeper.engine.training.effects import AdoptContainer, SignalContainer, Sta
 from sweeper.engine.training.job import Job, milliseconds
 from sweeper.engine.training.ledger import TrainingLedger
 from sweeper.engine.training.machines import choose
+from sweeper.engine.training.plans import MOST_PENDING_S, Plans
 from sweeper.engine.training.pool import CloseReason, Pool
 from sweeper.engine.training.pools import Pools
 from sweeper.engine.training.quota import check_training_quota
@@ -23,8 +24,10 @@ _STOP_MESSAGES = {
 class Jobs:
     """The jobs of a ledger, which time passes for."""
 
-    def __init__(self, settings: ServiceSettings, ledger: TrainingLedger, timers: Timers, pools: Pools) -> None:
-        self._settings, self._ledger, self._timers, self._pools = settings, ledger, timers, pools
+    def __init__(
+        self, settings: ServiceSettings, ledger: TrainingLedger, timers: Timers, pools: Pools, plans: Plans
+    ) -> None:
+        self._settings, self._ledger, self._timers, self._pools, self._plans = settings, ledger, timers, pools, plans
 
     def take_up(self) -> None:
         """Ask for every container again that an earlier process left."""
@@ -47,8 +50,10 @@ class Jobs:
 
     def begin(self, job: Job, now: float) -> None:
         """A new job starts on a pool that fits, or waits for a machine; raises ServiceError when the quota is used."""
-        pool = self._pools.matching(job.request, now)
-        if pool is None:
+        pool = self._pools.matching(job, now)
+        if job.plan:
+            self._plans.check(job)
+        elif pool is None:
             check_training_quota(job.request, self._ledger, self._settings)
         if job.spot:
             job.discount = self._settings.spot_discount
@@ -65,7 +70,7 @@ class Jobs:
         """Begin to stop it; one that is stopped already, or has ended, stays so."""
         if job.status is not JobStatus.IN_PROGRESS:
             return
-        waiting = (Timer.PREPARE, Timer.LAUNCH, Timer.REQUEUE, Timer.MAX_PENDING)
+        waiting = (Timer.PREPARE, Timer.LAUNCH, Timer.REQUEUE, Timer.ADMIT, Timer.PLAN_WAIT, Timer.MAX_PENDING)
         self._timers.cancel(job, Timer.MAX_RUNTIME, Timer.MAX_WAIT, Timer.INTERRUPT, *waiting)
         job.status, job.stop_why = JobStatus.STOPPING, why
         job.enter(Secondary.STOPPING, states.STOPPING, now)
@@ -92,6 +97,7 @@ class Jobs:
             job.enter(Secondary.COMPLETED, states.COMPLETED, now)
         job.transitions[-1]["EndTime"] = milliseconds(now)
         self._pools.settle(job, now)
+        self._plans.freed(job.plan, now)
 
     def _fire(self, now: float, kind: Timer, job: Job) -> None:
         if kind is Timer.PREPARE:
@@ -111,6 +117,12 @@ class Jobs:
         elif kind is Timer.REQUEUE:
             job.enter(Secondary.STARTING, states.STARTING, now)
             self._await_machine(job, now)
+        elif kind is Timer.ADMIT:
+            if self._plans.has_room(job):
+                self._timers.set(job, Timer.PREPARE, now)
+        elif kind is Timer.PLAN_WAIT:
+            job.failure = states.NO_PLAN_CAPACITY
+            self.end(job, now)
         elif kind is Timer.KILL:
             self._ledger.ask(SignalContainer(job.name, Signal.KILL))
         elif kind is Timer.END:
@@ -120,7 +132,11 @@ class Jobs:
         """A new machine is asked for. Where there is no capacity the job is Pending; it trains, and bills, later."""
         if job.max_pending_s is not None:
             self._timers.set(job, Timer.MAX_PENDING, now + job.max_pending_s)
-        if self._settings.pending_s <= 0:
+        if job.plan and not self._plans.has_room(job):
+            job.enter(Secondary.PENDING, states.WAITING, now)
+            self._timers.set(job, Timer.PLAN_WAIT, now + MOST_PENDING_S)
+            return
+        if self._settings.pending_s <= 0 or job.plan:  # what is reserved is there
             self._timers.set(job, Timer.LAUNCH, now + self._settings.cold_start_s)
             return
         job.enter(Secondary.PENDING, states.WAITING, now)
@@ -131,12 +147,13 @@ class Jobs:
         if job.secondary is Secondary.STARTING and not job.warm:
             job.say(states.PREPARING, now)  # its last words while it had no machine
         if job.pool_id is None:
-            if not choose(job.request["ResourceConfig"], self._settings.no_capacity):
+            without = () if job.plan else self._settings.no_capacity
+            if not choose(job.request["ResourceConfig"], without):
                 job.failure = states.CAPACITY
                 self.end(job, now)
                 return
             self._pools.found_for(job, now)
-        self._timers.cancel(job, Timer.MAX_PENDING)
+        self._timers.cancel(job, Timer.MAX_PENDING, Timer.PLAN_WAIT)
         job.launched = job.container = True
         job.attempt_from = now
         if job.training_from is None:

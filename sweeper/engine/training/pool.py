@@ -36,6 +36,7 @@ class Pool:
     holder: str
     state: PoolState = PoolState.BUSY
     expires_at: float | None = None
+    plan: str = ""  # the training plan that its instances are of
     keep_alive_s: float = 0.0  # with which it was retained last
     timers: dict[str, float] = field(default_factory=dict)
 

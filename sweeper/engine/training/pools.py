@@ -10,6 +10,7 @@ from sweeper.engine.training import states
 from sweeper.engine.training.effects import DropPool
 from sweeper.engine.training.job import Job, Retention, milliseconds
 from sweeper.engine.training.ledger import TrainingLedger
+from sweeper.engine.training.plans import Plans
 from sweeper.engine.training.pool import CloseReason, Pool, PoolState, may_have_pool, pool_key
 from sweeper.engine.training.quota import may_be_retained
 from sweeper.engine.training.refusals import Refused, refuse
@@ -23,8 +24,10 @@ _CLOSE_MESSAGES = {CloseReason.EXPIRED: states.EXPIRED, CloseReason.RELEASED: st
 class Pools:
     """The pools of a ledger, and what their jobs tell of them."""
 
-    def __init__(self, settings: ServiceSettings, rng: random.Random, ledger: TrainingLedger, timers: Timers) -> None:
-        self._settings, self._rng, self._ledger, self._timers = settings, rng, ledger, timers
+    def __init__(
+        self, settings: ServiceSettings, rng: random.Random, ledger: TrainingLedger, timers: Timers, plans: Plans
+    ) -> None:
+        self._settings, self._rng, self._ledger, self._timers, self._plans = settings, rng, ledger, timers, plans
 
     def shown(self, job: Job, now: float) -> dict[str, Any] | None:
         """WarmPoolStatus as a client sees it, or None where the service leaves it out."""
@@ -59,13 +62,15 @@ class Pools:
             machines.number,
             born=now,
             holder=job.name,
+            plan=job.plan,
         )
         self._ledger.pools[pool.id] = pool
         self._ledger.mark(pool)
         job.pool_id = pool.id
 
-    def matching(self, request: Mapping[str, Any], now: float) -> Pool | None:
+    def matching(self, job: Job, now: float) -> Pool | None:
         """A pool that is Available as the service shows it, and fits; the one idle for longest."""
+        request = job.request
         keeps = request.get("ResourceConfig", {}).get("KeepAlivePeriodInSeconds")
         if not may_have_pool(request) or not (keeps or self._settings.unkept_takes_pool):
             return None
@@ -77,7 +82,7 @@ class Pools:
             if holder.retention is None or now < holder.retention.shown_from:
                 continue
             key = self._key(request) if key is None else key
-            if pool.key == key:
+            if (pool.key, pool.plan) == (key, job.plan):
                 return pool
         return None
 
@@ -112,7 +117,7 @@ class Pools:
             return
         if job.keep_alive_s > 0 or job.warm:
             job.retention = Retention(PoolStatus.TERMINATED, since=now, shown_from=shown, ended_at=now)
-        self.drop(pool)
+        self.drop(pool, now)
 
     def update_keep_alive(self, job: Job, period: int, now: float) -> None:
         """Let the pool that this job retained live for so many seconds, 0 to release it; raises ServiceError."""
@@ -143,7 +148,7 @@ class Pools:
 
     def close(self, pool: Pool, why: CloseReason, now: float) -> None:
         """An idle pool ends, and with it what it bills to the job that retained it."""
-        self.drop(pool)
+        self.drop(pool, now)
         holder = self._ledger.jobs.get(pool.holder)
         if holder is None or holder.retention is None:
             return
@@ -151,11 +156,12 @@ class Pools:
         _say_of_pool(holder, _CLOSE_MESSAGES.get(why, states.RELEASED), now)
         self._ledger.mark(holder)
 
-    def drop(self, pool: Pool) -> None:
+    def drop(self, pool: Pool, now: float) -> None:
         """Its instances are gone; nothing of a pool is kept but what its jobs tell."""
         del self._ledger.pools[pool.id]
         self._ledger.mark(pool)
         self._ledger.ask(DropPool(pool.id))
+        self._plans.freed(pool.plan, now)
 
     def _key(self, request: Mapping[str, Any]) -> str:
         return pool_key(request, order_matters=self._settings.network_order_matters)

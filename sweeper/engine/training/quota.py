@@ -15,7 +15,7 @@ from sweeper.engine.training.settings import ServiceSettings
 def check_training_quota(request: Mapping[str, Any], ledger: TrainingLedger, settings: ServiceSettings) -> None:
     """Raise ResourceLimitExceeded when it does not fit: running jobs and idle pools count against the same quota.
 
-    Each of the types that a job prefers has to fit.
+    Each of the types that a job prefers has to fit. The machines of training plans count against none.
     """
     spot = bool(request.get("EnableManagedSpotTraining"))
     for machines in asked(request["ResourceConfig"]):
@@ -25,10 +25,10 @@ def check_training_quota(request: Mapping[str, Any], ledger: TrainingLedger, set
 def _check(machines: Machines, ledger: TrainingLedger, settings: ServiceSettings, *, spot: bool) -> None:
     kind, count = machines
     quota = _quota(settings.spot_quota if spot else settings.training_quota, kind)
-    idle = [pool for pool in ledger.idle_pools if pool.instance_type == kind and not spot]
+    idle = [pool for pool in ledger.idle_pools if pool.instance_type == kind and not (spot or pool.plan)]
     used = sum(pool.instance_count for pool in idle)
     for job in ledger.running:
-        theirs = job.machines
+        theirs = [] if job.plan else job.machines
         used += sum(one.number for one in theirs if one.kind == kind and job.spot is spot)
     if used + count > quota:
         usage = "spot training job usage" if spot else "training job usage"

@@ -96,7 +96,7 @@ class Reports:
             return
         pool = self._pools.held_by(job)
         if pool is not None:
-            self._pools.drop(pool)
+            self._pools.drop(pool, now)
         if job.retrying:
             job.retries += 1
             job.lose_machine(now)

@@ -12,6 +12,7 @@ from sweeper.engine.training.job import Job
 from sweeper.engine.training.jobs import Jobs
 from sweeper.engine.training.ledger import TrainingLedger
 from sweeper.engine.training.operations import Answer, Operations
+from sweeper.engine.training.plans import Plans
 from sweeper.engine.training.pool import CloseReason, Pool
 from sweeper.engine.training.pools import Pools
 from sweeper.engine.training.reports import Reports
@@ -29,8 +30,9 @@ class Service:
         self.ledger = TrainingLedger()
         """What changed of jobs and pools, for who writes it down."""
         self._timers = Timers(self.ledger)
-        self._pools = Pools(self.settings, rng, self.ledger, self._timers)
-        self._jobs = Jobs(self.settings, self.ledger, self._timers, self._pools)
+        plans = Plans(self.settings, self.ledger, self._timers)
+        self._pools = Pools(self.settings, rng, self.ledger, self._timers, plans)
+        self._jobs = Jobs(self.settings, self.ledger, self._timers, self._pools, plans)
         self.reports = Reports(self.settings, rng, self.ledger, self._timers, self._jobs, self._pools)
         """Whom the world tells what it did."""
         self._operations = Operations(self.settings, self.ledger, self._jobs, self._pools)

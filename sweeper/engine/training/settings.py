@@ -72,6 +72,9 @@ class ServiceSettings:
     refusals: Mapping[str, str] = field(default_factory=dict)  # by what is refused: `CODE: text`; empty: it is not
     training_quota: Mapping[str, Machines] = option(f"For training jobs: {_QUOTA}", default={"*": 100})
     warm_pool_quota: Mapping[str, Machines] = option(f"For warm pools: {_QUOTA}", default={"*": 100})
+    training_plans: Mapping[str, Machines] = option(
+        "Machines that a training plan has reserved, by its name; `*` stands for every other plan.", default={"*": 100}
+    )
     spot_quota: Mapping[str, Machines] = option(f"For spot training jobs: {_QUOTA}", default={"*": 100})
     spot_interruption_mean_s: float = option(
         "Simulated: a spot machine is taken after so long on average; 0: never.", default=0.0, low=0

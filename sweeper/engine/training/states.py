@@ -74,4 +74,7 @@ RELEASED = "Resource released"
 CAPACITY = (
     "CapacityError: Unable to provision requested ML compute capacity. Please retry using a different ML instance type."
 )
+NO_PLAN_CAPACITY = (
+    "InsufficientCapacityError: Unable to provision the capacity of the training plan within two days of waiting."
+)
 INTERNAL = "InternalServerError: We encountered an internal error. Please try again."

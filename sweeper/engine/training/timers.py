@@ -20,6 +20,8 @@ class Timer(str, Enum):
     MAX_PENDING = "max_pending"
     INTERRUPT = "interrupt"
     REQUEUE = "requeue"
+    ADMIT = "admit"
+    PLAN_WAIT = "plan_wait"
     KILL = "kill"
     END = "end"
     EXPIRE = "expire"

@@ -61,6 +61,9 @@ def _training(sweep: Sweep, machines: Machines, limits: Quotas, live: list[Descr
     name = f"the quota '{machines.instance_type} for {usage.value} job usage'"
     if granted is None:
         return Check("quota", Verdict.UNKNOWN, f"{name} is not told")
+    if granted < wanted and sweep.locked.get("training_plan_arn"):
+        what = f"{name} is {granted:.0f}, which is not known to count for the machines of a training plan"
+        return Check("quota", Verdict.WARN, what)
     if granted < wanted:
         found = f"locked.instance_type: {name} is {granted:.0f} and {wanted} needed"
         return Check("quota", Verdict.FAIL, found, f"{_MORE}, or take another type")
