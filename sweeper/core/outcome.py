@@ -108,8 +108,10 @@ def outcome(
 
 
 def _output(name: str, description: Mapping[str, Any]) -> str:
-    """The S3 folder of what a job leaves; empty where Describe does not say."""
+    """The S3 folder of what a job leaves; empty where Describe does not say. A queue names the training job itself."""
     path = str((description.get("OutputDataConfig") or {}).get("S3OutputPath") or "")
+    _, trains, named = str(description.get("TrainingJobArn", "")).rpartition(":training-job/")
+    name = named if trains else name
     return f"{path.rstrip('/')}/{name}/output/" if path else ""
 
 
