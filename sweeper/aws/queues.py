@@ -47,7 +47,7 @@ def _check_quota_share(call: Call, options: QueueOptions, instance_type: str, *,
         raise UsageError(f"backend.quota_share: {options.queue} has no quota shares: leave it out")
     if not divided:
         return
-    shares = {str(one["quotaShareName"]): one for one in _quota_shares(call, options.queue)}
+    shares = {str(one["quotaShareName"]): one for one in quota_shares(call, options.queue)}
     there = f"there is {', '.join(shares)}" if shares else "it has none yet"
     if not options.quota_share:
         raise UsageError(f"backend.quota_share: {options.queue} has quota shares: say whose the jobs use; {there}")
@@ -91,7 +91,8 @@ def _divided(call: Call, found: Mapping[str, Any], said: bool) -> bool:
     return any("quotaSharePolicy" in policy for policy in policies)
 
 
-def _quota_shares(call: Call, queue: str) -> Iterator[Mapping[str, Any]]:
+def quota_shares(call: Call, queue: str) -> Iterator[Mapping[str, Any]]:
+    """Every quota share of a queue that has them. Raises ApiError."""
     token: dict[str, Any] = {}
     while True:
         page = call("ListQuotaShares", {"jobQueue": queue, **token})
@@ -119,7 +120,7 @@ def _ensure_share(call: Call, share: str, queue: str, room: Sequence[Mapping[str
     found = told(call, queue)
     if found is None or not _divided(call, found, True):
         return  # which is told when it is checked
-    if share not in {one["quotaShareName"] for one in _quota_shares(call, queue)}:
+    if share not in {one["quotaShareName"] for one in quota_shares(call, queue)}:
         made = {
             "quotaShareName": share,
             "jobQueue": queue,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ THERE = {
     "cold_start_s": 3600.0,
 }
 """An account in which only that is there what was made, one machine of a type may train, and every start takes long."""
+BORROWS = {"strategy": "LEND_AND_BORROW", "borrowLimit": 50}
 DENIED = {"deny": ["iam:*", "servicequotas:*", "s3:*", "ecr:*", "sagemaker:ListTrainingJobs", "sagemaker:Search"]}
 
 
@@ -453,3 +454,31 @@ def test_a_queue_is_one_that_takes_the_jobs(account: Account) -> None:
     account.clients.client("batch").update_service_environment(serviceEnvironment="team", state="DISABLED")
     verdict, line = told()["queue.room"]
     assert (verdict, "the service environment team is DISABLED" in line) == (Verdict.FAIL, True)
+
+
+def test_whose_machines_a_queue_gives_is_told(account: Account) -> None:
+    """A quota share's own and borrowed ones, that it can never give enough, and the weight of a fair share."""
+    call, made = batch.calls(lambda: account.clients), account.clients.client("batch")
+
+    def told(options: QueueOptions, **locked: Any) -> tuple[Verdict, str]:
+        """What is said of the share."""
+        sweep = replace(changed(account.sweep, **locked), backend=Batch(**asdict(options)))
+        return next((one.verdict, one.line) for one in queue(account.subject(sweep)) if one.id == "queue.share")
+
+    fair, divided = QueueOptions("fair", share_identifier="ann"), QueueOptions("divided", quota_share="research")
+    queues.ensure(call, fair, 1)
+    assert told(fair) == (Verdict.PASS, "the share ann has the weight 1")
+    (policy,) = made.list_scheduling_policies()["schedulingPolicies"]
+    shares = [{"shareIdentifier": "a*", "weightFactor": 0.5}, {"shareIdentifier": "bob"}]
+    made.update_scheduling_policy(arn=policy["arn"], fairsharePolicy={"shareDistribution": shares})
+    assert told(fair) == (Verdict.PASS, "the share ann has the weight 0.5; the others: bob 1")
+
+    queues.ensure(call, divided, 2, "ml.m5.large")
+    share = made.list_quota_shares(jobQueue="divided")["quotaShares"][0]["quotaShareArn"]
+    has = "the quota share research has 2 of ml.m5.large, and borrows"
+    assert told(divided, instance_count=9) == (Verdict.PASS, f"{has} whatever idles")
+    for sharing, borrows in (({"strategy": "RESERVE"}, "nothing"), (BORROWS, "50 % more")):
+        made.update_quota_share(quotaShareArn=share, resourceSharingConfiguration=sharing)
+        assert told(divided, instance_count=2) == (Verdict.PASS, f"{has} {borrows}")
+    verdict, line = told(divided, instance_count=4)
+    assert (verdict, "the quota share research gets 3 machines, and a job needs 4" in line) == (Verdict.FAIL, True)
