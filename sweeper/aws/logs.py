@@ -38,7 +38,7 @@ class Tail:
         for: whoever breaks off in the middle of one is given it again.
         """
         streams = going = self._streams()
-        first = min(streams, key=_host, default="")
+        first = min(map(_host, streams), default=0)
         for _ in itertools.count() if most is None else range(most * len(streams)):
             if not going:
                 return
@@ -51,7 +51,7 @@ class Tail:
             following = {stream: str(page["nextForwardToken"]) for stream, page in found.items()}
             # the same token is the service's way to say that this is the end for now
             going = [stream for stream in going if stream not in found or following[stream] != tokens[stream]]
-            come = {stream: self._lines(stream, page, counts=stream == first) for stream, page in found.items()}
+            come = {stream: self._lines(stream, page, counts=_host(stream) == first) for stream, page in found.items()}
             ready, held = _until_known({**self._held, **come}, going)
             yield ready
             self._tokens |= following
@@ -64,8 +64,10 @@ class Tail:
     def last(self, count: int) -> list[Line]:
         """The last lines of each host's log, read from its end, whatever was read before."""
         streams = self._streams()
-        first = min(streams, key=_host, default="")
-        found = (self._lines(stream, self._page(stream, limit=count), counts=stream == first) for stream in streams)
+        first = min(map(_host, streams), default=0)
+        found = (
+            self._lines(stream, self._page(stream, limit=count), counts=_host(stream) == first) for stream in streams
+        )
         return _in_order(found)
 
     def through(self, logs: Any) -> Tail:
@@ -78,7 +80,7 @@ class Tail:
         return self
 
     def _lines(self, stream: str, page: Mapping[str, Any], *, counts: bool) -> list[Line]:
-        """What a page holds. Metrics are the first host's."""
+        """What a page holds. Metrics are the first host's, each time that it began: a queue may begin a job again."""
         told = _HOST.search(stream) if self._hosts > 1 else None
         host = told[0][1:] if told else ""
         return [Line(int(event["timestamp"]), str(event["message"]), counts, host) for event in page["events"]]
@@ -89,7 +91,7 @@ class Tail:
         return readable("GetLogEvents", answer, "events")
 
     def _streams(self) -> list[str]:
-        """One stream for each host; a host's appears with its first line."""
+        """One stream for each host, and each time that it began; a stream appears with its first line."""
         found, token = list[str](), dict[str, str]()
         prefix = log_prefix(self._name)
         while True:

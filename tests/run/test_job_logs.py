@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sweeper.aws.logs import Tail
 from sweeper.core.measured import Readings
 from sweeper.core.model import MetricDefinition
 from sweeper.core.prune import pruning
@@ -224,3 +225,29 @@ def test_metrics_that_are_not_at_the_end_of_a_log_are_read_on_to(tmp_path: Path)
     assert service.asked == ["0", "end", "1000", "2000", "3000", "3502"]
     assert stored(logs) == ("".join(f"{line}\n" for line in lines), table(0.5))
     assert service.asked[6:] == ["3502"]
+
+
+class Streams:
+    """A CloudWatch Logs with lines of these times in streams of these names."""
+
+    def __init__(self, lines: dict[str, list[int]]) -> None:
+        self.lines = lines
+
+    def describe_log_streams(self, **request: Any) -> dict[str, Any]:
+        """Those that begin so, by name."""
+        names = sorted(name for name in self.lines if name.startswith(request["logStreamNamePrefix"]))
+        return {"logStreams": [{"logStreamName": name} for name in names]}
+
+    def get_log_events(self, **request: Any) -> dict[str, Any]:
+        """All lines of one, once."""
+        times = [] if "nextToken" in request else self.lines[request["logStreamName"]]
+        return {"events": [{"timestamp": t, "message": f"{t}"} for t in times], "nextForwardToken": "end"}
+
+
+def test_each_time_that_a_job_began_counts_and_only_its_first_host() -> None:
+    """A queue's job that was preempted has a stream for each attempt: its metrics are those of all, the latest last."""
+    name = "s0123456789abcdefa01"
+    first, second = f"AWSBatch{name}f/algo-1-1", f"AWSBatch{name}0/algo-1-9"
+    logs = Streams({first: [1, 2], second: [4], second.replace("algo-1", "algo-2"): [3]})
+    lines = list(Tail(logs, name, hosts=2).new())
+    assert [(line.text, line.counts) for line in lines] == [("1", True), ("2", True), ("3", False), ("4", True)]
