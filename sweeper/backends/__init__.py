@@ -40,11 +40,12 @@ def made(section: Mapping[str, Any]) -> Backend:
 def instead(kind: str, section: Mapping[str, Any]) -> tuple[Backend, list[str]]:
     """This kind of backend in place of the one that a section declares, and its options that nobody has said.
 
-    It has what the section says to it too; what has no default and is not said is a placeholder. Raises UsageError.
+    It has what the section says to it too, beyond the defaults of its own kind; what has no default and is not said is
+    a placeholder. Raises UsageError.
     """
     asked: type[Any] = kind_of(kind)
-    names, known = declared(asked), defaults_of(asked)
-    said = {name: value for name, value in section.items() if name in names}
+    names, known, usual = declared(asked), defaults_of(asked), defaults_of(kind_of(str(section["kind"])))
+    said = {name: value for name, value in section.items() if name in names and value != usual.get(name)}
     missing = [name for name in names if name not in known and name not in said]
     return made({"kind": kind, **said, **dict.fromkeys(missing, "...")}), missing
 

@@ -99,7 +99,7 @@ def compared(sweep: Sweep, jobs: int, candidate: Candidate) -> Compared:
     if not room:
         why = f"its queue has room for {counted(candidate.machines or 0, 'machine')}, and a job needs {each}"
         return Compared(candidate, jobs, way, pace, None, (*candidate.needs, why))
-    way = replace(way, in_flight=1 if sweep.prev else room)
+    way = replace(way, in_flight=1 if sweep.prev or way.keeps_pool else room)
     if why := _never_ends(sweep, way, pace):
         return Compared(candidate, jobs, way, pace, None, (*candidate.needs, why))
     reasons = (*candidate.needs, *_unpriced(candidate, way, pace))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,16 @@ def test_the_options_are_its_fields(section: dict[str, Any], backend: Backend) -
     assert all(schema["properties"][field.name].get("description") for field in fields(backend))  # type: ignore[arg-type]
     assert [path for path, _ in findings({**section, "nope": 1}, schema)] == [("nope",)]
     assert [path for path, _ in findings({"kind": section["kind"]}, schema)] == [(k,) for k in section if k != "kind"]
+
+
+def test_in_place_of_another_it_is_as_if_it_had_been_chosen(section: dict[str, Any]) -> None:
+    """What is the default of one backend is no word to another, and what it lacks is named."""
+    whole = {**section, **defaults_of(backends.kind_of(section["kind"]))}
+    for kind in backends.KINDS.keys() - {section["kind"]}:
+        needed = NEEDED.get(kind, {})
+        found, missing = backends.instead(kind, whole)
+        assert missing == list(needed)
+        assert replace(found, **needed) == backends.made({"kind": kind, **needed})  # type: ignore[type-var]
 
 
 def test_it_answers_what_it_is_asked(backend: Backend) -> None:
