@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import json
+import os
+import signal
 import struct
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +18,7 @@ import pytest
 from sweeper.engine.machine import feeder, manifests
 from sweeper.engine.machine.manifests import Found
 from sweeper.engine.wire import rules
-from tests.engine.conftest import FILE_SYSTEM, Clients, channel, request
+from tests.engine.conftest import FILE_SYSTEM, Clients, channel, request, wait_for
 
 S3 = "S3DataSource"
 READS = (
@@ -121,6 +125,40 @@ def test_a_torn_object_ends_the_job_and_not_the_epoch(clients: Clients) -> None:
     reason = clients.ended("torn")["FailureReason"]
     assert reason.startswith("ClientError: Data download failed: channel t: s3://bucket/torn/a: Compressed file ended")
     assert clients.log("torn") == []
+
+
+def test_a_job_that_is_tried_again_reads_its_pipe_from_the_beginning(private: Clients) -> None:
+    """Its supervisor dies, and with it whoever streamed; RetryStrategy gives it another attempt, on another machine."""
+    put(private, again__a=b"all of it")
+    script = READS + (
+        "import time\n"
+        "begun = root / 'checkpoints/begun'\n"
+        "if not begun.exists():\n"
+        "    begun.write_text(str(epoch('t', 0, 3)))\n"
+        "    print('waiting', flush=True); time.sleep(60)\n"
+        "print(begun.read_text(), epoch('t', 0))\n"
+    )
+    inputs = [channel("code", "s3://bucket/code/again"), source("t", "s3://bucket/again/", "Pipe")]
+    checkpoints = {"S3Uri": "s3://bucket/again-checkpoints"}
+    retry = {"MaximumRetryAttempts": 1}
+    private.run("again", script, InputDataConfig=inputs, CheckpointConfig=checkpoints, RetryStrategy=retry)
+    log = private.state_dir / "jobs/again/log"
+    wait_for(lambda: log.exists() and "waiting" in log.read_text())
+    started = json.loads((private.state_dir / "jobs/again/started.json").read_text())
+    if started["isolation"] != "full":
+        pytest.skip("a job outlives its supervisor on this machine")
+    feeder = next(int(p.parent.name) for p in Path("/proc").glob("[0-9]*/cmdline") if b"jobs/again\0t" in _read(p))
+    os.kill(started["supervisor_pid"], signal.SIGKILL)
+    answer = private.ended("again")
+    assert answer["TrainingJobStatus"] == "Completed", answer
+    assert log.read_text().splitlines()[-1].partition(" ")[2] == "b'all' b'all of it'"
+    wait_for(lambda: not Path(f"/proc/{feeder}").exists())
+
+
+def _read(path: Path) -> bytes:
+    with contextlib.suppress(OSError):
+        return path.read_bytes()
+    return b""
 
 
 @pytest.mark.parametrize(
