@@ -9,9 +9,9 @@ HYDRA  := hydra-core==1.4.0rc3 omegaconf==2.4.1rc1
 # Other people's clients of the engine, each in an environment of its own: they do not agree on what they need.
 CLIENTS := .venv-clients
 CLIENT_awscli := awscli
-# its TrainingQueue imports nest-asyncio and does not ask for it
-CLIENT_sdk2 := "sagemaker>=2.257,<3" nest-asyncio
-CLIENT_sdk3 := "sagemaker-train>=1.27,<2"
+# its TrainingQueue imports nest-asyncio and does not ask for it; with us, for experiments with a builder
+CLIENT_sdk2 := "sagemaker>=2.257,<3" nest-asyncio --editable .
+CLIENT_sdk3 := "sagemaker-train>=1.27,<2" --editable .
 
 # Where a machine tells Python not to keep what it compiles, each of some thousand processes would compile it anew.
 unexport PYTHONDONTWRITEBYTECODE
