@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from sweeper import backends
+from sweeper.commands.candidates import candidates
 from sweeper.commands.planned import Planned
-from sweeper.config import engines
-from sweeper.config.instances import unknown_type
-from sweeper.config.problems import dotted
-from sweeper.core import costs, paces
-from sweeper.core.comparison import Candidate, Compared, Comparison, compared
-from sweeper.core.machines import choices, of_one_type
-from sweeper.core.options import from_section
-from sweeper.core.paces import Assume, Assumed
-from sweeper.core.ports import Backend
+from sweeper.commands.say import complain, tell
+from sweeper.core import paces
+from sweeper.core.comparison import Compared, Comparison, compared
+from sweeper.core.machines import choices
+from sweeper.core.model import Sweep
+from sweeper.core.paces import Assumed
 from sweeper.core.words import counted, span
-from sweeper.errors import ApiError, UsageError
+from sweeper.errors import UsageError
 from sweeper.record import past
 
 _TYPE = re.compile(r"(ml\.[a-z0-9.-]+)(?:=([0-9]+(?:\.[0-9]+)?))?")
@@ -38,7 +36,16 @@ def types_of(words: Sequence[str]) -> dict[str, float | None]:
     return found
 
 
-class Comparing:
+def show(sweep: Sweep, types: Mapping[str, float | None], *, as_json: bool) -> int:
+    """Print the comparison; returns the exit code."""
+    for warning in sweep.warnings:
+        complain(f"warning: {warning}")
+    found = _Comparing(Planned(sweep), types)
+    tell(json.dumps(found.told) if as_json else "\n".join(found.lines()))
+    return 0
+
+
+class _Comparing:
     """One planned sweep, compared."""
 
     def __init__(self, planned: Planned, types: Mapping[str, float | None]) -> None:
@@ -48,52 +55,13 @@ class Comparing:
         seconds = {**{kind: types.get(kind) for kind in own}, **types}
         self.given = {kind: self._given(kind, train_s) for kind, train_s in seconds.items()}
         jobs = planned.jobs or len(self._sweep.trials)
-        candidates = [self._candidate(backend, needs, kind) for kind in seconds for backend, needs in self._backends]
-        self.comparison = Comparison([compared(self._sweep, jobs, one) for one in candidates])
+        self.comparison = Comparison([compared(self._sweep, jobs, one) for one in candidates(planned, self.given)])
 
     def _given(self, kind: str, train_s: float | None) -> Assumed:
         given = paces.assumed(self._sweep, self._planned.chain, self._past, kind)
         if train_s is None:
             return given
         return replace(given, train_s=train_s, sources={**given.sources, "train_s": "as --on says"})
-
-    @property
-    def _backends(self) -> Iterator[tuple[Backend, tuple[str, ...]]]:
-        """The experiment's own first, then every other one, with what would have to be said for it."""
-        yield self._sweep.backend, ()
-        composed = self._sweep.composed
-        sections = {**composed, "pool": {**composed["pool"], "keep_alive_s": 0}}  # as their own files say
-        for kind in backends.KINDS:
-            if kind == self._sweep.backend.kind:
-                continue
-            backend, missing = backends.instead(kind, composed["backend"])
-            refused = [] if backend.keeps_pool else backend.refused(sections)
-            needs = [f"backend.{name} is missing" for name in missing]
-            yield backend, (*needs, *(f"{dotted(path)} {what}" for path, what in refused))
-
-    def _candidate(self, backend: Backend, needs: tuple[str, ...], kind: str) -> Candidate:
-        sweep = self._sweep
-        locked, region = of_one_type(sweep.locked, kind), engines.region_of(sweep.engine_options)
-        rate = costs.rate(sweep.composed.get("prices"), locked, region)
-        odd = unknown_type(kind) if rate is None else ""
-        machines = self._machines(kind) if backend.through else None
-        return Candidate(backend, kind, self.given[kind], rate, (*needs, *([odd] if odd else [])), machines)
-
-    def _machines(self, kind: str) -> int | None:
-        """For how many machines of a type the queue has room: as it is assumed, else as the queue says."""
-        told = from_section(Assume, self._sweep.composed.get("assume") or {}).queue_machines
-        queue = self._sweep.backend.through
-        if told is not None or queue is None or not self._sweep.engine.on_aws:
-            return told
-        from sweeper.aws import queue_state
-        from sweeper.aws.batch import calls
-
-        try:
-            return queue_state.room(calls(self._planned.connection.clients), queue, kind)
-        except (ApiError, UsageError):
-            return None
-
-    # -- telling -----------------------------------------------------------------------------------------------
 
     @property
     def told(self) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from typing import Any
 
 from sweeper import config
 from sweeper.commands import foreseen
-from sweeper.commands.comparing import Comparing, types_of
 from sweeper.commands.planned import MOST_TRIALS, Planned
 from sweeper.commands.say import complain, tell
 from sweeper.core import paces, plan
@@ -43,7 +42,11 @@ def main(arguments: Sequence[str]) -> int:
         help="--compare: on these instance types too, and how long a trial trains there; default: as long",
     )
     options, overrides = parser.parse_known_args(arguments)
-    options.types = types_of(options.on)
+    if options.compare or options.on:
+        from sweeper.commands import comparing  # who only plans need not wait for it
+
+        types = comparing.types_of(options.on)
+        return config.run(overrides, lambda sweep: comparing.show(sweep, types, as_json=options.json))
     return config.run(overrides, lambda sweep: _Plan(sweep).show(options))
 
 
@@ -58,10 +61,7 @@ class _Plan:
         """Print it."""
         for warning in self.sweep.warnings:
             complain(f"warning: {warning}")
-        if options.compare or options.types:
-            compared = Comparing(self.planned, options.types)
-            tell(json.dumps(compared.told) if options.json else "\n".join(compared.lines()))
-        elif options.json:
+        if options.json:
             tell(json.dumps(self.told(requests=options.requests, every=options.all)))
         elif options.requests:
             for request in foreseen.requests(self.planned):

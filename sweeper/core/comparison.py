@@ -25,6 +25,7 @@ class Candidate:
     """A backend on an instance type, as an experiment would use it.
 
     `needs`: what has to be said before it can be. `machines`: for how many its queue has room; None: that is not known.
+    `region`: where the jobs run, as far as that matters to the price.
     """
 
     backend: Backend
@@ -33,6 +34,7 @@ class Candidate:
     rate: Rate | None
     needs: tuple[str, ...] = ()
     machines: int | None = None
+    region: str = ""
 
     @property
     def waits_unknown(self) -> bool:
@@ -121,7 +123,9 @@ def _never_ends(sweep: Sweep, way: Way, pace: Pace) -> str:
 def _unpriced(candidate: Candidate, way: Way, pace: Pace) -> Iterator[str]:
     """What keeps this from being a price."""
     if candidate.rate is None:
-        yield f"the price of {candidate.instance_type} is unknown: set prices.usd_per_hour"
+        kind, region = candidate.instance_type, candidate.region
+        where, also = (f" in {region}", f"prices.region={region} and ") if region else ("", "")
+        yield f"the price of {kind}{where} is unknown: set {also}prices.usd_per_hour.{kind}"
     elif way.interrupts and pace.savings_percent is None:
         yield "savings unknown, so the price on demand: set assume.spot_savings_percent"
 

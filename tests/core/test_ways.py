@@ -167,7 +167,11 @@ def test_what_keeps_a_row_from_being_a_plan_is_told_in_it() -> None:
     assert given.train_s == 600
     priceless = row(OnDemand(), rate=None)
     assert (priceless["usd"], priceless["wall_s"]) == (None, 36000)
-    assert "price of ml.a.large is unknown" in priceless["reasons"][0]
+    assert "price of ml.a.large is unknown: set prices.usd_per_hour.ml.a.large" in priceless["reasons"][0]
+    assert (
+        "in eu-west-1 is unknown: set prices.region=eu-west-1 and"
+        in row(OnDemand(), rate=None, region="eu-west-1")["reasons"][0]
+    )
     full = row(QUEUE, replace(made, locked={**made.locked, "instance_count": 5}), machines=4)
     assert (full["usd"], full["reasons"]) == (None, ["its queue has room for 4 machines, and a job needs 5"])
     assert "more than 1000 machines" in row(Spot())["reasons"][0]

@@ -90,7 +90,7 @@ def test_a_comparison_has_the_numbers_of_the_plan(project: Project) -> None:
     shown = project.verb(*words).out.splitlines()
     assert shown[-1] == told["sentence"]
     assert f"batch: {rows['batch', own]['reasons'][0]}" in shown
-    assert "ml.nope.large: the price of ml.nope.large is unknown: set prices.usd_per_hour" in shown
+    assert "ml.nope.large: the price of ml.nope.large is unknown: set prices.usd_per_hour.ml.nope.large" in shown
     refused = project.verb("plan", "+experiment=tiny", "--on", "g5")
     assert (refused.code, "--on: 'g5' is no instance type" in refused.err) == (2, True)
 
