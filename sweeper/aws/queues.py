@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sweeper.aws.batch import KIND, Call
-from sweeper.core.queued import QueueOptions
+from sweeper.core.queued import QueueOptions, short_name
 from sweeper.core.words import span
 from sweeper.errors import ApiError, ApiErrorKind, UsageError
 
@@ -107,7 +107,7 @@ def ensure(call: Call, options: QueueOptions, instances: int, instance_type: str
 
     Its quota share is made too, of instances of this type.
     """
-    name = options.queue.rpartition("/")[2]  # an ARN ends with it
+    name = short_name(options.queue)
     room = [{"maxCapacity": instances, "capacityUnit": instance_type if options.quota_share else INSTANCES}]
     if missing := told(call, options.queue) is None:
         _make_queue(call, options, name, room)

@@ -64,7 +64,7 @@ def terms(sweep: Sweep, chain: Chain, rate: Rate | None) -> Iterator[tuple[str, 
         yield "ends early when", "; or ".join(rule.meaning for rule in sweep.stop)
     for usd in (rule.most_usd for rule in sweep.stop):
         if usd is not None and rate is not None and sweep.max_runtime_s:
-            worst = (sweep.max_runtime_s + OVERRUN_S + keeps(sweep)) * rate.usd_per_second
+            worst = ((sweep.max_runtime_s + OVERRUN_S) * rate.runs + keeps(sweep)) * rate.usd_per_second
             used = spent(chain, rate)
             yield "budget", f"{used:.2f} of {usd:g} USD are spent at worst; a job may cost {worst:.2f} at worst"
     if sweep.prune.rules:

@@ -80,6 +80,11 @@ class QueueOptions:
         return self.attempts + (self.preemption_retries or 0)
 
 
+def short_name(queue: str) -> str:
+    """The name of a queue; an ARN ends with it."""
+    return queue.rpartition("/")[2]
+
+
 def envelope(request: Request, options: QueueOptions) -> Request:
     """The SubmitServiceJob that carries this CreateTrainingJob; its token is a function of the job's name."""
     name = request["TrainingJobName"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from sweeper.core.chain import Chain, fold
 from sweeper.core.ports import Clock, TrainingApi
+from sweeper.core.queued import short_name
 from sweeper.core.request import is_queued_name
 from sweeper.errors import UsageError
 from sweeper.record.journal import SqliteJournal
@@ -57,7 +58,7 @@ class Ledger:
         """Jobs that are still in one queue are not to be looked for in another. Raises UsageError."""
         before = self.registry.find(self.debt.folder)
         owed = [job.name for job in self.chain().debts.values() if is_queued_name(job.name)]
-        if before and owed and before.account.queue != self.debt.account.queue:
+        if before and owed and short_name(before.account.queue) != short_name(self.debt.account.queue):
             raise UsageError(
                 f"{owed[0]} is in the job queue {before.account.queue}: run the sweep with backend=batch "
                 f"backend.queue={before.account.queue} until it has ended, or end it: "

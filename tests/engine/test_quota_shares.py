@@ -218,7 +218,7 @@ def test_a_share_that_is_deleted_ends_its_jobs_and_goes_with_the_last() -> None:
         queue.ask("DescribeQuotaShare", quotaShareArn=arn)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(4))
 def test_shares_of_any_service_keep_their_own_and_lose_nothing(seed: int, tmp_path: Path) -> None:
     """Whatever is drawn: capacity is never exceeded, a share that has work has its own, every job ends once and well.
 
