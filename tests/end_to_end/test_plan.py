@@ -9,7 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import pytest
+
+from sweeper.commands.comparing import types_of
 from sweeper.engine import launch
+from sweeper.errors import UsageError
 from tests.end_to_end.conftest import Project
 
 
@@ -91,8 +95,8 @@ def test_a_comparison_has_the_numbers_of_the_plan(project: Project) -> None:
     assert shown[-1] == told["sentence"]
     assert f"batch: {rows['batch', own]['reasons'][0]}" in shown
     assert "ml.nope.large: the price of ml.nope.large is unknown: set prices.usd_per_hour.ml.nope.large" in shown
-    refused = project.verb("plan", "+experiment=tiny", "--on", "g5")
-    assert (refused.code, "--on: 'g5' is no instance type" in refused.err) == (2, True)
+    with pytest.raises(UsageError, match="--on: 'g5' is no instance type"):
+        types_of(["ml.g5.xlarge,g5"])
 
 
 def test_a_plan_knows_what_is_done(project: Project) -> None:

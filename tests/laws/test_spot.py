@@ -102,21 +102,13 @@ def test_a_signal_ends_the_job_and_the_next_run_goes_on_from_its_checkpoint(outs
     assert row["attempts"] == 2 and 1000 <= row["train_seconds"] <= 1012
 
 
-def test_a_job_that_finds_no_machine_is_a_matter_of_capacity(outside: Make) -> None:
-    """MaxWaitTimeExceeded is no timeout of the script: the trial's remedy is the one of missing capacity."""
+def test_a_job_that_finds_no_machine_is_a_matter_of_capacity_and_its_retry_goes_on(outside: Make) -> None:
+    """MaxWaitTimeExceeded is no timeout of the script; the remedy of missing capacity trains only what is left."""
     declared = sweep(1, on_failure=on_failure({"capacity": {"retry": 1}}))
-    here = on_spot(outside, declared, wait_s=100, spot_wait_s=1e6)
+    here = on_spot(outside, declared, wait_s=100, spot_interruptions=(600.0,), spot_wait_s=1e6)
     here.run()
-    assert here.failures == ["capacity", "capacity"] and here.nothing_is_open()
+    assert here.failures == ["capacity", ""] and here.nothing_is_open()
     assert "backend.wait_s" in here.said
-
-
-def test_a_retry_goes_on_from_the_checkpoint(outside: Make) -> None:
-    """A job whose machine is taken and that waits in vain for another: the next attempt trains only what is left."""
-    declared = sweep(1, on_failure=on_failure({"capacity": {"retry": 1}}))
-    here = on_spot(outside, declared, wait_s=1000, spot_interruptions=(600.0,), spot_wait_s=1e6)
-    here.run()
-    assert here.failures == ["capacity", ""]
     trained = [job.outcome.train_seconds for job in here.chain.outcomes if job.outcome]
     assert trained == [pytest.approx(600, abs=8), pytest.approx(400, abs=8)]
 
