@@ -26,6 +26,7 @@ from sweeper.show.report.curves import Curve, split, thin
 from sweeper.show.report.importance import Parameter, importance
 from sweeper.show.report.page import to_json
 from sweeper.show.report.subject import Subject
+from sweeper.show.report.words import busy_seconds
 from tests.core.test_decide import OPENED, a_sweep, done, intent
 
 OBJECTIVE = Objective("m", Goal.MAXIMIZE)
@@ -70,6 +71,7 @@ def test_the_timeline_has_every_second_of_the_chain() -> None:
         ["idle", 170.0, 5.0],
     ]
     assert told[1]["spans"][-1] == ["idle", 60.0, 30.0]
+    assert busy_seconds([told[0], {**told[1], "begun": 9000.0}]) == busy_seconds(told) == 265.0
 
 
 def test_the_receipt_adds_up_what_is_known() -> None:
@@ -89,7 +91,7 @@ def test_a_running_job_is_on_the_timeline_until_now() -> None:
     assert (job["status"], job["begun"], job["spans"], job["closed"]) == (
         "running",
         20.0,
-        [["other", 0.0, 30.0]],
+        [["running", 0.0, 30.0]],
         "may still bill",
     )
 

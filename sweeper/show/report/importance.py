@@ -15,8 +15,8 @@ from sweeper.core.identity import canonical
 LEAST = 4
 """Trials with a value below which nothing is said."""
 LEAST_FOR_FANOVA = 10
-MOST_FOR_FANOVA = 600
-"""Its forest takes a second for so many; more are sampled evenly."""
+MOST_FOR_FANOVA = 250
+"""Its forest takes a second or two for so many; more are sampled evenly."""
 
 
 @dataclass(frozen=True)

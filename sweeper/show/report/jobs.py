@@ -13,9 +13,9 @@ from sweeper.core.phases import Phase
 from sweeper.core.words import utc
 from sweeper.show.report.subject import Subject
 
-IDLE = "idle"
-ORDER = (*(phase.value for phase in Phase), IDLE)
-"""The phases on the page; `idle` is the pool's, behind a job."""
+RUNNING, IDLE = "running", "idle"
+ORDER = (*(phase.value for phase in Phase), RUNNING, IDLE)
+"""The phases on the page. A job that runs has one: SageMaker tells them at its end. `idle` is the pool's, behind it."""
 MOST_POOLS = 300
 CLOSED = {
     Closed.TERMINATED: "released",
@@ -69,7 +69,7 @@ def _phases(subject: Subject, job: Job) -> list[tuple[str, float, float | None]]
     outcome = job.outcome
     if outcome is None:
         since = subject.intended_at.get(job.name, subject.now)
-        return [(Phase.OTHER.value, since, max(0.0, subject.now - since))] if job.in_debt else []
+        return [(RUNNING, since, max(0.0, subject.now - since))] if job.in_debt else []
     if not outcome.transitions and outcome.started_at is not None and outcome.ended_at is not None:
         return [(Phase.TRAIN.value, outcome.started_at, max(0.0, outcome.ended_at - outcome.started_at))]
     return [(span.phase.value, span.at, span.seconds) for span in job.spans]

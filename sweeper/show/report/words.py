@@ -16,15 +16,25 @@ from sweeper.show.report.subject import Subject
 from sweeper.show.table import ending_lines, idle_line, pool_line, shown, time_line
 
 Jobs = Sequence[Mapping[str, Any]]
+TOLD = (
+    TrialStatus.COMPLETED,
+    TrialStatus.PRUNED,
+    TrialStatus.STOPPED,
+    TrialStatus.FAILED,
+    TrialStatus.METRIC_MISSING,
+    TrialStatus.RUNNING,
+    TrialStatus.INTERRUPTED,
+    TrialStatus.PLANNED,
+)
+"""In which order they are counted up."""
 SIMULATED = ("cold_start_s", "warm_start_s", "pending_s", "release_lag_s", "spot_wait_s", "spot_discount")
 """Settings of the local engine that make up seconds and money."""
 
 
 def summary(subject: Subject, jobs: Jobs) -> Iterator[str]:
     """The sweep in a few sentences."""
-    lasted = wall_seconds(subject, jobs)
-    took = f", {span(lasted)} from the first job to the last pool seen closed" if lasted and not subject.running else ""
-    yield f"{_counts(subject)}{took}."
+    lasted = busy_seconds(jobs)
+    yield f"{_counts(subject)}{f', {span(lasted)} of jobs and pools' if lasted else ''}."
     if subject.best is not None and subject.objective is not None:
         yield _best(subject)
     if subject.running:
@@ -45,7 +55,7 @@ def summary(subject: Subject, jobs: Jobs) -> Iterator[str]:
 def _counts(subject: Subject) -> str:
     rows = subject.table.declared
     found = Counter(str(row["status"]) for row in rows)
-    order = [status.value for status in TrialStatus if status.value in found]
+    order = sorted(found, key=lambda status: TOLD.index(TrialStatus(status)))
     told = ", ".join(f"{found[status]} {status.replace('_', ' ')}" for status in order)
     return f"{counted(len(rows), 'trial')}: {told}" if rows else "No trial is declared"
 
@@ -59,12 +69,15 @@ def _best(subject: Subject) -> str:
     return f"Best: {subject.best['name']} with {subject.objective.metric} = {value} ({goal}{also})."
 
 
-def wall_seconds(subject: Subject, jobs: Jobs) -> float | None:
-    """From the first job to the last pool that was seen closed, or the end of the last job where none was."""
-    begun = [job for job in jobs if job["begun"] is not None]
-    ends = [job["begun"] + at + lasts for job in begun for _, at, lasts in job["spans"]]
-    ends += [job["seen"] for job in jobs if job["seen"] is not None]
-    return max(ends) - min(job["begun"] for job in begun) if begun and ends else None
+def busy_seconds(jobs: Jobs) -> float:
+    """Seconds in which a job ran or a pool was kept; what lay between two invocations is none of it."""
+    begun = sorted((job for job in jobs if job["begun"] is not None), key=lambda job: float(job["begun"]))
+    busy, until = 0.0, float("-inf")
+    for job in begun:
+        ends = max((job["begun"] + at + lasts for _, at, lasts in job["spans"]), default=job["begun"])
+        busy += max(0.0, ends - max(job["begun"], until))
+        until = max(until, ends)
+    return busy
 
 
 def tiles(subject: Subject, jobs: Jobs) -> Iterator[dict[str, str]]:
@@ -76,7 +89,7 @@ def tiles(subject: Subject, jobs: Jobs) -> Iterator[dict[str, str]]:
     if subject.best is not None and subject.objective is not None:
         much = shown(subject.best[subject.column])
         yield {"what": f"Best {subject.objective.metric}", "much": much, "note": str(subject.best["name"])}
-    if (lasted := wall_seconds(subject, jobs)) is not None:
+    if lasted := busy_seconds(jobs):
         yield {"what": "Time", "much": span(lasted), "note": _share_of_training(jobs)}
     cold, reused = reuse(subject.chain.jobs)
     if cold + reused:
@@ -114,7 +127,7 @@ def assumptions(subject: Subject) -> Iterator[str]:
     locked = subject.config.get("locked") or {}
     asked = machines.words(locked) if locked else "a machine"
     if subject.rate is None:
-        yield f"The price of {asked} is not known here (`prices`): what it cost is unknown, not zero."
+        yield f"The price of {asked} is not known (prices in the experiment): what it cost is unknown, not zero."
     else:
         of = f", prices of {subject.rate.as_of}" if subject.rate.as_of else ""
         most = "at most " if subject.rate.by_type else ""

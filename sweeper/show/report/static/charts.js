@@ -1,7 +1,7 @@
 // The plots, each as {data, layout} of plotly, from the sweep's columns as they are.
 
-const PHASES = ['start', 'download', 'train', 'upload', 'interrupted', 'stop', 'other', 'idle'];
-const PHASE_WORDS = { start: 'waits for its machine', download: 'downloads', train: 'trains', upload: 'uploads', interrupted: 'interrupted', stop: 'stops', other: 'other', idle: 'the pool idles' };
+const PHASES = ['start', 'download', 'train', 'upload', 'interrupted', 'stop', 'other', 'running', 'idle'];
+const PHASE_WORDS = { start: 'waits for its machine', download: 'downloads', train: 'trains', upload: 'uploads', interrupted: 'interrupted', stop: 'stops', other: 'other', running: 'runs', idle: 'the pool idles' };
 
 function bestSoFar(sweep) {
   const rows = sweep.order;
@@ -74,7 +74,7 @@ function byImportance(sweep) {
 // The objective against each parameter, one beside the other on a shared axis.
 function slices(sweep, width) {
   const parameters = byImportance(sweep).slice(0, MOST_SLICES);
-  const across = Math.max(1, Math.min(parameters.length, Math.floor(width / 270))), down = Math.ceil(parameters.length / across);
+  const down = Math.ceil(parameters.length / Math.max(1, Math.floor(width / 270))), across = Math.ceil(parameters.length / down);
   const values = sweep.declared.map((row) => sweep.value(row)).filter((value) => value !== null);
   const floor = values.length ? floorOf(values) : 0;
   const rows = sweep.declared.filter((row) => !['planned', 'interrupted'].includes(sweep.status(row)));
@@ -98,8 +98,19 @@ function axisOf(sweep, parameter) {
   return { type: parameter.log ? 'log' : 'linear', ...few };
 }
 
+const MOST_LINES = 1000; // more would take seconds to draw without a graphics card
+
+// The best half of them, and an even sample of the others.
+function sampled(sweep) {
+  const rows = sweep.done();
+  if (rows.length <= MOST_LINES) return rows;
+  const order = [...rows].sort((a, b) => (sweep.better(sweep.result(a), sweep.result(b)) ? -1 : 1));
+  const half = MOST_LINES / 2, rest = order.slice(half);
+  return [...order.slice(0, half), ...Array.from({ length: half }, (_, n) => rest[Math.floor(n * rest.length / half)])];
+}
+
 function parallel(sweep) {
-  const rows = sweep.done(), results = rows.map((row) => sweep.result(row));
+  const rows = sampled(sweep), results = rows.map((row) => sweep.result(row));
   const dimensions = byImportance(sweep).slice(0, MOST_SLICES).reverse().map((parameter) => {
     const values = rows.map((row) => sweep.get(row, parameter.key));
     const label = short(parameter.label, 22), distinct = [...new Map(values.map((value) => [shown(value), value])).entries()];
@@ -183,7 +194,7 @@ function seedGroups(sweep) {
 }
 
 // Mean and deviation over the repeats, the best above; each repeat is a small mark.
-function seeds(sweep) {
+function seeds(sweep, width) {
   const groups = seedGroups(sweep).slice(0, MOST_GROUPS).reverse();
   const at = (n) => n;
   const singles = groups.flatMap((group, n) => group.rows.filter((row) => sweep.result(row) !== null).map((row) => ({ row, x: sweep.result(row), y: at(n) })));
@@ -194,7 +205,7 @@ function seeds(sweep) {
       { type: 'scatter', mode: 'markers', name: 'means', meta: 'means', x: groups.map((group) => group.mean), y: groups.map((_, n) => at(n)),
         error_x: { type: 'data', array: groups.map((group) => group.deviation ?? 0), color: variable('soft'), thickness: 1.5, width: 4 }, marker: { color: tone, size: groups.map((group) => (group.best ? 14 : 9)), symbol: groups.map((group) => (group.best ? 'star' : 'circle')) },
         text: groups.map((group) => `<b>${short(group.label, 60)}</b><br>${number(group.mean)} ± ${group.deviation === null ? 'unknown' : number(group.deviation)}, ${group.n} of ${group.rows.length}`), hovertemplate: '%{text}<extra></extra>' }],
-    layout: { height: 80 + 26 * groups.length, xaxis: { title: plain(sweep.objective.metric) }, yaxis: { tickmode: 'array', tickvals: groups.map((_, n) => at(n)), ticktext: groups.map((group) => short(group.label)), zeroline: false, range: [-0.7, groups.length - 0.3] } },
+    layout: { height: 80 + 26 * groups.length, xaxis: { title: plain(sweep.objective.metric) }, yaxis: { tickmode: 'array', tickvals: groups.map((_, n) => at(n)), ticktext: groups.map((group) => short(group.label, width < 500 ? 18 : 34)), zeroline: false, range: [-0.7, groups.length - 0.3] } },
   };
 }
 
@@ -203,14 +214,33 @@ const LABELLED = 60;
 
 function unitOf(seconds) { return seconds > 7200 ? [3600, 'hours'] : seconds > 180 ? [60, 'minutes'] : [1, 'seconds']; }
 
+const endOf = (job) => job.begun + Math.max(0, ...job.spans.map(([, at, lasts]) => at + lasts));
+
+// Where each job begins on the axis, in seconds. A sweep that was gone on with days later would be all pause: long
+// ones are cut out, and marked.
+function placed(jobs) {
+  const busy = jobs.reduce((sum, job) => sum + endOf(job) - job.begun, 0), seam = busy / 60;
+  const cuts = [];
+  let shift = jobs[0].begun, until = jobs[0].begun;
+  const begins = jobs.map((job) => {
+    const pause = job.begun - until;
+    if (pause > busy / 4) {
+      cuts.push({ at: until - shift + seam / 2, pause });
+      shift += pause - seam;
+    }
+    until = Math.max(until, endOf(job));
+    return job.begun - shift;
+  });
+  return { begins, cuts, end: until - shift };
+}
+
 // Every job in its row, its phases one after another; behind it the pool that idles until somebody has it.
-function timeline(sweep) {
-  const jobs = sweep.jobs.filter((job) => job.begun !== null);
-  const zero = Math.min(...jobs.map((job) => job.begun));
-  const end = Math.max(...jobs.map((job) => job.begun + Math.max(0, ...job.spans.map(([, at, lasts]) => at + lasts))));
-  const [unit, word] = unitOf(end - zero);
+function timeline(sweep, width) {
+  const jobs = sweep.jobs.filter((job) => job.begun !== null).sort((a, b) => a.begun - b.begun);
+  const { begins, cuts, end } = placed(jobs);
+  const [unit, word] = unitOf(end);
   const many = jobs.length > MOST_BARS;
-  const pieces = (phase) => jobs.flatMap((job, y) => job.spans.filter(([name]) => name === phase).map(([, at, lasts]) => ({ job, y, from: (job.begun + at - zero) / unit, lasts: lasts / unit, seconds: lasts })));
+  const pieces = (phase) => jobs.flatMap((job, y) => job.spans.filter(([name]) => name === phase).map(([, at, lasts]) => ({ job, y, from: (begins[y] + at) / unit, lasts: lasts / unit, seconds: lasts })));
   const words = ({ job, seconds }, phase) => `<b>${short(job.label, 60)}</b>${job.attempt > 1 ? `, attempt ${job.attempt}` : ''}<br>${PHASE_WORDS[phase]} for ${span(seconds)}<br>${job.pool === 'none' ? 'never ran' : job.pool === 'cold' ? 'started cold' : 'found a warm pool'}`;
   const data = PHASES.map((phase) => [phase, pieces(phase)]).filter(([, found]) => found.length).map(([phase, found]) => (many ? {
     type: 'scattergl', mode: 'lines', name: phase, meta: phase, hoverinfo: 'skip', line: { color: variable(`phase-${phase}`), width: 3 },
@@ -220,9 +250,11 @@ function timeline(sweep) {
     marker: { color: variable(`phase-${phase}`), line: { width: 0 }, ...(phase === 'idle' ? { pattern: { shape: '/', size: 5, solidity: 0.35, fgcolor: variable('soft'), bgcolor: variable('phase-idle') } } : {}) }, width: 0.72,
   }));
   const ends = jobs.map((job, y) => ({ job, y })).filter(({ job }) => job.closed !== 'taken over by the next job of this sweep' && job.seen !== null);
-  data.push({ type: many ? 'scattergl' : 'scatter', mode: 'markers', name: 'closed', meta: 'closed', x: ends.map(({ job }) => (job.seen - zero) / unit), y: ends.map(({ y }) => y), customdata: ends.map(({ job }) => job.row), text: ends.map(({ job }) => `<b>${short(job.label, 60)}</b><br>its pool: ${plain(job.closed)}<br>seen ${clock(job.seen)}`), hovertemplate: '%{text}<extra></extra>', marker: { symbol: 'diamond-tall', size: 9, color: variable('ink') } });
+  data.push({ type: many ? 'scattergl' : 'scatter', mode: 'markers', name: 'closed', meta: 'closed', x: ends.map(({ job, y }) => (begins[y] + endOf(job) - job.begun) / unit), y: ends.map(({ y }) => y), customdata: ends.map(({ job }) => job.row), text: ends.map(({ job }) => `<b>${short(job.label, 60)}</b><br>its pool: ${plain(job.closed)}<br>seen ${clock(job.seen)}`), hovertemplate: '%{text}<extra></extra>', marker: { symbol: 'diamond-tall', size: 9, color: variable('ink') } });
   const cold = jobs.map((job, y) => ({ job, y })).filter(({ job }) => job.pool === 'cold');
-  data.push({ type: many ? 'scattergl' : 'scatter', mode: 'markers', name: 'cold', meta: 'cold', x: cold.map(({ job }) => (job.begun - zero) / unit), y: cold.map(({ y }) => y), customdata: cold.map(({ job }) => job.row), text: cold.map(({ job }) => `<b>${short(job.label, 60)}</b><br>started cold`), hovertemplate: '%{text}<extra></extra>', marker: { symbol: 'asterisk-open', size: 10, color: variable('accent'), line: { width: 1.5 } } });
-  const labels = jobs.length <= LABELLED ? { tickmode: 'array', tickvals: jobs.map((_, n) => n), ticktext: jobs.map((job) => short(job.attempt > 1 ? `${job.label} (${job.attempt})` : job.label, 28)) } : { title: 'jobs in order' };
-  return { data, layout: { barmode: 'overlay', height: Math.max(220, Math.min(900, 80 + 19 * Math.min(jobs.length, 45))), xaxis: { title: `${word} since ${clock(zero)}`, side: 'bottom', rangemode: 'tozero' }, yaxis: { range: [jobs.length - 0.4, -0.6], zeroline: false, showgrid: false, ...labels } } };
+  data.push({ type: many ? 'scattergl' : 'scatter', mode: 'markers', name: 'cold', meta: 'cold', x: cold.map(({ y }) => begins[y] / unit), y: cold.map(({ y }) => y), customdata: cold.map(({ job }) => job.row), text: cold.map(({ job }) => `<b>${short(job.label, 60)}</b><br>started cold`), hovertemplate: '%{text}<extra></extra>', marker: { symbol: 'asterisk-open', size: 10, color: variable('accent'), line: { width: 1.5 } } });
+  const labels = jobs.length <= LABELLED ? { tickmode: 'array', tickvals: jobs.map((_, n) => n), ticktext: jobs.map((job) => short(job.attempt > 1 ? `${job.label} (${job.attempt})` : job.label, width < 600 ? 14 : 30)) } : { title: 'jobs in order' };
+  const shapes = cuts.map(({ at }) => ({ type: 'line', x0: at / unit, x1: at / unit, y0: 0, y1: 1, yref: 'paper', line: { color: variable('soft'), width: 1, dash: 'dot' } }));
+  const annotations = cuts.map(({ at, pause }) => ({ x: at / unit, y: 1, yref: 'paper', yanchor: 'bottom', text: `${span(pause)} later`, showarrow: false, font: { color: variable('soft'), size: 11 } }));
+  return { data, layout: { barmode: 'overlay', shapes, annotations, margin: { l: 56, r: 16, t: cuts.length ? 26 : 8, b: 44 }, height: Math.max(220, Math.min(900, 80 + 19 * Math.min(jobs.length, 45))), xaxis: { title: `${word} since ${clock(jobs[0].begun)}${cuts.length ? ', long pauses cut out' : ''}`, side: 'bottom', rangemode: 'tozero' }, yaxis: { range: [jobs.length - 0.4, -0.6], zeroline: false, showgrid: false, ...labels } } };
 }

@@ -36,6 +36,7 @@ function span(seconds) {
   if (whole < 60) return `${whole} s`;
   const minutes = Math.floor(whole / 60);
   const two = (n) => String(n).padStart(2, '0');
+  if (minutes >= 2880) return `${Math.round(minutes / 1440)} days`;
   return minutes < 60 ? `${minutes}:${two(whole % 60)} min` : `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
 }
 

@@ -4,10 +4,11 @@ const PLOTS = typeof Plotly !== 'undefined';
 const MANY = 400; // marks from which WebGL draws them
 const figures = [];
 
-function figure({ id, title, caption = '', size = '', wide = false, controls = [], legend = null, plot, numbers }) {
+// `again`: its table holds what the table of trials does, and stays closed.
+function figure({ id, title, caption = '', size = '', wide = false, again = false, controls = [], legend = null, plot, numbers }) {
   const box = el('div', { class: `plot${wide ? ' wide' : ''}`, id: `plot-${id}` });
   const table = el('div');
-  const details = el('details', { open: !PLOTS, ontoggle: () => { if (details.open) fill(); } }, el('summary', {}, 'Numbers'), table);
+  const details = el('details', { open: !PLOTS && !again, ontoggle: () => { if (details.open) fill(); } }, el('summary', {}, 'Numbers'), table);
   const words = el('p', { class: 'caption' });
   const card = el('div', { class: `card ${size}`, id: `figure-${id}`, role: 'group', 'aria-label': title },
     el('header', {}, el('h3', {}, title), PLOTS ? el('div', { class: 'controls' }, ...controls) : null), words, PLOTS ? legend : null,
@@ -88,7 +89,7 @@ function marksOf(sweep, points, more = {}) {
   return [...groups].sort(([a], [b]) => last(a) - last(b)).map(([status, group]) => ({
     type: kind(points.length), mode: 'markers', name: status, meta: status,
     x: group.map((p) => p.x), y: group.map((p) => p.y), customdata: group.map((p) => p.row), text: group.map((p) => p.says), hovertemplate: '%{text}<extra></extra>',
-    marker: { symbol: MARKS[status].symbol, color: variable(MARKS[status].colour), size: status === 'best' ? 15 : points.length > MANY ? 5 : 9, opacity: status === 'completed' ? 0.8 : 1, line: { width: status === 'completed' ? 0 : status === 'failed' ? 2.2 : 1.5, color: status === 'best' ? variable('card') : variable(MARKS[status].colour) } },
+    marker: { symbol: MARKS[status].symbol, color: variable(MARKS[status].colour), size: status === 'best' ? 15 : points.length > MANY ? 5 : 9, opacity: status === 'best' ? 1 : points.length > MANY ? 0.4 : status === 'completed' ? 0.8 : 1, line: { width: status === 'completed' ? 0 : status === 'failed' ? 2.2 : 1.5, color: status === 'best' ? variable('card') : variable(MARKS[status].colour) } },
     ...more,
   }));
 }

@@ -25,7 +25,7 @@ function bestCard(sweep) {
   const group = sweep.seeds && sweep.seeds.groups.find((one) => one.best);
   const luck = group && !group.rows.includes(row) ? `By the mean over ${sweep.seeds.label} ${group.label} is better: ${number(group.mean)} over ${group.n}; this one was lucky.` : '';
   return el('div', { class: 'card bestcard' }, el('header', {}, el('h3', {}, 'The best trial: ', trialLink(sweep, row)), el('span', { class: 'soft small' }, fileLinks(sweep, row))),
-    pairs([[sweep.objective.metric, el('strong', {}, text(String(sweep.result(row))), ties ? ` and ${counted(ties, 'other')} as good` : '')], ...values, ...seed, ['model', model ? el('span', { class: 'mono' }, text(model)) : 'it saved none']]),
+    pairs([[sweep.objective.metric, el('strong', {}, text(String(sweep.get(row, sweep.objective.column))), ties ? ` and ${counted(ties, 'other')} as good` : '')], ...values, ...seed, ['model', model ? el('span', { class: 'mono' }, text(model)) : 'it saved none']]),
     luck ? el('p', { class: 'small' }, text(luck)) : null, ...commands.map(([words, line]) => command(words, line)));
 }
 
@@ -69,7 +69,7 @@ function seedsCard(sweep) {
   const more = seedGroups(sweep).length - MOST_GROUPS;
   return figure({ id: 'seeds', title: `Mean over ${sweep.seeds.label}`, size: 'half',
     caption: `Trials that differ in ${sweep.seeds.label} alone, best mean first: mean and standard deviation, each run as a tick.${more > 0 ? ` The best ${MOST_GROUPS} of ${more + MOST_GROUPS}.` : ''}`,
-    plot: () => seeds(sweep),
+    plot: (width) => seeds(sweep, width),
     numbers: () => ({ head: [['trials'], ['n', true], ['mean', true], ['deviation', true], ['lowest', true], ['highest', true]], rows: seedGroups(sweep).map((g) => [`${g.label}${g.best ? ' ★' : ''}`, g.n, g.mean, g.deviation, g.low, g.high]) }) });
 }
 
@@ -90,7 +90,7 @@ function importanceCard(sweep) {
 
 function slicesCard(sweep) {
   const left = sweep.parameters.length - MOST_SLICES;
-  return figure({ id: 'slices', title: `${sweep.objective.metric} by parameter`, caption: left > 0 ? `The ${MOST_SLICES} most important of ${sweep.parameters.length} parameters.` : '', legend: legendOf(sweep), plot: (width) => slices(sweep, width),
+  return figure({ id: 'slices', again: true, title: `${sweep.objective.metric} by parameter`, caption: left > 0 ? `The ${MOST_SLICES} most important of ${sweep.parameters.length} parameters.` : '', legend: legendOf(sweep), plot: (width) => slices(sweep, width),
     numbers: () => ({ head: [['trial'], ['status'], ...sweep.parameters.map((one) => [one.label, one.number]), [sweep.objective.metric, true]],
       rows: sweep.declared.map((row) => [trialLink(sweep, row), statusOf(sweep, row), ...sweep.parameters.map((one) => sweep.get(row, one.key)), sweep.get(row, sweep.objective.column)]) }) });
 }
@@ -123,7 +123,7 @@ function heatCard(sweep) {
 
 function parallelCard(sweep) {
   if (sweep.parameters.length < 2) return null;
-  return figure({ id: 'parallel', title: 'Parallel coordinates', wide: true, caption: 'Completed trials. Draw along an axis to keep those in between; drag its name to move it.', plot: () => parallel(sweep),
+  return figure({ id: 'parallel', again: true, title: 'Parallel coordinates', wide: true, caption: `Completed trials${sweep.done().length > MOST_LINES ? `, ${MOST_LINES} of ${sweep.done().length}: the best ones and an even sample of the others` : ''}. Draw along an axis to keep those in between; drag its name to move it.`, plot: () => parallel(sweep),
     numbers: () => ({ head: [['trial'], ...sweep.parameters.map((one) => [one.label, one.number]), [sweep.objective.metric, true]], rows: sweep.done().map((row) => [trialLink(sweep, row), ...sweep.parameters.map((one) => sweep.get(row, one.key)), sweep.result(row)]) }) });
 }
 
@@ -174,7 +174,7 @@ function timelineCard(sweep) {
   const seconds = (job, phase) => job.spans.filter(([name]) => name === phase).reduce((sum, [, , lasts]) => sum + lasts, 0) || null;
   const there = PHASES.filter((phase) => sweep.phases[phase]);
   const legend = el('div', { class: 'legend' }, ...there.map((phase) => el('span', {}, el('i', { class: 'box', style: { background: `var(--phase-${phase})` } }), PHASE_WORDS[phase])), el('span', {}, el('i', { class: 'c-completed' }, '✳'), 'started cold'), el('span', {}, el('i', {}, '◆'), 'its pool was seen closed'));
-  return figure({ id: 'timeline', title: 'The chain', caption: `${counted(jobs.length, 'job')}, ${several ? 'several at a time' : 'one after another'}. Those that found the pool warm hardly wait for their machine.`, legend, plot: () => timeline(sweep), controls: [simulated(sweep)].filter(Boolean),
+  return figure({ id: 'timeline', title: 'The chain', caption: `${counted(jobs.length, 'job')}, ${several ? 'several at a time' : 'one after another'}. Those that found the pool warm hardly wait for their machine.`, legend, plot: (width) => timeline(sweep, width), controls: [simulated(sweep)].filter(Boolean),
     numbers: () => ({ head: [['job'], ['attempt', true], ['pool'], ['began'], ...there.map((phase) => [`${phase} s`, true]), ['its pool']], rows: jobs.map((job) => [job.row === null ? job.label : trialLink(sweep, job.row, job.label), job.attempt, job.pool, clock(job.begun), ...there.map((phase) => seconds(job, phase)), job.closed]) }) });
 }
 
@@ -208,14 +208,14 @@ function openTrial(row) {
   const skip = new Set(['name', 'status', 'message', 'cold_because', 'declared']);
   const jobs = sweep.jobs.filter((job) => job.row === row);
   const commands = sweep.status(row) === 'planned' ? [] : [['Run it again, exactly', `sweeper rerun ${sweep.name} ${word}`], ...(sweep.get(row, 'model') ? [['Get its model', `sweeper pull ${sweep.name} ${word}`]] : []), ['Read its log', `sweeper logs ${sweep.name} ${word}`]];
-  dialog.replaceChildren(
+  dialog.replaceChildren(...[
     el('header', {}, el('div', {}, el('h2', { id: 'trial-name' }, text(sweep.nameOf(row))), statusOf(sweep, row), ' ', el('span', { class: 'small' }, fileLinks(sweep, row))), el('button', { type: 'button', onclick: () => dialog.close() }, 'Close')),
     sweep.get(row, 'message') ? el('p', {}, text(sweep.get(row, 'message'))) : null,
     sweep.get(row, 'cold_because') ? el('p', {}, 'Started cold: ', text(sweep.get(row, 'cold_because'))) : null,
     pairs(sweep.columns.filter((column) => !skip.has(column.key)).map((column) => { const value = sweep.get(row, column.key); return [column.label, typeof value === 'number' ? String(value) : shown(value)]; })),
     ...commands.map(([words, line]) => command(words, line)),
     jobs.length ? el('h3', { style: { marginTop: '1rem' } }, 'Attempts') : null,
-    jobs.length ? plainTable([['attempt', true], ['status'], ['pool'], ['began'], ['seconds', true], ['its pool']], jobs.map((job) => [job.attempt, job.status, job.pool, clock(job.begun), job.spans.filter(([name]) => name !== 'idle').reduce((sum, [, , lasts]) => sum + lasts, 0), job.closed]), 'Attempts') : null);
+    jobs.length ? plainTable([['attempt', true], ['status'], ['pool'], ['began'], ['seconds', true], ['its pool']], jobs.map((job) => [job.attempt, job.status, job.pool, clock(job.begun), job.spans.filter(([name]) => name !== 'idle').reduce((sum, [, , lasts]) => sum + lasts, 0), job.closed]), 'Attempts') : null].filter(Boolean));
   dialog.showModal();
   dialog.scrollTop = 0;
 }
