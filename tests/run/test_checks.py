@@ -441,6 +441,11 @@ def test_a_queue_is_one_that_takes_the_jobs(account: Account) -> None:
     room = "the service environment team has room for 1 machine"
     assert there["queue.room"][1] == f"{room}: for 1 job of this sweep at a time"
     assert there["queue.crowd"][1] == "0 machines of team are in use, and no job waits"
+    limit = {"reason": "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY", "state": "RUNNABLE", "action": "TERMINATE"}
+    limits = [{**limit, "maxTimeSeconds": 600}]
+    account.clients.client("batch").update_job_queue(jobQueue="team", jobStateTimeLimitActions=limits)
+    verdict, line = told()["queue.limits"]
+    assert (verdict, "team ends a job at its head that waits for 10:00 min" in line) == (Verdict.WARN, True)
     verdict, line = told(instance_count=2)["queue.room"]
     assert (verdict, f"locked.instance_count: {room}, and a job needs 2" in line) == (Verdict.FAIL, True)
     sent = [request(name, RoleArn=f"{IAM}/flat", Tags=[{"Key": "a", "Value": "b"}]) for name in ("one", "two")]

@@ -31,7 +31,8 @@ def queue(subject: Subject) -> Iterator[Check]:
     except UsageError as error:
         yield Check("queue", Verdict.FAIL, str(error))
         return
-    yield Check("queue", Verdict.PASS, "; ".join([f"the job queue {options.queue} takes jobs", *told]))
+    yield Check("queue", Verdict.PASS, f"the job queue {options.queue} takes jobs")
+    yield from (Check("queue.limits", Verdict.WARN, line) for line in told)
     at_once = subject.sweep.backend.capacity
     asked: list[tuple[str, str, str, Callable[[], Iterable[Check]]]] = [
         (
