@@ -180,7 +180,7 @@ def _launch(job: Mapping[str, Any]) -> str:
             "entry_script": job["entry_script"],
             "requirements": job.get("requirements"),
             "metrics": [{"name": m["name"], "regex": m["regex"]} for m in job.get("metrics") or []],
-            **({"arguments": job["arguments"]} if job.get("arguments") else {}),
+            **{key: job[key] for key in ("arguments", "launcher", "processes_per_host") if job.get(key)},
         }
     )
 

@@ -10,6 +10,7 @@ from sweeper.core.channels import INPUT_MODES, Channel
 from sweeper.core.model import Launch, MetricDefinition
 from sweeper.core.options import Bounds, option
 from sweeper.driver.arguments import STYLES
+from sweeper.driver.launchers import LAUNCHERS
 
 
 def _id(prefix: str) -> Bounds:
@@ -177,6 +178,17 @@ class Job:
         "for true, nothing for false, --name a b for a list; hydra: name=value.",
         default=None,
         says="must be options, flags or hydra, or a mapping of hyperparameters to one of them",
+    )
+    launcher: str | None = option(
+        "What starts a script that is several processes, on each of the job's machines; none, the default: it is one.",
+        default=None,
+        choices=LAUNCHERS,
+    )
+    processes_per_host: int | None = option(
+        "How many processes the launcher starts on a machine; default: one for each GPU, else one.",
+        default=None,
+        low=1,
+        high=1024,
     )
     inputs: Mapping[Annotated[str, _CHANNEL], Channel | Annotated[str, Bounds(low=1)] | None] = option(
         "Channels: a name, and an s3:// prefix, a local folder, or a mapping that says more.",

@@ -23,6 +23,7 @@ from sweeper.core.options import from_section
 from sweeper.core.ports import Backend, Request
 from sweeper.core.scope import Scope
 from sweeper.driver import CHANNEL, START_DRIVER
+from sweeper.driver.launchers import MPIRUN, TORCHRUN
 from sweeper.errors import UsageError
 
 FINGERPRINT = "SWEEPER_FINGERPRINT"
@@ -131,7 +132,7 @@ def build(
     request: Request = {
         "TrainingJobName": name,
         "AlgorithmSpecification": algorithm,
-        "HyperParameters": _hyperparameters(config["hyperparameters"], job, staged, name, region, isolated),
+        "HyperParameters": _hyperparameters(config["hyperparameters"], job, locked, staged, name, region),
         "Environment": {**config["environment"], FINGERPRINT: mark},
     }
     for said in (locked, job):
@@ -200,11 +201,11 @@ def _checkpoints(job: Job, name: str) -> dict[str, str]:
 
 
 def _hyperparameters(
-    values: Mapping[str, Any], job: Job, staged: Staged, name: str, region: str, isolated: bool
+    values: Mapping[str, Any], job: Job, locked: Locked, staged: Staged, name: str, region: str
 ) -> dict[str, str]:
     if job.launch is not Launch.TOOLKIT:
         return encode_hyperparameters(values)
-    source = f"/opt/ml/input/data/{CODE}" if isolated else staged.source
+    source = f"/opt/ml/input/data/{CODE}" if locked.enable_network_isolation else staged.source
     # The sagemaker-training toolkit reads every value as JSON, strings included.
     toolkit = {
         "sagemaker_program": job.entry_script,
@@ -213,7 +214,19 @@ def _hyperparameters(
         "sagemaker_job_name": name,
         "sagemaker_region": region,
     }
-    return {k: json.dumps(v) for k, v in {**values, **toolkit}.items() if v is not None}
+    launched = _launched(job, locked.instance_type)
+    return {k: json.dumps(v) for k, v in {**values, **toolkit, **launched}.items() if v is not None}
+
+
+def _launched(job: Job, instance_type: str | None) -> dict[str, Any]:
+    """What the toolkit is told of processes that it is to start together."""
+    if job.launcher == TORCHRUN:
+        return {"sagemaker_torch_distributed_enabled": True, "sagemaker_instance_type": instance_type}
+    if job.launcher == MPIRUN:
+        count = job.processes_per_host or 1
+        mpi = {"enabled": True, "num_of_processes_per_host": count, "custom_mpi_options": ""}
+        return {f"sagemaker_mpi_{name}": value for name, value in mpi.items()}
+    return {}
 
 
 def own_channel(launch: Launch, isolated: bool) -> str | None:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 TYPE_CHECKING = False  # every job pays for what is imported above; what few need is imported where it is needed
 if TYPE_CHECKING or __package__:
-    from sweeper.driver import arguments, causes, matches
+    from sweeper.driver import arguments, causes, launchers, matches
 else:  # staged: in the folder of this file, which is to stay as it is
     _folder, _writes = os.path.dirname(os.path.abspath(__file__)), sys.dont_write_bytecode  # noqa: PTH100, PTH120
     if _folder not in sys.path:  # PYTHONSAFEPATH
@@ -29,6 +29,7 @@ else:  # staged: in the folder of this file, which is to stay as it is
     sys.dont_write_bytecode = True
     import arguments
     import causes
+    import launchers
     import matches
 
     sys.dont_write_bytecode = _writes
@@ -535,7 +536,10 @@ def run(layout: Layout, launch: Json, signals: Signals, start: Any) -> int:
     if not (layout.code / entry).is_file():
         there = ", ".join(sorted(path.name for path in layout.code.iterdir())[:20])
         raise DriverError(f"{entry}: the source has no such file; it has {there}")
-    env = {"PYTHONUNBUFFERED": "1", **os.environ, **caches(), **environment(layout, launch, hyperparameters)}
+    hosts, launcher = cluster(layout.read("resourceconfig")), str(launch.get("launcher") or launchers.NONE)
+    count = launchers.processes(launch, hosts)
+    linked = launchers.environment(hosts, count) if launcher != launchers.NONE else {}
+    env = {"PYTHONUNBUFFERED": "1", **linked, **os.environ, **caches(), **environment(layout, launch, hyperparameters)}
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(layout.code), env.get("PYTHONPATH")]))
     python = sys.executable
     if launch.get("requirements"):
@@ -544,8 +548,11 @@ def run(layout: Layout, launch: Json, signals: Signals, start: Any) -> int:
         python = str(requirements.venv / "bin" / "python") if requirements.ready.exists() else python
     if signals.take():
         raise StoppedError
-    points = Points(launch.get("metrics") or [], layout.output / "data" / "sweeper_metrics.jsonl")
-    argv = arguments.program(layout.code, entry, python)
+    found = (
+        launch.get("metrics") or [] if hosts["CURRENT_HOST_RANK"] == 0 else []
+    )  # a job's metrics are its first host's
+    points = Points(found, layout.output / "data" / "sweeper_metrics.jsonl")
+    argv = launchers.command(launcher, arguments.program(layout.code, entry, python), hosts, count)
     argv += arguments.arguments(hyperparameters, launch.get("arguments"))
     command = Command(argv, layout.code, env, points, start)
     code = command.wait(signals)

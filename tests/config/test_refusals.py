@@ -457,11 +457,20 @@ def test_a_folder_of_the_command_line_adds_groups(project: Any) -> None:
         (["job.arguments=flags", "job.launch=toolkit"], "job.arguments: is for launch: driver; the sagemaker-training"),
         (["job.arguments=flags,hydra", "job.launch=toolkit"], "job.arguments: is for launch: driver; the sagemaker"),
         (["job.arguments=flags", "job.launch=driver,image"], "job.arguments: is for launch: driver; an image reads"),
+        (["job.launcher=torchrun", "job.launch=image", "engine=aws"], "job.launcher: is for launch: driver or toolkit"),
+        (["job.launcher=mpirun", "locked.instance_count=2"], "job.launcher: mpirun reaches other machines by SSH"),
+        (
+            ["job.launcher=torchrun", "job.entry_script=a.sh"],
+            "starts Python files (.py) alone, and entry_script is a.sh",
+        ),
+        (["job.processes_per_host=2"], "job.processes_per_host: is for job.launcher: torchrun or mpirun"),
+        (["job.launcher=torchrun", "job.launch=toolkit", "job.processes_per_host=2"], "starts a process for each GPU"),
     ],
 )
-def test_a_style_of_arguments_that_nobody_reads_is_refused(project: Any, words: list[str], told: str) -> None:
-    """A style that there is not, of a hyperparameter that there is not, or where our driver calls no script."""
+def test_a_way_to_start_a_script_that_nobody_goes_is_refused(project: Any, words: list[str], told: str) -> None:
+    """Arguments in a style that there is not, or which our driver does not make; processes that nobody can start."""
     project.experiment()
+    project.write("code/a.sh", "true")
     assert any(told in line for line in project.refused(*words)), project.refused(*words)
 
 

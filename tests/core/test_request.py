@@ -1,5 +1,6 @@
 """The request, its name and its pool key."""
 
+import json
 import re
 
 import pytest
@@ -26,11 +27,17 @@ LOCKED = {
 }
 
 
-def a_request(locked=LOCKED, launch="driver", **hyperparameters):  # type: ignore[no-untyped-def]
+def a_request(locked=LOCKED, launch="driver", job=None, **hyperparameters):  # type: ignore[no-untyped-def]
     """A request as the runner builds it."""
     config = {
         "locked": locked,
-        "job": {"launch": launch, "image_uri": "repo/train:1", "entry_script": "train.py", "metrics": []},
+        "job": {
+            "launch": launch,
+            "image_uri": "repo/train:1",
+            "entry_script": "train.py",
+            "metrics": [],
+            **(job or {}),
+        },
         "hyperparameters": hyperparameters,
         "environment": {"A": "b"},
     }
@@ -96,6 +103,21 @@ def test_the_toolkit_gets_every_value_as_json() -> None:
     sent = a_request(launch="toolkit", optimizer="adam")["HyperParameters"]
     assert sent["optimizer"] == '"adam"'
     assert sent["sagemaker_submit_directory"] == '"s3://b/source/1/source.tar.gz"'
+
+
+def test_the_toolkit_is_told_which_processes_it_starts() -> None:
+    """In the hyperparameters by which SageMaker's SDK tells it; our driver is told in its own file."""
+    torch = a_request(launch="toolkit", job={"launcher": "torchrun"})["HyperParameters"]
+    assert torch["sagemaker_torch_distributed_enabled"] == "true"
+    assert torch["sagemaker_instance_type"] == json.dumps(LOCKED["instance_type"])
+    mpi = a_request(launch="toolkit", job={"launcher": "mpirun", "processes_per_host": 4})["HyperParameters"]
+    told = {key: value for key, value in mpi.items() if key.startswith("sagemaker_mpi_")}
+    assert told == {
+        "sagemaker_mpi_enabled": "true",
+        "sagemaker_mpi_num_of_processes_per_host": "4",
+        "sagemaker_mpi_custom_mpi_options": '""',
+    }
+    assert a_request(job={"launcher": "torchrun"}) == a_request()
 
 
 def test_a_toolkit_without_a_network_finds_its_source_in_a_channel() -> None:

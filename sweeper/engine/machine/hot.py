@@ -290,6 +290,8 @@ def _key(staged: Path, spec: Mapping[str, Any]) -> str:
         raise ColdError("its driver is of another version")
     if requirements:
         raise ColdError("it has requirements")
+    if launch.get("launcher"):
+        raise ColdError("its script is several processes")
     if entry.startswith(("-", "/")) or not is_python(entry, staged / "source.tar.gz"):
         raise ColdError(f"{entry} is not a Python script")
     told = json.dumps([spec["argv"], spec["cwd"], spec["isolation"], sorted(lasting(spec["env"]).items())])

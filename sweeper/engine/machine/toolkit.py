@@ -175,6 +175,10 @@ class Training:
     def command(self) -> list[str]:
         """How the program is started: a Python file, a package with setup.py, or anything else through the shell."""
         args = arguments(self.hyperparameters)
+        if self.framework.get("sagemaker_mpi_enabled"):
+            raise ValueError("MPI is not emulated: the local engine has no SSH between hosts")
+        if self.framework.get("sagemaker_torch_distributed_enabled"):
+            return [*torchrun(self._read("resourceconfig")), self.program, *args]
         if (self.code / "setup.py").exists():
             return [self.python, "-m", self.program.removesuffix(".py"), *args]
         if self.program.endswith(".py"):
@@ -196,6 +200,16 @@ class Training:
         code = process.wait()
         if code:
             raise ToolkitError("ExecuteUserScriptError", command, code, tail.text() if tail else "")
+
+
+def torchrun(resources: Mapping[str, Any]) -> list[str]:
+    """What starts a program as several processes on each host."""
+    hosts = resources["hosts"]
+    nodes = ["torchrun", "--nnodes", str(len(hosts)), "--nproc_per_node", str(gpus() or 1)]
+    if len(hosts) > 1:
+        nodes += ["--master_addr", hosts[0], "--master_port", "7777"]
+        nodes += ["--node_rank", str(hosts.index(resources["current_host"]))]
+    return nodes
 
 
 class Tail:
@@ -253,9 +267,9 @@ def _training_env(values: Mapping[str, Any], folders: Mapping[str, str], trainin
         "channel_input_dirs": dict(folders),
         "distribution_hosts": [],
         "hyperparameters": training.hyperparameters,
-        "is_master": True,
+        "is_master": host == values["hosts"][0],
         "job_name": training.told.get("sagemaker_job_name", ""),
-        "master_hostname": host,
+        "master_hostname": values["hosts"][0],
     }
 
 
