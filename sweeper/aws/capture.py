@@ -11,6 +11,7 @@ import importlib
 import inspect
 import json
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import IO, Any
 
 import botocore
 from botocore.session import Session
@@ -42,18 +43,24 @@ class RefusedError(Exception):
 
 
 def _uploaded(capture: Capture, said: Mapping[str, Any]) -> dict[str, Any]:
-    capture.keep(said["Bucket"], said["Key"], _bytes(said.get("Body", b"")))
+    with capture.file(f"s3://{said['Bucket']}/{said['Key']}").open("wb") as file:
+        _write(said.get("Body", b""), file)
     return {"ETag": '"0"'}
 
 
 def _part(capture: Capture, said: Mapping[str, Any]) -> dict[str, Any]:
-    capture.parts.setdefault(said["UploadId"], {})[said["PartNumber"]] = _bytes(said["Body"])
+    with capture.part(said["UploadId"], said["PartNumber"]).open("wb") as file:
+        _write(said["Body"], file)
     return {"ETag": '"0"'}
 
 
 def _completed(capture: Capture, said: Mapping[str, Any]) -> dict[str, Any]:
-    parts = capture.parts.pop(said["UploadId"])
-    capture.keep(said["Bucket"], said["Key"], b"".join(parts[number] for number in sorted(parts)))
+    with capture.file(f"s3://{said['Bucket']}/{said['Key']}").open("wb") as file:
+        for one in said["MultipartUpload"]["Parts"]:
+            part = capture.part(said["UploadId"], one["PartNumber"])
+            with part.open("rb") as written:
+                shutil.copyfileobj(written, file)
+            part.unlink()
     return {"ETag": '"0"', "Bucket": said["Bucket"], "Key": said["Key"]}
 
 
@@ -71,7 +78,9 @@ Answer = Callable[["Capture", Mapping[str, Any]], dict[str, Any]]
 ANSWERS: Mapping[str, Answer] = {
     "sagemaker.CreateTrainingJob": _created,
     "s3.PutObject": _uploaded,
-    "s3.CreateMultipartUpload": lambda _, said: {"UploadId": f"{said['Bucket']}/{said['Key']}"},
+    "s3.CreateMultipartUpload": lambda capture, said: {
+        "UploadId": capture.file(f"s3://{said['Bucket']}/{said['Key']}").name
+    },
     "s3.UploadPart": _part,
     "s3.CompleteMultipartUpload": _completed,
     "s3.HeadBucket": lambda _, said: {},
@@ -91,17 +100,19 @@ class Capture:
     request: dict[str, Any] | None = None
     uploads: dict[str, str] = field(default_factory=dict)
     """The file of each object, by its URI."""
-    parts: dict[str, dict[int, bytes]] = field(default_factory=dict)
 
     def watch(self, session: Session) -> None:
         """Answer whatever clients of this session ask."""
         session.register("provide-client-params", self._remember)
         session.register("before-call", self._answer)
 
-    def keep(self, bucket: str, key: str, content: bytes) -> None:
-        """An object that would be in S3 now."""
-        name = self.uploads.setdefault(f"s3://{bucket}/{key}", str(len(self.uploads)))
-        (self.folder / name).write_bytes(content)
+    def file(self, uri: str) -> Path:
+        """Where an object lies that would be in S3 now."""
+        return self.folder / self.uploads.setdefault(uri, str(len(self.uploads)))
+
+    def part(self, upload: str, number: int) -> Path:
+        """Where a part of one lies until it is whole."""
+        return self.folder / f"{upload}.{number}"
 
     def _remember(self, **event: Any) -> None:
         event["context"][_PARAMETERS] = event["params"]
@@ -114,9 +125,11 @@ class Capture:
         return _OK, {**answer, "ResponseMetadata": {"HTTPStatusCode": 200, "HTTPHeaders": {}}}
 
 
-def _bytes(body: Any) -> bytes:
-    content = body.read() if hasattr(body, "read") else body
-    return content.encode() if isinstance(content, str) else bytes(content)
+def _write(body: Any, file: IO[bytes]) -> None:
+    if hasattr(body, "read"):
+        shutil.copyfileobj(body, file)
+    else:
+        file.write(body.encode() if isinstance(body, str) else body)
 
 
 def stay_here(event: str, arguments: tuple[Any, ...]) -> None:

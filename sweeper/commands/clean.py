@@ -16,7 +16,7 @@ from sweeper.config import project
 from sweeper.core.words import human
 from sweeper.engine import launch
 from sweeper.errors import JournalError, UsageError
-from sweeper.record.locks import held
+from sweeper.record.locks import held, holder
 from sweeper.record.stored import StoredSweep, bytes_of, folders
 from sweeper.run.clock import SystemClock
 from sweeper.run.connect import engine_folder
@@ -38,8 +38,8 @@ def main(arguments: Sequence[str]) -> int:
     """Show what can go, ask, remove it; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="sweeper clean",
-        description="Remove the local engine's state and every sweep whose pools are all closed. What is running or "
-        "may still bill is kept. Shows everything with its size and asks first.",
+        description="Remove the local engine's state, what the functions of builders have made and every sweep whose "
+        "pools are all closed. What is running or may still bill is kept. Shows all with its size and asks first.",
     )
     parser.add_argument("name", nargs="*", help="remove only these sweeps")
     parser.add_argument("--engine", action="store_true", help="remove only the engine's state")
@@ -66,6 +66,10 @@ def _items(names: Sequence[str], *, engine: bool) -> Iterator[Item]:
         chosen = [sweeps.find(name).folder for name in names] if names else folders(project.here())
         for folder in chosen:
             yield _sweep(folder)
+    made = project.here() / project.BUILT
+    if not (engine or names) and made.exists():
+        running = next((folder.name for folder in folders(project.here()) if holder(folder / ".lock")), "")
+        yield Item(made, "built", bytes_of(made), f"{running} runs" if running else "", lambda: shutil.rmtree(made))
     if engine or not names:
         state = engine_folder(project.here())
         if state.exists():

@@ -59,10 +59,10 @@ def template(draft: Draft) -> Template | None:
     target = read(draft.config, "builder")[0]
     if not isinstance(target, str) or not re.match(BUILDER, target):
         return None  # what is wrong with it is told with the rest
-    from sweeper.config.template import Captured, sections_of  # few experiments name one
+    from sweeper.config.template import Captured, built, sections_of  # few experiments name one
 
     engine, _ = read(draft.config, "engine")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=built(draft.root)) as folder:
         told = _asked(target, draft.root, Path(folder), engines.region_of(engine))
         try:
             if "failed" in told:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 VARIABLE = "SWEEPER_PROJECT"
 EXPERIMENTS = "experiments"
+BUILT = Path(".sweeper", "built")
+"""Where it lies in a project what the function of a `builder` would upload, by its content."""
 
 
 def find(environ: Mapping[str, str], start: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -15,9 +16,10 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from sweeper.config import project
 from sweeper.core.model import Launch
 from sweeper.core.ports import Request
-from sweeper.core.request import CODE
+from sweeper.core.request import CODE, decode_hyperparameters
 from sweeper.core.scope import NO_ACCOUNT
 from sweeper.core.unbuilt import Unbuilt, experiment_of
 from sweeper.errors import UsageError
@@ -25,8 +27,6 @@ from sweeper.record.atomic import unversioned
 from sweeper.record.parcel import digest
 from sweeper.record.unpacking import outside, unpack
 
-KEPT = Path(".sweeper", "built")
-"""Where it lies in a project what the SDK would upload, by its content; a run stages it from there, once."""
 SOURCE, INPUTS = "source", "inputs"
 PROGRAM, DIRECTORY = "sagemaker_program", "sagemaker_submit_directory"
 DRIVERS, SOURCE_CODE = "sm_drivers", "sourcecode.json"
@@ -54,6 +54,8 @@ def sections_of(captured: Captured, root: Path) -> Unbuilt:
     """The experiment of which this is a trial. What would be uploaded is kept in the project. Raises UsageError."""
     request = copy.deepcopy(captured.request)
     started = _toolkit(request, captured.uploads)
+    if not started:
+        request["HyperParameters"] = decode_hyperparameters(request.get("HyperParameters") or {})
     channels = dict(_channels(request, captured.uploads))
     archive = captured.uploads[started.archive] if started else None
     where = _kept(root, channels, archive) if channels or archive else None
@@ -125,9 +127,7 @@ def _lies(said: Any, where: str) -> Any:
 
 def _kept(root: Path, channels: Mapping[str, Files], archive: Path | None) -> str:
     """The folder, relative to the project, that holds all this; the same content has the same. Raises UsageError."""
-    kept = unversioned(root / KEPT.parent) / KEPT.name
-    kept.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=kept) as made:
+    with tempfile.TemporaryDirectory(dir=built(root)) as made:
         folder = Path(made, "all")
         folder.mkdir()
         for channel, files in channels.items():
@@ -138,15 +138,34 @@ def _kept(root: Path, channels: Mapping[str, Files], archive: Path | None) -> st
             (folder / SOURCE).mkdir()
             with archive.open("rb") as packed:
                 unpack(packed, folder / SOURCE, archive.name)
-        place = kept / _digest(folder)
-        if not place.exists():
-            folder.replace(place)
-    return place.relative_to(root).as_posix()
+        place = project.BUILT / _digest(folder)
+        _put(folder, root / place)
+    return place.as_posix()
+
+
+def built(root: Path) -> Path:
+    """The folder of a project that holds what functions have made."""
+    folder = unversioned(root / project.BUILT.parent) / project.BUILT.name
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _put(folder: Path, place: Path) -> None:
+    """Move a folder to the place of its content, unless that is there already and nobody has changed it."""
+    if place.exists() and _digest(place) == place.name:
+        return
+    shutil.rmtree(place, ignore_errors=True)
+    try:
+        folder.replace(place)
+    except OSError:
+        if not place.exists():  # else another process has just done the same
+            raise
 
 
 def _without_place(note: Path) -> None:
     """The SDK notes where the source was, which no script reads: on another machine it is another place."""
     if note.is_file() and isinstance(told := json.loads(note.read_bytes()), dict):
+        note.unlink()  # it is the uploaded file itself
         note.write_text(json.dumps({**told, "source_dir": None}), encoding="utf-8")
 
 
@@ -170,7 +189,7 @@ def _copy(file: Path, folder: Path, name: str) -> None:
     if outside(name):
         raise UsageError(f"an object would be {name!r} in its channel, which leads out of it")
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(file, folder / name)
+    os.link(file, folder / name)  # both lie below `built`
 
 
 def _digest(folder: Path) -> str:

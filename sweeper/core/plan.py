@@ -50,7 +50,7 @@ def here(sweep: Sweep, left: int, given: Assumed) -> Estimate | None:
 def terms(sweep: Sweep, chain: Chain, rate: Rate | None) -> Iterator[tuple[str, str]]:
     """What the sweep is after, what may end it or its jobs early, whose word counts: a heading, and words."""
     if sweep.given_by:
-        yield "defaults", ", ".join(f"{key} of {place}" for key, place in sweep.given_by.items())
+        yield "from elsewhere", ", ".join(f"{key} of {place}" for key, place in sweep.given_by.items())
     if sweep.objective:
         yield "objective", f"{sweep.objective.goal.value} {sweep.objective.metric}"
     if repeat := (sweep.composed.get("sweep") or {}).get("repeat"):

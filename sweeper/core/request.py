@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from sweeper.core.options import from_section
 from sweeper.core.ports import Backend, Request
 from sweeper.core.scope import Scope
 from sweeper.driver import CHANNEL, START_DRIVER
+from sweeper.driver.arguments import decoded
 from sweeper.driver.launchers import MPIRUN, TORCHRUN
 from sweeper.errors import UsageError
 
@@ -94,6 +96,17 @@ def fingerprint(owner: str, sweep: str, trial: str, attempt: int) -> str:
 def encode_hyperparameters(values: Mapping[str, Any]) -> dict[str, str]:
     """Hyperparameters as SageMaker carries them: str verbatim, None left out, everything else as JSON."""
     return {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items() if v is not None}
+
+
+def decode_hyperparameters(values: Mapping[str, str]) -> dict[str, Any]:
+    """What they were before they became text, as far as the same text would become of it again."""
+    return {name: _decoded(value) for name, value in values.items()}
+
+
+def _decoded(value: str) -> Any:
+    read = decoded(value)
+    infinite = isinstance(read, float) and not math.isfinite(read)
+    return value if read is None or infinite or isinstance(read, str) else read
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import math
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,10 +12,10 @@ from typing import Any
 
 from sweeper.core.members import take
 from sweeper.core.ports import Request
-from sweeper.core.request import FINGERPRINT
+from sweeper.core.request import FINGERPRINT, decode_hyperparameters
 from sweeper.core.secrets import looks_secret, user_info
 from sweeper.core.text import harmless
-from sweeper.driver.arguments import arguments, decoded
+from sweeper.driver.arguments import arguments
 
 WIDTH = 100
 CONFIGS, SHAPES = "sagemaker.core.training.configs", "sagemaker.core.shapes"
@@ -139,7 +138,8 @@ def _arguments(
         yield _word(member), said and Call(kind, _snake(said))
     yield "input_data_config", [_channel(channel) for channel in left.pop("InputDataConfig", [])]
     yield "environment", dict(_environment(left.pop("Environment", {})))
-    yield "hyperparameters", dict(_hyperparameters(left.pop("HyperParameters", {}), hidden))
+    values = decode_hyperparameters(left.pop("HyperParameters", {}))
+    yield "hyperparameters", {**values, **{name: _asked(name) for name in hidden if name in values}}
     yield "tags", [Call("Tag", {"key": key, "value": value}) for key, value in tags.items()]
 
 
@@ -159,14 +159,6 @@ def _environment(values: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
     for name, value in values.items():
         if name != FINGERPRINT:
             yield name, _asked(name) if looks_secret(name) or user_info(value) else value
-
-
-def _hyperparameters(values: Mapping[str, str], hidden: Sequence[str]) -> Iterator[tuple[str, Any]]:
-    """As they were before they became text: the SDK makes the same text of them."""
-    for name, value in values.items():
-        read = decoded(value)
-        other = read is None or isinstance(read, str) or (isinstance(read, float) and not math.isfinite(read))
-        yield name, _asked(name) if name in hidden else value if other else read
 
 
 def _asked(name: str) -> Code:

@@ -242,6 +242,27 @@ def test_an_estimators_script_is_one_of_the_toolkit(tmp_path: Path) -> None:
     assert again == one
 
 
+def test_what_is_kept_is_what_was_uploaded(tmp_path: Path) -> None:
+    """A folder that somebody has changed since is made anew, and what the SDK notes of this machine is left out."""
+    names = ("sourcecode.json", "sm_train.sh")
+    request = {**REQUEST, "InputDataConfig": [channel("sm_drivers", "s3://b/mine/drivers")]}
+
+    def made() -> Path:
+        uploads = {f"s3://b/mine/drivers/{name}": tmp_path / name for name in names}
+        for file in uploads.values():
+            file.unlink(missing_ok=True)
+            file.write_text('{"source_dir": "/home/me/src", "command": "x"}')
+        return tmp_path / sections_of(Captured(request, uploads), tmp_path).sections["job"]["inputs"]["sm_drivers"]
+
+    first = made()
+    (first / "sm_train.sh").write_text("changed")
+    (first / "another").touch()
+    assert made() == first
+    assert {file.name for file in first.iterdir()} == set(names)
+    assert json.loads((first / "sourcecode.json").read_text()) == {"source_dir": None, "command": "x"}
+    assert "/home/me/src" in (first / "sm_train.sh").read_text()
+
+
 def test_an_estimator_without_a_network_has_its_script_in_a_channel(tmp_path: Path) -> None:
     """That channel is ours to make: it is none of the experiment's."""
     isolated = estimators(tmp_path, "/opt/ml/input/data/code/sourcedir.tar.gz")
@@ -273,5 +294,7 @@ def test_a_request_that_uploads_nothing_is_that_experiment(tmp_path: Path) -> No
     """Without uploads and default bucket it is the experiment that `init --from-job` writes, and no folder is made."""
     plain = {**REQUEST, "OutputDataConfig": {"S3OutputPath": "s3://there/out"}}
     found, expected = sections_of(Captured(plain, {}), tmp_path), experiment_of(plain)
-    assert found.sections == {**expected.sections, "job": {**expected.sections["job"], "inputs": {}}}
+    values = {"rank": 8, "word": ""}  # what they were, where the same text becomes of it
+    job = {**expected.sections["job"], "inputs": {}}
+    assert found.sections == {**expected.sections, "job": job, "hyperparameters": values}
     assert not list(tmp_path.iterdir())
