@@ -12,7 +12,7 @@ from sweeper.core.carried import too_large_still
 from sweeper.core.ports import Description, Page, Request, TrainingApi
 from sweeper.core.queued import QueueOptions, before, description, envelope, training_job
 from sweeper.core.request import is_queued_name
-from sweeper.errors import ApiError, ApiErrorKind
+from sweeper.errors import ApiError, ApiErrorKind, UsageError
 
 KIND = "SAGEMAKER_TRAINING"
 Call = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
@@ -42,13 +42,19 @@ _METHODS = {
 
 
 def calls(clients: Callable[[], Clients]) -> Call:
-    """Batch over boto3: one wire attempt for what changes something."""
+    """Batch over boto3: one wire attempt for what changes something.
+
+    It raises UsageError for an operation that is newer than the installed botocore.
+    """
 
     def call(operation: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         method, attempts, needed = _METHODS[operation]
         made = clients()
+        ask = getattr(made.client("batch", attempts), method, None)
+        if ask is None:
+            raise UsageError(f"the installed botocore is older than AWS Batch's {operation}: pip install -U boto3")
         with made.asked(operation):
-            answer = getattr(made.client("batch", attempts), method)(**params)
+            answer = ask(**params)
         return readable(operation, answer, needed)
 
     return call
