@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.commands.planned import Planned
+from sweeper.core import pool_caches
 from sweeper.core.keepalive import keep_alive_s
 from sweeper.core.machines import choices
 from sweeper.core.model import Usage
@@ -34,8 +35,10 @@ def requests(planned: Planned) -> Iterator[dict[str, Any]]:
             max_runtime_s=int(resolved["job"]["max_runtime_s"]),
             staged=locate(resolved),
             region=scope.region,
+            caches=sweep.caches,
         )
-        shown = {k: v if k == FINGERPRINT else MASK for k, v in request.get("Environment", {}).items()}
+        masked = pool_caches.without(request.get("Environment", {}))
+        shown = {k: MASK if k in masked and k != FINGERPRINT else v for k, v in request.get("Environment", {}).items()}
         yield backend.shape({**request, "Environment": shown}, keep_alive_s(sweep, planned.chain, last=False))
 
 

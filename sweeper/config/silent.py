@@ -40,6 +40,8 @@ def _requirements(draft: Draft, values: Sections) -> Iterator[Finding]:
     if not wanted and values.get("dependencies"):
         wanted = [(("dependencies",), dependencies.file_for(Launch(job["launch"])))]
     if launches == {Launch.IMAGE}:
+        what = "is installed by nobody under launch: image, whose packages are the image's own: leave it out"
+        yield from ((path, what) for path, _ in wanted)
         return
     if wanted and Launch.TOOLKIT in launches and (what := _unseen(draft, job, [name for _, name in wanted])):
         yield wanted[0][0], what

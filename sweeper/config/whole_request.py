@@ -97,6 +97,7 @@ def _request(sweep: Sweep, config: Mapping[str, Any], trial: Trial, owner: str, 
         max_runtime_s=int(config["job"]["max_runtime_s"]),
         staged=Staged(PLACE, inputs, PLACE),
         region=scope.region,
+        caches=sweep.caches,
     )
     return sweep.backend.shape(made, keeps(sweep))
 

@@ -191,6 +191,11 @@ class PoolSettings:
         pattern=r"^\d{12}$",
         says="must be an account's twelve digits, in quotes",
     )
+    caches: bool = option(
+        "Under launch: toolkit and image: pip, Hugging Face and PyTorch keep their downloads in the pool's cache "
+        "(PIP_CACHE_DIR, HF_HOME and TORCH_HOME of the environment, unless they are said there).",
+        default=True,
+    )
     settle_debts: bool = option("Close what other sweeps of yours left open before this one begins.", default=True)
 
 
@@ -305,6 +310,11 @@ class Sweep:
     def in_flight(self) -> int:
         """How many of its jobs may be unfinished at once. Where a trial takes over from the one before it, one is."""
         return 1 if self.prev else self.backend.capacity
+
+    @property
+    def caches(self) -> bool:
+        """Are its jobs told to keep what they download where the next one on their pool finds it?"""
+        return self.backend.keeps_pool and self.pool.keep_alive_s != 0 and self.pool.caches
 
     @property
     def most_trials(self) -> int | None:

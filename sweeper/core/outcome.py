@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from sweeper.core import events as ev
+from sweeper.core import pool_caches
 from sweeper.core.chain import Job
 from sweeper.core.events import HAS_MACHINE, JobStatus, PoolStatus, TrialStatus
 from sweeper.core.failures import Failure, classify, root_cause
@@ -46,8 +47,9 @@ def fingerprint_of(description: Mapping[str, Any]) -> str:
 
 
 def environment_of(description: Mapping[str, Any]) -> dict[str, str]:
-    """What a job was given, without the fingerprint."""
-    return {k: v for k, v in (description.get("Environment") or {}).items() if k != "SWEEPER_FINGERPRINT"}
+    """What a job was given, without the fingerprint and the places of its pool's cache."""
+    given = pool_caches.without(description.get("Environment") or {})
+    return {k: v for k, v in given.items() if k != "SWEEPER_FINGERPRINT"}
 
 
 def created_with(description: Mapping[str, Any]) -> tuple[int | None, int | None]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from sweeper.core import pieces
+from sweeper.core import pieces, pool_caches
 from sweeper.core.channels import Channel, channels
 from sweeper.core.identity import canonical
 from sweeper.core.job import Job, Locked
@@ -133,9 +133,20 @@ class Staged:
 
 
 def build(
-    config: Mapping[str, Any], *, name: str, mark: str, sweep: str, max_runtime_s: int, staged: Staged, region: str
+    config: Mapping[str, Any],
+    *,
+    name: str,
+    mark: str,
+    sweep: str,
+    max_runtime_s: int,
+    staged: Staged,
+    region: str,
+    caches: bool = False,
 ) -> Request:
-    """The request for one job, without what the backend adds. `config` is a resolved trial (model.Sweep.resolve)."""
+    """The request for one job, without what the backend adds. `config` is a resolved trial (model.Sweep.resolve).
+
+    `caches`: its downloads are kept in the cache of its warm pool (`model.Sweep.caches`).
+    """
     locked = from_section(Locked, config["locked"])
     job = from_section(Job, {"max_runtime_s": max_runtime_s, **config["job"]})
     isolated = locked.enable_network_isolation
@@ -146,7 +157,7 @@ def build(
         "TrainingJobName": name,
         "AlgorithmSpecification": algorithm,
         "HyperParameters": _hyperparameters(config["hyperparameters"], job, locked, staged, name, region),
-        "Environment": {**config["environment"], FINGERPRINT: mark},
+        "Environment": _environment({**config["environment"], FINGERPRINT: mark}, job, caches and not isolated),
     }
     for said in (locked, job):
         request = merged(request, request_of(said))
@@ -164,6 +175,11 @@ def build(
     }
     request = merged(request, _piece(config.get("request") or {}, own_channel(job.launch, isolated)))
     return {key: value for key, value in request.items() if value not in ({}, [])}
+
+
+def _environment(said: Mapping[str, Any], job: Job, caches: bool) -> dict[str, Any]:
+    """Our driver sees for itself whether there is a cache."""
+    return pool_caches.added(said) if caches and job.launch is not Launch.DRIVER else dict(said)
 
 
 def _piece(piece: Mapping[str, Any], own: str | None) -> Mapping[str, Any]:

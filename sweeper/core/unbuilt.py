@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sweeper.core import pieces
+from sweeper.core import pieces, pool_caches
 from sweeper.core.channels import Channel
 from sweeper.core.job import Job, Locked
 from sweeper.core.members import members, put, said_by, take
@@ -38,6 +38,9 @@ def experiment_of(request: Request) -> Unbuilt:
     hyperparameters, environment = left.pop("HyperParameters", {}), left.pop("Environment", {})
     inputs, rest = _inputs(left.pop("InputDataConfig", []))
     backend, machines = _backend(left)
+    if "pool" in machines and not left.get("EnableNetworkIsolation"):
+        machines["pool"] |= {} if pool_caches.are_in(environment) else {"caches": False}
+        environment = pool_caches.without(environment) if pool_caches.are_in(environment) else environment
     locked = _unlike_defaults(Locked, said_by(Locked, left))
     job = _unlike_defaults(Job, said_by(Job, left))
     if job.get("input_mode") == "File":

@@ -1,6 +1,6 @@
 """What runs inside the training container. Standard library only, and nothing of sweeper's that does not."""
 
-FILES = ("driver.py", "causes.py", "matches.py", "arguments.py", "launchers.py")
+FILES = ("driver.py", "causes.py", "matches.py", "arguments.py", "launchers.py", "caches.py")
 """What is staged with every source; the first is started."""
 
 CHANNEL = "sweeper"

@@ -22,12 +22,14 @@ from pathlib import Path
 TYPE_CHECKING = False  # every job pays for what is imported above; what few need is imported where it is needed
 if TYPE_CHECKING or __package__:
     from sweeper.driver import arguments, causes, launchers, matches
+    from sweeper.driver import caches as pool_caches
 else:  # staged: in the folder of this file, which is to stay as it is
     _folder, _writes = os.path.dirname(os.path.abspath(__file__)), sys.dont_write_bytecode  # noqa: PTH100, PTH120
     if _folder not in sys.path:  # PYTHONSAFEPATH
         sys.path.insert(0, _folder)
     sys.dont_write_bytecode = True
     import arguments
+    import caches as pool_caches
     import causes
     import launchers
     import matches
@@ -214,8 +216,7 @@ def caches() -> dict[str, str]:
     cache = os.environ.get(CACHE)
     if not cache or not Path(cache).is_dir():
         return {}
-    places = {"PIP_CACHE_DIR": "pip", "HF_HOME": "huggingface", "TORCH_HOME": "torch"}
-    return {name: str(Path(cache) / folder) for name, folder in places.items() if name not in os.environ}
+    return pool_caches.places(cache, os.environ)
 
 
 # --- running a command ------------------------------------------------------------------------------------------------

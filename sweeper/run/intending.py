@@ -78,6 +78,7 @@ class Intending:
             max_runtime_s=intent.max_runtime_s,
             staged=replace(staged, revision=Revision(intent.commit, intent.dirty)),
             region=self._notes.scope.region,
+            caches=sweep.caches,
         )
         shaped = sweep.backend.shape(request, intent.keep_alive_s)
         if differences := differing(self._key, shaped):

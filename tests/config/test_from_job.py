@@ -87,11 +87,18 @@ def said_again(text: str) -> dict[str, Any]:
     }
     inputs = {name: str(channel.uri) for name, channel in channels(job).items() if channel.in_s3}
     staged = Staged("", inputs, job["output_path"].rstrip("/"))
+    backend, pool = backends.made({"kind": kind, **said.get("backend", {})}), said.get("pool", {})
     made = build(
-        config, name="x-a01", mark="m", sweep="x", max_runtime_s=job["max_runtime_s"], staged=staged, region="r"
+        config,
+        name="x-a01",
+        mark="m",
+        sweep="x",
+        max_runtime_s=job["max_runtime_s"],
+        staged=staged,
+        region="r",
+        caches=backend.keeps_pool and pool.get("caches", True),
     )
-    backend = backends.made({"kind": kind, **said.get("backend", {})})
-    keep_alive_s = said.get("pool", {}).get("keep_alive_s", 0)
+    keep_alive_s = pool.get("keep_alive_s", 0)
     assert not [*backend.refused({**config, "pool": {"keep_alive_s": keep_alive_s}})]
     return backend.shape(made, keep_alive_s)
 
@@ -164,6 +171,7 @@ NEEDS = {
 WORLDS: Sequence[tuple[str, str, Mapping[str, Any]]] = (
     ("image_uri", "instance_type", {"backend": "on_demand"}),
     ("image_uri", "instance_type", {"backend": "warm_pool", "pool": {"keep_alive_s": 300}}),
+    ("image_uri", "instance_type", {"backend": "warm_pool", "pool": {"keep_alive_s": 60, "caches": False}}),
     ("image_uri", "instance_type", {"backend": "spot"}),
     ("algorithm_name", "instance_preferences", {"backend": "on_demand"}),
 )
@@ -321,6 +329,8 @@ def comparable_text(text: str) -> Any:
     read: Any = yaml.load(text, Loader)
     read["locked"].pop("enable_session_tag_chaining", None)
     read["job"].pop("checkpoint_s3_uri", None)
+    if read["locked"].get("enable_network_isolation"):
+        read.get("pool", {}).pop("caches", None)  # nothing is downloaded then
     for name in ("subnets", "security_group_ids"):
         read["locked"][name] = sorted(read["locked"].get(name, []))
     usual = {"data_type": "S3Prefix", "distribution": "FullyReplicated"}

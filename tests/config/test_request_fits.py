@@ -295,3 +295,29 @@ def test_what_the_service_refuses_of_preferences_is_told_before(project: Any) ->
     plan = several % (f", training_plan_arns: ['{PLAN[:44]}']", "ml.c.d")
     assert said(*alone[1:], plan).startswith("locked.instance_preferences.0.training_plan_arns.0: must be")
     assert said(*alone[1:], half).startswith("locked.instance_preferences: SageMaker would refuse the request")
+
+
+@pytest.mark.parametrize("launch", ["toolkit", "image", "driver"])
+def test_what_a_job_downloads_is_kept_in_the_cache_of_its_pool(project: Any, launch: str) -> None:
+    """Said by the request of what starts without our driver, on a pool alone; what the user says there counts."""
+    code = "  source_dir: code\n  entry_script: train.py\n"
+    project.write("experiments/x.yaml", EXPERIMENT.replace(code, f"  launch: {launch}\n" + code * (launch != "image")))
+
+    def said(*words: str) -> dict[str, str]:
+        sweep = project.sweep("engine=aws", "+environment.HF_HOME=/models", *words)
+        config = sweep.resolve(next(iter(sweep.trials)))
+        places = Staged("s3://bucket/source", {}, "s3://bucket/out")
+        of = {"name": "x-1", "mark": "m", "sweep": "x", "max_runtime_s": 600, "region": "eu-west-1"}
+        made = build(config, staged=places, caches=sweep.caches, **of)
+        return {
+            name: value for name, value in made["Environment"].items() if name not in ("MODE", "SWEEPER_FINGERPRINT")
+        }
+
+    cache = "/opt/ml/sagemaker/warmpoolcache"
+    kept = {"PIP_CACHE_DIR": f"{cache}/pip", "TORCH_HOME": f"{cache}/torch"} if launch != "driver" else {}
+    assert said() == {"HF_HOME": "/models", **kept}
+    for words in ("pool.keep_alive_s=0",), ("backend=on_demand",), ("pool.caches=false",):
+        assert said(*words) == {"HF_HOME": "/models"}
+    assert said("locked.enable_network_isolation=true") == {"HF_HOME": "/models"}
+    (one,), (other,) = (project.sweep("engine=aws", word).trials for word in ("pool.caches=true", "pool.caches=false"))
+    assert one.id == other.id

@@ -54,6 +54,15 @@ REFUSED = {
         "job.source_dir: requirements.txt may need a network, and locked.enable_network_isolation gives the job none: "
         "put wheels into source_dir, and --no-index and --find-links FOLDER into the file",
     ),
+    "requirements of an image": (
+        ["job.launch=image", "job.container_entrypoint=[train]", "job.requirements=requirements.txt"],
+        "job.requirements: is installed by nobody under launch: image, whose packages are the image's own: leave it "
+        "out",
+    ),
+    "a version in an image": (
+        ["job.launch=image", "job.container_entrypoint=[train]", "+dependencies.numpy='2.0'"],
+        "dependencies: is installed by nobody under launch: image, whose packages are the image's own: leave it out",
+    ),
     "two files for the toolkit": (
         ["job.launch=toolkit", "job.requirements=deep/more.txt"],
         "job.requirements: launch: toolkit would install requirements.txt, which lies in source_dir too, and not "
