@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import hot, idle, talk, wire
+from benchmarks import hot, idle, pending, talk, wire
 
 MEMORY = Path("/dev/shm")
 
@@ -54,6 +54,7 @@ def main() -> None:
     hot.main()
     idle.main()
     talk.main()
+    pending.main()
 
 
 def whole_chain(size: int) -> None:

@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from sweeper.aws.batch_listing import Listing
 from sweeper.aws.clients import Clients, SageMakerApi
 from sweeper.aws.errors import readable
 from sweeper.core.carried import too_large_still
+from sweeper.core.events import JobStatus
 from sweeper.core.ports import Description, Page, Request, TrainingApi
 from sweeper.core.queued import QueueOptions, before, description, envelope, training_job
 from sweeper.core.request import is_queued_name
@@ -82,6 +84,7 @@ class BatchApi:
         self._call, self._training, self._options, self._turn = call, training, options, turn
         self._ids: dict[str, str] = {}
         self._refusals: Counter[str] = Counter()
+        self._listing = Listing(call, options.queue)
 
     def create_training_job(self, request: Request) -> str:
         """Send SubmitServiceJob once, unless a job of this name is there; returns the service job's ARN."""
@@ -107,17 +110,29 @@ class BatchApi:
         """DescribeServiceJob, and DescribeTrainingJob of what it has made."""
         if not is_queued_name(name):
             return self._training.describe_training_job(name)
-        job, training = self._service_job(name), None
-        if made := training_job(job):
-            try:
-                training = self._training.describe_training_job(made)
-            except ApiError as error:
-                if error.kind is not ApiErrorKind.NOT_FOUND:
-                    raise
+        kept = self._listing.unchanged(self._found(name))
+        job = kept or self._service_job(name)
+        training = self._made(job)
+        over = training is None or JobStatus.of(training["TrainingJobStatus"]).terminal
+        if kept and over and training_job(kept):  # a list may be late to say what came of it
+            job = self._service_job(name)
+            training = self._made(job)
         told = description(job, training)
         if told is None:
-            raise ApiError(ApiErrorKind.NOT_FOUND, "DescribeTrainingJob", "NotFound", f"{made} was deleted")
+            what = f"{training_job(job)} was deleted"
+            raise ApiError(ApiErrorKind.NOT_FOUND, "DescribeTrainingJob", "NotFound", what)
         return {**told, **self._billed(job, told), "TrainingJobName": name}
+
+    def _made(self, job: Mapping[str, Any]) -> Description | None:
+        """The training job of a service job's latest attempt; None when there is none, or none any more."""
+        if not (made := training_job(job)):
+            return None
+        try:
+            return self._training.describe_training_job(made)
+        except ApiError as error:
+            if error.kind is not ApiErrorKind.NOT_FOUND:
+                raise
+            return None
 
     def _billed(self, job: Mapping[str, Any], told: Description) -> Description:
         """The seconds of a job that has ended, with those of the attempts before its last: they are paid for too."""
@@ -139,7 +154,8 @@ class BatchApi:
         if not is_queued_name(name):
             self._training.stop_training_job(name)
             return
-        self._call("TerminateServiceJob", {"jobId": self._found(name), "reason": "stopped by sweeper"})
+        self._listing.forget(found := self._found(name))
+        self._call("TerminateServiceJob", {"jobId": found, "reason": "stopped by sweeper"})
 
     def update_training_job(self, name: str, keep_alive_s: int) -> None:
         """Send UpdateTrainingJob once; no job of a queue has a pool."""
@@ -157,10 +173,10 @@ class BatchApi:
         """DescribeServiceJob; a job that its queue does not list any more is NOT_FOUND."""
         found = self._found(name)
         try:
-            return self._call("DescribeServiceJob", {"jobId": found})
+            return self._listing.keep(self._call("DescribeServiceJob", {"jobId": found}))
         except ApiError as error:
             if error.kind in (ApiErrorKind.INVALID, ApiErrorKind.INVALID_FOR_ALL):
-                del self._ids[name]
+                self._listing.forget(self._ids.pop(name))
                 self._found(name)
             raise
 

@@ -103,7 +103,7 @@ def quota_shares(call: Call, queue: str) -> Iterator[Mapping[str, Any]]:
 
 
 def ensure(call: Call, options: QueueOptions, instances: int, instance_type: str = "") -> bool:
-    """Make the queue if there is none of its name, with room for one job of so many instances. True when made.
+    """Make the queue if there is none of its name, with room for so many instances. True when it was made.
 
     Its quota share is made too, of instances of this type.
     """

@@ -25,16 +25,25 @@ kind_of = Registry("backend", KINDS, GROUP, Backend, "kind").of
 
 def made(section: Mapping[str, Any]) -> Backend:
     """The backend that a `backend` section declares. Raises UsageError."""
-    options = {key: value for key, value in section.items() if key != "kind"}
     name = str(section["kind"])
+    asked = kind_of(name)
+    options = {key: value for key, value in section.items() if key != "kind" and not unsaid(name, key, value)}
     try:
-        backend = kind_of(name)(**options)
+        backend = asked(**options)
     except (TypeError, ValueError) as error:
         raise UsageError(f"{name} cannot be made of {', '.join(options) or 'no options'}: {error}") from error
     if sends_keep_alive(backend) is not backend.keeps_pool:
         said, does = ("keeps a pool", "does not") if backend.keeps_pool else ("keeps no pool", "does")
         raise UsageError(f"{name} says that it {said} and {does} send KeepAlivePeriodInSeconds")
+    if backend.keeps_pool and backend.capacity > 1:
+        raise UsageError(f"{name} keeps a pool, which takes one job at a time, and has room for {backend.capacity}")
     return backend
+
+
+def unsaid(kind: str, key: str, value: Any) -> bool:
+    """Is this in the section of another kind only because it was composed from the one that is there by default?"""
+    default = KINDS[DEFAULT]
+    return key not in declared(kind_of(kind)) and key in (known := defaults_of(default)) and value == known[key]
 
 
 def instead(kind: str, section: Mapping[str, Any]) -> tuple[Backend, list[str]]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sweeper.core.model import Usage
+from sweeper.core.model import MOST_IN_FLIGHT, Usage
+from sweeper.core.options import option
 from sweeper.core.ports import Finding, Request, Sections
 from sweeper.core.queued import QueueOptions
 
@@ -18,11 +19,22 @@ class Batch(QueueOptions):
     """Sends jobs without a keep-alive, by way of its queue (sweeper.aws.batch)."""
 
     kind: ClassVar[str] = "batch"
-    capacity: ClassVar[int] = 1
     keeps_pool: ClassVar[bool] = False
     finds_pool: ClassVar[bool] = False
     interrupts: ClassVar[bool] = False
     usage: ClassVar[Usage] = Usage.TRAINING
+
+    max_in_flight: int = option(
+        "how many jobs may be in the queue at once; how many of them run is for its scheduler to say.",
+        default=20,
+        low=1,
+        high=MOST_IN_FLIGHT,
+    )
+
+    @property
+    def capacity(self) -> int:
+        """As many as are declared."""
+        return self.max_in_flight
 
     @property
     def through(self) -> QueueOptions:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from sweeper.core.images import Image
-from sweeper.core.model import Launch, Usage
+from sweeper.core.model import MOST_IN_FLIGHT, Launch, Usage
 from sweeper.core.options import option
 from sweeper.core.ports import Finding, Request, Sections
 
@@ -20,7 +20,6 @@ class Spot:
     """Sends jobs for spot machines, whatever keep-alive was asked for: the service refuses the two together."""
 
     kind: ClassVar[str] = "spot"
-    capacity: ClassVar[int] = 1
     keeps_pool: ClassVar[bool] = False
     finds_pool: ClassVar[bool] = False
     interrupts: ClassVar[bool] = True
@@ -38,6 +37,17 @@ class Spot:
         "`sweeper plan` tells what that is expected to cost.",
         default=False,
     )
+    max_in_flight: int = option(
+        "how many jobs may run, or wait for machines, at once. Each counts against the account's quota.",
+        default=1,
+        low=1,
+        high=MOST_IN_FLIGHT,
+    )
+
+    @property
+    def capacity(self) -> int:
+        """As many as are declared."""
+        return self.max_in_flight
 
     def shape(self, request: Request, keep_alive_s: int) -> Request:
         """The request for spot machines; MaxWaitTimeInSeconds counts the run and the waits."""

@@ -21,6 +21,7 @@ from sweeper.run.runner import Runner
 
 if TYPE_CHECKING:
     from sweeper.core.model import Sweep
+    from sweeper.core.ports import Backend
     from sweeper.simulation.simulation import Result
 
 SEEDS = 200
@@ -37,8 +38,10 @@ def main(arguments: Sequence[str], runner: type[Runner] = Runner) -> int:
     parser = argparse.ArgumentParser(
         prog="sweeper simulate",
         usage="sweeper simulate [+experiment=NAME [KEY=VALUE ...]] [--chaos | --calm] [--seeds N] [--first S]\n"
-        "                        [--seed S] [--trace] [--json]",
+        "                        [--seed S] [--trace] [--json]\n"
+        "       sweeper simulate [backend=KIND [backend.KEY=VALUE ...]] [the same options]",
         description="Runs an experiment's sweep (its trials, rules, remedies) or, without one, sweeps that are drawn, "
+        "on the backend that is said or on one that is drawn too, "
         "with the real runner against a simulated SageMaker under virtual time: first chaos, in which calls fail, the "
         "runner dies and comes back, people interfere and a second runner may be alive; then quiet, in which the sweep "
         "must finish and release. What the scripts do is drawn too: their code is not run. Every second and every "
@@ -57,9 +60,11 @@ def main(arguments: Sequence[str], runner: type[Runner] = Runner) -> int:
     if options.seeds < 1:
         raise UsageError(f"command line: --seeds: {options.seeds} is not a number of seeds; at least one")
     again = ["sweeper", "simulate", *overrides, *(["--calm"] if options.calm else [])]
-    if not overrides:
-        return _Simulated(options, again, runner).run(None)
-    return config.run(overrides, lambda sweep: _Simulated(options, again, runner).run(sweep))
+    from sweeper.simulation import backend
+
+    if backend.is_all(overrides):
+        return _Simulated(options, again, runner, backend.said(overrides) if overrides else None).run(None)
+    return config.run(backend.with_queue(overrides), lambda sweep: _Simulated(options, again, runner).run(sweep))
 
 
 @dataclass
@@ -69,6 +74,8 @@ class _Simulated:
     options: argparse.Namespace
     again: Sequence[str]
     runner: type[Runner]
+    backend: Backend | None = None
+    """Of drawn sweeps; None: drawn too."""
     results: list[Result] = field(default_factory=list)
     broken: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
@@ -100,6 +107,7 @@ class _Simulated:
 
         chaos, first = not self.options.calm, not self.broken
         simulation = Simulation(seed, self.runner, chaos=chaos, most_deaths=3 if chaos else 0, declared=sweep)
+        simulation.backend = self.backend
         result = simulation.run()
         self.results.append(result)
         if self.options.trace:

@@ -38,6 +38,10 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+NAMED = 4
+"""Running trials that are told of in the one line; of more only how many there are."""
+
+
 def as_json(sweep: StoredSweep) -> dict[str, Any]:
     """What `--json` prints."""
     rows = [files.as_json(sweep.table, row) for row in sweep.table.rows]
@@ -59,9 +63,12 @@ def line(sweep: StoredSweep, now: float) -> str:
     also = f", {left_out} skipped" if (left_out := sweeps.skipped(sweep)) else ""
     ago = f"last event {now - sweep.changed_at:.0f} s ago"
     text = f"{sweep.name}: {sweep.state}, {done} of {total} trials done{also}, {ago}"
-    for job in sweep.chain.unfinished.values():
+    running = list(sweep.chain.unfinished.values())
+    for job in running[:NAMED]:
         values = ", ".join(f"{name}={shown(value)}" for name, value in sweep.shown_by(job).items())
         text += f"; {job.intent.label}: {doing(job)}" + (f" ({values})" if values else "")
+    if len(running) > NAMED:
+        text += f"; {len(running) - NAMED} more run"
     return f"{text}{_rest(sweep, now)}" + (f" ({sweep.runner})" if sweep.runner else "")
 
 

@@ -99,10 +99,11 @@ def _runs(section: Mapping[str, Any]) -> int:
 
 def _backend(values: Sections) -> Iterator[Finding]:
     """What is said to another backend than the one that was chosen, and what this one cannot do with."""
-    section, own = values["backend"], options_of(values["backend"]["kind"])
-    others = [(key, kind) for kind in backends.KINDS for key in options_of(kind) if key in section and key not in own]
-    for key, kind in others:
-        yield ("backend", key), f"is for backend={kind}, not {values['backend']['kind']}"
+    kind, own = values["backend"]["kind"], options_of(values["backend"]["kind"])
+    section = {key: value for key, value in values["backend"].items() if not backends.unsaid(kind, key, value)}
+    for key in (key for key in section if key != "kind" and key not in own):
+        others = [other for other in backends.KINDS if key in options_of(other)]
+        yield ("backend", key), f"is for backend={' or '.join(others)}, not {kind}"
     said_to_it = {key: value for key, value in section.items() if key == "kind" or key in own}
     try:
         backend = backends.made(said_to_it)

@@ -11,6 +11,9 @@ from sweeper.core.events import Closed, Event, JobStatus, PoolStatus, TrialStatu
 from sweeper.core.phases import Phases, Span, begun_at, phases, spans
 from sweeper.errors import assert_never
 
+Learnt = ev.Intent | ev.Outcome | ev.Skipped | ev.Reopened
+"""The events by which a search knows what was proposed, what came of it, and what nobody wants."""
+
 
 @dataclass
 class Job:
@@ -186,6 +189,8 @@ class Chain:
     """Names of the jobs that took over a pool of ours."""
     length: int = 0
     """How many events it has taken in."""
+    course: list[Learnt] = field(default_factory=list, repr=False, compare=False)
+    """What a search learns from, in the order in which it happened."""
     counted: tuple[object, Sequence[Job]] = field(default=(None, ()), repr=False, compare=False)
     """What sweeper.core.declared has worked out last, and for what."""
     given_up: set[str] = field(default_factory=set, repr=False, compare=False)
@@ -232,6 +237,8 @@ def fold(events: Iterable[Event]) -> Chain:
 def apply(chain: Chain, event: Event) -> Chain:
     """Take one event into the chain (changed in place and returned); an event of an unknown job raises KeyError."""
     chain.length += 1
+    if isinstance(event, Learnt):
+        chain.course.append(event)
     match event:
         case ev.Opened():
             _open(chain, event)

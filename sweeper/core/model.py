@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 MOST_KEEP_ALIVE_S = 3600
+MOST_IN_FLIGHT = 1000
 
 
 class Usage(str, Enum):

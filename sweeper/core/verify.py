@@ -12,12 +12,12 @@ from sweeper.core.events import Closed, JobStatus, PoolStatus, TrialStatus
 from sweeper.core.outcome import final_metrics, fingerprint_of, observation
 
 
-def verify(events: Sequence[ev.Event], capacity: int = 1) -> list[str]:
+def verify(events: Sequence[ev.Event]) -> list[str]:
     """Every law that this journal breaks, in words; empty when it keeps them all."""
     chain, violations = Chain(), list[str]()
     for number, event in enumerate(events, start=1):
         try:
-            violations += [f"event {number}: {broken}" for broken in _before(chain, event, capacity)]
+            violations += [f"event {number}: {broken}" for broken in _before(chain, event)]
             apply(chain, event)
         except KeyError as error:
             violations.append(f"event {number}: {event.kind} of {error}, of which there is no intent")
@@ -25,11 +25,11 @@ def verify(events: Sequence[ev.Event], capacity: int = 1) -> list[str]:
     return violations + _one_completed(chain)
 
 
-def _before(chain: Chain, event: ev.Event, capacity: int) -> list[str]:
+def _before(chain: Chain, event: ev.Event) -> list[str]:
     """What is wrong with this event after that past."""
     match event:
         case ev.Intent():
-            return _intent(chain, event, capacity)
+            return _intent(chain, event)
         case ev.Outcome() if chain.jobs[event.name].outcome:
             return [f"I2: a second outcome of {event.name}"]
         case ev.Finished() if chain.debts:
@@ -38,7 +38,7 @@ def _before(chain: Chain, event: ev.Event, capacity: int) -> list[str]:
             return []
 
 
-def _intent(chain: Chain, event: ev.Intent, capacity: int) -> list[str]:
+def _intent(chain: Chain, event: ev.Intent) -> list[str]:
     violations = []
     before = chain.jobs.get(event.name)
     if before and not before.never_was:
@@ -46,7 +46,7 @@ def _intent(chain: Chain, event: ev.Intent, capacity: int) -> list[str]:
     history = chain.trials.get(event.trial)
     if history and any(job.intent.attempt == event.attempt and not job.never_was for job in history.jobs):
         violations.append(f"I1: attempt {event.attempt} of {event.label} was intended twice")
-    if len(chain.unfinished) >= capacity:
+    if len(chain.unfinished) >= (chain.opened.in_flight if chain.opened else 1):
         violations.append(f"I3: {event.name} was intended while {', '.join(chain.unfinished)} had not ended")
     return violations
 

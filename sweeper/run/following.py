@@ -5,6 +5,7 @@ A log that cannot be had is looked for more and more rarely, and never in the wa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -18,6 +19,8 @@ from sweeper.errors import SweeperError
 from sweeper.run.trial_log import TrialLog
 
 RAREST_S = 300.0
+GAP_S = 0.5
+"""Seconds between two looks at logs where several jobs run: an account answers so many questions a second, of all."""
 PAGES = 4
 """Who decides by a log takes so many megabytes of each host's at a look at most; the rest is there at the next one."""
 AT_WORK = ("Training", "Uploading", "Stopping")
@@ -56,18 +59,21 @@ class Following:
         self._tail_of, self._log_of, self._metrics, self._monotonic = tail_of, log_of, metrics, monotonic
         self._every_s = self._pause_s = every_s
         self._deciding = deciding
-        self._next = 0.0
+        self._read_at: dict[str, float] = {}
         self._followed: dict[str, Followed] = {}
         self.listeners: list[Listener] = []
 
     def follow(self, job: Job, description: Mapping[str, Any]) -> None:
         """Read what is new in a running job's log, when it is time to."""
-        if self._monotonic() >= self._next and description.get("SecondaryStatus") in AT_WORK:
+        if self._rests(job) >= max(self._pause_s, self._turn_s) and description.get("SecondaryStatus") in AT_WORK:
             self._look(job, 1)
 
     def news(self, job: Job) -> News | None:
-        """What has come in this job's log since this was last asked for; None when it cannot be read."""
-        readable = self._look(job, PAGES)
+        """What has come in this job's log since this was last asked for; None when it cannot be read.
+
+        Of several each has its turn: until then nothing has come.
+        """
+        readable = self._rests(job) < self._turn_s or self._look(job, PAGES)
         followed = self._followed.get(job.name)
         if followed is None:
             return None
@@ -96,12 +102,22 @@ class Following:
 
     def leave(self, job: Job) -> Followed | None:
         """Follow this job no further; what had come of its log, if it was followed."""
+        self._read_at.pop(job.name, None)
         return self._followed.pop(job.name, None)
 
     def overtaken(self, job: Job) -> bool:
         """Does the log of a later attempt at the same trial stand where this job's would?"""
         own, others = job.intent, [(followed.job.intent, followed.log) for followed in self._followed.values()]
         return any(one.trial == own.trial and one.attempt > own.attempt and log.begun for one, log in others)
+
+    def _rests(self, job: Job) -> float:
+        """For how long this job's log was not looked at, in seconds."""
+        return self._monotonic() - self._read_at.get(job.name, -math.inf)
+
+    @property
+    def _turn_s(self) -> float:
+        """Seconds until all that are followed have had their turn; none for one alone."""
+        return GAP_S * len(self._read_at) if len(self._read_at) > 1 else 0.0
 
     def _sign_anew(self, job: Job) -> None:
         """The next look is by whatever credentials there are then: those of this one may have run out."""
@@ -120,4 +136,4 @@ class Following:
             self._sign_anew(job)
             return False
         finally:
-            self._next = self._monotonic() + self._pause_s
+            self._read_at[job.name] = self._monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from sweeper.core.job import Locked
@@ -17,7 +18,9 @@ def make_queue(sweep: Sweep, connection: Connection, queue: QueueOptions, say: C
     from sweeper.aws.batch import calls
 
     call, locked = calls(connection.clients), from_section(Locked, sweep.locked)
-    if queues.ensure(call, queue, locked.instance_count, locked.instance_type or ""):
-        say(f"made the job queue {queue.queue} on the local engine, with room for one job")
+    room = min(sweep.in_flight, os.cpu_count() or 1)  # more would only be in each other's way
+    if queues.ensure(call, queue, room * (locked.instance_count or 1), locked.instance_type or ""):
+        told = "one job" if room == 1 else f"{room} jobs"
+        say(f"made the job queue {queue.queue} on the local engine, with room for {told}")
     for line in queues.check(call, queue, locked.instance_type or ""):
         say(line)

@@ -38,6 +38,7 @@ class Runner:
             service=self.parts.releasing.state,
             only=self.sweep.only,
             at=self.world.clock.now(),
+            in_flight=self.sweep.in_flight,
         )
         try:
             before = self.chain.opened

@@ -374,6 +374,8 @@ class View:
         parts = [f"{finished} of {self.total} done"]
         if self._left_out:
             parts.append(f"{len(self._left_out)} skipped")
+        if self._sweep.in_flight > 1 and chain.unfinished:
+            parts.append(f"{len(chain.unfinished)} running")
         left = self._left(chain, finished + len(self._left_out))
         if chain.stopping or chain.decided:
             parts.append("ending")
@@ -395,7 +397,8 @@ class View:
         by_rule = self._sweep.most_trials
         most = self.total if by_rule is None else min(self.total, by_rule)
         elapsed = self._monotonic() - self._begun
-        running = [self._phases[name].since for name in chain.unfinished if name in self._phases]
+        alone = chain.unfinished if self._sweep.in_flight == 1 else ()
+        running = [self._phases[name].since for name in alone if name in self._phases]
         # What the running job has used already is not counted twice.
         used = self._monotonic() - min(running) if running else 0.0
         each = max(0.0, elapsed - used) / self._ended_here

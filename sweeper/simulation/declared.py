@@ -30,8 +30,6 @@ TOLD_BY_A_SCRIPT = [failure for failure in Failure if failure.row.cause or failu
 
 def as_simulated(sweep: Sweep) -> Sweep:
     """This sweep with the polling of a real service and a planted secret. Raises UsageError for what is too much."""
-    if sweep.backend.through:
-        raise UsageError(f"sweeper simulate: backend={sweep.backend.kind} is not simulated; use backend=warm_pool")
     most = [rule.most_trials for rule in every(sweep.stop) if rule.most_trials is not None]
     if min([len(sweep.trials), *most]) > MOST_TRIALS:
         raise UsageError(

@@ -141,7 +141,7 @@ class Host:
     def _watchdog(self) -> None:
         """It waits its grace without the lock, so that a restart can win."""
         self.twin.clock.sleep(self.rng.choice((1.0, 30.0, 600.0, 7200.0)))
-        api = DyingApi(self.twin, self.twin, Danger(self.rng, 0.0, 0))
+        api = DyingApi(self.api_of(self.twin), self.twin, Danger(self.rng, 0.0, 0))
         api.sent = self.sent
         watch_over(self.journal.events(), api, self.sweep.waits, self._locks, self.listener.say, self.rng)
 
@@ -153,6 +153,6 @@ class Host:
     def check(self, *, left: bool) -> list[str]:
         """Every broken invariant. `left`: the journal's last invocation died and nobody came back."""
         ending = None if left else self.ending
-        capacity = self.sweep.backend.capacity
+        capacity = self.sweep.in_flight
         events, said = self.journal.events(), self.listener.lines
         return self.problems + check(self.ledger, self.sweep, events, ending, SECRET, said, capacity)

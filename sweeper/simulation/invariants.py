@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from sweeper.core.request import FINGERPRINT, fingerprint
 from sweeper.engine.training import job as service
 from sweeper.engine.training.states import JobStatus as ServiceStatus
 from sweeper.run.ending import Ending
+from sweeper.simulation.queued import as_job, made_for
 from sweeper.testing.twin import Call, Twin
 
 MUTATIONS = {"CreateTrainingJob", "StopTrainingJob", "UpdateTrainingJob", "DeleteTrainingJob"}
@@ -39,8 +40,15 @@ class Ledger:
     @property
     def everyones(self) -> list[service.Job]:
         """The sweep's jobs, oldest first, whoever created them."""
-        jobs = (job for job in self.twin.service.jobs.values() if self.mark(job).startswith(self.prefix))
+        jobs = (job for job in self.everybodys if self.mark(job).startswith(self.prefix))
         return sorted(jobs, key=lambda job: job.created)
+
+    @property
+    def everybodys(self) -> Iterator[service.Job]:
+        """Every job as who made it knows it; of one that went through a queue the service job."""
+        queued = {name for job in self.twin.batch.jobs.values() for name in made_for(job)}
+        yield from (job for job in self.twin.service.jobs.values() if job.name not in queued)
+        yield from (as_job(self.twin, job) for job in self.twin.batch.jobs.values())
 
     @property
     def jobs(self) -> list[service.Job]:
@@ -68,13 +76,18 @@ class Ledger:
             self.problems.append("I7: the journal tells another story than the runner believed")
 
     def nothing_open(self) -> None:
-        """I4: a runner that ends without naming a pool leaves none."""
+        """I4: a runner that ends without naming a pool leaves none, and no job that waits or runs."""
         self.twin.advance(self.twin.clock.now())
+        known = [job for job in self.everyones if self.known is None or job.name in self.known]
+        if alive := [job.name for job in known if job.ended is None]:
+            self.problems.append(f"I4: the runner ended and these jobs have not: {alive}")
         if alive := self.open_pools():
             self.problems.append(f"I4: the runner ended and these pools still bill: {alive}")
         coming = (r for r in self.twin.arriving() if r["Environment"].get(FINGERPRINT, "").startswith(self.prefix))
-        if names := [r["TrainingJobName"] for r in coming if self.known is None or r["TrainingJobName"] in self.known]:
-            self.problems.append(f"I4: the runner ended and requests for these are still on their way: {names}")
+        there = {job.name for job in self.everyones}
+        names = {str(request["TrainingJobName"]) for request in coming} - there
+        if names := {name for name in names if self.known is None or name in self.known}:
+            self.problems.append(f"I4: the runner ended and requests for these are still on their way: {sorted(names)}")
 
 
 def check(
@@ -170,7 +183,7 @@ def _capacity(ledger: Ledger, capacity: int) -> list[str]:
 
 def _hands_off(ledger: Ledger) -> list[str]:
     ours = {job.name for job in ledger.everyones}
-    theirs = {name for name in ledger.twin.service.jobs if name not in ours}
+    theirs = {job.name for job in ledger.everybodys if job.name not in ours}
     # A Create of a name that is taken is refused and touches nothing: it is how we learn that it is taken.
     harmful = MUTATIONS - {"CreateTrainingJob"}
     touched = [call for call in ledger.changes if call.operation in harmful and call.name in theirs]

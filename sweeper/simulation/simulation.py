@@ -20,14 +20,16 @@ from typing import Any
 from sweeper.aws.lease import Lease
 from sweeper.core.chain import fold
 from sweeper.core.model import Sweep
-from sweeper.core.ports import Journal, TrainingApi
+from sweeper.core.ports import Backend, Journal, TrainingApi
 from sweeper.run.runner import Runner
 from sweeper.simulation.danger import MOST_TOUCHES, Danger, NoProgress
 from sweeper.simulation.declared import behaviour_of, polled
-from sweeper.simulation.drawn import behaviour, draw_sweep
+from sweeper.simulation.drawn import behaviour, draw_backend, draw_sweep
 from sweeper.simulation.host import Host
 from sweeper.simulation.invariants import Ledger, completed_once, one_job_an_attempt
 from sweeper.simulation.people import ask, squat
+from sweeper.simulation.queued import api as queued_api
+from sweeper.simulation.queued import open_queue, strangers
 from sweeper.simulation.turns import Turns
 from sweeper.testing.bucket import Bucket
 from sweeper.testing.journals import MemoryJournal
@@ -86,6 +88,8 @@ class Simulation:
     journal: Journal = field(default_factory=MemoryJournal)
     api_of: Callable[[Twin], TrainingApi] = lambda twin: twin
     declared: Sweep | None = None
+    backend: Backend | None = None
+    """Of a drawn sweep; None: drawn."""
     poll_s: float | None = None
     """Seconds between two looks at a job; None: drawn."""
     rivals: Rivals | None = None
@@ -131,6 +135,8 @@ class Simulation:
                 for host in self.hosts:
                     host.danger.none()
             active = [host for host in self.hosts if not host.over]
+            if self._queue:
+                strangers(self.twin, self._queue, self.others)
             if len(active) == 1:
                 active[0].act()
             else:
@@ -196,9 +202,12 @@ class Simulation:
         if not self.chaos:
             self.twin.faults = Faults()
         self.hosts = [self._host(OWNER, self.journal)]
+        if queue := self.sweep.backend.through:
+            self.others = random.Random(f"queue {self.seed}")
+            open_queue(self.twin, queue.queue, self.others.choice((1, 2, 4, 8)))
         if self.rivals is not Rivals.NOBODY:
             self._add_rival(stack)
-        self.squatted = self.chaos and self.rivals is Rivals.NOBODY and rng.random() < 0.03
+        self.squatted = self.chaos and self.rivals is Rivals.NOBODY and rng.random() < 0.03 and not self._queue
         if self.squatted:
             squat(self.twin, self.sweep, OWNER)
 
@@ -216,7 +225,7 @@ class Simulation:
         deaths = rng.choice(range(self.most_deaths + 1))
         danger = Danger(rng, self.chance, deaths, signals, die_at=self.die_at)
         sweep = self._sweep(random.Random(f"sweep {self.seed}"))
-        host = Host(sweep, owner, self.twin, danger, rng, self.runner, self.api_of, journal)
+        host = Host(sweep, owner, self.twin, danger, rng, self.runner, self._api_of(sweep), journal)
         host.abandoned = self.chaos and rng.random() < 0.15
         danger.most_touches = int(MOST_TOUCHES * self._scale_of(sweep))
         if self.chaos and rng.random() < 0.25:
@@ -224,8 +233,21 @@ class Simulation:
             danger.ask = lambda: ask(host.inbox, host.sweep, fold(host.journal.events()), host.rng, self.clock.now())
         return host
 
+    def _api_of(self, sweep: Sweep) -> Callable[[Twin], TrainingApi]:
+        return partial(queued_api, sweep.backend) if sweep.backend.through else self.api_of
+
+    @property
+    def _queue(self) -> str:
+        """The queue that the jobs go through; empty when there is none."""
+        through = self.sweep.backend.through
+        return through.queue if through else ""
+
     def _sweep(self, rng: random.Random) -> Sweep:
         sweep = polled(self.declared, rng) if self.declared else draw_sweep(rng)
+        if not self.declared:
+            through_queue = self.api_of is Simulation.api_of
+            backend = self.backend or draw_backend(random.Random(f"backend {self.seed}"), through_queue=through_queue)
+            sweep = replace(sweep, backend=backend)
         if self.poll_s is None:
             return sweep
         return replace(sweep, waits=replace(sweep.waits, poll_s=self.poll_s))
@@ -268,7 +290,7 @@ class Simulation:
     @staticmethod
     def _scale_of(sweep: Sweep) -> float:
         """How much longer a sweep of many trials may take than one of a few."""
-        return max(1.0, len(sweep.trials) / A_FEW)
+        return max(1.0, len(sweep.trials) / A_FEW) * (1 + sweep.in_flight / A_FEW if sweep.in_flight > 1 else 1)
 
     @property
     def _scale(self) -> float:

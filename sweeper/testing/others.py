@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -45,8 +46,8 @@ class Others:
     def arriving(self) -> list[Mapping[str, Any]]:
         """The requests for jobs that do not exist yet, and that are still on their way."""
         coming = (self._late[name] for name in self._agenda.coming(What.ARRIVES))
-        creates = (params for operation, params in coming if operation == "CreateTrainingJob")
-        return [params for params in creates if params["TrainingJobName"] not in self._service.jobs]
+        creates = (_created(operation, params) for operation, params in coming)
+        return [params for params in creates if params and params["TrainingJobName"] not in self._service.jobs]
 
     def tempt(self, name: str, at: float) -> None:
         """A pool stands idle now, which a stranger may take."""
@@ -82,3 +83,11 @@ class Others:
             self._call(operation, params, at)
         except ServiceError:
             return
+
+
+def _created(operation: str, params: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The job that a request asks for, also one that a queue is to carry; None: it asks for none."""
+    if operation == "SubmitServiceJob":
+        made: Mapping[str, Any] = json.loads(params["serviceRequestPayload"])
+        return made
+    return params if operation == "CreateTrainingJob" else None

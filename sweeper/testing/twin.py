@@ -95,8 +95,12 @@ class Twin:
         return self.world.others.arriving()
 
     def printed(self, job: Any) -> list[tuple[str, float]]:
-        """(metric, value) in the order in which the script of a job, known by its name, has printed them by now."""
-        return self.world.containers.printed_by(job.name, self.clock.now())
+        """(metric, value) in the order in which the script of a job, known by its name, has printed them by now.
+
+        A service job is known by its own name, too.
+        """
+        made = (queued.training_job for queued in self.batch.jobs.values() if queued.name == job.name)
+        return self.world.containers.printed_by(next(made, None) or job.name, self.clock.now())
 
     # ------------------------------------------------------------------ the port
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import random
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -150,3 +152,34 @@ def test_places_without_a_proposal() -> None:
     assert trials[-1].values == {}
     with pytest.raises(IndexError):
         trials[3]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_with_eight_pending_nothing_is_proposed_twice_and_a_restart_proposes_the_same(seed: int) -> None:
+    """Trials end in any order, fail and are tried again, are interrupted, skipped and reopened."""
+    rng = random.Random(seed)
+    _, made = search(count=24)
+    events: list[Any] = []
+    pending: dict[str, Trial] = {}
+    begun: list[str] = []
+    attempts: Counter[str] = Counter()
+    while True:
+        while len(pending) < 8 and (found := made.propose(fold(events))):
+            again = search(count=24)[1].propose(fold(events))
+            assert again is not None and again.trial == found.trial
+            trial = found.trial
+            assert trial.id not in pending and (trial.id not in begun or attempts[trial.id])
+            if rng.random() < 0.1:
+                break  # the job could not be sent yet: something else happens before
+            begun.append(trial.id)
+            pending[trial.id] = trial
+            attempts[trial.id] += 1
+            events += ended(trial, None, attempt=attempts[trial.id])[:1]
+        if not pending:
+            break
+        trial = pending.pop(rng.choice(sorted(pending)))
+        came_to = rng.choice(("completed", "completed", "completed", "failed", "interrupted"))
+        events += ended(trial, loss(trial) if came_to == "completed" else None, came_to, attempts[trial.id])[1:]
+        if rng.random() < 0.1:
+            events.append(rng.choice((ev.Skipped, ev.Reopened))(trial.id))
+    assert len(set(begun)) == 24

@@ -11,7 +11,7 @@ from sweeper.engine import launch
 
 from .conftest import Project, wait_for
 
-QUEUE = ("backend=batch", "backend.queue=team", "backend.share_identifier=ann")
+QUEUE = ("backend=batch", "backend.queue=team", "backend.share_identifier=ann", "backend.max_in_flight=1")
 
 
 def client(project: Project) -> Any:

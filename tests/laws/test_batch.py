@@ -28,7 +28,7 @@ from sweeper.errors import SweeperError, UsageError
 from sweeper.testing.twin import Faults, Script, VirtualClock
 from tests.laws.outside import CRASH, GONE, LOST, Crash, Outside, Trouble, Troubled, make_sweep, scripts
 
-QUEUE = Batch("q")
+QUEUE = Batch("q", max_in_flight=1)
 DONE = [TrialStatus.COMPLETED, TrialStatus.COMPLETED]
 
 

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sweeper.core.chain import Chain, TrialHistory, metric_of
+from sweeper.core import events as ev
+from sweeper.core.chain import Chain, TrialHistory
 from sweeper.core.events import TrialStatus
 from sweeper.core.identity import Base, canonical, text_of
 from sweeper.core.model import Objective, Trial
@@ -67,7 +68,6 @@ class Optuna(Proposer):
         trials = OptunaTrials(self.count, tuple(domains), base, left_out)
 
         def search(chain: Chain) -> Search:
-            trials.known.clear()
             made = OptunaSearch(self.settings(domains), trials, objective)
             made.learn(chain)
             return made
@@ -129,99 +129,149 @@ class OptunaTrials:
 
 
 class OptunaSearch:
-    """Asks for the next trial when every earlier one has been told."""
+    """Asks for the next trial knowing what the earlier ones have shown, and which of them are pending.
+
+    What it knows is a function of the events of a chain, in their order: a restart replays them. So a proposal counts
+    from its intent on. One that was made, but of which there is no intent when something new is learnt, never was: the
+    search begins anew without it.
+    """
 
     def __init__(self, settings: Settings, trials: OptunaTrials, objective: Objective) -> None:
         self._settings, self._trials, self._objective = settings, trials, objective
-        self._study = study(settings, objective)
         self._distributions = {key: distribution(*domain) for key, domain in settings.of.items()}
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Nothing is known."""
+        self._study = study(self._settings, self._objective)
+        self._trials.known.clear()
         self._asked: dict[str, optuna.Trial | None] = {}
-        self._told: set[str] = set()
+        self._told: dict[str, float | None] = {}
+        self._skipped: set[str] = set()
+        self._running: set[str] = set()
+        self._ended: dict[str, tuple[Mapping[str, Any], float | None]] = {}  # values and result, not told yet
+        self._learnt = 0
+        """So many of the chain's events are taken in."""
+        self._unsent: Trial | None = None
+        self._dry = False
+        """The last time it was asked it had nothing new."""
 
     def propose(self, chain: Chain) -> Proposal | None:
         """The next trial: one that was proposed and has not finished, else a new one."""
+        if (self._unsent or self._dry) and self._is_news(chain):
+            self._begin_anew()
         self.learn(chain)
         pending = {job.intent.trial for job in chain.unfinished.values()}
         waiting = [t for t in self._trials.known if not chain.is_finished(t.id) and t.id not in pending]
         if waiting:
             return Proposal(waiting[0], last=len(waiting) == 1 and self._full)
-        trial = None if self._full else self._ask(chain)
-        return Proposal(trial, last=self._full) if trial else None
+        if self._full or self._dry:
+            return None
+        self._unsent = self._ask()
+        self._dry = self._unsent is None
+        return Proposal(self._unsent, last=self._full) if self._unsent else None
 
     @property
     def _full(self) -> bool:
         return len(self._trials.known) >= self._settings.count
 
+    def _is_news(self, chain: Chain) -> bool:
+        """Has anything happened but that the last proposal was sent?"""
+        first = next(iter(chain.course[self._learnt :]), None)
+        sent = isinstance(first, ev.Intent) and self._unsent is not None and first.trial == self._unsent.id
+        return first is not None and not sent
+
     def learn(self, chain: Chain) -> None:
         """Take in what the chain knows, in the order in which it came about."""
-        for history in chain.trials.values():
-            if not history.jobs:
-                continue
-            if history.id not in self._asked:
-                self._replay(history, chain)
-            if history.finished and history.id not in self._told:
-                self._tell(history)
+        for event in chain.course[self._learnt :]:
+            match event:
+                case ev.Intent():
+                    if event.trial not in self._asked:
+                        self._replay(event)
+                    self._running.add(event.trial)
+                    self._ended.pop(event.trial, None)
+                    self._unsent = None
+                case ev.Outcome():
+                    self._take(chain.jobs[event.name].intent, event)
+                case ev.Skipped():
+                    self._skipped.add(event.trial)
+                    self._leave_out(event.trial)
+                case ev.Reopened():
+                    self._skipped.discard(event.trial)
+        self._learnt = len(chain.course)
 
     # -- ask and tell -----------------------------------------------------------------------------------------
 
-    def _ask(self, chain: Chain) -> Trial | None:
+    def _ask(self) -> Trial | None:
         """The next new proposal. One that is known already, or left out, is told, so that the sampler moves on."""
         import optuna
 
+        for trial_id, (values, value) in self._ended.items():
+            self._tell(trial_id, values, value)
+        self._ended.clear()
         for _ in range(MOST_REPEATS):
             asked = self._study.ask(dict(self._distributions))
             trial = self._trials.make({key: self._value(key, asked.params[key]) for key in self._distributions})
             if self._trials.left_out(trial.values):
                 # not as failed: of those a sampler learns nothing, and proposes the same again and again
                 self._study.tell(asked, state=optuna.trial.TrialState.PRUNED)
-                continue
-            if trial.id not in self._asked:
+            elif trial.id in self._asked or trial.id in self._skipped:
+                self._study.tell(asked, **_result(self._told.get(trial.id)))
+            else:
                 self._asked[trial.id] = asked
                 self._trials.known.append(trial)
                 return trial
-            self._study.tell(asked, **self._result(chain.trials.get(trial.id)))
         return None
 
-    def _replay(self, history: TrialHistory, chain: Chain) -> None:
+    def _replay(self, was: ev.Intent) -> None:
         """Ask as before. When Optuna answers otherwise (another version), the trial is taken in as it was."""
-        was = history.jobs[0].intent
-        if not self._declares(history):
-            self._asked[history.id] = None  # of another declaration, or of another script: it says nothing here
-            self._told.add(history.id)
+        if not self._declares(was):
+            self._asked[was.trial] = None  # of another declaration, or of another script: it says nothing here
+            self._told[was.trial] = None
             return
-        trial = self._ask(chain)
-        if trial is not None and trial.id == history.id:
+        trial = self._ask()
+        if trial is not None and trial.id == was.trial:
             return
         if trial is not None:
             asked = self._asked.pop(trial.id)
             self._trials.known.pop()
             if asked is not None:
-                self._study.tell(asked, **self._result(None))
-        self._asked[history.id] = None
-        self._trials.known.append(Trial(len(self._trials.known), history.id, was.label, dict(was.values)))
+                self._study.tell(asked, **_result(None))
+        self._asked[was.trial] = None
+        self._trials.known.append(Trial(len(self._trials.known), was.trial, was.label, dict(was.values)))
 
-    def _declares(self, history: TrialHistory) -> bool:
+    def _declares(self, was: ev.Intent) -> bool:
         """Would these values be the same trial today, and may they still be proposed?"""
-        values = history.jobs[0].intent.values
-        same = set(values) == set(self._distributions) and self._trials.make(values).id == history.id
-        return same and as_optuna(history, self._settings.of, self._objective) is not None
+        same = set(was.values) == set(self._distributions) and self._trials.make(was.values).id == was.trial
+        return same and frozen(was.values, self._settings.of, None) is not None
 
-    def _tell(self, history: TrialHistory) -> None:
-        self._told.add(history.id)
-        asked, result = self._asked[history.id], self._result(history)
-        if asked is not None:
-            self._study.tell(asked, **result)
+    def _take(self, intent: ev.Intent, outcome: ev.Outcome) -> None:
+        """An attempt has ended. One that was interrupted is none, unless nobody wants another."""
+        self._running.discard(intent.trial)
+        if TrialStatus(outcome.trial_status).finished:
+            self._ended[intent.trial] = intent.values, value_of(outcome, self._objective)
+        else:
+            self._leave_out(intent.trial)
+
+    def _leave_out(self, trial: str) -> None:
+        """A trial that was proposed and that nobody wants has come to nothing, once it does not run."""
+        known = (*self._running, *self._told, *self._ended)
+        if trial in self._skipped and trial in self._asked and trial not in known:
+            self._ended[trial] = {}, None
+
+    def _tell(self, trial: str, values: Mapping[str, Any], value: float | None) -> None:
+        """What a trial has come to; of one that was run again, what it has come to now.
+
+        Told before something new is asked for, and not as it ends: a failure that is tried again meanwhile is none.
+        """
+        again, asked = trial in self._told, self._asked[trial]
+        if again and (value is None or self._trials.find(trial, 0) is None):
             return
-        seen = as_optuna(history, self._settings.of, self._objective)
-        if seen is not None:
+        self._told[trial] = value
+        if asked is not None and not again:
+            self._study.tell(asked, **_result(value))
+        elif seen := frozen(values, self._settings.of, value):
             self._study.add_trial(seen)
-
-    def _result(self, history: TrialHistory | None) -> dict[str, Any]:
-        """What to tell: the last value of the objective, or that there is none."""
-        import optuna
-
-        value = result_of(history, self._objective) if history else None
-        return {"state": optuna.trial.TrialState.FAIL} if value is None else {"values": value}
 
     # -- values -----------------------------------------------------------------------------------------------
 
@@ -232,27 +282,42 @@ class OptunaSearch:
         return float(f"{drawn:.{DIGITS}g}") if isinstance(drawn, float) else drawn
 
 
-def result_of(history: TrialHistory, objective: Objective) -> float | None:
-    """The objective's last value of a trial that has come to one; NaN is none."""
-    value = metric_of(history.last, objective.metric) if history.jobs else None
-    good = history.status in (TrialStatus.COMPLETED, TrialStatus.PRUNED)
+def _result(value: float | None) -> dict[str, Any]:
+    """What to tell Optuna: a value of the objective, or that there is none."""
+    import optuna
+
+    return {"state": optuna.trial.TrialState.FAIL} if value is None else {"values": value}
+
+
+def value_of(outcome: ev.Outcome, objective: Objective) -> float | None:
+    """The objective's last value of an attempt that has come to one; NaN is none."""
+    value = outcome.metrics.get(objective.metric)
+    good = outcome.trial_status in (TrialStatus.COMPLETED.value, TrialStatus.PRUNED.value)
     return None if value is None or math.isnan(value) or not good else value
 
 
 def as_optuna(history: TrialHistory, of: Domains, objective: Objective) -> optuna.trial.FrozenTrial | None:
     """A finished trial as Optuna keeps it; None when its values lie outside of the domains."""
+    job, outcome = history.jobs[0], history.last.outcome if history.finished else None
+    value = value_of(outcome, objective) if outcome else None
+    told = {"trial": history.id, "name": job.intent.label, "job": history.last.name}
+    return frozen(job.intent.values, of, value, told)
+
+
+def frozen(
+    values: Mapping[str, Any], of: Domains, value: float | None, told: Mapping[str, Any] | None = None
+) -> optuna.trial.FrozenTrial | None:
+    """A trial with these values and this result as Optuna keeps it; None when they lie outside of the domains."""
     import optuna
 
-    job = history.jobs[0]
-    value = result_of(history, objective)
     state = optuna.trial.TrialState
     try:
         return optuna.trial.create_trial(
-            params={k: _text(v) if of[k][0] == "choice" else v for k, v in job.intent.values.items()},
+            params={k: _text(v) if of[k][0] == "choice" else v for k, v in values.items()},
             distributions={key: distribution(*domain) for key, domain in of.items()},
             value=value,
             state=state.FAIL if value is None else state.COMPLETE,
-            user_attrs={"trial": history.id, "name": job.intent.label, "job": history.last.name},
+            user_attrs=dict(told or {}),
         )
     except (KeyError, ValueError):
         return None
@@ -282,7 +347,9 @@ def study(settings: Settings, objective: Objective) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     make: Callable[..., optuna.samplers.BaseSampler] = getattr(optuna.samplers, SAMPLERS[settings.sampler])
     begins = settings.startup is not None and settings.sampler not in ("qmc", "random")
-    starts = {"n_startup_trials": settings.startup} if begins else {}
+    starts: dict[str, Any] = {"n_startup_trials": settings.startup} if begins else {}
+    if settings.sampler == "tpe":
+        starts["constant_liar"] = True  # what is pending keeps the next one away from itself
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         sampler = make(seed=settings.seed, **starts)

@@ -13,6 +13,7 @@ from sweeper.core.model import Sweep, Usage
 from sweeper.core.ports import Description
 from sweeper.core.request import PoolKey, locked_key
 from sweeper.core.verdict import Check, Verdict
+from sweeper.core.words import counted
 from sweeper.errors import ApiError
 from sweeper.run.checks.subject import Subject
 from sweeper.run.quota import limits_of
@@ -67,11 +68,16 @@ def _training(sweep: Sweep, machines: Machines, limits: Quotas, live: list[Descr
     if granted < wanted:
         found = f"locked.instance_type: {name} is {granted:.0f} and {wanted} needed"
         return Check("quota", Verdict.FAIL, found, f"{_MORE}, or take another type")
-    counted = [job for job in live if _counts(job, usage) and not _taken_over(sweep, job)]
-    used = _use(machines.instance_type, counted)
+    others = [job for job in live if _counts(job, usage) and not _taken_over(sweep, job)]
+    used = _use(machines.instance_type, others)
     found = f"{name} is {granted:.0f}, {used.words}"
     if used.machines + wanted > granted:
         return Check("quota", Verdict.WARN, f"{found}: the first job waits for room", "wait, or end what is in use")
+    at_once = sweep.in_flight
+    if at_once * wanted > granted - used.machines and not sweep.backend.through:
+        room = int(granted - used.machines) // wanted
+        found = f"backend.max_in_flight is {at_once}; {found}, so that {counted(room, 'job')} will run at once"
+        return Check("quota", Verdict.WARN, found, f"{_MORE}, or the others wait for room")
     return Check("quota", Verdict.PASS, found)
 
 
