@@ -24,6 +24,8 @@ from sweeper.run.registry import Account
 
 LOCAL_S, AWS_S = 0.2, 5.0
 """Seconds between two looks at a log that is being followed."""
+GAP_S = 0.5
+"""The same where several are: an account answers so many questions a second."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -105,38 +107,60 @@ def _hidden(sweep: StoredSweep, api: TrainingApi, clients: Clients, name: str) -
 
 
 def _follow(sweep: StoredSweep, trial: str | None) -> None:
-    """Print a job's lines as they come; without a trial go on with the next job while the sweep runs."""
-    clock = SystemClock()
-    pause = AWS_S if sweep.on_aws else LOCAL_S
-    job = _job(sweep, trial)
+    """Print jobs' lines as they come; without a trial those of all that run, and of the next while the sweep runs.
+
+    Where several may run each line says whose it is.
+    """
+    clock, pause = SystemClock(), AWS_S if sweep.on_aws else LOCAL_S
+    several = trial is None and sweep.chain.opened is not None and sweep.chain.opened.in_flight > 1
+    running = list(sweep.chain.unfinished.values()) if several else []
+    following = [_Followed(sweep, job, several=several) for job in running or [_job(sweep, trial)]]
+    last = following[-1].job
     while True:
-        _follow_job(sweep, job, clock, pause)
-        following = None if trial else _next_job(sweep.folder, job, clock, pause)
-        if following is None:
+        following = [one for one in following if not one.look()]
+        if following and not several:
+            clock.sleep(pause)
+            continue
+        later = [] if trial else _later(sweep.folder, last, clock, wait=0.0 if following else pause)
+        if not following and not later:
             return
-        job = following
+        for job in later if several else later[:1]:
+            following.append(_Followed(sweep, job, several=several))
+            last = job
+        clock.sleep(max(pause, GAP_S * len(following)) if several else 0.0)
 
 
-def _follow_job(sweep: StoredSweep, job: Job, clock: SystemClock, pause: float) -> None:
-    stored = _stored(sweep, job)
-    complain(f"{job.intent.label}: {job.name}")
-    if stored is not None:
-        tell("".join(f"{line}\n" for line in stored), end="", flush=True)
-        return
-    account, clients = _service(sweep)
-    tail, api = Tail(clients().client("logs"), job.name, sweep.hosts), account.through(clients, sweep.queue)
-    hidden = _hidden(sweep, api, clients(), job.name)
-    said = ""
-    while True:
-        ended, why = _ended(api, job.name)  # before the look: what it wrote until then is seen by it
-        if why not in ("", said):
-            said = why
+class _Followed:
+    """A job whose log is printed as it comes."""
+
+    def __init__(self, sweep: StoredSweep, job: Job, *, several: bool) -> None:
+        self.job = job
+        self._prefix = f"{job.intent.label} | " if several else ""
+        self._said = ""
+        complain(f"{job.intent.label}: {job.name}")
+        self._stored = _stored(sweep, job)
+        if self._stored is None:
+            account, self._clients = _service(sweep)
+            self._tail = Tail(self._clients().client("logs"), job.name, sweep.hosts)
+            self._api = account.through(self._clients, sweep.queue)
+            self._hidden = _hidden(sweep, self._api, self._clients(), job.name)
+
+    def look(self) -> bool:
+        """Print what has come; has the job ended?"""
+        if self._stored is not None:
+            self._print("".join(f"{line}\n" for line in self._stored))
+            return True
+        ended, why = _ended(self._api, self.job.name)  # before the look: what it wrote until then is seen by it
+        if why not in ("", self._said):
+            self._said = why
             complain(f"waiting for new credentials: {why}")
-        tail = tail.through(clients().client("logs"))  # credentials that have run out are read again
-        tell(hidden.log("".join(f"{line}\n" for line in _looked(tail))), end="", flush=True)
-        if ended:
-            return
-        clock.sleep(pause)
+        self._tail = self._tail.through(self._clients().client("logs"))  # those that have run out are read again
+        self._print(self._hidden.log("".join(f"{line}\n" for line in _looked(self._tail))))
+        return ended
+
+    def _print(self, text: str) -> None:
+        lines = text.splitlines(keepends=True) if self._prefix else [text]
+        tell("".join(f"{self._prefix}{line}" for line in lines), end="", flush=True)
 
 
 def _looked(tail: Tail) -> Iterator[str]:
@@ -157,14 +181,12 @@ def _ended(api: TrainingApi, name: str) -> tuple[bool, str]:
     return JobStatus.of(status).terminal, ""
 
 
-def _next_job(folder: Path, last: Job, clock: SystemClock, pause: float) -> Job | None:
-    """The job after this one; None when nobody runs the sweep any more and there is none."""
+def _later(folder: Path, last: Job, clock: SystemClock, wait: float) -> list[Job]:
+    """The jobs after this one; none when nobody runs the sweep any more. `wait`: seconds between two looks for one."""
     while True:
         sweep = StoredSweep(folder)
         names = list(sweep.chain.jobs)
         later = names[names.index(last.name) + 1 :]
-        if later:
-            return sweep.chain.jobs[later[0]]
-        if sweep.runner is None:
-            return None
-        clock.sleep(pause)
+        if later or sweep.runner is None or not wait:
+            return [sweep.chain.jobs[name] for name in later]
+        clock.sleep(wait)

@@ -9,7 +9,7 @@ from itertools import islice, takewhile
 from sweeper.run.notes import Notes
 
 UNKEPT_MOST = 3
-"""Jobs at the end of a chain whose logs a killed invocation may have left."""
+"""Jobs at the end of a chain whose logs a killed invocation may have left, for each that was in flight."""
 LONG_S = 3.0
 """Seconds after which the storing of logs at the end is told of."""
 _DONE = object()
@@ -26,7 +26,7 @@ class Keeping:
         """What a killed invocation did not come to store: its last logs."""
         notes = self._notes
         ended = (job for job in reversed(notes.chain.outcomes) if job.closed and job.acknowledged)
-        last = islice(ended, UNKEPT_MOST)
+        last = islice(ended, UNKEPT_MOST * notes.sweep.in_flight)
         notes.unkept.extendleft(takewhile(lambda job: not notes.world.archive.kept(job), last))
 
     def keep(self, until: float = math.inf) -> None:

@@ -18,6 +18,7 @@ from sweeper.core.chain import Job
 from sweeper.core.events import Closed, JobStatus
 from sweeper.core.fate import GRACE_S, Look, Pool, Unseen, longest_life_s, look, warning
 from sweeper.core.keepalive import ends_by_itself
+from sweeper.core.looks import GAP_S
 from sweeper.core.outcome import retained_seconds
 from sweeper.core.ports import Clock, TrainingApi
 from sweeper.core.request import is_queued_name
@@ -110,7 +111,8 @@ class Releaser:
             if not open_:
                 return failed
             busy = any(not closing.waits_for_its_end for closing in open_)
-            self.clock.sleep(min(self.settings.poll_s, 2.0) if busy else self.settings.poll_s)
+            pause_s = min(self.settings.poll_s, 2.0) if busy else self.settings.poll_s
+            self.clock.sleep(max(pause_s, GAP_S * len(open_) if self.flags else 0.0))
 
 
 class Closing:

@@ -100,9 +100,7 @@ def event_line(event: ev.Event, chain: Chain, trials: Trials) -> str:
         case ev.Decided():
             return f"{event.rule}: {event.why}"
         case ev.Stopping():
-            return f"{event.reason}: " + (
-                "releasing the pool, please wait" if event.now else "ending after the running job"
-            )
+            return f"{event.reason}: {_ending(event, chain)}"
         case ev.Judged():
             return f"{_label(chain, event.name)}: {event.rule}: {event.why}"
         case ev.Extended():
@@ -117,6 +115,13 @@ def event_line(event: ev.Event, chain: Chain, trials: Trials) -> str:
             return ""
         case _:
             assert_never(event)
+
+
+def _ending(event: ev.Stopping, chain: Chain) -> str:
+    """What is done until the end."""
+    if chain.opened and chain.opened.in_flight > 1:
+        return "stopping what runs, please wait" if event.now else "ending after the running jobs"
+    return "releasing the pool, please wait" if event.now else "ending after the running job"
 
 
 def _label(chain: Chain, name: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, Job, apply
 from sweeper.core.creating import Step, Then
-from sweeper.core.decide import Decision, Finish, Release, Wait, decide
+from sweeper.core.decide import Decision, Finish, Release, StopJob, Wait, decide
 from sweeper.core.events import Closed, JobStatus
 from sweeper.core.failures import Failure
 from sweeper.core.fate import Look
@@ -109,6 +109,26 @@ class NoSettleWait(Runner):
                 job.settled = True
             return decide(sweep, search, chain, now, *held)
         return move
+
+
+class OneJobTooMany(Runner):
+    """Where several may be in flight, one more is sent."""
+
+    @staticmethod
+    def decide(sweep: Any, search: Any, chain: Chain, now: float, *held: Any) -> Decision:  # type: ignore[override]
+        if sweep.in_flight > 1:
+            sweep = replace(sweep, backend=replace(sweep.backend, max_in_flight=sweep.in_flight + 1))
+        return decide(sweep, search, chain, now, *held)
+
+
+class StopsOnlyOne(Runner):
+    """At a signal one job is stopped, and the others are believed to end with it."""
+
+    @staticmethod
+    def decide(sweep: Any, search: Any, chain: Chain, now: float, *held: Any) -> Decision:  # type: ignore[override]
+        move = decide(sweep, search, chain, now, *held)
+        alone = chain.stopping is None or len(chain.unfinished) < 2
+        return move if alone or not isinstance(move, StopJob) else Finish("stopped")
 
 
 class ReleasesTheLastJobOnly(Releasing):
@@ -241,6 +261,8 @@ MUTANTS: Mapping[str, type[Runner]] = {
     "releases on success only": ReleasesOnSuccessOnly,
     "releases the last job only": _made_of(Parts(releasing=ReleasesTheLastJobOnly)),
     "no settle wait": NoSettleWait,
+    "one job too many": OneJobTooMany,
+    "one of several is stopped": StopsOnlyOne,
     "the budget does not shorten a job": _made_of(Parts(submitting=IgnoresTheBudget)),
     "a stopped job is told with another value": _made_of(Parts(notes=ToldAsCompleted)),
     "the lease is not looked at": _made_of(Parts(attention=GoesOnWithoutTheLease)),

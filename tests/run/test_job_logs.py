@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from sweeper.core.model import MetricDefinition
 from sweeper.core.prune import pruning
 from sweeper.core.watch import News
 from sweeper.errors import ApiError, ApiErrorKind
-from sweeper.run.following import PAGES, RAREST_S
+from sweeper.run.following import GAP_S, PAGES, RAREST_S
 from sweeper.run.job_logs import JobLogs
 from sweeper.testing.twin import VirtualClock
 from tests.laws.outside import make_sweep
@@ -131,6 +132,22 @@ def test_a_log_is_looked_for_more_and_more_rarely_while_it_cannot_be_had(tmp_pat
     assert len(service.asked) > 3
     following.follow(job(), {"SecondaryStatus": "Downloading"})
     assert service.asked.count("0") == 1
+
+
+@pytest.mark.parametrize("rules", [True, False], ids=["by rules", "for the files"])
+def test_the_logs_of_several_jobs_are_read_in_turn(tmp_path: Path, rules: bool) -> None:
+    """However often they are looked at: each as often as the others, and no more in a second than an account bears."""
+    clock, service = VirtualClock(), Service("m=1")
+    following = job_logs(tmp_path, service, SWEEP, clock=clock).following
+    reads: Counter[str] = Counter()
+    for _ in range(1000):
+        for one in map(job, range(1, 11)):
+            before = len(service.asked)
+            following.news(one) if rules else following.follow(one, TRAINING)
+            reads[one.name] += len(service.asked) > before
+        clock.sleep(0.1)
+    assert set(reads.values()) <= {*range(9, 22)} and max(reads.values()) - min(reads.values()) <= 1
+    assert sum(reads.values()) <= 100 / GAP_S + 10
 
 
 def test_a_running_job_is_not_looked_into_before_it_is_at_work(tmp_path: Path) -> None:
