@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import tarfile
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from sweeper.engine import launch
 from sweeper.engine.machine.cluster import verdict
@@ -15,7 +18,8 @@ from sweeper.engine.machine.containers import Exit
 from sweeper.engine.machine.folders import addresses, configuration
 from tests.forked import start_engine
 
-from .conftest import FAST, Clients, channel, request, wait_for
+from .conftest import FAST, Clients, channel, wait_for
+from .conftest import request as request_of
 
 WHO = """
 import json, os, pathlib, signal, socket, sys, time, zlib
@@ -137,6 +141,47 @@ while True:
         launch.stop(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("kind", "isolated", "why"),
+    [
+        ("clients", True, "each is on a network of its own"),
+        ("plain_clients", False, "this machine gives no job names of hosts"),
+    ],
+)
+def test_hosts_that_cannot_find_each_other_are_told_of_in_their_logs(
+    request: pytest.FixtureRequest, kind: str, isolated: bool, why: str
+) -> None:
+    """On a network of their own, and where there are no names: a script that waits for another host says nothing."""
+    clients: Clients = request.getfixturevalue(kind)
+    clients.run("hosts-alone", "print('alone')", resources=TWO, EnableNetworkIsolation=isolated)
+    assert clients.ended("hosts-alone")["TrainingJobStatus"] == "Completed"
+    line = f"sweeper engine: algo-1, algo-2 do not find each other here: {why}"
+    assert logs(clients, "hosts-alone") == {"algo-1": [line, "alone"], "algo-2": [line, "alone"]}
+
+
+def test_a_job_that_lost_a_host_is_tried_again_on_all_of_them(clients: Clients) -> None:
+    """A host is lost; each begins again on another machine, and finds what all of them had saved."""
+    script = f"""{WHO}
+saved = pathlib.Path("/opt/ml/checkpoints")
+found = sorted(os.listdir(saved))
+(saved / me).write_text(me)
+print("found", *found, flush=True)
+while not found:
+    time.sleep(60)
+"""
+    retry = {"MaximumRetryAttempts": 1}
+    kept = {"S3Uri": "s3://bucket/checkpoints/hosts-lost"}
+    clients.run("hosts-lost", script, resources=TWO, RetryStrategy=retry, CheckpointConfig=kept)
+    wait_for(lambda: logs(clients, "hosts-lost") == {"algo-1": ["found"], "algo-2": ["found"]})
+    started = json.loads((clients.state_dir / "jobs/hosts-lost/algo-2/started.json").read_text())
+    if started["isolation"] != "full":
+        pytest.skip("a job outlives its supervisor on this machine")
+    os.kill(started["supervisor_pid"], signal.SIGKILL)
+    assert clients.ended("hosts-lost")["TrainingJobStatus"] == "Completed"
+    lines = ["found", "found algo-1 algo-2"]
+    assert logs(clients, "hosts-lost") == {"algo-1": lines, "algo-2": lines}
+
+
 def test_how_a_job_ends_follows_from_how_its_hosts_do() -> None:
     """As the first that failed, when the last was through; its reason is that one's, or what the next one wrote."""
     fine, late = Exit(0, 5.0), Exit(0, 9.0)
@@ -147,7 +192,7 @@ def test_how_a_job_ends_follows_from_how_its_hosts_do() -> None:
 
 def test_a_job_of_many_hosts_gives_each_an_address_and_its_own_name() -> None:
     """resourceconfig.json names every host and the present one; /etc/hosts has an address for each."""
-    made = request("many", resources={"InstanceCount": 300})
+    made = request_of("many", resources={"InstanceCount": 300})
     told = configuration(made, "algo-299")["resourceconfig.json"]
     assert (told["current_host"], told["hosts"][298], len(told["hosts"])) == ("algo-299", "algo-299", 300)
     assert told["instance_groups"][0]["hosts"] == told["hosts"]

@@ -10,7 +10,7 @@ from typing import Any
 from sweeper.engine.around.s3 import ObjectStore
 from sweeper.engine.machine import dialects, folders, toolkit
 from sweeper.engine.machine.dialects import Dialect, dialect_of
-from sweeper.engine.machine.folders import InputError, JobFolder, JobView
+from sweeper.engine.machine.folders import InputError, JobFolder, JobView, hosts_of
 from sweeper.engine.machine.namespaces import Isolation
 from sweeper.engine.machine.probe import Probe
 
@@ -34,15 +34,19 @@ class Specs:
         argv = self._command(view, folder, root)
         variables = folders.environment(view, folder, root, self._reached, self._shims)
         stopping = view.request.get("StoppingCondition", {})
-        if view.request.get("EnableNetworkIsolation") and not private:
+        isolated = bool(view.request.get("EnableNetworkIsolation"))
+        if isolated and not private:
             folder.say("EnableNetworkIsolation is not applied: this machine gives a job no network of its own")
+        if len(hosts := hosts_of(view.request)) > 1 and (isolated or not private):
+            why = "each is on a network of its own" if private else "this machine gives no job names of hosts"
+            folder.say(f"{', '.join(hosts[:3])}{' ...' if len(hosts) > 3 else ''} do not find each other here: {why}")
         return {
             "argv": argv,
             "env": {k: folders.rewritten(v, root) for k, v in variables.items()},
             "cwd": root,
             "host": folder.host,
             "isolation": self._probe.isolation.value,
-            "no_network": private and bool(view.request.get("EnableNetworkIsolation")),
+            "no_network": private and isolated,
             "stop_grace_s": self._options["stop_grace_s"],
             # the engine stops a job that runs too long; this is for the time it is away
             "max_runtime_s": stopping.get("MaxRuntimeInSeconds", 86400) + self._options["max_runtime_late_s"] + 5,
