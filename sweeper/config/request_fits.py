@@ -29,6 +29,8 @@ def findings(draft: Draft, values: Sections) -> Iterator[Finding]:
     yield from _started(draft, job)
     yield from _arguments(draft, values)
     yield from _channels(draft, values)
+    if values["locked"].get("session_tag_keys") and not values["locked"].get("enable_session_tag_chaining"):
+        yield ("locked", "session_tag_keys"), "need locked.enable_session_tag_chaining too: no tag is passed on else"
     yield from builder.findings(draft, values)
     for tag in job.get("tags") or {}:
         if tag.lower().startswith(RESERVED):

@@ -98,7 +98,12 @@ class Locked:
     enable_session_tag_chaining: bool = option(
         "Pass the session's tags on to the job.", default=False, sends="SessionChainingConfig.EnableSessionTagChaining"
     )
-    session_tag_keys: Sequence[str] | None = option("The session tag keys that are chained.", default=None, high=50)
+    session_tag_keys: Sequence[str] | None = option(
+        "The keys of the session's tags that are passed on, for the record: your session has them, and no request. A "
+        "warm pool takes only jobs of sessions with the same ones.",
+        default=None,
+        high=50,
+    )
 
 
 _S3: Mapping[str, str] = {"pattern": "^s3://[^/]+", "says": "must begin with s3://BUCKET"}

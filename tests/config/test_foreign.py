@@ -62,9 +62,9 @@ def test_a_grid_of_wandb_has_the_same_product(project: Project) -> None:
     assert sweep.objective and (sweep.objective.metric, sweep.objective.goal.value) == ("val/loss", "minimize")
 
 
-_VALUES = st.one_of(
-    st.integers(-5, 5), st.booleans(), st.none(), st.floats(allow_nan=False, allow_infinity=False, width=32), st.text()
-)
+_TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))  # no file of ours holds others
+_NUMBERS = st.integers(-5, 5) | st.floats(allow_nan=False, allow_infinity=False, width=32)
+_VALUES = st.one_of(_NUMBERS, st.booleans(), st.none(), _TEXT)
 _NAMES = st.from_regex(r"[a-z][a-z0-9_-]{0,8}", fullmatch=True)
 
 

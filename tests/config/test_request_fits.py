@@ -217,6 +217,10 @@ REFUSED = {
         "job.container_arguments=[a]": "job.container_arguments: is for launch: image; under launch: driver the "
         "command of the container is not yours",
     },
+    "by what goes with it": {
+        "locked.session_tag_keys=[team]": "locked.session_tag_keys: need locked.enable_session_tag_chaining too: no "
+        "tag is passed on else",
+    },
     "by what is there": {
         "+job.inputs.a={folder: cod}": "job.inputs.a.folder: there is no folder 'cod'; did you mean 'code'?",
         "job.algorithm_name=mine": "job.algorithm_name: stands in place of an image: set job.image_uri: null",
