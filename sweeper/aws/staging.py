@@ -10,12 +10,11 @@ from sweeper import driver
 from sweeper.aws.account import prove
 from sweeper.aws.clients import Clients
 from sweeper.aws.upload import Bucket
-from sweeper.core import carried, dependencies
+from sweeper.core import dependencies
 from sweeper.core.channels import Channel, channels
 from sweeper.core.identity import canonical
 from sweeper.core.model import Launch
-from sweeper.core.ports import Request
-from sweeper.core.request import ARCHIVE, INPUTS, SOURCES, VALUES, Staged, default_output, staged_below
+from sweeper.core.request import ARCHIVE, INPUTS, SOURCES, Staged, default_output, staged_below
 from sweeper.core.scope import Scope
 from sweeper.errors import UsageError
 from sweeper.record import revision
@@ -75,12 +74,6 @@ class Staging:
             self._done[key] = self._stage(job, versions)
         return self._done[key]
 
-    def carry(self, job: Mapping[str, Any], request: Request) -> Request:
-        """The request as AWS Batch can carry it: what it has no room for is put where the driver reads it."""
-        if not carried.too_large(request):
-            return request
-        return carried.lightened(request, self._put_once(job, VALUES, carried.values(request)) + "/")
-
     def forget(self) -> None:
         """Whatever was put there is not there any more."""
         self._done.clear()
@@ -96,7 +89,7 @@ class Staging:
         if Launch(job["launch"]) is Launch.IMAGE:
             return Staged(source="", inputs=inputs, output=output)
         folder = Folder(self._project / job["source_dir"], self._project, most_mb=job.get("max_source_mb"))
-        source = self._put_once(job, SOURCES, _source(job, folder, versions))
+        source = self.put_once(job, SOURCES, _source(job, folder, versions))
         return Staged(source=source, inputs=inputs, output=output, revision=revision.of(folder.path, files_of(folder)))
 
     def _input(self, job: Mapping[str, Any], name: str, channel: Channel) -> str:
@@ -109,9 +102,9 @@ class Staging:
         files = files_of(folder)
         if not files:
             raise UsageError(f"job.inputs.{name}: {folder.path} holds no files")
-        return self._put_once(job, INPUTS, files) + "/"
+        return self.put_once(job, INPUTS, files) + "/"
 
-    def _put_once(self, job: Mapping[str, Any], what: str, files: Mapping[str, Content]) -> str:
+    def put_once(self, job: Mapping[str, Any], what: str, files: Mapping[str, Content]) -> str:
         """Where these files lie: below a prefix of their content, and beside it a note that all of them are there.
 
         The note goes last, and not at all when a file has changed while it was sent.

@@ -81,8 +81,7 @@ def outcome(
     a metric that is no number.
     """
     status = JobStatus.of(description.get("TrainingJobStatus"))
-    reason = str(description.get("FailureReason") or "")
-    secondary = str(description.get("SecondaryStatus") or "")
+    reason, secondary = (str(description.get(told) or "") for told in ("FailureReason", "SecondaryStatus"))
     trial_status, failure, message = _verdict(job, status, secondary, reason, tail)
     missing = sorted(set(required) - set(metrics))
     if trial_status is TrialStatus.COMPLETED and missing and not told_by(job, status):

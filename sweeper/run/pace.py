@@ -10,12 +10,13 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sweeper.core.ports import Clock
 from sweeper.errors import ApiError, ApiErrorKind
 from sweeper.record.atomic import private_folder
+from sweeper.run.clock import SystemClock
 
 LONGEST_S = 60.0
 """Seconds for which one that finds no room waits; after that it is the caller's, who sends it later."""
@@ -27,7 +28,7 @@ class Pace:
     """At most so many within so many seconds, by a file of this path."""
 
     path: Path
-    clock: Clock
+    clock: Clock = field(default_factory=SystemClock)
     most: int = 5
     within_s: float = 1.0
 

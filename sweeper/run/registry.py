@@ -160,15 +160,15 @@ class Account:
         from sweeper.aws.account import OfAccount
         from sweeper.aws.batch import training_api
 
-        service = training_api(clients, queue, self._pace().turn) if self.on_aws else training_api(clients, queue)
+        service = training_api(clients, queue, self._pace.turn) if self.on_aws else training_api(clients, queue)
         return OfAccount(service, clients, self.number) if self.number else service
 
+    @property
     def _pace(self) -> Pace:
         """What keeps this user's submissions to the account's queues to what Batch takes."""
-        from sweeper.run.clock import SystemClock
         from sweeper.run.pace import Pace
 
-        return Pace(state_folder() / "submissions" / f"{self.number or 'account'}.{self.region}.json", SystemClock())
+        return Pace(state_folder() / "submissions" / f"{self.number or 'account'}.{self.region}.json")
 
     @property
     def stopped(self) -> bool:

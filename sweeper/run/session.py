@@ -18,7 +18,7 @@ from sweeper.run.claim import Claim
 from sweeper.run.clock import SystemClock
 from sweeper.run.connect import Connection, debt_of
 from sweeper.run.job_logs import JobLogs
-from sweeper.run.job_queue import make_queue
+from sweeper.run.job_queue import carrying, make_queue
 from sweeper.run.ledger import Ledger
 from sweeper.run.masking import learn_credentials, redactor
 from sweeper.run.quota import warm_pools
@@ -97,7 +97,6 @@ class Session:
     def world(self) -> World:
         """What the runner touches."""
         connection, logs, following = self.connection, self.logs, self.logs.following
-        queued = self.sweep.backend.through is not None
         journal = self.ledger.journal
         return World(
             api=self.api,
@@ -105,7 +104,7 @@ class Session:
             clock=self.clock,
             progress=self.shown.progress,
             stage=self._staging,
-            carry=lambda config, request: self._staging.carry(config["job"], request) if queued else request,
+            carry=carrying(self.sweep, self._staging),
             logs=Logs(following.follow, logs.metrics, following.news, logs.tail, logs.curve),
             archive=Archive(logs.keep, logs.kept),
             inbox=Inbox(self.clock.caught, journal.requests, journal.answered),

@@ -205,6 +205,18 @@ def test_of_several_types_the_dearest_counts_until_it_is_known_which_one_it_was(
     assert costs.unpriced({"usd_per_hour": {"ml.a": 36}}, locked) == "ml.b"
 
 
+def test_a_budget_counts_every_run_that_a_queue_may_make_of_a_job() -> None:
+    """Until it has ended a job may bill for each of them; what it then billed is what it cost."""
+    often = replace(RATE, runs=3)
+    running = fold([OPENED, *paid(0)[:1]])
+    once, thrice = (costs.spent(running, per) for per in (RATE, often))
+    assert thrice - once == pytest.approx(2 * (60 + costs.OVERRUN_S) * 0.01)
+    assert costs.spent(fold([OPENED, *paid(0)]), often) == costs.spent(fold([OPENED, *paid(0)]), RATE)
+    seconds = costs.affordable(often, thrice + 10.0, running, 0)
+    assert 3 * (seconds + often.overrun_s) * 0.01 == pytest.approx(10.0)
+    assert costs.least_seconds(often, 600, 0) == 3 * costs.least_seconds(RATE, 600, 0)
+
+
 def test_on_the_real_service_a_job_may_bill_past_its_end_for_longer() -> None:
     """It was seen to end jobs up to 290 s late, before the 120 s that a stop takes and the upload."""
     prices = {"usd_per_hour": {"ml.x": 36.0}}

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields
+from collections.abc import Mapping
 from typing import Any
 
 from sweeper.engine.batch import scheduling
 from sweeper.engine.batch.limits import refused
 from sweeper.engine.batch.records import (
-    ENVIRONMENT,
     JOB,
-    POLICY,
     QUEUE,
-    SHARE,
     Answer,
-    Attempt,
     JobStatus,
     Queue,
     Record,
@@ -144,37 +139,6 @@ class BatchLedger:
     def mark(self, job: ServiceJob) -> None:
         """Note that a job changed."""
         self.changed.add((JOB, job.id))
-
-    # ------------------------------------------------------------------ as it is stored
-
-    def dump(self, record: Record) -> Answer | None:
-        """A record as JSON holds it; None when it is gone."""
-        kind, key = record
-        if (told := self._told.get(kind)) is not None:
-            return told.get(key)
-        found = self.queues.get(key) if kind == QUEUE else self.jobs.get(key)
-        return None if found is None else asdict(found)
-
-    @property
-    def _told(self) -> Mapping[str, dict[str, Answer]]:
-        """By kind, the records that are kept as they are told."""
-        return {ENVIRONMENT: self.environments, POLICY: self.policies, SHARE: self.shares}
-
-    def take_up(self, records: Iterable[tuple[str, str, Answer]]) -> None:
-        """Read back what `dump` gave, by kind and key, in the order of creation."""
-        for kind, key, value in records:
-            if (told := self._told.get(kind)) is not None:
-                told[key] = value
-            elif kind == QUEUE:
-                used = {share: (amount, at) for share, (amount, at) in value["used"].items()}
-                self.queues[key] = Queue(value["name"], value["told"], used)
-            elif kind == JOB:
-                known = {name: value[name] for name in (f.name for f in fields(ServiceJob)) if name in value}
-                known["status"] = JobStatus(known["status"])
-                for attempts in ("attempts", "preempted"):
-                    known[attempts] = [Attempt(**attempt) for attempt in known.get(attempts, ())]
-                self.jobs[key] = ServiceJob(**known)
-        self.open.update((job.id, job) for job in self.jobs.values() if not job.status.terminal)
 
 
 def short(name_or_arn: str) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from sweeper.engine.batch import stored
 from sweeper.engine.batch.attempts import Attempts
 from sweeper.engine.batch.environments import Environments
 from sweeper.engine.batch.jobs import ServiceJobs
@@ -87,8 +88,8 @@ class Batch:
 
     def dump(self, record: Record) -> Answer | None:
         """A record as JSON holds it; None when it is gone."""
-        return self._ledger.dump(record)
+        return stored.dump(self._ledger, record)
 
     def restore(self, records: Iterable[tuple[str, str, Answer]]) -> None:
         """Take up what an earlier process left."""
-        self._ledger.take_up(records)
+        stored.take_up(self._ledger, records)
