@@ -33,7 +33,7 @@ def main(size: int, folder: Path) -> None:
     for x in range(size):
         trainer = ModelTrainer(
             training_image="123456789012.dkr.ecr.us-east-1.amazonaws.com/train:1",
-            role="arn:aws:iam::123456789012:role/service-role/mine",
+            role="arn:aws:iam::123456789012:role/mine",
             base_job_name="loop",
             source_code=SourceCode(source_dir=str(folder), entry_script="train.py"),
             hyperparameters={"x": x},

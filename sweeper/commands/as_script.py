@@ -70,8 +70,7 @@ def _drivers(request: Request, config: Mapping[str, Any], source: str) -> Start:
     versions = config.get("dependencies")
     needed = job.get("requirements") or (dependencies.file_for(Launch.DRIVER) if versions else None)
     code = {"source_dir": f"{source}/{ARCHIVE}", **({"requirements": needed} if needed else {})}
-    values, styles = request.get("HyperParameters", {}), job.get("arguments")
-    return Start({**code, **started(values, str(job["entry_script"]), styles)})
+    return started(code, request.get("HyperParameters", {}), job)
 
 
 def _images(request: Request, config: Mapping[str, Any], project: Path) -> Start:

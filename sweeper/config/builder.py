@@ -33,7 +33,7 @@ REGION = "us-east-1"
 """For a function that nobody has told one; the SDK makes nothing without."""
 SPOT = "spot"
 STARTS = (
-    *("launch", "source_dir", "entry_script", "requirements", "arguments"),
+    *("launch", "source_dir", "entry_script", "requirements", "arguments", "launcher", "processes_per_host"),
     *("container_entrypoint", "container_arguments"),
 )
 """Options of `job` that say what a job starts: the function has said all of it."""

@@ -16,12 +16,16 @@ from sweeper.core.request import FINGERPRINT, decode_hyperparameters
 from sweeper.core.secrets import looks_secret, user_info
 from sweeper.core.text import harmless
 from sweeper.driver.arguments import arguments
+from sweeper.driver.launchers import MPIRUN, TORCHRUN
+from sweeper.errors import UsageError
 
 WIDTH = 100
 CONFIGS, SHAPES = "sagemaker.core.training.configs", "sagemaker.core.shapes"
 DISTRIBUTED, TRAINER = "sagemaker.train.distributed", "sagemaker.train"
 SCRIPTS = (".py", ".sh")
 """What the SDK starts by itself."""
+RUNNERS = {TORCHRUN: "Torchrun", MPIRUN: "MPI"}
+"""The SDK's classes that start several processes, by what starts them here."""
 _ARGUMENTS: Mapping[str, str] = {
     "StoppingCondition": "StoppingCondition",
     "OutputDataConfig": "OutputDataConfig",
@@ -73,12 +77,20 @@ class Start:
     distributed: Call | None = None
 
 
-def started(hyperparameters: Mapping[str, str], entry: str, styles: str | Mapping[str, str] | None) -> dict[str, Any]:
-    """Of `SourceCode`: the script for the SDK's own driver, else the command with which our driver has called it."""
+def started(code: Mapping[str, Any], hyperparameters: Mapping[str, str], job: Mapping[str, Any]) -> Start:
+    """What our driver has started, for the SDK's own, else the command with which ours has called it.
+
+    `code`: where it lies. Raises UsageError for several processes that are called as the SDK calls none.
+    """
+    entry, styles = str(job["entry_script"]), job.get("arguments")
+    runner, count = RUNNERS.get(job.get("launcher") or ""), job.get("processes_per_host")
     if not styles and entry.endswith(SCRIPTS) and all(map(_stays, hyperparameters.values())):
-        return {"entry_script": entry}
+        options = {"process_count_per_node": count} if count else {}
+        return Start({**code, "entry_script": entry}, Call(runner, options, DISTRIBUTED) if runner else None)
+    if runner:
+        raise UsageError(f"no ModelTrainer calls {entry} as it was called and starts it by {job['launcher']} too")
     shell = "/bin/sh" if entry.endswith(".sh") else "python3"
-    return {"command": f"{shell} {shlex.quote(entry)}", "args": arguments(hyperparameters, styles)}
+    return Start({**code, "command": f"{shell} {shlex.quote(entry)}", "args": arguments(hyperparameters, styles)})
 
 
 def _stays(value: str) -> bool:

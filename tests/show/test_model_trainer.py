@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sweeper.config.foreign.sdk_script import convert
 from sweeper.core.request import encode_hyperparameters
 from sweeper.core.unbuilt import experiment_of, requested
-from sweeper.show.model_trainer import Call, Exported, Start, rendered, script
+from sweeper.errors import UsageError
+from sweeper.show.model_trainer import Call, Exported, Start, rendered, script, started
 from tests.config.test_from_job import OF_GROUPS, PUBLISHED
 
 COMPARED = ("role_arn", "instance_type", "volume_kms_key_id", "subnets", "security_group_ids")
@@ -63,6 +64,17 @@ def test_what_no_model_trainer_says_is_told() -> None:
     assert told.left == ["AlgorithmSpecification.EnableSageMakerMetricsTimeSeries", "ExperimentConfig.ExperimentName"]
     assert "keep_alive" not in told.text and "Networking" not in told.text
     assert told.text.startswith("# a line of a name\n")
+
+
+def test_several_processes_are_started_by_the_sdks_own_runner() -> None:
+    """A launcher becomes the class that starts as many; one that is called otherwise than the SDK calls is refused."""
+    job = {"entry_script": "train.py", "launcher": "torchrun", "processes_per_host": 4}
+    start = started({"source_dir": "s3://b/code/"}, {"lr": "0.1"}, job)
+    told = script({}, start, name="x", head=[], tags={}, hidden=[]).text
+    assert "from sagemaker.train.distributed import Torchrun\n" in told
+    assert "distributed=Torchrun(process_count_per_node=4)" in told
+    with pytest.raises(UsageError, match=r"train\.py as it was called and starts it by torchrun"):
+        started({}, {"version": "1.10"}, job)
 
 
 @given(JSON)
