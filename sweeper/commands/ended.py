@@ -14,11 +14,9 @@ from sweeper.core.remedies import SAME_ERROR_LIMIT
 from sweeper.core.results import Results, Row
 from sweeper.core.tracked import sweep_ended
 from sweeper.errors import UsageError
-from sweeper.record.stored import StoredSweep
 from sweeper.run.clock import SystemClock
 from sweeper.run.ending import Ending
 from sweeper.run.session import Session
-from sweeper.show import files
 from sweeper.show import report as page
 from sweeper.show import table as tables
 from sweeper.tracking.telling import Telling
@@ -49,8 +47,7 @@ def told(sweep: Sweep, ending: Ending, outside: Session, telling: Telling) -> in
 def report(sweep: Sweep, chain: Chain, outside: Session) -> tuple[Results, Row | None]:
     """Write the result files and print the table, which is returned with its best row. Raises OSError."""
     folder = outside.folder
-    rows, chosen = files.write_results(sweep, chain, folder, outside.redact)
-    page.write(StoredSweep(folder), rows, chosen, outside.clock.now())
+    rows, chosen = page.write_with_results(sweep, chain, folder, outside.redact, outside.clock.now())
     try:
         tables.print_table(sys.stdout, rows, sweep.trials.keys, chosen, sweep.objective)
         tell(tables.pool_line(chain))

@@ -23,6 +23,7 @@ from sweeper.core.repeats import best_group, groups, seed_key
 from sweeper.core.results import Results, best, results
 from sweeper.show.report import data, to_html
 from sweeper.show.report.curves import Curve, split, thin
+from sweeper.show.report.data import varied
 from sweeper.show.report.importance import Parameter, importance
 from sweeper.show.report.page import to_json
 from sweeper.show.report.subject import Subject
@@ -167,6 +168,26 @@ def test_trials_that_differ_in_their_seed_are_one_group(goal: Goal, chosen: int)
     assert found[0].deviation == pytest.approx(0.1 * math.sqrt(2))
     assert (found[2].mean, found[2].deviation) == (None, None)
     assert best_group(found, goal) is found[chosen - 1]
+
+
+@pytest.mark.parametrize(
+    ("values", "sweep", "log"),
+    [
+        ([1, 2, 4, 8], {}, True),
+        ([0.001, 0.5], {}, True),
+        ([1, 2, 3], {}, False),
+        ([0, 1, 1000], {}, False),
+        ([0.1, 0.5], {"random": {"of": {"hyperparameters.x": {"loguniform": [0.1, 0.5]}}}}, True),
+        ([0.1, 0.5], {"concat": [{"grid": {"hyperparameters.x": {"logspace": [0.1, 0.5, 2]}}}]}, True),
+        ([0.1, 0.5], {"grid": {"hyperparameters.y": {"logspace": [0.1, 0.5, 2]}}}, False),
+        (["a", "b"], {}, False),
+    ],
+)
+def test_an_axis_is_logarithmic_where_it_is_one(values: list[Any], sweep: dict[str, Any], log: bool) -> None:
+    """By its declaration, or by values that go up by one factor or far."""
+    table = seeded(*((value, 0, "completed", 0.5) for value in values))
+    (parameter,) = varied(Subject("s", table, fold([OPENED]), config={"sweep": sweep}))
+    assert parameter.log is log
 
 
 def test_a_rank_correlation_knows_what_matters() -> None:

@@ -7,6 +7,7 @@ epoch unless they are text; seconds and dollars that nobody has told are null.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from sweeper.core.events import TrialStatus
@@ -22,7 +23,7 @@ from sweeper.show.table import short_names
 VERSION = 1
 MOST_FAILURES = 60
 LOG_RATIO = 100
-"""Positive numbers that are so far apart are drawn on a logarithmic axis."""
+"""Positive numbers that are so far apart are drawn on a logarithmic axis; so are 1, 2, 4, 8, ..."""
 _HIDDEN = (
     "trial", "job_name", "started_at", "ended_at", "billable_seconds", "retained_seconds", "model", "declared",
     "cold_because", "message", "commit", "dirty", "output", "checkpoints", *PHASES,
@@ -88,7 +89,12 @@ def varied(subject: Subject) -> list[Parameter]:
 
 def _is_log(config: Mapping[str, Any], key: str, values: Sequence[float]) -> bool:
     """Declared so, or its values say it."""
-    return min(values) > 0 and (_declared_log(config.get("sweep"), key) or max(values) / min(values) >= LOG_RATIO)
+    if min(values) <= 0:
+        return False
+    known = sorted(set(values))
+    steps = [after / before for before, after in pairwise(known)]
+    even = len(steps) > 1 and max(steps) < 1.01 * min(steps)
+    return even or known[-1] / known[0] >= LOG_RATIO or _declared_log(config.get("sweep"), key)
 
 
 def _declared_log(node: Any, key: str) -> bool:

@@ -144,7 +144,9 @@ function importances(sweep) {
 
 const MOST_CELLS = 60;
 
-// The mean of the objective for every pair of values; what only failed is crossed out, what has not run is empty.
+const WORST = ['failed', 'metric_missing', 'pruned', 'stopped', 'running', 'interrupted'];
+
+// The mean of the objective for every pair of values, and which statuses its trials have.
 function heatCells(sweep, left, right) {
   const axis = (key) => {
     const values = [...new Map(sweep.declared.map((row) => sweep.get(row, key)).filter((value) => value !== null).map((value) => [shown(value), value])).values()];
@@ -168,14 +170,14 @@ function heatMap(sweep, left, right) {
   const { xs, ys, cells, means } = heatCells(sweep, left, right);
   const label = Object.fromEntries(sweep.parameters.map((one) => [one.key, plain(one.label)]));
   const words = (value) => short(shown(value), 16);
-  const mark = (cell) => (cell.values.length ? '' : cell.statuses.has('failed') || cell.statuses.has('metric_missing') ? '✕' : cell.statuses.has('pruned') ? '▽' : '·');
+  const mark = (cell) => (cell.values.length ? null : MARKS[WORST.find((status) => cell.statuses.has(status))] || MARKS.planned);
   const small = xs.length * ys.length <= 80;
   const known = means.flat().filter((mean) => mean !== null), low = Math.min(...known), high = Math.max(...known), down = sweep.objective.goal === 'minimize';
   const strength = (mean) => { const share = (mean - low) / (high - low || 1); return down ? 1 - share : share; };
   const annotations = ys.flatMap((y, j) => xs.map((x, i) => {
     const mean = means[j][i], word = mark(cells[j][i]);
-    const font = mean === null ? { color: variable(word === '·' ? 'soft' : word === '▽' ? 'odd' : 'bad'), size: 15 } : { color: inkOn(along(strength(mean))), size: 12 };
-    return { x: i, y: j, text: mean === null ? word : String(Number(mean.toPrecision(4))), showarrow: false, font };
+    const font = mean === null ? { color: variable(word.colour), size: 15 } : { color: inkOn(along(strength(mean))), size: 12 };
+    return { x: i, y: j, text: mean === null ? word.glyph : String(Number(mean.toPrecision(4))), showarrow: false, font };
   })).filter(({ text: word }, n) => small || means.flat()[n] === null);
   return {
     data: [{ type: 'heatmap', z: means, x: xs.map((_, n) => n), y: ys.map((_, n) => n), meta: [left, right], colorscale: colourscale(down), hoverongaps: false, xgap: 2, ygap: 2,

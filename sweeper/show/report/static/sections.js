@@ -113,7 +113,7 @@ function heatCard(sweep) {
   const set = (name) => (value) => { pair[name] = value; card.redraw(); };
   const label = Object.fromEntries(sweep.parameters.map((one) => [one.key, one.label]));
   const controls = options.length > 2 ? [choice('across', options, pair.left, set('left')), choice('up', options, pair.right, set('right'))] : [];
-  const card = figure({ id: 'heat', title: 'Heat map', size: 'half', controls, caption: () => `Mean ${sweep.objective.metric} for each pair of ${label[pair.left]} and ${label[pair.right]}. ✕ failed, ▽ pruned, · has not run.`, plot: () => heatMap(sweep, pair.left, pair.right),
+  const card = figure({ id: 'heat', title: 'Heat map', size: 'half', controls, caption: () => `Mean ${sweep.objective.metric} for each pair of ${label[pair.left]} and ${label[pair.right]}; where no trial completed, the mark of what became of it.`, plot: () => heatMap(sweep, pair.left, pair.right),
     numbers: () => {
       const { xs, ys, means } = heatCells(sweep, pair.left, pair.right);
       return { head: [[label[pair.right]], ...xs.map((x) => [`${label[pair.left]} ${shown(x)}`, true])], rows: ys.map((y, j) => [shown(y), ...means[j]]) };
