@@ -29,7 +29,7 @@ from sweeper.simulation.heard import Listener, LogPosition, staged
 from sweeper.testing.twin import Script, Twin, VirtualClock
 
 LR, KIND, SEED = "hyperparameters.lr", "hyperparameters.kind", "hyperparameters.seed"
-HOSTILE = "</script><script>document.title='owned'</script><b>&amp;"
+HOSTILE = "</script>%{x}<script>document.title='owned'</script><b>&amp;"
 RATES, KINDS = (0.001, 0.01, 0.1, 1.0), ("sgd", "adam", HOSTILE)
 STEPS, STEP_S = 20, 12.0
 METRICS = (MetricDefinition("epoch", "epoch=(.*?) "), MetricDefinition("m", "m=(.*)"))

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sweeper.core import events as ev
@@ -32,6 +32,7 @@ from tests.core.test_decide import OPENED, a_sweep, done, intent
 
 OBJECTIVE = Objective("m", Goal.MAXIMIZE)
 NUMBERS = st.floats(allow_nan=True, allow_infinity=True)
+FEW = settings(max_examples=40)
 NAMES, ENDS = ("Starting", "Downloading", "Training", "Uploading"), (0.0, 90.0, 100.0, 160.0, 170.0)
 PHASES = [[name, *times] for name, times in zip(NAMES, pairwise(ENDS), strict=True)]
 
@@ -115,21 +116,27 @@ def test_nothing_of_others_becomes_markup() -> None:
     assert "script-src 'unsafe-inline'" not in allowed
 
 
-@given(st.dictionaries(st.text(), NUMBERS | st.text() | st.none() | st.lists(NUMBERS)))
+@given(st.dictionaries(st.text(), NUMBERS | st.text() | st.none() | st.integers() | st.lists(NUMBERS)))
+@example({"seed": 2**63 - 1})
+@FEW
 def test_numbers_are_read_back_as_they_were(value: dict[str, Any]) -> None:
-    """To the last digit; NaN and the infinities as the words that a script makes numbers of."""
+    """To the last digit; NaN, the infinities and whole numbers that a script would round as words."""
     read = json.loads(to_json(value))
     words = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
     def same(was: Any, now: Any) -> bool:
         if isinstance(was, list):
             return len(was) == len(now) and all(map(same, was, now))
-        return repr(words.get(now, now) if isinstance(was, float) and isinstance(now, str) else now) == repr(was)
+        if isinstance(now, str) and not isinstance(was, str):
+            return repr(words.get(now) or int(now)) == repr(was)
+        assert not isinstance(now, int) or abs(now) <= 2**53
+        return repr(now) == repr(was)
 
     assert all(same(value[key], read[key]) for key in value)
 
 
 @given(st.lists(NUMBERS, min_size=1, max_size=400), st.integers(4, 60))
+@FEW
 def test_a_thinned_curve_keeps_its_ends_and_its_extremes(values: list[float], most: int) -> None:
     """Every point that is left is one that was there; the first, the last, the lowest and the highest are."""
     whole = Curve(values, {"number": [float(n) for n in range(len(values))]})
@@ -210,6 +217,7 @@ MOMENTS = st.floats(0, 1000)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["Starting", "Training", "Strange"]), MOMENTS, MOMENTS | st.none())), MOMENTS)
+@FEW
 def test_phases_lie_one_after_another(told: list[tuple[str, float, float | None]], ended: float) -> None:
     """Each begins where the one before it ends, and none lasts for less than nothing."""
     found = spans(told, ended)

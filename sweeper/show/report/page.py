@@ -21,6 +21,8 @@ from typing import Any
 STATIC = Path(__file__).parent / "static"
 SCRIPTS = ("dom.js", "theme.js", "rows.js", "table.js", "plots.js", "charts.js", "sections.js", "page.js")
 """The parts of the one script, in order."""
+MOST_WHOLE = 2**53
+"""Larger whole numbers are texts: a script would round them."""
 PLOTLY = "package_data/plotly.min.js"
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; script-src 'unsafe-eval'"
 """plotly draws with WebGL by code that it makes itself, and brings styles of its own."""
@@ -56,6 +58,8 @@ def to_json(data: Any) -> str:
 def _strict(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, int) and abs(value) > MOST_WHOLE:
+        return str(value)
     if isinstance(value, Mapping):
         return {str(key): _strict(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):

@@ -20,7 +20,7 @@ function number(value) {
   if (value === null || value === undefined) return '';
   if (typeof value !== 'number') return shown(value);
   if (!Number.isFinite(value)) return Number.isNaN(value) ? 'nan' : value > 0 ? 'inf' : '-inf';
-  return String(Number(value.toPrecision(6)));
+  return String(Number.isInteger(value) ? value : Number(value.toPrecision(6)));
 }
 
 function shown(value) {

@@ -66,8 +66,8 @@ function dress(layout) {
   return dressed;
 }
 
-// Text in a plot is a small markup of plotly's own: what others wrote must not be one.
-const plain = (value) => String(value).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+// Text in a plot is a small markup of plotly's own, with places to fill: what others wrote must be neither.
+const plain = (value) => String(value).replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('%{', '%&#123;');
 const short = (value, most = 34) => plain(String(value).length > most ? `${String(value).slice(0, most - 1)}…` : value);
 const kind = (marks) => (marks > MANY ? 'scattergl' : 'scatter');
 
