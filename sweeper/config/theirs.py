@@ -115,6 +115,7 @@ THEIRS: Mapping[str, str] = {
     "KeepAlivePeriodInSeconds": "pool.keep_alive_s",
     "source_code": "job.source_dir and job.entry_script",
     "compute": "locked.instance_type and its like",
+    "distributed": "job.launcher and job.processes_per_host",
     "stopping_condition": "job.max_runtime_s",
     "output_data_config": "job.output_path",
 }

@@ -24,6 +24,10 @@ from tests.config.conftest import Project
         ("ParameterRanges: {}\n", "13:1: ParameterRanges: is not a section; here it is of, below sweep."),
         ("HyperParameterTuningJobConfig: {}\n", "13:1: HyperParameterTuningJobConfig: is not a section; here it is "),
         ("entry_point: x\n", "13:1: entry_point: is not a section; here it is job.entry_script"),
+        (
+            "distributed: {}\n",
+            "13:1: distributed: is not a section; here it is job.launcher and job.processes_per_host",
+        ),
         ("TrainingImage: x\n", "13:1: TrainingImage: is not a section; here it is job.image_uri"),
         (
             "sweep: {n_trials: 3}\n",
