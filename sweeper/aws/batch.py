@@ -136,7 +136,8 @@ class BatchApi:
 
     def _billed(self, job: Mapping[str, Any], told: Description) -> Description:
         """The seconds of a job that has ended, with those of the attempts before its last: they are paid for too."""
-        if "BillableTimeInSeconds" not in told or not (lost := before(job, str(told["TrainingJobName"]))):
+        ended = JobStatus.of(told["TrainingJobStatus"]).terminal
+        if not ended or not (lost := before(job, str(told["TrainingJobName"]))):
             return {}
         total = {name: int(told.get(name) or 0) for name in _SECONDS}
         for one in lost:
