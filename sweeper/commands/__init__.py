@@ -81,7 +81,7 @@ VERBS: Mapping[str, Verb] = {
         Verb("retry", "NAME [--trial TRIAL|--all]", "open trials again; the next run takes them"),
         Verb("rerun", "NAME [best|TRIAL]", "run that trial again exactly, as its next attempt"),
         Verb("pull", "NAME [best|TRIAL] [--to DIR]", "bring the model that a trial has left, proved and unpacked"),
-        Verb("export", "NAME [best|TRIAL] --as X", "a trial for another tool: a script of SageMaker's SDK"),
+        Verb("export", "NAME [best|TRIAL] [--as X]", "its trials and points as tables; --as: a trial as an SDK script"),
         Verb("iam", "[+experiment=NAME]", "the least policy that IAM needs for it: runner, watchdog, jobs' role"),
         Verb("verify", "NAME", "check a sweep's journal against the service"),
         Verb("simulate", "[+experiment=NAME]", "a sweep, or drawn ones, under simulated faults and crashes, by seed"),

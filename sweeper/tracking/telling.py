@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -15,10 +13,10 @@ from threading import Thread
 
 from sweeper.core.chain import Chain, Job
 from sweeper.core.costs import Rate
-from sweeper.core.measured import POINTS
 from sweeper.core.model import Sweep
 from sweeper.core.results import best, results
-from sweeper.core.tracked import Notebook, Point, SweepEnded, Tracked, Tracker, TrialEnded, sweep_ended, trial_ended
+from sweeper.core.tracked import Notebook, SweepEnded, Tracked, Tracker, TrialEnded, sweep_ended, trial_ended
+from sweeper.record.points import points
 from sweeper.tracking.ledger import Ledger
 
 
@@ -43,7 +41,7 @@ class Telling:
 
         def kept(job: Job) -> Iterator[None]:
             yield from keep(job)
-            self._put(trial_ended(job, self._rate, partial(points, self._folder, job)))
+            self._put(trial_ended(job, self._rate, partial(points, self._folder, job.intent.trial)))
 
         return kept
 
@@ -78,7 +76,7 @@ class Telling:
     def _past(self, chain: Chain, *, late: bool = False) -> None:
         newest = {job.intent.trial: job for job in chain.outcomes}
         for job in chain.outcomes if self._lines else ():
-            stored = partial(points, self._folder, job) if newest[job.intent.trial] is job else tuple
+            stored = partial(points, self._folder, job.intent.trial) if newest[job.intent.trial] is job else tuple
             self._put(trial_ended(job, self._rate, stored, late=late))
 
     def _put(self, fact: TrialEnded | SweepEnded | None) -> None:
@@ -162,12 +160,3 @@ class _Line:
             raise
         self._ledger.done(fact.fact)
         self._told.add(fact.fact)
-
-
-def points(folder: Path, job: Job) -> Iterator[Point]:
-    """What a job has printed of its metrics, as it is stored below trials/ID; nothing where nothing is."""
-    steps: Counter[str] = Counter()
-    with suppress(OSError), (folder / "trials" / job.intent.trial / POINTS).open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            steps[row["metric"]] += 1
-            yield Point(row["metric"], steps[row["metric"]], float(row["value"]), row["time"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import csv
+import json
 
 import yaml
 
@@ -25,6 +27,29 @@ def test_the_best_trial_is_written_as_a_script(project: Project) -> None:
     read = yaml.safe_load((project.root / "experiments/best.yaml").read_text())
     assert read["hyperparameters"] == {"x": 2, "wait": 0, "fail": 0}
     assert read["locked"]["instance_type"] == "ml.m5.large"
+    _the_tables_say_what_results_say(project)
+
+
+def _the_tables_say_what_results_say(project: Project) -> None:
+    """Trials as results.csv has them, and every value that the jobs have printed, anew in the sweep's folder."""
+    for _ in range(2):
+        assert project.verb("export", "tiny").out.splitlines()[1] == "wrote runs/tiny/export/points.csv: 2 rows"
+    tables = [
+        list(csv.DictReader((project.root / f"runs/tiny/export/{name}.csv").open())) for name in ("trials", "points")
+    ]
+    assert [{key: row[key] for key in row if key != "sweep"} for row in tables[0]] == project.rows()
+    last = [(row["trial"], row["job_name"], row["metric.score"]) for row in project.rows()]
+    assert [(row["trial"], row["job_name"], row["value"]) for row in tables[1]] == last
+    assert project.verb("export", "tiny", "--to", "made", "--format", "jsonl").code == 0
+    point = json.loads((project.root / "made/points.jsonl").read_text().splitlines()[0])
+    assert (point["sweep"], point["index"], point["metric"], point["step"]) == ("tiny", 1, "score", 1)
+    again = project.verb("export", "tiny", "--to", "made", "--format", "jsonl")
+    assert (again.code, again.err.endswith("trials.jsonl is there already, and nothing is overwritten\n")) == (2, True)
+    assert (
+        project.verb("export", "tiny", "1").code
+        == project.verb("export", "tiny", "--as", "model_trainer", "--format", "csv").code
+        == 2
+    )
 
 
 def test_a_script_that_reads_flags_is_called_as_before(project: Project) -> None:

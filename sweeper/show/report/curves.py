@@ -17,6 +17,7 @@ from sweeper.core.measured import POINTS
 from sweeper.core.model import Objective
 from sweeper.core.results import METRIC, Results, Row
 from sweeper.core.words import counted
+from sweeper.record import points as stored_points
 
 STEPS = ("step", "global_step", "epoch", "iteration", "iter", "round")
 """Metrics that count something, by their names."""
@@ -163,16 +164,12 @@ def _size(path: Path) -> int:
 
 
 def _points(path: Path) -> Iterator[Point]:
-    """What a metrics.csv tells; it ends where it is not one."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            next(file, None)
-            moment, text = 0.0, ""
-            for line in file:
-                when, rest = line.split(",", 1)
-                metric, _, value = rest.rpartition(",")
-                if when != text:  # many points have the moment of the one before
-                    text, moment = when, datetime.fromisoformat(when.replace("Z", "+00:00")).timestamp()
-                yield moment, metric, float(value)
-    except (OSError, ValueError):
-        return
+    """What a metrics.csv tells, its times in seconds; it ends where it is not one."""
+    moment, text = 0.0, ""
+    for when, metric, value in stored_points.read(path):
+        if when != text:  # many points have the moment of the one before
+            try:
+                text, moment = when, datetime.fromisoformat(when.replace("Z", "+00:00")).timestamp()
+            except ValueError:
+                return
+        yield moment, metric, value
