@@ -13,6 +13,7 @@ from sweeper.commands import sweeps
 from sweeper.commands.say import complain, tell
 from sweeper.core.chain import Job
 from sweeper.core.events import JobStatus
+from sweeper.core.model import machines
 from sweeper.core.outcome import environment_of
 from sweeper.core.ports import TrainingApi
 from sweeper.core.secrets import Redactor
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     if lines is None:
         account, clients = _service(sweep)
         hidden = _hidden(sweep, account.through(clients, sweep.queue), clients(), job.name)
-        text = "\n".join(line.shown for line in Tail(clients().client("logs"), job.name, sweep.hosts).new())
+        text = "\n".join(line.shown for line in Tail(clients().client("logs"), job.name, _hosts(sweep)).new())
         lines = hidden.log(text).split("\n") if text else []
     if options.json:
         answer = {"sweep": sweep.name, "trial": job.intent.trial, "job_name": job.name, "lines": lines}
@@ -76,6 +77,10 @@ def _stored(sweep: StoredSweep, job: Job) -> list[str] | None:
     if not job.ended or not path.exists():
         return None
     return path.read_text(encoding="utf-8", errors="replace").splitlines()
+
+
+def _hosts(sweep: StoredSweep) -> int:
+    return machines(sweep.config.get("locked") or {})
 
 
 def _service(sweep: StoredSweep) -> tuple[Account, Callable[[], Clients]]:
@@ -141,7 +146,7 @@ class _Followed:
         self._stored = _stored(sweep, job)
         if self._stored is None:
             account, self._clients = _service(sweep)
-            self._tail = Tail(self._clients().client("logs"), job.name, sweep.hosts)
+            self._tail = Tail(self._clients().client("logs"), job.name, _hosts(sweep))
             self._api = account.through(self._clients, sweep.queue)
             self._hidden = _hidden(sweep, self._api, self._clients(), job.name)
 

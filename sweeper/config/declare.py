@@ -55,7 +55,6 @@ def declare(draft: Draft) -> Sweep:
     if draft.holds("job", "arguments") and draft.holds("job", "launch") and draft.holds("hyperparameters"):
         together.arguments_fit(draft, values["job"])
     if not draft.problems:
-        together.launcher_fits(draft, values)
         local_engine.fits(draft, values)
     if draft.holds("trackers"):
         trackers.secrets_are_named(draft, values)

@@ -12,9 +12,10 @@ from sweeper.config.draft import MOST_ROWS, Draft, told
 from sweeper.config.problems import Problem, brief
 from sweeper.core.channels import S3, channel_of
 from sweeper.core.identity import path_of, within
-from sweeper.core.model import Launch, Sweep
+from sweeper.core.model import Launch, Sweep, machines
 from sweeper.core.pieces import RESERVED
 from sweeper.core.request import own_channel
+from sweeper.driver.launchers import MPIRUN, NONE, TORCHRUN
 
 Sections = Mapping[str, Any]
 OF_IMAGES = ("algorithm_name", "container_entrypoint", "container_arguments")
@@ -27,6 +28,7 @@ def findings(draft: Draft, values: Sections) -> Iterator[Finding]:
     """Everything of this kind, at its key; the sections have the shape that their schemas say."""
     job = values["job"]
     yield from _started(draft, job)
+    yield from _launched(draft, values)
     yield from _arguments(draft, values)
     yield from _channels(draft, values)
     if values["locked"].get("session_tag_keys") and not values["locked"].get("enable_session_tag_chaining"):
@@ -83,6 +85,26 @@ def _arguments(draft: Draft, values: Sections) -> Iterator[Finding]:
         if not _ARGUMENT.fullmatch(name):
             what = "is not a possible name: text without blanks and =, that does not begin with -; any other is for "
             yield ("hyperparameters", name), what + "launch: image"
+
+
+def _launched(draft: Draft, values: Sections) -> Iterator[Finding]:
+    """What starts several processes is ours, or the toolkit's: each has what it can start."""
+    job, path = values["job"], ("job", "launcher")
+    launchers = {one for one in told(draft, job, "launcher") if one not in (None, NONE)}
+    launches, counts = told(draft, job, "launch"), any(told(draft, job, "processes_per_host"))
+    if counts and not launchers:
+        yield ("job", "processes_per_host"), "is for job.launcher: torchrun or mpirun"
+    if launchers and Launch.IMAGE.value in launches:
+        yield path, "is for launch: driver or toolkit; an image starts its processes itself"
+    other = next((entry for entry in told(draft, job, "entry_script") if entry and not entry.endswith(".py")), None)
+    if launchers and other:
+        yield path, f"starts Python files (.py) alone, and entry_script is {other}"
+    if MPIRUN in launchers and Launch.DRIVER.value in launches and machines(values["locked"]) > 1:
+        what = "mpirun reaches other machines by SSH, which an image may lack, and our driver starts none"
+        yield path, f"{what}: take launcher: torchrun, or launch: toolkit with an image that has it"
+    if TORCHRUN in launchers and Launch.TOOLKIT.value in launches and counts:
+        what = "the toolkit starts a process for each GPU: leave it out, or take launch: driver"
+        yield ("job", "processes_per_host"), what
 
 
 def _channels(draft: Draft, values: Sections) -> Iterator[Finding]:

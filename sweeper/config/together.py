@@ -18,7 +18,6 @@ from sweeper.core import stop
 from sweeper.core.handover import why_not
 from sweeper.core.identity import path_of, within
 from sweeper.core.model import Launch
-from sweeper.driver.launchers import MPIRUN, NONE, TORCHRUN
 
 Sections = Mapping[str, Any]
 
@@ -80,29 +79,6 @@ def arguments_fit(draft: Draft, job: Sections) -> None:
     for name in dict.fromkeys(name for styles in every if isinstance(styles, Mapping) for name in styles):
         if name not in known:
             draft.wrong(("job", "arguments", name), f"is not a hyperparameter{nearest(name, known)}")
-
-
-def launcher_fits(draft: Draft, values: Sections) -> None:
-    """What starts several processes is ours, or the toolkit's: each has what it can start."""
-    job = values["job"]
-    launches, entries = told(draft, job, "launch"), told(draft, job, "entry_script")
-    launchers = {one for one in told(draft, job, "launcher") if one not in (None, NONE)}
-    path, counts = ("job", "launcher"), any(told(draft, job, "processes_per_host"))
-    if not launchers:
-        if counts:
-            draft.wrong(("job", "processes_per_host"), "is for job.launcher: torchrun or mpirun")
-        return
-    if Launch.IMAGE.value in launches:
-        draft.wrong(path, "is for launch: driver or toolkit; an image starts its processes itself")
-    if other := next((entry for entry in entries if entry and not entry.endswith(".py")), None):
-        draft.wrong(path, f"starts Python files (.py) alone, and entry_script is {other}")
-    several = (values["locked"].get("instance_count") or 1) > 1
-    if MPIRUN in launchers and Launch.DRIVER.value in launches and several:
-        what = "mpirun reaches other machines by SSH, which an image may lack, and our driver starts none"
-        draft.wrong(path, f"{what}: take launcher: torchrun, or launch: toolkit with an image that has it")
-    if TORCHRUN in launchers and Launch.TOOLKIT.value in launches and counts:
-        what = "the toolkit starts a process for each GPU: leave it out, or take launch: driver"
-        draft.wrong(("job", "processes_per_host"), what)
 
 
 def hydra_tells(draft: Draft) -> None:

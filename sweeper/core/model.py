@@ -72,6 +72,11 @@ class Launch(str, Enum):
     IMAGE = "image"
 
 
+def machines(locked: Mapping[str, Any]) -> int:
+    """How many machines a job with this `locked` section uses."""
+    return int(locked.get("instance_count") or 1)
+
+
 def number_of(index: int) -> int:
     """The number of the trial at this index, as people see and type it: from 1. Journals and Hydra count from 0."""
     return index + 1

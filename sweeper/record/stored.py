@@ -21,7 +21,7 @@ from sweeper.core.asked import foreseen, unmade
 from sweeper.core.chain import Chain, Job, apply, fold
 from sweeper.core.costs import Rate, rate
 from sweeper.core.declared import added, undeclared
-from sweeper.core.model import Goal, MetricDefinition, Objective, Trial, number_of
+from sweeper.core.model import Goal, MetricDefinition, Objective, Trial, machines, number_of
 from sweeper.core.results import FIRST, LAST, MACHINE, SPOT, Results, Row, best, results, value_at
 from sweeper.core.scope import Scope
 from sweeper.errors import UsageError
@@ -190,13 +190,9 @@ class StoredSweep:
                 lines = file.read().decode("utf-8", "replace").splitlines()
         except OSError:
             return {}
-        found = (measured.stored(line, at, self.hosts) for at, line in enumerate(lines))
+        hosts = machines(self.config.get("locked") or {})
+        found = (measured.stored(line, at, hosts) for at, line in enumerate(lines))
         return measured.last_values(measured.part(found, measured.reading(self._definitions)).points)
-
-    @property
-    def hosts(self) -> int:
-        """How many machines a job uses."""
-        return int((self.config.get("locked") or {}).get("instance_count") or 1)
 
     @property
     def _definitions(self) -> list[MetricDefinition]:

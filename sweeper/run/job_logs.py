@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sweeper.aws.logs import Tail
 from sweeper.core import measured
 from sweeper.core.chain import Job
-from sweeper.core.model import Sweep, Trial
+from sweeper.core.model import Sweep, Trial, machines
 from sweeper.core.outcome import environment_of
 from sweeper.core.ports import TrainingApi
 from sweeper.core.remedies import config_of
@@ -165,4 +165,4 @@ class JobLogs:
 
     @property
     def _hosts(self) -> int:
-        return int(self.sweep.locked.get("instance_count") or 1)
+        return machines(self.sweep.locked)

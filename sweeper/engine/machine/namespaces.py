@@ -76,13 +76,7 @@ def enter(
     flags = _NEWUSER | _NEWNS | _NEWUTS
     flags |= _NEWPID if wanted is Isolation.FULL else 0
     flags |= _NEWNET if no_network else 0
-    user, group = os.getuid(), os.getgid()
-    _check(_libc().unshare(flags), "unshare")
-    # without this an unprivileged process may not map its group
-    _write("/proc/self/setgroups", "deny")
-    _write("/proc/self/uid_map", f"{user} {user} 1")
-    _write("/proc/self/gid_map", f"{group} {group} 1")
-    _mount("none", "/", None, _MS_REC | _MS_PRIVATE)
+    _unshare(flags)
     if wanted is Isolation.FULL:
         _become_child_of_init()
     _libc().sethostname(os.fsencode(host), len(host))
@@ -101,12 +95,27 @@ def enter(
         os.close(home)
     for name in read_only:
         _read_only(f"{OPT_ML}/{name}")
-    hosts = f"{os.path.dirname(ml)}/hosts"
-    if os.path.isfile(hosts):
-        with contextlib.suppress(OSError):  # a machine may have no /etc/hosts
-            _mount(hosts, "/etc/hosts", None, _MS_BIND)
+    _name_hosts(f"{os.path.dirname(ml)}/hosts")
     if no_network:
         _loopback_up()
+
+
+def _name_hosts(file: str) -> None:
+    """Let this be /etc/hosts, where there is one."""
+    if os.path.isfile(file):
+        with contextlib.suppress(OSError):
+            _mount(file, "/etc/hosts", None, _MS_BIND)
+
+
+def _unshare(flags: int) -> None:
+    """Into namespaces of these kinds, of which one is of users: as the same user, and no mount leads out."""
+    user, group = os.getuid(), os.getgid()
+    _check(_libc().unshare(flags), "unshare")
+    # without this an unprivileged process may not map its group
+    _write("/proc/self/setgroups", "deny")
+    _write("/proc/self/uid_map", f"{user} {user} 1")
+    _write("/proc/self/gid_map", f"{group} {group} 1")
+    _mount("none", "/", None, _MS_REC | _MS_PRIVATE)
 
 
 def _become_child_of_init() -> None:
