@@ -35,10 +35,7 @@ def declare(draft: Draft) -> Sweep:
     exposed.refuse_swept(draft)
     if all(draft.holds(section) for section in ("job", "hyperparameters", "environment")):
         draft.note([*lengths.findings(values)])
-    if draft.holds("locked", "instance_type") and draft.holds("locked", "instance_preferences"):
-        draft.note([*request_fits.machine_is_said(values["locked"])])
-    if draft.holds("job", "image_uri") and draft.holds("job", "algorithm_name"):
-        draft.note([*request_fits.image_is_said(draft, values["job"])])
+    draft.note([*request_fits.needed(draft, values)])
     files = ("source_dir", "entry_script", "requirements", "inputs", "launch")
     digests = job_files.digests_of(draft, values["job"]) if all(draft.holds("job", key) for key in files) else {}
     if not draft.problems:

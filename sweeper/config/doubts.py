@@ -13,7 +13,7 @@ from hydra.errors import HydraException
 
 from sweeper.config import exposed
 from sweeper.config.draft import Draft
-from sweeper.config.instances import unknown_type
+from sweeper.config.instances import unknown_types
 from sweeper.config.problems import COMMAND_LINE, Problem, dotted, shown
 from sweeper.config.reading import Word, document
 from sweeper.config.resolve import Resolve
@@ -21,7 +21,6 @@ from sweeper.config.schema import SECTIONS
 from sweeper.config.sources import composed
 from sweeper.config.values import COSMETIC, hydra_keys, plain
 from sweeper.core.identity import canonical, path_of, within
-from sweeper.core.machines import choices
 from sweeper.core.model import Trial
 from sweeper.core.remedies import on_failure
 from sweeper.core.space.trials import Space
@@ -54,8 +53,7 @@ def doubts(draft: Draft, values: Sections, space: Space, resolve: Resolve) -> It
     if again and keep_alive and values["pool"]["last_job_releases"]:
         why = f"after {', '.join(again)} the last trial may run again, and its pool is kept until the sweep ends"
         yield f"pool.last_job_releases: does nothing here: {why}; say `last_job_releases: false` to be rid of this line"
-    for what in filter(None, (unknown_type(one.instance_type) for one in choices(values["locked"]))):
-        yield f"locked.instance_type: {what}"
+    yield from (f"locked.instance_type: {what}" for what in unknown_types(values["locked"]))
     yield from _new_mappings(draft)
     yield from map(str, exposed.warnings(draft, values))
     yield from draft.warnings

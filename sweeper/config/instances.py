@@ -5,7 +5,11 @@ The list goes stale: a type that is not on it is worth a word, never a refusal.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from sweeper.config.problems import nearest
+from sweeper.core.machines import choices
 
 _SMALL = "large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge"
 _SEVENTH = "large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge 48xlarge"
@@ -65,3 +69,8 @@ def unknown_type(name: str) -> str:
     if name in KNOWN:
         return ""
     return f"{name} is not a training instance type known here{nearest(name, KNOWN)}"
+
+
+def unknown_types(locked: Mapping[str, Any]) -> Iterator[str]:
+    """The same about each type that a `locked` section asks for."""
+    yield from filter(None, (unknown_type(one.instance_type) for one in choices(locked)))

@@ -53,7 +53,15 @@ def piece_fits(draft: Draft, values: Sections) -> None:
         draft.note([*request_piece.findings(draft, values)])
 
 
-def machine_is_said(locked: Sections) -> Iterator[Finding]:
+def needed(draft: Draft, values: Sections) -> Iterator[Finding]:
+    """What no job does without, where nothing else is wrong with it: machines, and an image or an algorithm."""
+    if draft.holds("locked", "instance_type") and draft.holds("locked", "instance_preferences"):
+        yield from _machine_is_said(values["locked"])
+    if draft.holds("job", "image_uri") and draft.holds("job", "algorithm_name"):
+        yield from _image_is_said(draft, values["job"])
+
+
+def _machine_is_said(locked: Sections) -> Iterator[Finding]:
     """A job runs on machines of one type, or of one of several."""
     if not locked.get("instance_type") and not locked.get("instance_preferences"):
         yield ("locked", "instance_type"), "is missing: it has no default"
@@ -61,7 +69,7 @@ def machine_is_said(locked: Sections) -> Iterator[Finding]:
         yield ("locked", "instance_preferences"), "stand in place of a type: set locked.instance_type: null"
 
 
-def image_is_said(draft: Draft, job: Sections) -> Iterator[Finding]:
+def _image_is_said(draft: Draft, job: Sections) -> Iterator[Finding]:
     """A job runs an image or an algorithm."""
     images, algorithms = told(draft, job, "image_uri"), told(draft, job, "algorithm_name")
     if None in images and not all(algorithms):

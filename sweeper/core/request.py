@@ -159,12 +159,9 @@ def build(
         "HyperParameters": _hyperparameters(config["hyperparameters"], job, locked, staged, name, region),
         "Environment": _environment({**config["environment"], FINGERPRINT: mark}, job, caches and not isolated),
     }
-    for said in (locked, job):
-        request = merged(request, request_of(said))
-    if any(one.instance_count for one in locked.instance_preferences or ()):
-        del request["ResourceConfig"]["InstanceCount"]  # the service takes one for all, or one for each
-    request = merged(request, {"OutputDataConfig": {"S3OutputPath": staged.output}})
-    request = merged(request, {"StoppingCondition": {"MaxRuntimeInSeconds": max_runtime_s}})
+    request = merged(request, _said(locked, job))
+    stopping = {"MaxRuntimeInSeconds": max_runtime_s}
+    request = merged(request, {"OutputDataConfig": {"S3OutputPath": staged.output}, "StoppingCondition": stopping})
     request |= {
         "InputDataConfig": _channels(own_channel(job.launch, isolated), job, staged),
         "CheckpointConfig": _checkpoints(job, name),
@@ -175,6 +172,14 @@ def build(
     }
     request = merged(request, _piece(config.get("request") or {}, own_channel(job.launch, isolated)))
     return {key: value for key, value in request.items() if value not in ({}, [])}
+
+
+def _said(locked: Locked, job: Job) -> Request:
+    """The members that the options of these sections are."""
+    request = merged(request_of(locked), request_of(job))
+    if any(one.instance_count for one in locked.instance_preferences or ()):
+        del request["ResourceConfig"]["InstanceCount"]  # the service takes one for all, or one for each
+    return request
 
 
 def _environment(said: Mapping[str, Any], job: Job, caches: bool) -> dict[str, Any]:
