@@ -19,7 +19,12 @@ from pathlib import Path
 from typing import Any
 
 STATIC = Path(__file__).parent / "static"
-SCRIPTS = ("dom.js", "theme.js", "rows.js", "table.js", "plots.js", "charts.js", "sections.js", "page.js")
+SCRIPTS = (
+    *("dom", "theme", "rows", "table"),
+    *(f"plots/{name}" for name in ("figure", "marks", "colours", "results", "parameters", "parallel", "heat", "chain")),
+    *(f"sections/{name}" for name in ("overview", "results", "parameters", "trials", "time", "about")),
+    "page",
+)
 """The parts of the one script, in order."""
 MOST_WHOLE = 2**53
 """Larger whole numbers are texts: a script would round them."""
@@ -74,7 +79,7 @@ def _static(name: str) -> str:
 
 @cache
 def _script() -> str:
-    return "(() => {\n'use strict';\n" + "\n".join(_static(name) for name in SCRIPTS) + "})();\n"
+    return "(() => {\n'use strict';\n" + "\n".join(_static(f"{name}.js") for name in SCRIPTS) + "})();\n"
 
 
 @cache

@@ -45,7 +45,10 @@ function money(usd) {
   return usd >= 1 || usd === 0 ? `$${usd.toFixed(2)}` : `$${Number(usd.toPrecision(2))}`;
 }
 
-const clock = (epoch) => (epoch === null || epoch === undefined ? '' : new Date(epoch * 1000).toISOString().slice(0, 19).replace('T', ' ') + ' UTC');
+const clock = (epoch) =>
+  epoch === null || epoch === undefined
+    ? ''
+    : new Date(epoch * 1000).toISOString().slice(0, 19).replace('T', ' ') + ' UTC';
 const counted = (n, noun) => `${n} ${noun}${n === 1 ? '' : 's'}`;
 
 function choice(label, options, chosen, changed) {
@@ -55,25 +58,51 @@ function choice(label, options, chosen, changed) {
 }
 
 function toggle(words, on, changed) {
-  const button = el('button', { type: 'button', 'aria-pressed': String(on), onclick: () => {
-    const now = button.getAttribute('aria-pressed') !== 'true';
-    button.setAttribute('aria-pressed', String(now));
-    changed(now);
-  } }, words);
+  const button = el(
+    'button',
+    {
+      type: 'button',
+      'aria-pressed': String(on),
+      onclick: () => {
+        const now = button.getAttribute('aria-pressed') !== 'true';
+        button.setAttribute('aria-pressed', String(now));
+        changed(now);
+      },
+    },
+    words,
+  );
   return button;
 }
 
 function pairs(list) {
-  return el('dl', { class: 'pairs' }, ...list.filter(([, value]) => value !== null && value !== undefined && value !== '')
-    .flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, value instanceof Node ? value : text(value))]));
+  return el(
+    'dl',
+    { class: 'pairs' },
+    ...list
+      .filter(([, value]) => value !== null && value !== undefined && value !== '')
+      .flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, value instanceof Node ? value : text(value))]),
+  );
 }
 
 function command(words, line) {
-  const button = el('button', { type: 'button', onclick: async () => {
-    try { await navigator.clipboard.writeText(line); } catch { getSelection().selectAllChildren(code); }
-    button.textContent = 'Copied';
-    setTimeout(() => { button.textContent = 'Copy'; }, 1500);
-  } }, 'Copy');
+  const button = el(
+    'button',
+    {
+      type: 'button',
+      onclick: async () => {
+        try {
+          await navigator.clipboard.writeText(line);
+        } catch {
+          getSelection().selectAllChildren(code);
+        }
+        button.textContent = 'Copied';
+        setTimeout(() => {
+          button.textContent = 'Copy';
+        }, 1500);
+      },
+    },
+    'Copy',
+  );
   const code = el('code', { tabindex: 0 }, line);
   return el('div', { class: 'command' }, el('span', { class: 'soft' }, words), code, button);
 }
@@ -82,11 +111,32 @@ const MOST_NUMBERS = 500;
 
 // A plain table: heads are [words, is a number?]; cells are text or nodes.
 function plainTable(heads, rows, caption) {
-  const cell = (tag, value, numeric) => el(tag, { class: numeric ? 'number' : null, scope: tag === 'th' ? 'col' : null },
-    value instanceof Node ? value : text(shown(value)));
-  const table = el('table', { 'aria-label': caption },
+  const cell = (tag, value, numeric) =>
+    el(
+      tag,
+      { class: numeric ? 'number' : null, scope: tag === 'th' ? 'col' : null },
+      value instanceof Node ? value : text(shown(value)),
+    );
+  const table = el(
+    'table',
+    { 'aria-label': caption },
     el('thead', {}, el('tr', {}, ...heads.map(([words, numeric]) => cell('th', words, numeric)))),
-    el('tbody', {}, ...rows.slice(0, MOST_NUMBERS).map((row) => el('tr', {}, ...row.map((value, n) => cell('td', value, heads[n][1]))))));
-  const more = rows.length > MOST_NUMBERS ? el('p', { class: 'small soft' }, `... and ${rows.length - MOST_NUMBERS} more rows.`) : null;
-  return el('div', {}, el('div', { class: 'tablebox', tabindex: 0, role: 'region', 'aria-label': caption }, table), more);
+    el(
+      'tbody',
+      {},
+      ...rows
+        .slice(0, MOST_NUMBERS)
+        .map((row) => el('tr', {}, ...row.map((value, n) => cell('td', value, heads[n][1])))),
+    ),
+  );
+  const more =
+    rows.length > MOST_NUMBERS
+      ? el('p', { class: 'small soft' }, `... and ${rows.length - MOST_NUMBERS} more rows.`)
+      : null;
+  return el(
+    'div',
+    {},
+    el('div', { class: 'tablebox', tabindex: 0, role: 'region', 'aria-label': caption }, table),
+    more,
+  );
 }

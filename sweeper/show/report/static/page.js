@@ -17,7 +17,13 @@ function draw(data) {
 
 function bar(sweep, parts) {
   const links = parts.map((part) => el('a', { href: `#${part.id}` }, part.getAttribute('aria-label')));
-  return el('div', { class: 'bar' }, el('strong', {}, text(sweep.name)), el('nav', { 'aria-label': 'Sections' }, ...links), themeButton());
+  return el(
+    'div',
+    { class: 'bar' },
+    el('strong', {}, text(sweep.name)),
+    el('nav', { 'aria-label': 'Sections' }, ...links),
+    themeButton(),
+  );
 }
 
 // Paper is white and narrow, and everything on it is drawn.
@@ -33,5 +39,7 @@ addEventListener('afterprint', () => {
   if (PLOTS) for (const { box } of figures) if (box.data) Plotly.relayout(box, { width: null, autosize: true });
 });
 
-document.getElementById('trial').addEventListener('click', (event) => { if (event.target === event.currentTarget) event.currentTarget.close(); });
+document.getElementById('trial').addEventListener('click', (event) => {
+  if (event.target === event.currentTarget) event.currentTarget.close();
+});
 window.sweeper = draw(JSON.parse(document.getElementById('data').textContent));

@@ -26,11 +26,21 @@ class Sweep {
     this.declared = this.all.filter((row) => this.get(row, 'declared') !== false);
   }
 
-  get(row, key) { return this.rows[key] ? this.rows[key][row] : null; }
-  nameOf(row) { return this.get(row, 'name'); }
-  status(row) { return this.get(row, 'status'); }
-  isBest(row) { return this.best !== null && this.best.row === row; }
-  mark(row) { return MARKS[this.isBest(row) ? 'best' : this.status(row)] || MARKS.planned; }
+  get(row, key) {
+    return this.rows[key] ? this.rows[key][row] : null;
+  }
+  nameOf(row) {
+    return this.get(row, 'name');
+  }
+  status(row) {
+    return this.get(row, 'status');
+  }
+  isBest(row) {
+    return this.best !== null && this.best.row === row;
+  }
+  mark(row) {
+    return MARKS[this.isBest(row) ? 'best' : this.status(row)] || MARKS.planned;
+  }
 
   // The objective, where it counts: of completed trials.
   result(row) {
@@ -44,15 +54,26 @@ class Sweep {
     return typeof found === 'number' && Number.isFinite(found) ? found : null;
   }
 
-  better(a, b) { return this.objective.goal === 'maximize' ? a > b : a < b; }
+  better(a, b) {
+    return this.objective.goal === 'maximize' ? a > b : a < b;
+  }
 
-  done() { return this.declared.filter((row) => this.result(row) !== null); }
+  done() {
+    return this.declared.filter((row) => this.result(row) !== null);
+  }
 
-  statuses() { return Object.keys(MARKS).filter((status) => this.declared.some((row) => this.status(row) === status)); }
+  statuses() {
+    return Object.keys(MARKS).filter((status) => this.declared.some((row) => this.status(row) === status));
+  }
 }
 
 function statusOf(sweep, row) {
   const status = sweep.status(row);
   const best = sweep.isBest(row);
-  return el('span', { class: `status c-${best ? 'best' : status}` }, el('i', { 'aria-hidden': 'true' }, sweep.mark(row).glyph), best ? 'best' : status.replace('_', ' '));
+  return el(
+    'span',
+    { class: `status c-${best ? 'best' : status}` },
+    el('i', { 'aria-hidden': 'true' }, sweep.mark(row).glyph),
+    best ? 'best' : status.replace('_', ' '),
+  );
 }

@@ -6,7 +6,11 @@ const themeChanged = [];
 let printing = false;
 
 function chosenTheme() {
-  try { return localStorage.getItem('sweeper-theme') || 'auto'; } catch { return 'auto'; }
+  try {
+    return localStorage.getItem('sweeper-theme') || 'auto';
+  } catch {
+    return 'auto';
+  }
 }
 
 let theme = chosenTheme();
@@ -18,13 +22,25 @@ function applyTheme() {
 }
 
 function themeButton() {
-  const button = el('button', { type: 'button', id: 'theme', onclick: () => {
-    const names = Object.keys(THEMES);
-    theme = names[(names.indexOf(theme) + 1) % names.length];
-    try { localStorage.setItem('sweeper-theme', theme); } catch { /* a page from disk may not keep anything */ }
-    button.textContent = THEMES[theme];
-    applyTheme();
-  } }, THEMES[theme]);
+  const button = el(
+    'button',
+    {
+      type: 'button',
+      id: 'theme',
+      onclick: () => {
+        const names = Object.keys(THEMES);
+        theme = names[(names.indexOf(theme) + 1) % names.length];
+        try {
+          localStorage.setItem('sweeper-theme', theme);
+        } catch {
+          /* a page from disk may not keep anything */
+        }
+        button.textContent = THEMES[theme];
+        applyTheme();
+      },
+    },
+    THEMES[theme],
+  );
   return button;
 }
 

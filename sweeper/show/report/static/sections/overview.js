@@ -1,0 +1,107 @@
+// The page from top to bottom begins here. A section that has nothing to tell is not there.
+
+function section(id, title, lede, ...cards) {
+  const there = cards
+    .flat()
+    .filter(Boolean)
+    .map((one) => one.card || one);
+  return there.length
+    ? el(
+        'section',
+        { id, 'aria-label': title },
+        el('h2', {}, title),
+        lede ? el('p', { class: 'lede' }, lede) : null,
+        el('div', { class: 'cards' }, ...there),
+      )
+    : null;
+}
+
+const trialLink = (sweep, row, words) =>
+  el('button', { type: 'button', class: 'open', onclick: () => openTrial(row) }, text(words ?? sweep.nameOf(row)));
+const simulated = (sweep) =>
+  sweep.simulated
+    ? el('span', { class: 'pill sim', title: 'Made up by the local engine: nobody was billed' }, 'simulated')
+    : null;
+
+const moreOf = (left) => (left > 0 ? el('p', { class: 'soft small' }, `... and ${left} more in results.csv.`) : null);
+
+function overview(sweep) {
+  return el(
+    'section',
+    { id: 'overview', 'aria-label': 'Overview', style: { marginTop: '0' } },
+    el(
+      'div',
+      { class: 'hero' },
+      el('h1', {}, text(sweep.name)),
+      simulated(sweep),
+      sweep.running ? el('span', { class: 'pill live' }, 'running') : null,
+    ),
+    el(
+      'p',
+      { class: 'summary' },
+      el('strong', {}, text(sweep.summary.slice(0, sweep.best ? 2 : 1).join(' '))),
+      text(sweep.summary.slice(sweep.best ? 2 : 1).join(' ')),
+    ),
+    PLOTS
+      ? null
+      : el(
+          'p',
+          { class: 'caption' },
+          'This page has its numbers as tables. With plotly it has plots too: pip install "sweeper[report]", then ',
+          el('code', { class: 'mono' }, `sweeper report ${sweep.name}`),
+          '.',
+        ),
+    el(
+      'dl',
+      { class: 'tiles' },
+      ...sweep.tiles.map((tile) =>
+        el(
+          'div',
+          { class: 'tile' },
+          el('dt', {}, text(tile.what)),
+          el('dd', { class: 'much' }, text(tile.much)),
+          el('dd', { class: 'note' }, text(tile.note)),
+        ),
+      ),
+    ),
+    bestCard(sweep),
+  );
+}
+
+function bestCard(sweep) {
+  if (!sweep.best) return null;
+  const { row, ties, model, commands } = sweep.best;
+  const values = sweep.parameters.map((one) => [one.label, shown(sweep.get(row, one.key))]);
+  const seed = sweep.seeds ? [[sweep.seeds.label, shown(sweep.get(row, sweep.seeds.key))]] : [];
+  const group = sweep.seeds && sweep.seeds.groups.find((one) => one.best);
+  const luck =
+    group && !group.rows.includes(row)
+      ? `By the mean over ${sweep.seeds.label} ${group.label} is better: ${number(group.mean)} over ${group.n}; this one was lucky.`
+      : '';
+  return el(
+    'div',
+    { class: 'card bestcard' },
+    el(
+      'header',
+      {},
+      el('h3', {}, 'The best trial: ', trialLink(sweep, row)),
+      el('span', { class: 'soft small' }, fileLinks(sweep, row)),
+    ),
+    pairs([
+      [
+        sweep.objective.metric,
+        el(
+          'strong',
+          {},
+          text(String(sweep.get(row, sweep.objective.column))),
+          ties ? ` and ${counted(ties, 'other')} as good` : '',
+        ),
+      ],
+      ...values,
+      ...seed,
+      ['model', model ? el('span', { class: 'mono' }, text(model)) : 'it saved none'],
+    ]),
+    luck ? el('p', { class: 'small' }, text(luck)) : null,
+    ...commands.map(([words, line]) => command(words, line)),
+  );
+}
