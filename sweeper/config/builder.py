@@ -61,9 +61,8 @@ def template(draft: Draft) -> Template | None:
         return None  # what is wrong with it is told with the rest
     from sweeper.config.template import Captured, built, sections_of  # few experiments name one
 
-    engine, _ = read(draft.config, "engine")
     with tempfile.TemporaryDirectory(dir=built(draft.root)) as folder:
-        told = _asked(target, draft.root, Path(folder), engines.region_of(engine))
+        told = _asked(target, draft.root, Path(folder), _region(draft))
         try:
             if "failed" in told:
                 raise UsageError(told["failed"])
@@ -74,6 +73,16 @@ def template(draft: Draft) -> Template | None:
             refuse(draft.problems)
             raise
     return _layer(target, told, found, draft.origin.place_of(("builder",)))
+
+
+def _region(draft: Draft) -> str | None:
+    """The Region of the engine; None where that is the local one, or cannot be read: what is wrong is told later."""
+    engine, _ = read(draft.config, "engine")
+    try:
+        region = engines.region_of(engine)
+    except (LookupError, ValueError, TypeError):
+        return None
+    return region if isinstance(region, str) else None
 
 
 def _asked(target: str, root: Path, folder: Path, region: str | None) -> dict[str, Any]:
@@ -115,7 +124,8 @@ def _environment(folder: Path, region: str | None) -> dict[str, str]:
 
 
 def _layer(target: str, told: Mapping[str, Any], found: Unbuilt, place: Place | None) -> Template:
-    sections = {name: said for name, said in found.sections.items() if name != "backend"}
+    sections = {name: dict(said) for name, said in found.sections.items() if name != "backend"}
+    sections.get("pool", {}).pop("caches", None)  # the SDK knows nothing of them
     locked = said_by(Locked, copy.deepcopy(told["request"]))
     starts = {**defaults_of(Job), **sections["job"]}
     agreed: dict[KeyPath, Any] = {("locked", key): value for key, value in locked.items()}

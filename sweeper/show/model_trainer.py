@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sweeper.core import pool_caches
 from sweeper.core.members import take
 from sweeper.core.ports import Request
 from sweeper.core.request import FINGERPRINT, decode_hyperparameters
@@ -149,7 +150,7 @@ def _arguments(
         said = left.pop(member, None)
         yield _word(member), said and Call(kind, _snake(said))
     yield "input_data_config", [_channel(channel) for channel in left.pop("InputDataConfig", [])]
-    yield "environment", dict(_environment(left.pop("Environment", {})))
+    yield "environment", dict(_environment(pool_caches.without(left.pop("Environment", {}))))
     values = decode_hyperparameters(left.pop("HyperParameters", {}))
     yield "hyperparameters", {**values, **{name: _asked(name) for name in hidden if name in values}}
     yield "tags", [Call("Tag", {"key": key, "value": value}) for key, value in tags.items()]

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.config.foreign.sdk_script import convert
+from sweeper.core import pool_caches
 from sweeper.core.request import encode_hyperparameters
 from sweeper.core.unbuilt import experiment_of, requested
 from sweeper.errors import UsageError
@@ -52,9 +53,10 @@ def test_no_secret_stands_in_it() -> None:
 
 
 def test_what_no_model_trainer_says_is_told() -> None:
-    """A member without an argument of its own is named; a keep-alive is left out, since nobody would end it."""
+    """A member without an argument of its own is named; a keep-alive is left out, and what only a kept machine has."""
     request = {
         "TrainingJobName": "x",
+        "Environment": {"HF_HOME": f"{pool_caches.FOLDER}/huggingface"},
         "ResourceConfig": {"InstanceType": "ml.m5.large", "KeepAlivePeriodInSeconds": 300},
         "ExperimentConfig": {"ExperimentName": "e"},
         "AlgorithmSpecification": {"EnableSageMakerMetricsTimeSeries": True},
@@ -62,7 +64,7 @@ def test_what_no_model_trainer_says_is_told() -> None:
     }
     told = exported(request)
     assert told.left == ["AlgorithmSpecification.EnableSageMakerMetricsTimeSeries", "ExperimentConfig.ExperimentName"]
-    assert "keep_alive" not in told.text and "Networking" not in told.text
+    assert not any(word in told.text for word in ("keep_alive", "Networking", "environment"))
     assert told.text.startswith("# a line of a name\n")
 
 
