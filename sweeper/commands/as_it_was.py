@@ -16,6 +16,7 @@ from sweeper.core.outcome import environment_of
 from sweeper.core.ports import Description
 from sweeper.core.request import Revision, Staged, own_channel
 from sweeper.core.secrets import MASK, user_info
+from sweeper.driver import VALUES_CHANNEL
 from sweeper.errors import ApiError, ApiErrorKind, UsageError
 from sweeper.record.stored import StoredSweep
 from sweeper.run.connect import reconnect
@@ -93,6 +94,7 @@ def staged(job: Job, was: Description, launch: Launch) -> Staged:
     """Where the code and data of the job lie, and where its model went."""
     lies = {c["ChannelName"]: c["DataSource"].get("S3DataSource") for c in was.get("InputDataConfig") or []}
     channels = {name: place["S3Uri"] for name, place in lies.items() if place}  # the others are mounted
+    channels.pop(VALUES_CHANNEL, None)  # it is put there anew
     own = own_channel(launch, bool(was.get("EnableNetworkIsolation")))
     source = channels.pop(own, job.intent.source).rstrip("/") if own else job.intent.source
     revision = Revision(job.intent.commit, job.intent.dirty)

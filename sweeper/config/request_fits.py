@@ -15,6 +15,7 @@ from sweeper.core.identity import path_of, within
 from sweeper.core.model import Launch, Sweep, machines
 from sweeper.core.pieces import RESERVED
 from sweeper.core.request import own_channel
+from sweeper.driver import VALUES_CHANNEL
 from sweeper.driver.launchers import MPIRUN, NONE, TORCHRUN
 
 Sections = Mapping[str, Any]
@@ -121,6 +122,8 @@ def _channels(draft: Draft, values: Sections) -> Iterator[Finding]:
     for path, said in inputs(draft, values["job"]):
         if path[2] in ours:
             yield path, f"brings the code under launch: {ours[path[2]]}: give your channel another name"
+        if path[2] == VALUES_CHANNEL and Launch.DRIVER.value in ours.values():
+            yield path, "brings hyperparameters under launch: driver: give your channel another name"
         if said is not None:
             yield from ((path, what) for what in _placed(said, values["locked"]))
 

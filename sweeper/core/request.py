@@ -23,7 +23,7 @@ from sweeper.core.model import Launch
 from sweeper.core.options import from_section
 from sweeper.core.ports import Backend, Request
 from sweeper.core.scope import Scope
-from sweeper.driver import CHANNEL, START_DRIVER
+from sweeper.driver import CHANNEL, START_DRIVER, VALUES_CHANNEL
 from sweeper.driver.arguments import decoded
 from sweeper.driver.launchers import MPIRUN, TORCHRUN
 from sweeper.errors import UsageError
@@ -273,8 +273,9 @@ def own_channel(launch: Launch, isolated: bool) -> str | None:
 def _channels(own: str | None, job: Job, staged: Staged) -> list[Request]:
     """Raises UsageError where a channel of the user's has the name of ours."""
     said = channels({"inputs": job.inputs})
-    if own in {**staged.inputs, **said}:
-        raise UsageError(f"job.inputs.{own}: brings the code: give your channel another name")
+    for ours in (own, VALUES_CHANNEL if own == CHANNEL else own):
+        if ours in {**staged.inputs, **said}:
+            raise UsageError(f"job.inputs.{ours}: is a channel of our own: give yours another name")
     for name, uri in staged.inputs.items():
         said[name] = replace(said.get(name, Channel()), uri=uri)
     if own:

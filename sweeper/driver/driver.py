@@ -82,7 +82,7 @@ class Layout:
         """What the script is called with, in order; as text, which is all that the platform knows."""
         given = self.read("hyperparameters")
         if self.values.exists():
-            given = dict(json.loads(self.values.read_text(encoding="utf-8")))
+            given = {**json.loads(self.values.read_text(encoding="utf-8")), **given}
         return {name: v if isinstance(v, str) else json.dumps(v) for name, v in given.items()}
 
     def read(self, name: str) -> Json:

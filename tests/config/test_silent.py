@@ -21,6 +21,10 @@ REFUSED = {
         ["+job.inputs.sweeper=s3://b/data"],
         "job.inputs.sweeper: brings the code under launch: driver: give your channel another name",
     ),
+    "the channel of hyperparameters": (
+        ["+job.inputs.sweeper_values=s3://b/data"],
+        "job.inputs.sweeper_values: brings hyperparameters under launch: driver: give your channel another name",
+    ),
     "our channel, swept": (
         ["+job.inputs.sweeper=s3://b/1,s3://b/2"],
         "job.inputs.sweeper: brings the code under launch: driver: give your channel another name",

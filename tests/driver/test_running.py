@@ -124,12 +124,12 @@ def test_a_reader_that_goes_away_does_not_stop_the_training(make_job):
 
 
 def test_hyperparameters_that_the_request_had_no_room_for_come_in_a_channel(make_job):
-    """All of them are arguments, in the order of the file; the script is not told of the channel."""
+    """All are arguments, in the order of the file; what the request says counts; the script knows of no channel."""
     job = make_job(
         "import os, sys\nprint(sys.argv[1:], os.environ['SM_CHANNELS'], os.environ['SM_HP_Z'])\n",
-        hyperparameters={"a": "1"},
+        hyperparameters={"a": "2"},
         channels=["train", "sweeper_values"],
     )
     given = {"z": "3", "a": "1"}
     (job.root / "input/data/sweeper_values/values.json").write_text(json.dumps(given))
-    assert job.run().stdout == "['--z', '3', '--a', '1'] [\"train\"] 3\n"
+    assert job.run().stdout == "['--z', '3', '--a', '2'] [\"train\"] 3\n"

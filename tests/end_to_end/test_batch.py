@@ -57,3 +57,5 @@ def test_a_sweep_through_a_queue_that_is_killed_and_goes_on(project: Project) ->
     assert told["HyperParameters"].keys() == {"x", "wait", "fail", "n2", "n3", "n4"}  # as few by way of S3 as must
     assert [job["jobName"] for job in service_jobs(project)[1:]] == [row["job_name"] for row in rows]
     assert (project.root / "runs/tiny/trials" / rows[0]["trial"] / "log.txt").read_text() == "score=20.0\n"
+    again = project.verb("rerun", "tiny", rows[0]["trial"])
+    assert (again.code, len(service_jobs(project))) == (0, 3), again.err
