@@ -10,6 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from sweeper.core.kinds import options_said, rule_words, words_of_section
+from sweeper.core.machines import choices
 from sweeper.core.options import option
 from sweeper.core.ports import FailureAction, PruneRule
 from sweeper.core.scope import EngineKind
@@ -73,8 +74,8 @@ class Launch(str, Enum):
 
 
 def machines(locked: Mapping[str, Any]) -> int:
-    """How many machines a job with this `locked` section uses."""
-    return int(locked.get("instance_count") or 1)
+    """How many machines a job with this `locked` section uses; the most where each of several types needs others."""
+    return max(one.count for one in choices(locked))
 
 
 def number_of(index: int) -> int:
