@@ -95,6 +95,7 @@ def test_a_function_is_as_good_as_what_is_written_by_hand(project: Project) -> N
     built, hand = project.sweep(name="built"), project.sweep(name="hand")
     assert requests(built) == requests(hand)
     assert [trial.id for trial in built.trials] == [trial.id for trial in hand.trials]
+    assert built.pool == hand.pool
     assert built.given_by == {"request": "trainers:make"}
     assert (project.root / built.composed["job"]["inputs"]["train"] / "part").read_text() == "1,2"
 
