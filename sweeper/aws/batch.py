@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timezone
 from typing import Any
 
 from sweeper.aws.batch_listing import Listing
@@ -12,7 +13,7 @@ from sweeper.aws.errors import readable
 from sweeper.core.carried import too_large_still
 from sweeper.core.events import JobStatus
 from sweeper.core.ports import Description, Page, Request, TrainingApi
-from sweeper.core.queued import QueueOptions, before, description, envelope, training_job
+from sweeper.core.queued import QueueOptions, before, description, envelope, training_job, untold
 from sweeper.core.request import is_queued_name
 from sweeper.errors import ApiError, ApiErrorKind, UsageError
 
@@ -135,10 +136,16 @@ class BatchApi:
             return None
 
     def _billed(self, job: Mapping[str, Any], told: Description) -> Description:
-        """The seconds of a job that has ended, with those of the attempts before its last: they are paid for too."""
+        """The seconds of a job that has ended, with those of the attempts before its last: they are paid for too.
+
+        Where Batch does not tell all of them any more they are not known, and at worst those since its submission.
+        """
         ended = JobStatus.of(told["TrainingJobStatus"]).terminal
         if not ended or not (lost := before(job, str(told["TrainingJobName"]))):
             return {}
+        if untold(job):
+            since = datetime.fromtimestamp(int(job["createdAt"]) / 1000, timezone.utc)
+            return {**dict.fromkeys(_SECONDS), "TrainingStartTime": since}
         total = {name: int(told.get(name) or 0) for name in _SECONDS}
         for one in lost:
             try:

@@ -164,6 +164,12 @@ def before(job: Mapping[str, Any], latest: str = "") -> list[Before]:
     return sorted(found, key=lambda one: one.stopped)
 
 
+def untold(job: Mapping[str, Any]) -> int:
+    """How many of its preempted attempts Batch does not tell any more: it tells the latest, and counts all."""
+    summary = job.get("preemptionSummary", {})
+    return max(0, int(summary.get("preemptedAttemptCount") or 0) - len(summary.get("recentPreemptedAttempts", ())))
+
+
 def _attempts(told: Sequence[Mapping[str, Any]], *, preempted: bool) -> Iterator[Before]:
     """Those that had a training job."""
     for one in told:

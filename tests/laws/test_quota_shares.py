@@ -14,6 +14,7 @@ import pytest
 from sweeper.aws import queues
 from sweeper.aws.batch import BatchApi, calls
 from sweeper.backends.batch import Batch
+from sweeper.core.costs import Rate, spent
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import Sweep
 from sweeper.core.ports import TrainingApi
@@ -129,6 +130,26 @@ def test_a_preempted_sweep_finishes_and_tells_when_and_why_it_waited(tmp_path: P
     billed = [here.twin.describe_training_job(job.name)["BillableTimeInSeconds"] for job in trained]
     assert outcome.output == f"s3://bucket/out/{service.training_job}/output/"
     assert len(billed) == 2 and outcome.billable_seconds == sum(billed) > max(billed)  # what was lost is paid for
+
+
+def test_seconds_that_batch_does_not_tell_any_more_are_not_known(tmp_path: Path) -> None:
+    """Only the latest preemptions are told: a sum without the others would be too little."""
+    here = shared(tmp_path, Batch("q", quota_share="ours", preemption_retries=9), xowner0=Script(600))
+    takes_back(here)
+    known = here.twin.alter
+
+    def forgotten(twin: Any, operation: str, answer: dict[str, Any]) -> dict[str, Any]:
+        if "preemptionSummary" in answer:
+            answer["preemptionSummary"]["preemptedAttemptCount"] += 1
+        return known(twin, operation, answer)
+
+    here.twin.alter = forgotten
+    here.run()
+    job, other = here.chain.outcomes if here.chain.outcomes[0].outcome.interruptions else here.chain.outcomes[::-1]
+    assert job.outcome is not None and other.outcome is not None
+    assert job.outcome.interruptions and job.outcome.billable_seconds is None and other.outcome.billable_seconds
+    per = Rate(1.0, runs=10)
+    assert spent(here.chain, per) - other.outcome.billable_seconds > 600  # the wait is counted rather than too little
 
 
 def test_a_job_that_is_preempted_too_often_fails_for_want_of_machines(tmp_path: Path) -> None:
