@@ -1,22 +1,22 @@
-"""What is told of an invocation that has ended, and its exit code."""
+"""What is told of an invocation that has ended."""
 
 from __future__ import annotations
 
 import sys
 from contextlib import AbstractContextManager, nullcontext
 
+from sweeper.commands.exit_code import exit_code
 from sweeper.commands.say import READER_GONE, complain, forget_stdout, relative, tell, warn_unreleased
-from sweeper.core import stop
 from sweeper.core.chain import Chain
-from sweeper.core.events import TrialStatus
 from sweeper.core.model import Sweep
-from sweeper.core.remedies import SAME_ERROR_LIMIT
 from sweeper.core.results import Results, Row
 from sweeper.core.tracked import sweep_ended
 from sweeper.errors import UsageError
+from sweeper.record.stored import StoredSweep
 from sweeper.run.clock import SystemClock
 from sweeper.run.ending import Ending
 from sweeper.run.session import Session
+from sweeper.show import files
 from sweeper.show import report as page
 from sweeper.show import table as tables
 from sweeper.tracking.telling import Telling
@@ -45,9 +45,9 @@ def told(sweep: Sweep, ending: Ending, outside: Session, telling: Telling) -> in
 
 
 def report(sweep: Sweep, chain: Chain, outside: Session) -> tuple[Results, Row | None]:
-    """Write the result files and print the table, which is returned with its best row. Raises OSError."""
+    """Write the result files, print the table, write the page; returns the table and its best row. Raises OSError."""
     folder = outside.folder
-    rows, chosen = page.write_with_results(sweep, chain, folder, outside.redact, outside.clock.now())
+    rows, chosen = files.write_results(sweep, chain, folder, outside.redact)
     try:
         tables.print_table(sys.stdout, rows, sweep.trials.keys, chosen, sweep.objective)
         tell(tables.pool_line(chain))
@@ -64,18 +64,5 @@ def report(sweep: Sweep, chain: Chain, outside: Session) -> tuple[Results, Row |
         forget_stdout()
         if error.errno not in READER_GONE:
             raise
+    page.write(StoredSweep(folder), rows, chosen, outside.clock.now())  # last: nobody waits for their table
     return rows, chosen
-
-
-def exit_code(sweep: Sweep, ending: Ending, table: Results) -> int:
-    """The exit code of an ending whose rows these are, by the precedence of the contract."""
-    if ending.unreleased:
-        return warn_unreleased(ending.unreleased)
-    if ending.signal:
-        return 128 + ending.signal
-    decided = ending.chain.decided.rule if ending.chain.decided else ""
-    by_rule = 1 if decided == SAME_ERROR_LIMIT else stop.exit_code(decided, sweep.stop)
-    bad = {TrialStatus.FAILED.value, TrialStatus.METRIC_MISSING.value}
-    meant = [row for row in table.rows if (row["trial"] == sweep.only if sweep.only else row["declared"])]
-    failed = any(row["status"] in bad for row in meant)
-    return max(by_rule, int(failed))

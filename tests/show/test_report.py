@@ -213,6 +213,18 @@ def test_a_rank_correlation_knows_what_matters() -> None:
     assert importance(parameters, rows[:3], "m", "maximize", forest=False).shares == ()
 
 
+def test_where_optuna_is_installed_it_says_what_matters() -> None:
+    """Its fANOVA finds what no correlation sees; only when it is asked for, and said which of both it is."""
+    pytest.importorskip("optuna")
+    pytest.importorskip("sklearn")
+    parameters = [Parameter("x", "x", True, False), Parameter("kind", "kind", False, False)]
+    rows = [{"x": float(n), "kind": "ab"[n % 2], "m": (n - 12.0) ** 2} for n in range(25)]
+    asked = importance(parameters, rows, "m", "minimize", forest=True)
+    assert (asked.method, asked.shares[0][0]) == ("fANOVA", "x")
+    assert asked.shares[0][1] > 0.9
+    assert dict(importance(parameters, rows, "m", "minimize", forest=False).shares)["x"] < 0.1
+
+
 MOMENTS = st.floats(0, 1000)
 
 

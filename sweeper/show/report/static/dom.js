@@ -13,6 +13,10 @@ function el(tag, options = {}, ...children) {
   return made;
 }
 
+// Of any number of values: a call has room for some ten thousand arguments.
+const lowest = (values) => values.reduce((least, value) => Math.min(least, value), Infinity);
+const highest = (values) => values.reduce((most, value) => Math.max(most, value), -Infinity);
+
 const text = (value) => el('bdi', {}, String(value));
 
 // Six significant digits are enough for a person; the whole number is in the title of its cell.

@@ -20,6 +20,8 @@ function unitOf(seconds) {
   return seconds > 7200 ? [3600, 'hours'] : seconds > 180 ? [60, 'minutes'] : [1, 'seconds'];
 }
 
+const PAUSE = 60; // seconds
+
 const endOf = (job) => job.begun + Math.max(0, ...job.spans.map(([, at, lasts]) => at + lasts));
 
 // Where each job begins on the axis, in seconds. A sweep that was gone on with days later would be all pause: long
@@ -32,7 +34,7 @@ function placed(jobs) {
     until = jobs[0].begun;
   const begins = jobs.map((job) => {
     const pause = job.begun - until;
-    if (pause > busy / 4) {
+    if (pause > Math.max(PAUSE, busy / 4)) {
       cuts.push({ at: until - shift + seam / 2, pause });
       shift += pause - seam;
     }

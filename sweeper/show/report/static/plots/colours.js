@@ -26,8 +26,8 @@ function valuesOf(sweep, key) {
   const values = sweep.declared.map((row) => sweep.get(row, key)).filter((value) => value !== null);
   if (parameter.number) {
     const at = (value) => (parameter.log ? Math.log(value) : value);
-    const low = Math.min(...values.map(at)),
-      high = Math.max(...values.map(at));
+    const low = lowest(values.map(at)),
+      high = highest(values.map(at));
     return (row) => {
       const value = sweep.get(row, key);
       return value === null

@@ -84,8 +84,8 @@ const MOST_WORDS = 80; // cells from which their means are not written into them
 // What stands in a cell: its mean, in ink that can be read on its colour, or the mark of what became of its trials.
 function heatWords(sweep, cells, means) {
   const known = means.flat().filter((mean) => mean !== null),
-    low = Math.min(...known),
-    high = Math.max(...known);
+    low = lowest(known),
+    high = highest(known);
   const share = (mean) => (mean - low) / (high - low || 1);
   const strength = (mean) => (sweep.objective.goal === 'minimize' ? 1 - share(mean) : share(mean));
   const mark = (cell) => MARKS[WORST.find((status) => cell.statuses.has(status))] || MARKS.planned;

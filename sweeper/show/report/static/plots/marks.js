@@ -71,7 +71,7 @@ function says(sweep, row, ...more) {
 
 // Where trials without a value are marked: below everything that has one.
 function floorOf(values) {
-  const low = Math.min(...values),
-    high = Math.max(...values);
+  const low = lowest(values),
+    high = highest(values);
   return low - (high - low || Math.abs(high) || 1) * 0.1;
 }

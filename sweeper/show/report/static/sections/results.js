@@ -27,7 +27,7 @@ function progressCard(sweep) {
 
 function curvesCard(sweep) {
   const { curves } = sweep;
-  if (!curves.of.length) return null;
+  if (!curves.of.some((curve) => curve.y.length > 1)) return null;
   const state = { metric: curves.metrics[0], axis: curves.axes[0], log: false, colour: '' };
   const set = (name) => (value) => {
     state[name] = value;
@@ -78,8 +78,8 @@ function curveNumbers(sweep, metric) {
         statusOf(sweep, curve.row),
         curve.y.length,
         curve.y[0],
-        finite.length ? Math.min(...finite) : null,
-        finite.length ? Math.max(...finite) : null,
+        finite.length ? lowest(finite) : null,
+        finite.length ? highest(finite) : null,
         curve.y.at(-1),
       ];
     });

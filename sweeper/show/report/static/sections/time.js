@@ -24,7 +24,7 @@ function phasesCard(sweep) {
       { class: 'stack', role: 'img', 'aria-label': there.map((phase) => `${phase} ${share(phase)}`).join(', ') },
       ...there.map((phase) =>
         el('div', {
-          style: { flex: `${sweep.phases[phase]} 0 0`, background: `var(--phase-${phase})` },
+          style: { flex: `${(1000 * sweep.phases[phase]) / total} 0 0`, background: `var(--phase-${phase})` },
           title: `${PHASE_WORDS[phase]}: ${span(sweep.phases[phase])}, ${share(phase)}`,
         }),
       ),
