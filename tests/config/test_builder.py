@@ -102,7 +102,9 @@ def test_a_function_is_as_good_as_what_is_written_by_hand(project: Project) -> N
 
 def test_what_both_say_of_what_is_locked_must_agree(project: Project) -> None:
     """Another value of a locked field, or of what is started, is refused at its line; the rest is the experiment's."""
-    project.write("trainers.py", TRAINERS)
+    project.write(
+        "trainers.py", f"import boto3\nmake = lambda: boto3.client('sagemaker').create_training_job(**{REQUEST!r})"
+    )
     locked = "locked:\n  instance_type: ml.g5.2xlarge\n  instance_count: 1\n"
     project.write("experiments/x.yaml", f"{BUILT}{locked}job: {{entry_script: train.py, max_runtime_s: 60}}\n")
     here, started = project.refused()

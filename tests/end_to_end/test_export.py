@@ -50,14 +50,3 @@ def _the_tables_say_what_results_say(project: Project) -> None:
         == project.verb("export", "tiny", "--as", "model_trainer", "--format", "csv").code
         == 2
     )
-
-
-def test_a_script_that_reads_flags_is_called_as_before(project: Project) -> None:
-    """Where the SDK's own driver would call it otherwise, the command is said with its arguments."""
-    script = project.root / "experiments/scripts/tiny/train.py"
-    script.write_text('import sys\nprint(f"score={len(sys.argv)}")\n')
-    assert project.run("hyperparameters.x=1", "job.arguments=flags", "+hyperparameters.fast=true").code == 0
-    told = project.verb("export", "tiny", "--as", "model_trainer")
-    assert told.code == 0, told.err
-    assert 'command="python3 train.py"' in told.out
-    assert 'args=["--x", "1", "--wait", "0", "--fail", "0", "--fast"]' in told.out

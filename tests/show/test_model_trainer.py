@@ -68,6 +68,17 @@ def test_what_no_model_trainer_says_is_told() -> None:
     assert told.text.startswith("# a line of a name\n")
 
 
+def test_a_script_is_called_as_before() -> None:
+    """By the SDK's own driver where that calls it alike, else by a command: for flags, and text that reads as JSON."""
+    job = {"entry_script": "train.py"}
+    plain, odd = {"lr": "0.1", "opt": "adam", "bias": "true"}, {"version": "1.10"}
+    assert started({}, plain, job).source == {"entry_script": "train.py"}
+    command = {"command": "python3 train.py", "args": ["--lr", "0.1", "--opt", "adam", "--bias"]}
+    assert started({}, plain, {**job, "arguments": "flags"}).source == command
+    assert started({}, odd, job).source == {"command": "python3 train.py", "args": ["--version", "1.10"]}
+    assert started({}, {}, {"entry_script": "a b.sh"}).source == {"entry_script": "a b.sh"}
+
+
 def test_several_processes_are_started_by_the_sdks_own_runner() -> None:
     """A launcher becomes the class that starts as many; one that is called otherwise than the SDK calls is refused."""
     job = {"entry_script": "train.py", "launcher": "torchrun", "processes_per_host": 4}
