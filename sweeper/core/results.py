@@ -51,7 +51,8 @@ LAST = (
 
 METRIC = "metric."
 SAVINGS = "savings_percent"
-SPOT = ("interruptions", "interrupted_seconds", SAVINGS)
+INTERRUPTED = ("interruptions", "interrupted_seconds")
+SPOT = (*INTERRUPTED, SAVINGS)
 """The last columns, of a sweep on spot machines."""
 MACHINE = "instance_type"
 """The last column, where SageMaker has chosen among types of machines."""
@@ -107,7 +108,8 @@ def results(sweep: Declared, chain: Chain, fill: Fill | None = None, rate: Rate 
     gone = [_gone(history) for history in undeclared(sweep.trials, chain)]
     keys = dict.fromkeys((*sweep.trials.keys, *(key for trial in (*queued, *gone) for key in trial.values)))
     chosen = any(job.outcome and job.outcome.instance_type for job in chain.jobs.values())
-    extra = (*(SPOT if sweep.saves else ()), *((MACHINE,) if chosen else ()))
+    taken = any(job.outcome and job.outcome.interruptions for job in chain.jobs.values())
+    extra = (*(SPOT if sweep.saves else INTERRUPTED if taken else ()), *((MACHINE,) if chosen else ()))
     columns = (*FIRST, *keys, *metrics, *LAST, *extra)
     idle = idle_seconds(chain)
     rows = []
@@ -151,8 +153,9 @@ def _row(
         row.update(_attempts(history))
         row.update(_phases(history.jobs, idle))
         row.update(cost_usd=cost(history.jobs, rate))
+        if INTERRUPTED[0] in columns:
+            row.update(_interrupted(history.jobs))
         if SAVINGS in columns:
-            row.update(_of_spot(history.jobs))
             row[SAVINGS] = savings_percent(row["billable_seconds"], row["train_seconds"])
         if MACHINE in columns and history.result.outcome:
             row[MACHINE] = history.result.outcome.instance_type or None
@@ -223,7 +226,7 @@ def _phases(jobs: Sequence[Job], idle: Mapping[str, float]) -> Row:
     }
 
 
-def _of_spot(jobs: Sequence[Job]) -> Row:
+def _interrupted(jobs: Sequence[Job]) -> Row:
     """How often their machines were taken, and for how long they waited for others; unknown where nothing is told."""
     told = [job.outcome.transitions for job in jobs if job.outcome and job.outcome.transitions]
     return {

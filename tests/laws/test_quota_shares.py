@@ -123,7 +123,8 @@ def test_a_preempted_sweep_finishes_and_tells_when_and_why_it_waited(tmp_path: P
     )
     first, second = results(here.sweep, here.chain).rows
     assert first["message"].startswith(f"{why}, waited 1") and second["message"] is None
-    assert first["attempts"] == 1
+    assert (first["attempts"], first["interruptions"], second["interruptions"]) == (1, 1, 0)
+    assert first["interrupted_seconds"] == pytest.approx(until - begun)
     assert "secondary='Interrupted'" in here.said
     (service,) = [job for job in here.twin.batch.jobs.values() if job.preemptions]
     trained = [job for job in here.twin.service.jobs.values() if service.name in job.name]
