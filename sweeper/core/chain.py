@@ -11,6 +11,8 @@ from sweeper.core.events import Closed, Event, JobStatus, PoolStatus, TrialStatu
 from sweeper.core.phases import Phases, Span, begun_at, phases, spans
 from sweeper.errors import assert_never
 
+Turns = ev.Opened | ev.Intent | ev.Outcome | ev.Skipped | ev.Reopened | ev.Added | ev.Withdrawn
+"""The events that change which trials there are, and what has come of them."""
 Learnt = ev.Intent | ev.Outcome | ev.Skipped | ev.Reopened
 """The events by which a search knows what was proposed, what came of it, and what nobody wants."""
 
@@ -187,8 +189,10 @@ class Chain:
     """How often a finished trial was asked to be run again."""
     reusers: set[str] = field(default_factory=set)
     """Names of the jobs that took over a pool of ours."""
-    length: int = 0
-    """How many events it has taken in."""
+    turn: int = 0
+    """How many events it has taken in that may change what rules make of it."""
+    unruled: tuple[int, object] = field(default=(0, None), repr=False, compare=False)
+    """The turn in which sweeper.core.decide has found no rule that ends it, and of which sweep."""
     course: list[Learnt] = field(default_factory=list, repr=False, compare=False)
     """What a search learns from, in the order in which it happened."""
     counted: tuple[object, Sequence[Job]] = field(default=(None, ()), repr=False, compare=False)
@@ -236,7 +240,7 @@ def fold(events: Iterable[Event]) -> Chain:
 
 def apply(chain: Chain, event: Event) -> Chain:
     """Take one event into the chain (changed in place and returned); an event of an unknown job raises KeyError."""
-    chain.length += 1
+    chain.turn += isinstance(event, Turns)
     if isinstance(event, Learnt):
         chain.course.append(event)
     match event:

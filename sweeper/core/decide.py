@@ -149,11 +149,12 @@ def _until_free(wait: Wait, running: list[Job]) -> Wait:
 
 def _rule(sweep: Sweep, chain: Chain, running: list[Job], now: float) -> Decide | None:
     """The end of the chain by a rule. What runs beside a goal that is reached is stopped, unless it may finish."""
-    if chain.decided is not None:
-        return None
+    if chain.decided is not None or (running and chain.unruled[0] == chain.turn and chain.unruled[1] is sweep):
+        return None  # nothing has come of anything since they were asked
     asked = tuple(rule for rule in sweep.stop if rule.most_usd is None)
     found = fired(asked, sweep, chain, now) or _failure_rule(sweep, chain)
     if found is None:
+        chain.unruled = chain.turn, sweep
         return None
     needless = found.reached and sweep.on_until != FINISH and bool(running)
     return Decide(found.rule, found.why, found.now or needless)

@@ -79,7 +79,7 @@ def ended(sweep: Sweep, chain: Chain) -> Sequence[Job]:
 
     Not the attempts that another one followed, and none of a trial that was opened again.
     """
-    asked = (chain.length, sweep.trials, sweep.only)
+    asked = (chain.turn, sweep.trials, sweep.only)
     if chain.counted[0] != asked:  # every rule asks at every decision, and nothing has happened between them
         chain.counted = (asked, [job for job in chain.outcomes if _counts(sweep, chain, job)])
     return chain.counted[1]
