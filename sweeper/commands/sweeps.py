@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from sweeper.config import project
-from sweeper.core import events as ev
-from sweeper.core import stop
 from sweeper.core.chain import TrialHistory
 from sweeper.core.identity import canonical
 from sweeper.core.model import Trial
+from sweeper.core.remaining import Pace
 from sweeper.errors import UsageError
 from sweeper.record.stored import StoredSweep, folders
 
@@ -130,24 +128,14 @@ def skipped(sweep: StoredSweep) -> int:
 
 def left_s(sweep: StoredSweep, now: float) -> float | None:
     """Seconds that the rest takes if it goes on as it has in this run; None while that is not known."""
-    events, chain = sweep.events, sweep.chain
-    opened = max((n for n, (_, event) in enumerate(events) if isinstance(event, ev.Opened)), default=0)
-    ended = [at for at, event in events[opened:] if isinstance(event, ev.Outcome)]
-    if not sweep.runner or not ended or chain.stopping or chain.decided:
+    chain, pace = sweep.chain, Pace()
+    if not sweep.runner or chain.stopping or chain.decided:
         return None
-    each = (ended[-1] - events[opened][0]) / len(ended)
-    rows = sweep.table.declared
-    left = min(len(rows), _most_trials(sweep)) - sum(chain.is_finished(row["trial"]) for row in rows)
-    return max(0.0, each * left - min(now - ended[-1], each))
-
-
-def _most_trials(sweep: StoredSweep) -> float:
-    """So many trials finish at most by its rules; those of a user's own may not be installed here."""
-    try:
-        rules = stop.rules(sweep.config.get("stop"))
-    except UsageError:
-        return math.inf
-    return min((rule.most_trials for rule in rules if rule.most_trials is not None), default=math.inf)
+    for at, event in sweep.events:
+        pace = pace.after(event, at)
+    rows, most = sweep.table.declared, sweep.most_trials
+    left = min(len(rows), len(rows) if most is None else most) - sum(chain.is_finished(row["trial"]) for row in rows)
+    return pace.left_s(left, now)
 
 
 def _hint(word: str, known: list[str]) -> str:

@@ -74,7 +74,7 @@ def _same(sweep: Sweep, queued: ev.Added) -> bool:
         return False
 
 
-def ended(sweep: Sweep, chain: Chain) -> Sequence[Job]:
+def ended(sweep: Declaration, chain: Chain) -> Sequence[Job]:
     """The jobs that the declared trials have ended with, in the order in which they ended.
 
     Not the attempts that another one followed, and none of a trial that was opened again.
@@ -113,7 +113,7 @@ def best_job(jobs: Iterable[Job], objective: Objective | None) -> Job | None:
     return objective.best(done, lambda job: metric_of(job, objective.metric))
 
 
-def _counts(sweep: Sweep, chain: Chain, job: Job) -> bool:
+def _counts(sweep: Declaration, chain: Chain, job: Job) -> bool:
     history = chain.trials[job.intent.trial]
     last = history.last is job and not history.reopened
     return last and find(sweep, chain, job.intent.trial, job.intent.index) is not None

@@ -13,6 +13,8 @@ from sweeper.driver.matches import NUMBER, Match, Metrics
 LOG, POINTS = "log.txt", "metrics.csv"
 """What is stored of a job's log below trials/ID: its lines, and the metrics in them."""
 
+STEPS = ("step", "global_step", "epoch", "iteration", "iter", "round")
+"""Metrics that count something, by their names."""
 
 _BAR = " | "
 _SHOWN = re.compile(rf"(algo-\d+){re.escape(_BAR)}(.*)", re.DOTALL)
@@ -115,6 +117,12 @@ class Last:
     def readings(self) -> Readings:
         """As far as the log has been read."""
         return Readings(dict(self._values), dict(self._odd))
+
+
+def counters(names: Sequence[str], said: str | None) -> list[str]:
+    """Those of these metrics that count steps: the one that is said to (`prune.step`), then those so named."""
+    first = [name for name in names if name == said]
+    return [*first, *(name for name in names if name in STEPS and name != said)]
 
 
 def last_values(found: Iterable[tuple[int, str, float]]) -> dict[str, float]:

@@ -115,7 +115,7 @@ def results(sweep: Declared, chain: Chain, fill: Fill | None = None, rate: Rate 
     rows = []
     for trial in (*_declared(sweep, chain, leave_out), *queued, *gone):
         history = chain.trials.get(trial.id)
-        row = _row(trial, history, columns, rate, idle)
+        row = row_of(trial, history, columns, rate, idle)
         if fill and row["declared"]:
             row.update({key: fill(trial, history, key) for key in keys if key not in trial.values})
         rows.append(row)
@@ -136,13 +136,14 @@ def _declared(sweep: Declared, chain: Chain, only_begun: bool) -> Iterator[Trial
     yield from sorted((t for t in begun if t), key=lambda trial: trial.index)
 
 
-def _row(
+def row_of(
     trial: Trial,
     history: TrialHistory | None,
     columns: tuple[str, ...],
     rate: Rate | None,
     idle: Mapping[str, float],
 ) -> Row:
+    """The row of one trial in these columns; `idle`: seconds that the pool of each job was kept idle behind it."""
     row: Row = dict.fromkeys(columns)
     status = _status(history) if history else TrialStatus.PLANNED
     row.update(trial=trial.id, name=trial.name, status=status.value, **trial.values)

@@ -16,12 +16,13 @@ from typing import Any
 
 from sweeper.backends import DEFAULT, interrupts, made
 from sweeper.core import events as ev
-from sweeper.core import measured
+from sweeper.core import measured, stop
 from sweeper.core.asked import foreseen, unmade
 from sweeper.core.chain import Chain, Job, apply, fold
 from sweeper.core.costs import Rate, rate
 from sweeper.core.declared import added, undeclared
 from sweeper.core.model import Goal, MetricDefinition, Objective, Trial, machines, number_of
+from sweeper.core.ports import StopRule
 from sweeper.core.results import FIRST, LAST, MACHINE, SPOT, Results, Row, best, results, value_at
 from sweeper.core.scope import Scope
 from sweeper.errors import UsageError
@@ -198,6 +199,19 @@ class StoredSweep:
     def _definitions(self) -> list[MetricDefinition]:
         metrics = (self.config.get("job") or {}).get("metrics") or []
         return [MetricDefinition(str(metric["name"]), str(metric["regex"])) for metric in metrics]
+
+    @cached_property
+    def rules(self) -> tuple[StopRule, ...]:
+        """The stop rules of the newest invocation; those of a user's own may not be installed here."""
+        try:
+            return tuple(stop.rules(self.config.get("stop")))
+        except UsageError:
+            return ()
+
+    @property
+    def most_trials(self) -> int | None:
+        """How many trials finish at most by its rules; None: they do not say."""
+        return min((rule.most_trials for rule in self.rules if rule.most_trials is not None), default=None)
 
     @property
     def cost_usd(self) -> float | None:

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Callable
 from functools import cached_property
+from typing import TextIO
 
-from sweeper.core.chain import Chain, Job
-from sweeper.core.measured import Part, last_values
-from sweeper.core.ports import Progress
+from sweeper.core.chain import Chain
+from sweeper.core.ports import Clock, Progress
 from sweeper.run.session import Session
 from sweeper.show import files
-from sweeper.show.live import LiveTable, Terminal
+from sweeper.show.live.model import LiveModel, subject_of
+from sweeper.show.live.table import LiveTable
+from sweeper.show.live.terminal import Terminal
 from sweeper.show.progress import PlainProgress, Several
 from sweeper.show.refresh import ResultFiles
+
+
+def on_terminal(stream: TextIO, model: LiveModel, clock: Clock, redact: Callable[[str], str]) -> LiveTable | None:
+    """A live table on this stream; None where it is no terminal, or one that moves no cursor (TERM=dumb)."""
+    if not stream.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+        return None
+    try:
+        terminal = Terminal(stream.fileno())
+    except OSError:
+        return None
+    return LiveTable(terminal, model, clock.now, clock.monotonic, redact, colour=not os.environ.get("NO_COLOR"))
 
 
 class Display:
@@ -42,26 +55,14 @@ class Display:
         def write(chain: Chain) -> None:
             files.write_results(session.sweep, chain, session.folder, session.redact)
 
-        def tell(job: Job, come: Part) -> None:
-            if isinstance(display, LiveTable):
-                for metric, value in last_values(come.points).items():
-                    display.metric(job.name, metric, value)
-
-        session.logs.following.listeners.append(tell)
+        if isinstance(display, LiveTable):
+            session.logs.following.listeners.append(display.printed)
         return Several(display, ResultFiles(write, session.clock.monotonic))
 
     def _made(self) -> PlainProgress | LiveTable:
         session, clock = self._session, self._session.clock
-        if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
-            with suppress(OSError):
-                live = LiveTable(
-                    Terminal(sys.stderr.fileno()),
-                    session.sweep,
-                    clock.now,
-                    clock.monotonic,
-                    session.redact,
-                    colour=not os.environ.get("NO_COLOR"),
-                )
-                clock.tick = live.tick
-                return live
+        live = on_terminal(sys.stderr, LiveModel(subject_of(session.sweep)), clock, session.redact)
+        if live:
+            clock.tick = live.tick
+            return live
         return PlainProgress(sys.stderr, clock.now, session.sweep.trials, session.redact)

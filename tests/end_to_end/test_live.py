@@ -14,9 +14,10 @@ from tests.end_to_end.terminal import Opened, Terminal
 
 CLEARING = [b"\x1b[2J", b"\x1b[J", b"\x1b[0J", b"\x1b[1J", b"\x1b[3J", b"\x1bc", b"\x1b[?1049h", b"\x1b[?47h"]
 SIZES = [(80, 24), (200, 50)]
-HEAD = re.compile(r"^#  x .* s +score +pool$")
-ROW = re.compile(r"^\d+  \d+  [A-Za-z_]+\b")
-FOOT = re.compile(r"^tiny: \d+ of 3 done")
+HEAD = re.compile(r"^ *#  x  status +s  score +pool")
+ROW = re.compile(r"^ *★?\d+  \d+  [A-Za-z_]+\b")
+RUNS = re.compile(r"^▸ x=\d  ")
+FOOT = re.compile(r"^[━─]+  tiny: \d+ of 3 done")
 
 # The lines of the log that a running trial writes, one for each file `step-N` that appears.
 STEPS = """\
@@ -42,7 +43,8 @@ def table_of(terminal: Terminal) -> list[str]:
     assert len(heads) == 1, terminal.text
     table = lines[heads[0] :]
     assert all(ROW.match(line) for line in table[1:4]), terminal.text
-    assert [bool(FOOT.match(line)) for line in table] == [False] * 4 + [True], terminal.text
+    feet = [n for n, line in enumerate(table) if FOOT.match(line)]
+    assert feet == [6 if any(map(RUNS.match, table)) else 4], terminal.text
     return table
 
 
@@ -52,15 +54,17 @@ def test_the_table_is_whole_on_every_size_and_nothing_is_cleared(
 ) -> None:
     """Parameter, phase and seconds, metric as it comes, pool, best, time left; only changed lines are written."""
     terminal = opened(columns=columns, rows=rows)
-    terminal.until(lambda: re.search(r"\n2  2  Training +\d+ +reused\n", terminal.text))
-    terminal.until(lambda: "1 of 3 done" in terminal.text)  # the last line of the same frame may come in a later read
-    _, first, _, third, foot = table_of(terminal)
-    assert re.match(r"1  1  completed +\d+ +10 +cold$", first)
-    assert re.match(r"3  3  planned", third)
-    assert re.search(r"1 of 3 done · about .* left · pool in use \d+ s · best score=10 x=1", foot)
+    terminal.until(lambda: re.search(r"\n ?2  2  Training +\d+ +reused", terminal.text))
+    terminal.until(lambda: "best score=10 x=1" in terminal.text)  # the last line of the same frame may come later
+    _, first, _, third, *below = table_of(terminal)
+    assert re.match(r"★1  1  completed +\d+ +10 +cold", first)
+    assert re.match(r" 3  3  planned", third)
+    told = " ".join(below)
+    assert re.search(r"▸ x=2 +Training \d+ s .*1 of 3 done · about .* left .*\d+ s so far .*pool in use \d+ s", told)
     for step in range(2):
         (stepping.root / f"step-{step}").touch()
-        terminal.until(lambda step=step: re.search(rf"\n2  2  Training +\d+ +{step}\.5 +reused\n", terminal.text))
+        terminal.until(lambda step=step: re.search(rf"\n 2  2  Training +\d+ +{step}\.5 +reused", terminal.text))
+        terminal.until(lambda step=step: f"\n  score={step}.5\n" in terminal.text)
         table_of(terminal)
     (stepping.root / "step-2").touch()
     assert terminal.to_end() == 0
@@ -76,7 +80,7 @@ def test_no_color_means_no_colour(project: Project, opened: Opened) -> None:
     project.environment["NO_COLOR"] = "1"
     terminal = opened()
     assert terminal.to_end() == 0
-    assert re.search(rb"#  x .*score +pool", terminal.bytes)
+    assert re.search(rb"#  x  status .*score +pool", terminal.bytes)
     assert not re.search(rb"\x1b\[[0-9;]*m", terminal.bytes[: terminal.bytes.rindex(b"\x1b[K")])
     assert not re.search(rb"\x1b\[[0-9;]*[34][0-9]m", terminal.bytes)
 
@@ -102,7 +106,7 @@ def test_a_terminal_that_does_not_read_holds_nothing_up(project: Project, opened
 def test_a_window_that_changes_its_size_breaks_nothing(stepping: Project, opened: Opened) -> None:
     """Smaller, larger and tiny while a trial runs: the table is whole again, and the sweep never notices."""
     terminal = opened(columns=120, rows=40)
-    terminal.until(lambda: re.search(r"\n2  2  Training", terminal.text))
+    terminal.until(lambda: re.search(r"\n ?2  2  Training", terminal.text))
     for columns, rows in [(60, 20), (150, 45), (20, 5), (100, 30)]:
         terminal.resize(columns, rows)
         drawn = len(terminal.bytes)
@@ -116,9 +120,9 @@ def test_a_window_that_changes_its_size_breaks_nothing(stepping: Project, opened
 def test_frames_are_few(stepping: Project, opened: Opened) -> None:
     """At most a handful of frames a second are drawn however often the engine is looked at."""
     terminal = opened()
-    terminal.until(lambda: re.search(r"\n2  2  Training", terminal.text))
+    terminal.until(lambda: re.search(r"\n ?2  2  Training", terminal.text))
     before, begun = terminal.bytes.count(b"\r\x1b["), time.monotonic()
-    terminal.until(lambda: re.search(r"\n2  2  Training +1 ", terminal.text))
+    terminal.until(lambda: re.search(r"\n ?2  2  Training +1 ", terminal.text))
     frames = terminal.bytes.count(b"\r\x1b[") - before
     assert frames <= 6 * (time.monotonic() - begun) + 2, sys.version
     for step in range(3):

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from sweeper.core import measured
 from sweeper.core.events import TrialStatus
 from sweeper.core.measured import POINTS
 from sweeper.core.model import Objective
@@ -19,8 +20,6 @@ from sweeper.core.results import METRIC, Results, Row
 from sweeper.core.words import counted
 from sweeper.record import points as stored_points
 
-STEPS = ("step", "global_step", "epoch", "iteration", "iter", "round")
-"""Metrics that count something, by their names."""
 MOST_CURVES = 120
 MOST_POINTS = 60_000
 """Points on the whole page."""
@@ -93,8 +92,7 @@ def choose(rows: Sequence[Row], objective: Objective | None) -> list[str]:
 def counters(table: Results, config: Mapping[str, Any]) -> list[str]:
     """The metrics that count steps: that of `prune.step`, then those whose names say so."""
     names = [column.removeprefix(METRIC) for column in table.columns if column.startswith(METRIC)]
-    said = (config.get("prune") or {}).get("step")
-    return [*([said] if said in names else []), *(name for name in names if name in STEPS and name != said)]
+    return measured.counters(names, (config.get("prune") or {}).get("step"))
 
 
 def table_metrics(table: Results, counting: Sequence[str]) -> list[str]:

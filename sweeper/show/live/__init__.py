@@ -1,0 +1,1 @@
+"""The live table: what it shows (`model`), as lines (`frame`), on a terminal (`terminal`), told of a run (`table`)."""
