@@ -64,5 +64,6 @@ def report(sweep: Sweep, chain: Chain, outside: Session) -> tuple[Results, Row |
         forget_stdout()
         if error.errno not in READER_GONE:
             raise
-    page.write(StoredSweep(folder), rows, chosen, outside.clock.now())  # last: nobody waits for their table
+    if not page.is_current(folder):  # last: nobody waits for their table
+        page.write(StoredSweep(folder), rows, chosen, outside.clock.now())
     return rows, chosen

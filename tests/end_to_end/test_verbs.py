@@ -159,6 +159,9 @@ def test_report_writes_every_file_from_the_journal(project: Project) -> None:
     assert "best: x=3" in printed.out
     with (folder / "results.csv").open(newline="") as file:
         assert [row["status"] for row in csv.DictReader(file)] == ["completed", "failed", "completed"]
+    written = (folder / "report.html").stat().st_mtime_ns
+    project.run("hyperparameters.fail=2")
+    assert (folder / "report.html").stat().st_mtime_ns == written, "its rows are the same: it is not made anew"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 from sweeper.core.results import Results, Row
 from sweeper.record.atomic import write_atomically
 from sweeper.record.stored import StoredSweep
@@ -10,6 +13,8 @@ from sweeper.show.report.page import to_html
 from sweeper.show.report.subject import read
 
 NAME = "report.html"
+HEAD = 1000
+"""Characters of the page in which it says which rows it tells of."""
 
 
 def write(sweep: StoredSweep, table: Results, best: Row | None, now: float, *, forest: bool = False) -> None:
@@ -17,4 +22,19 @@ def write(sweep: StoredSweep, table: Results, best: Row | None, now: float, *, f
 
     `forest`: with importance by fANOVA where Optuna is installed, which takes seconds to import.
     """
-    write_atomically(sweep.folder / NAME, to_html(data(read(sweep, table, best, now), forest=forest)))
+    told = data(read(sweep, table, best, now), forest=forest)
+    write_atomically(sweep.folder / NAME, to_html({**told, "of": _rows(sweep.folder)}))
+
+
+def is_current(folder: Path) -> bool:
+    """Does the page that lies there tell of the rows of results.csv as they are? Then a run need not make it anew."""
+    try:
+        with (folder / NAME).open(encoding="utf-8") as file:
+            return f'content="{_rows(folder)}"' in file.read(HEAD)
+    except (OSError, ValueError):
+        return False
+
+
+def _rows(folder: Path) -> str:
+    """Which rows results.csv has, as a digest."""
+    return hashlib.sha256((folder / "results.csv").read_bytes()).hexdigest()

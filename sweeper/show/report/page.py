@@ -42,6 +42,7 @@ def to_html(data: Mapping[str, Any], plotly: str | None = None) -> str:
     allowed = " ".join(f"'sha256-{_digest(text)}'" for text in (plotly, script) if text)
     parts = {
         "title": escape(str(data.get("name", ""))),
+        "of": escape(str(data.get("of", ""))),
         "policy": f"{POLICY} {allowed}",
         "style": _static("page.css"),
         "data": to_json(data),
