@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -58,6 +58,14 @@ def doubts(draft: Draft, values: Sections, space: Space, resolve: Resolve) -> It
     yield from map(str, exposed.warnings(draft, values))
     yield from draft.warnings
     yield from map(str, (*_cut_numbers(draft, values), *_every_run_anew(draft), *_words(draft), *_idle(draft, resolve)))
+
+
+def one_by_one(values: Sections, prev: Sequence[str]) -> Iterator[str]:
+    """Several jobs at once, where each trial needs the one before it."""
+    most = values["backend"].get("max_in_flight") or 1
+    if prev and most > 1:
+        why = "${prev:...} takes over from the trial before, so that one job is in flight at a time"
+        yield f"backend.max_in_flight: is {most}, and {why}; set it to 1 to be rid of this line"
 
 
 def _new_mappings(draft: Draft) -> Iterator[str]:

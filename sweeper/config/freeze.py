@@ -57,9 +57,9 @@ def freeze(
         make=adding(leaves({})),
         composed={s: draft.sections[s] if s in AS_WRITTEN else read(draft.config, s)[0] for s in draft.sections},
         project=str(draft.root),
-        prev=_prev(draft),
+        prev=(prev := _prev(draft)),
         secrets=(*exposed.texts(draft, values), *secrets_of(told)),
-        warnings=tuple(doubts.doubts(draft, values, space, resolve)),
+        warnings=(*doubts.doubts(draft, values, space, resolve), *doubts.one_by_one(values, prev)),
         given_by=draft.given_by,
     )
 

@@ -20,6 +20,8 @@ from sweeper.run.notes import Notes
 from sweeper.run.release import NAG_S
 from sweeper.run.releasing import Releasing
 
+MANY = 4
+"""Jobs on this machine beyond which each is looked at more rarely: the looks take time from them."""
 RARE_NAG_S = 600.0
 """Seconds between two lines about a job that cannot be looked at, while the sweep only waits to go on."""
 
@@ -64,10 +66,10 @@ class Watching:
         return self.notes.sweep.engine.on_aws and self.notes.sweep.in_flight > 1
 
     def _pause_s(self, name: str) -> float:
-        """Seconds between two looks at a job. The local engine is looked at so often anyway."""
+        """Seconds between two looks at a job. The local engine is looked at so often anyway, unless it runs many."""
         notes = self.notes
         if not notes.sweep.engine.on_aws:
-            return notes.settings.poll_s
+            return notes.settings.poll_s * max(1.0, len(notes.chain.unfinished) / MANY)
         now, began = notes.world.clock.now(), self._began.get(name)
         running_s = None if began is None else now - began
         return looks.pause_s(notes.chain.jobs[name], running_s, looks.lengths(notes.chain), notes.settings.poll_s)

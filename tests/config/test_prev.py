@@ -25,6 +25,18 @@ def test_a_trial_takes_over(project: Any) -> None:
     assert len({trial.id for trial in sweep.trials}) == 3
 
 
+def test_trials_that_take_over_run_one_by_one(project: Any) -> None:
+    """Whatever the backend has room for, and that is told."""
+    project.experiment()
+    words = ["backend=on_demand", "backend.max_in_flight=4", "pool.keep_alive_s=0"]
+    several, alone = project.sweep(*words), project.sweep(*words, "+hyperparameters.floor=${prev:metrics.accuracy,0.5}")
+    assert (several.in_flight, alone.in_flight) == (4, 1)
+    assert [line for line in alone.warnings if line not in several.warnings] == [
+        "backend.max_in_flight: is 4, and ${prev:...} takes over from the trial before, so that one job is in flight "
+        "at a time; set it to 1 to be rid of this line"
+    ]
+
+
 def test_what_no_trial_hands_on(project: Any) -> None:
     """A key that no trial hands on is refused at its place, and the locked section may not depend on a trial."""
     project.experiment("vars: {a: '${prev:modl}', b: '${prev:best.model}'}\n")

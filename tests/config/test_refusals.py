@@ -367,6 +367,19 @@ def test_what_a_backend_cannot_do_without_is_told_at_once(project: Any) -> None:
     assert project.refused("+backend.wait_s=5") == ["command line: backend.wait_s: is for backend=spot, not warm_pool"]
 
 
+def test_a_pool_has_room_for_one_job(project: Any) -> None:
+    """More than one at a time on a warm pool is refused where it is said, and why; elsewhere it is taken."""
+    project.experiment("backend:\n  max_in_flight: 4\n")
+    why = (
+        "backend.max_in_flight: one warm pool has one set of machines, and a second job beside the first would start "
+        "cold: leave it out, or choose backend=batch, backend=spot or backend=on_demand"
+    )
+    assert project.refused() == [f"experiments/x.yaml:14:3: {why}"]
+    assert project.refused("backend.max_in_flight=2") == [f"command line: {why}"]
+    assert project.sweep("backend.max_in_flight=1").in_flight == 1
+    assert project.sweep("backend=on_demand").in_flight == 4
+
+
 MIXED = """\
 defaults: [{override /backend: batch}, _self_]
 backend:
