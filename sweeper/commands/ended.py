@@ -6,7 +6,7 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 
 from sweeper.commands.exit_code import exit_code
-from sweeper.commands.say import READER_GONE, complain, forget_stdout, relative, tell, warn_unreleased
+from sweeper.commands.say import READER_GONE, complain, forget_stdout, relative, tell, tell_words, warn_unreleased
 from sweeper.core.chain import Chain
 from sweeper.core.model import Sweep
 from sweeper.core.results import Results, Row
@@ -50,15 +50,15 @@ def report(sweep: Sweep, chain: Chain, outside: Session) -> tuple[Results, Row |
     rows, chosen = files.write_results(sweep, chain, folder, outside.redact)
     try:
         tables.print_table(sys.stdout, rows, sweep.trials.keys, chosen, sweep.objective)
-        tell(tables.pool_line(chain))
+        tell_words(tables.pool_line(chain))
         for line in tables.ending_lines(rows, chain, simulated=not sweep.engine.on_aws):
-            tell(line)
+            tell_words(line)
         if model := tables.model_line(chosen, folder.name):
-            tell(model)
+            tell_words(model)
         tell(f"results: {relative(folder)}/results.csv")
         tell(f"report: {relative(folder)}/{page.NAME}")
         if idle := tables.idle_line(rows, chain):
-            tell(idle)
+            tell_words(idle)
         sys.stdout.flush()
     except OSError as error:
         forget_stdout()

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from sweeper.commands import sweeps
-from sweeper.commands.say import complain, relative, tell
+from sweeper.commands.say import complain, relative, tell, tell_words
 from sweeper.core.scope import Scope
 from sweeper.core.secrets import Redactor
 from sweeper.core.tracked import Notebook, Tracked, sweep_ended
@@ -41,11 +41,11 @@ def main(arguments: Sequence[str]) -> int:
         tell(json.dumps({"sweep": sweep.name, "files": paths, "best": best}))
         return 0
     table.print_table(sys.stdout, sweep.table, sweep.declared.trials.keys, sweep.best, sweep.objective)
-    tell(table.pool_line(sweep.chain, running=sweep.runner is not None))
+    tell_words(table.pool_line(sweep.chain, running=sweep.runner is not None))
     if time := table.time_line(sweep.chain):
-        tell(time)
+        tell_words(time)
     if model := table.model_line(sweep.best, sweep.name):
-        tell(model)
+        tell_words(model)
     tell(f"report: {relative(sweep.folder)}/report.html")
     return 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -50,6 +51,15 @@ def hide_given(words: Sequence[str]) -> None:
 def tell(text: str = "", *, end: str = "\n", flush: bool = False, file: TextIO | None = None) -> None:
     """Print what was asked for, on stdout. Names and values are told as they are: they decide."""
     print(harmless_lines(text), end=end, flush=flush, file=file)
+
+
+def tell_words(text: str) -> None:
+    """Print a sentence on stdout; on a terminal its lines are broken between words."""
+    if sys.stdout.isatty():
+        from sweeper.show.cells import wrapped  # what measures text is loaded where a terminal shows it
+
+        text = wrapped(text, shutil.get_terminal_size().columns)
+    tell(text)
 
 
 def complain(text: str) -> None:

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from sweeper.commands import sweeps
-from sweeper.commands.say import tell
+from sweeper.commands.say import tell, tell_words
+from sweeper.commands.watching import watch
 from sweeper.core.chain import Job
 from sweeper.core.events import JobStatus
 from sweeper.core.words import span
+from sweeper.errors import UsageError
 from sweeper.record.stored import StoredSweep
 from sweeper.run.clock import SystemClock
 from sweeper.show import files, table
@@ -27,14 +29,26 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("name", nargs="?", help="a folder of runs/, or its beginning (default: the newest sweep)")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout: the rows of results.csv")
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="go on until nobody runs the sweep any more: its live table, or a line for each event without a terminal",
+    )
     options = parser.parse_args(arguments)
+    if options.watch and options.json:
+        raise UsageError("status: --json is one object; it cannot be watched")
     sweep = sweeps.find(options.name) if options.name else sweeps.newest()
+    if options.watch and sweep.runner:
+        if not sys.stdout.isatty():
+            tell(line(sweep, SystemClock().now()), flush=True)
+        tell_words(line(watch(sweep), SystemClock().now()))
+        return 0
     if options.json:
         tell(json.dumps(as_json(sweep)))
         return 0
     table.print_table(sys.stdout, sweep.table, sweep.declared.trials.keys, sweep.best, sweep.objective)
-    tell(table.pool_line(sweep.chain, running=sweep.runner is not None))
-    tell(line(sweep, SystemClock().now()))
+    tell_words(table.pool_line(sweep.chain, running=sweep.runner is not None))
+    tell_words(line(sweep, SystemClock().now()))
     return 0
 
 

@@ -28,10 +28,9 @@ from sweeper.core.scope import Scope
 from sweeper.errors import UsageError
 from sweeper.record.journal import pending, read
 from sweeper.record.locks import Holder, holder
+from sweeper.record.log_tail import LogTail
 
 METRIC = "metric."
-ENOUGH = 1 << 16
-"""Bytes of a log's end in which the last values of its metrics are looked for."""
 NUMBERED = "model"
 """A column of the rows whose numbers begin at 1; those of before it was there began at 0."""
 
@@ -181,19 +180,14 @@ class StoredSweep:
 
     def shown_by(self, job: Job) -> dict[str, float]:
         """The last value of each metric that a running job has printed, as far as its runner has read its log."""
+        return measured.last_values(self.tail(job).new().points)
+
+    def tail(self, job: Job) -> LogTail:
+        """The log of a running job, as far as its runner reads it."""
         begun = max(at for at, event in self.events if isinstance(event, ev.Intent) and event.name == job.name)
-        path = self.folder / "trials" / job.intent.trial / measured.LOG
-        try:
-            if path.stat().st_mtime < begun:
-                return {}  # of an earlier attempt
-            with path.open("rb") as file:
-                file.seek(max(0, path.stat().st_size - ENOUGH))
-                lines = file.read().decode("utf-8", "replace").splitlines()
-        except OSError:
-            return {}
+        folder = self.folder / "trials" / job.intent.trial
         hosts = machines(self.config.get("locked") or {})
-        found = (measured.stored(line, at, hosts) for at, line in enumerate(lines))
-        return measured.last_values(measured.part(found, measured.reading(self._definitions)).points)
+        return LogTail(folder, begun, measured.reading(self._definitions), hosts)
 
     @property
     def _definitions(self) -> list[MetricDefinition]:

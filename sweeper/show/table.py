@@ -15,6 +15,7 @@ from sweeper.core.results import MACHINE, SAVINGS, Results, Row, equals, reuse
 from sweeper.core.scope import Scope
 from sweeper.core.text import harmless
 from sweeper.core.words import counted, span
+from sweeper.show.cells import wrapped
 from sweeper.show.files import cell
 
 if TYPE_CHECKING:
@@ -72,12 +73,16 @@ def print_table(
     grids = (_grid(table, headings, chosen) for headings in _ways(table, keys))
     wide = console.options.update(max_width=UNBOUNDED)
     grid = next((grid for grid in grids if console.measure(grid, options=wide).maximum <= console.width), None)
+
+    def whole(line: str) -> str:
+        return wrapped(harmless(line), console.width) if console.is_terminal else harmless(line)
+
     with console.capture() as captured:  # rich ends the process when nobody reads what it writes itself
         console.print(grid or _grid(table, [*_ways(table, keys)][-1], chosen))
         if len(table.declared) > MOST_ROWS:
             console.print(f"... and {len(table.declared) - MOST_ROWS} more rows in results.csv")
         for line in (*_troubles(table), *_colds(table)):
-            console.print(Text(harmless(line)), soft_wrap=True)
+            console.print(Text(whole(line)), soft_wrap=True)
         if gone := len(table.rows) - len(table.declared):
             console.print(f"{counted(gone, 'more row')} in results.csv: no longer declared, their results are kept")
         if chosen is not None and objective is not None:
@@ -85,7 +90,7 @@ def print_table(
             ties = equals(table, chosen, objective)
             also = f", as good as {counted(ties, 'other')}" if ties else ""
             best = f"best: {chosen['name']}  {objective.metric} = {value} ({objective.goal.value}{also})"
-            console.print(Text(harmless(best)), soft_wrap=True)
+            console.print(Text(whole(best)), soft_wrap=True)
     text = captured.get()
     stream.write(text if console.is_terminal else _plain(text))
 

@@ -112,8 +112,12 @@ class Opened:
 
     def __call__(self, *arguments: str, columns: int = 80, rows: int = 24, env: Sequence[str] = ()) -> Terminal:
         """A run of `tiny` on a terminal of this size."""
+        return self.verb("+experiment=tiny", *arguments, columns=columns, rows=rows, env=env)
+
+    def verb(self, *arguments: str, columns: int = 80, rows: int = 24, env: Sequence[str] = ()) -> Terminal:
+        """Any command on a terminal of this size."""
         environment = {**self._project.environment, "TERM": "xterm-256color", **dict(word.split("=") for word in env)}
-        terminal = Terminal(["+experiment=tiny", *arguments], self._project.root, environment, columns, rows)
+        terminal = Terminal(arguments, self._project.root, environment, columns, rows)
         self._all.append(terminal)
         return terminal
 

@@ -75,6 +75,34 @@ def test_the_table_is_whole_on_every_size_and_nothing_is_cleared(
     assert terminal.bytes.count(b"3  planned") <= 4
 
 
+def test_another_terminal_watches(stepping: Project, opened: Opened) -> None:
+    """From the files alone: the same table, to the end of the sweep; lines in a pipe; Ctrl-C leaves it quietly."""
+    run = opened()
+    run.until(lambda: re.search(r"\n ?2  2  Training", run.text))
+    lines = stepping.background("status", "--watch")
+    watching, left = (opened.verb("status", "--watch", columns=120, rows=40) for _ in range(2))
+    for terminal in (watching, left):
+        terminal.until(lambda terminal=terminal: re.search(r"\n 2  2  [A-Z][a-z]+ +\d+ +reused", terminal.text))
+        terminal.until(lambda terminal=terminal: "★ best score=10 x=1" in terminal.text)
+        assert "1 of 3 done · about" in " ".join(table_of(terminal))
+    left.press(b"\x03")
+    assert left.to_end() == 130
+    assert "sweeper:" not in left.text
+    assert "Traceback" not in left.text
+    (stepping.root / "step-0").touch()
+    watching.until(lambda: "\n  score=0.5\n" in watching.text)
+    for step in (1, 2):
+        (stepping.root / f"step-{step}").touch()
+    assert run.to_end() == 0
+    assert watching.to_end() == 0
+    assert re.search(r"tiny: 3 of 3 done", watching.text)
+    assert re.search(r"tiny: finished, 3 of 3 trials done", watching.text)
+    told = stepping.ended(lines)
+    assert told.code == 0
+    assert re.match(r"tiny: running, 1 of 3 trials done", told.out)
+    assert re.search(r"\d\d:\d\d:\d\d x=3: completed, score=30", told.out)
+
+
 def test_no_color_means_no_colour(project: Project, opened: Opened) -> None:
     """With NO_COLOR not one sequence sets a style; the table is the same."""
     project.environment["NO_COLOR"] = "1"

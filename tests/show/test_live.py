@@ -9,16 +9,18 @@ from dataclasses import replace
 import pytest
 
 from sweeper.core import events as ev
+from sweeper.core import measured
 from sweeper.core.chain import Chain, apply, fold
 from sweeper.core.costs import Rate
 from sweeper.core.model import Goal, MetricDefinition, Objective, Sweep, Trial
 from sweeper.core.results import best, results
+from sweeper.show.cells import cells, wrapped
 from sweeper.show.live import frame
 from sweeper.show.live.model import LiveModel, subject_of
 from sweeper.show.live.sketch import MOST, Sketch, spark
 from tests.core.test_decide import OPENED, Listed, a_sweep, done, intent
 
-METRICS = (MetricDefinition("epoch", "epoch=(.*)"), MetricDefinition("m", "m=(.*)"))
+METRICS = (MetricDefinition("epoch", r"epoch=(\S+)"), MetricDefinition("m", r"m=(\S+)"))
 WIDE_NAMES = ("模型=大型変換器,學習率=0.001", "x=" + "y" * 90, "base")
 
 
@@ -48,6 +50,12 @@ def drawn(model: LiveModel, columns: int = 100, rows: int = 40, at: float = 60.0
 def lines(*events: ev.Event, names: tuple[str, ...] = ()) -> list[str]:
     """The frame after these events, blanks squeezed."""
     return [" ".join(line.split()) for line in drawn(told(sweep_of(names), *events))]
+
+
+def print_lines(model: LiveModel, *told: str) -> None:
+    """The second trial prints these lines at second 5."""
+    found = measured.reading(METRICS)
+    model.printed(intent(1).name, measured.part([measured.Line(5000, one) for one in told], found), 5.0)
 
 
 def test_what_people_ask_for_is_in_the_table() -> None:
@@ -96,8 +104,7 @@ def test_a_running_trial_shows_its_step_its_course_and_its_last_line() -> None:
     sweep = replace(sweep_of(), metrics=METRICS)
     begun = [event for n in (0, 1) for event in (intent(n), ev.Created(intent(n).name, "arn"))]
     model = told(sweep, *begun, chain=(chain := Chain()))
-    for step in range(100):
-        model.printed(intent(1).name, [("epoch", step), ("m", step / 100)], f"epoch={step} m={step / 100}", 5.0)
+    print_lines(model, *(f"epoch={step} m={step / 100}" for step in range(100)), " ")
     shown = drawn(model)
     assert re.match(r"2  1  Training +55 +0.99 +99 ", shown[2])
     assert re.match(r"▸ x=1  Training 55 s  ▁[▁-█]+█  epoch 99 · m 0.99$", shown[5])
@@ -117,9 +124,9 @@ def test_a_frame_fits_and_breaks_no_word(columns: int, rows: int) -> None:
     """At every size, with 5 trials and 5,000, wide characters and long names: no line too wide, none too many."""
     for sweep in (sweep_of(WIDE_NAMES), sweep_of(size=5000)):
         model = told(sweep, *done(0, "failed", failure="killed", message="no memory left " * 9), intent(1))
-        model.printed(intent(1).name, [("m", 0.5), ("m", 0.7)], "學習 " * 90, 3.0)
+        print_lines(model, "m=0.5", "m=0.7 " + "學習 " * 90)
         shown = drawn(model, columns, rows)
-        assert max(map(frame.cells, shown)) <= columns
+        assert max(map(cells, shown)) <= columns
         assert len(shown) <= max(3, rows - 1)
         words = {"failed", "Training", "planned", "status"} if columns > NARROWEST else set()
         assert words <= {word for line in shown for word in line.split()}
@@ -151,3 +158,12 @@ def test_a_long_curve_is_kept_short() -> None:
     assert spark([1.0, float("nan"), float("inf"), 1.0], 8) == "▅  ▅"
     assert len(spark(sketch.values, 12)) == 12
     assert spark([-1.7e308, 1.7e308], 8) == "▁█"
+
+
+def test_sentences_break_between_words() -> None:
+    """By cells, of which a wide character takes two; what is wider than a line stays whole, to be copied."""
+    assert wrapped("out of memory on 訓練 資料 s3://a-long-place/x", 16).split("\n") == [
+        "out of memory on",
+        "訓練 資料",
+        "s3://a-long-place/x",
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from sweeper.core.results import METRIC
 from sweeper.core.text import harmless
 from sweeper.core.words import span
+from sweeper.show.cells import cells, cut, fitted
 from sweeper.show.live.model import Frame, Line, Running
 from sweeper.show.live.sketch import spark
 from sweeper.show.table import short_names, shown
@@ -69,29 +69,6 @@ def lines(of: Callable[[int], Frame | None], columns: int, rows: int, *, colour:
     assert frame is not None
     told = [*_table(frame, columns), *_runs(frame.running, shared.running, columns), *foot[: shared.foot]]
     return [_painted(line, columns, colour=colour) for line in told]
-
-
-def cells(text: str) -> int:
-    """The width of a text in cells, its styles aside."""
-    from rich.cells import cell_len
-
-    return cell_len(re.sub(r"\x1b\[[0-9;]*m", "", text))
-
-
-def fitted(text: str, width: int) -> str:
-    """A text in exactly so many cells; what has no room ends in an ellipsis."""
-    from rich.cells import set_cell_size
-
-    return set_cell_size(text, width) if cells(text) <= width else set_cell_size(text, width - 1) + "…"
-
-
-def cut(text: str, width: int) -> str:
-    """A text in so many cells at most, cut between two words where one lies near."""
-    if cells(text) <= width:
-        return text
-    short = fitted(text, width)[:-1].rstrip()
-    at = short.rfind(" ")
-    return (short[:at] if at > len(short) * 2 // 3 else short) + "…"
 
 
 def _painted(parts: Sequence[Part], columns: int, *, colour: bool) -> str:
@@ -235,8 +212,8 @@ def _counts(frame: Frame) -> Iterator[str]:
         yield f"{span(frame.elapsed_s)} so far"
     if frame.usd is not None:
         yield f"{frame.usd:.4f} USD{' (simulated)' if frame.simulated else ''}"
-    if frame.pool and frame.pool_s is not None:
-        yield f"pool {frame.pool} {frame.pool_s:.0f} s"
+    if frame.pool:
+        yield f"pool {frame.pool}" + ("" if frame.pool_s is None else f" {frame.pool_s:.0f} s")
 
 
 def _bar_width(columns: int) -> int:

@@ -14,7 +14,7 @@ from sweeper.core.chain import Chain, Job
 from sweeper.core.costs import Rate, cost
 from sweeper.core.declared import added, best_job, ended, find
 from sweeper.core.events import PoolStatus, TrialStatus
-from sweeper.core.measured import counters
+from sweeper.core.measured import Part, counters
 from sweeper.core.model import Objective, Sweep, Trial, Trials
 from sweeper.core.remaining import Pace
 from sweeper.core.results import FIRST, LAST, METRIC, Row, row_of
@@ -145,16 +145,24 @@ class LiveModel:
         self._done: set[str] = set()
         self._left_out: set[str] = set()
         self._best: Job | None = None
-        self._pool, self._pool_since = "", 0.0
+        self._pool = ""
+        self._pool_since: float | None = None
 
     # -- what happens -----------------------------------------------------------------------------------------
 
     def begin(self, chain: Chain, events: Iterable[tuple[float, ev.Event]] = ()) -> None:
-        """How the sweep stands, and when what has happened so far (time, event) did."""
-        self._chain = chain
+        """How the sweep stands, and when what has happened so far (time, event) did; also of one known before."""
+        self._chain, seen = chain, self._phases
+        self._pace, self._phases = Pace(), {}
+        for known in (self._rows, self._usd, self._done, self._left_out):
+            known.clear()
         for at, event in events:
             self._take_time(event, at)
-            self._pool_since = at
+        for name, (word, at) in seen.items():
+            if self._begins(name) and word not in BEGINNING:
+                self._phases[name] = word, at
+        for name in [name for name in self._printed if name not in chain.unfinished]:
+            self._leave(name, chain)
         self._added = added(self.subject.trials, chain)
         self._best = self._best_of(chain)
         self._pool = self._pool_word(chain)
@@ -170,7 +178,7 @@ class LiveModel:
             self._added = added(self.subject.trials, chain)
         elif isinstance(event, ev.Outcome):
             self._best = self._best_of(chain)
-            self._leave(chain.jobs[event.name])
+            self._leave(event.name, chain)
         trial = _trial_of(event, chain)
         if trial in chain.trials:
             self._count(trial, chain)
@@ -183,17 +191,17 @@ class LiveModel:
         if word and self._phases.get(name, ("",))[0] != word:
             self._phases[name] = word, at
 
-    def printed(self, name: str, points: Iterable[tuple[str, float]], said: str, at: float) -> None:
-        """A running job has printed these metrics, and this line last."""
+    def printed(self, name: str, come: Part, at: float) -> None:
+        """This has come of the log of a running job; its secrets are masked."""
         if self._chain is None or name not in self._chain.unfinished:
             return
         found = self._printed.setdefault(name, _Printed())
-        for metric, value in points:
+        for _, metric, value in come.points:
             found.metrics[metric] = value
             if metric == self._drawn:
                 found.sketch.add(value)
-        found.said = said or found.said
-        if self._phases.get(name, ("",))[0] in BEGINNING:
+        found.said = next((line.shown for line in reversed(come.lines) if line.text.strip()), found.said)
+        if self._begins(name):
             self.looked(name, "Training", at)
 
     def _take_time(self, event: ev.Event, at: float) -> None:
@@ -207,12 +215,16 @@ class LiveModel:
         elif isinstance(event, (ev.Outcome, ev.PoolClosed)):
             self._phases.pop(event.name, None)
 
-    def _leave(self, job: Job) -> None:
-        """It has ended: what it printed is in its result, but for its curve."""
-        printed = self._printed.pop(job.name, None)
-        if printed:
+    def _begins(self, name: str) -> bool:
+        """Is a job in a phase in which it prints nothing?"""
+        return name in self._phases and self._phases[name][0] in BEGINNING
+
+    def _leave(self, name: str, chain: Chain) -> None:
+        """A job has ended: what it printed is in its result, but for its curve."""
+        printed = self._printed.pop(name, None)
+        if printed and name in chain.jobs:
             values = printed.sketch.values
-            self._curves[job.intent.trial] = values[:: max(1, -(-len(values) // KEPT))]
+            self._curves[chain.jobs[name].intent.trial] = values[:: max(1, -(-len(values) // KEPT))]
 
     def _count(self, trial: str, chain: Chain) -> None:
         """A trial may stand otherwise than before."""
@@ -263,7 +275,7 @@ class LiveModel:
             sum(usd) if usd else None,
             subject.simulated,
             self._pool,
-            at - self._pool_since if self._pool else None,
+            None if self._pool_since is None else at - self._pool_since,
             self._best_told(),
         )
 

@@ -16,6 +16,7 @@ from sweeper.core.chain import Chain, Job
 from sweeper.core.events import TrialStatus
 from sweeper.core.measured import Part
 from sweeper.core.model import Trials
+from sweeper.show.cells import cells
 from sweeper.show.live import frame
 from sweeper.show.live.model import LiveModel
 from sweeper.show.live.terminal import Terminal
@@ -58,9 +59,10 @@ class LiveTable:
 
     def mention(self, event: ev.Event, chain: Chain, trials: Trials) -> None:
         """Leave a line standing above the table where an event is worth one."""
-        line = event_line(event, chain, trials)
-        if line and _stays(event):
-            self._above_table(line)
+        with _Silenced(self):
+            line = event_line(event, chain, trials)
+            if line and _stays(event):
+                self._above_table(line)
 
     def watching(self, name: str, description: Mapping[str, Any]) -> None:
         """A job was looked at."""
@@ -71,9 +73,9 @@ class LiveTable:
     def printed(self, job: Job, come: Part) -> None:
         """This has come of the log of a running job."""
         with _Silenced(self):
-            said = next((line.shown for line in reversed(come.lines) if line.text.strip()), "")
-            points = [(metric, value) for _, metric, value in come.points]
-            self.model.printed(job.name, points, self._redact(said), self._moment)
+            last = [line for line in come.lines if line.text.strip()][-1:]  # only what is shown need be masked
+            masked = [line._replace(text=self._redact(line.text)) for line in last]
+            self.model.printed(job.name, Part(masked, come.matches), self._moment)
             self._touch()
 
     def say(self, line: str) -> None:
@@ -86,6 +88,11 @@ class LiveTable:
         """Draw the next frame when it is time for one."""
         if self._monotonic() - self._drawn_at >= (FRAME_S if self._changed else IDLE_S):
             self._frame()
+
+    def refresh(self, *, changed: bool) -> None:
+        """Draw the next frame when it is time for one; whoever changed the model says so."""
+        self._changed = self._changed or changed
+        self.tick()
 
     def close(self, *, keep: bool) -> None:
         """The last frame: with `keep` the table is left standing, else its lines are given back."""
@@ -121,7 +128,7 @@ class LiveTable:
             of = partial(self.model.frame, self._moment)
             lines = [] if last else frame.lines(of, columns - 1, rows, colour=self._colour)
             above, self._above = self._above, []
-            terminal.draw(above, lines, frame.cells)
+            terminal.draw(above, lines, cells)
             self._drawn_at, self._changed = self._monotonic(), False
 
 
