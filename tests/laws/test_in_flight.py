@@ -156,3 +156,12 @@ def test_a_queue_is_asked_once_for_all_that_wait_and_no_look_crowds_an_account(t
     assert described < lists * 8 / 2  # each list stands for eight of them
     looks = [call.at for call in few.twin.calls if call.operation.startswith(("Describe", "List"))]
     assert max(Counter(int(at) for at in looks).values()) <= 15
+
+
+def test_a_quota_smaller_than_what_may_be_in_flight_is_waited_for(tmp_path: Path) -> None:
+    """Two machines and four jobs: the others are sent again when one has ended, and none has failed for that."""
+    here = outside(tmp_path, make_sweep(6, backend=OnDemand(4)), training_quota={"*": 2})
+    begun = here.clock.now()
+    here.run()
+    assert here.statuses == [TrialStatus.COMPLETED] * 6 and set(here.failures) == {""}
+    assert here.clock.now() - begun < 3 * 1.2 * (200 + 10 * MINUTES)  # three rounds of two

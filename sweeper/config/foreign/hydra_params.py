@@ -21,7 +21,7 @@ METRIC = "objective"
 _SAMPLERS = {"tpe": "tpe", "cmaes": "cmaes", "random": "random", "qmc": "qmc", "gp": "gp", "grid": "grid"}
 _KNOWN = ("params", "search_space", "sampler", "direction", "n_trials", "max_failure_rate", "_target_")
 _WHY = {
-    "n_jobs": "jobs run one after another, on one warm pool",
+    "n_jobs": "jobs run one after another on one warm pool; elsewhere see backend.max_in_flight",
     "study_name": "the journal of runs/NAME is the study",
     "storage": "the journal of runs/NAME keeps it; trackers: {optuna_journal: {}} writes it for Optuna's dashboard",
     "custom_search_space": "is code, which is not run",

@@ -293,7 +293,10 @@ def _tuned(script: _Script) -> None:
         if strategy == "Hyperband" or _text(script, said, "early_stopping_type", "Off") == "Auto":
             converted.section("prune").update({"halving": {}} if strategy == "Hyperband" else {"median": {}})
         if "max_parallel_jobs" in said:
-            converted.lose("max_parallel_jobs", "jobs run one after another, on one warm pool")
+            converted.lose(
+                "max_parallel_jobs",
+                "jobs run one after another on one warm pool; elsewhere see backend.max_in_flight",
+            )
 
 
 def _text(script: _Script, said: Mapping[str, ast.expr], key: str, usual: str) -> str:

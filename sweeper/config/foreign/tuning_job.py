@@ -167,7 +167,10 @@ def _ends(converted: Converted, config: Mapping[str, Any]) -> None:
     limits = mapping_of(converted, config, "ResourceLimits", (CONFIG,))
     parallel = whole(limits.get("MaxParallelTrainingJobs")) or 1
     if parallel > 1:
-        converted.lose(f"MaxParallelTrainingJobs: {parallel}", "jobs run one after another, on one warm pool")
+        converted.lose(
+            f"MaxParallelTrainingJobs: {parallel}",
+            "jobs run one after another on one warm pool; elsewhere see backend.max_in_flight",
+        )
     if seconds := whole(limits.get("MaxRuntimeInSeconds")):
         converted.section("stop")["max_seconds"] = seconds
     bands = mapping_of(converted, mapping_of(converted, config, "StrategyConfig", (CONFIG,)), "HyperbandStrategyConfig")
