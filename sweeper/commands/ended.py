@@ -16,7 +16,7 @@ from sweeper.record.stored import StoredSweep
 from sweeper.run.clock import SystemClock
 from sweeper.run.ending import Ending
 from sweeper.run.session import Session
-from sweeper.show import files
+from sweeper.show import files, receipt
 from sweeper.show import report as page
 from sweeper.show import table as tables
 from sweeper.tracking.telling import Telling
@@ -51,7 +51,10 @@ def report(sweep: Sweep, chain: Chain, outside: Session) -> tuple[Results, Row |
     try:
         tables.print_table(sys.stdout, rows, sweep.trials.keys, chosen, sweep.objective)
         tell_words(tables.pool_line(chain))
-        for line in tables.ending_lines(rows, chain, simulated=not sweep.engine.on_aws):
+        simulated = not sweep.engine.on_aws
+        for line in tables.ending_lines(rows, chain, simulated=simulated):
+            tell_words(line)
+        for line in receipt.of_sweep(sweep.composed, chain, sweep.rate, simulated=simulated).lines:
             tell_words(line)
         if model := tables.model_line(chosen, folder.name):
             tell_words(model)

@@ -15,7 +15,7 @@ from sweeper.core.tracked import Notebook, Tracked, sweep_ended
 from sweeper.errors import UsageError
 from sweeper.record.stored import StoredSweep
 from sweeper.run.clock import SystemClock
-from sweeper.show import files, report, table
+from sweeper.show import files, receipt, report, table
 from sweeper.tracking import secrets_of
 from sweeper.tracking.telling import Telling
 
@@ -29,21 +29,26 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("name", help="a folder of runs/, or its beginning")
     parser.add_argument("--tell", action="store_true", help="also tell the sweep's trackers what they have missed")
-    parser.add_argument("--json", action="store_true", help="one JSON object on stdout: the files and the best trial")
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON object on stdout: the files, the best trial and the receipt"
+    )
     options = parser.parse_args(arguments)
     sweep = sweeps.find(options.name)
     write(sweep)
     if options.tell:
         tell_trackers(sweep)
+    bill = receipt.of_sweep(sweep.config, sweep.chain, sweep.rate, simulated=not sweep.on_aws)
     paths = {name: str(sweep.folder / name) for name in ("report.html", "results.csv", "results.jsonl", "best.yaml")}
     if options.json:
         best = files.as_json(sweep.table, sweep.best) if sweep.best else None
-        tell(json.dumps({"sweep": sweep.name, "files": paths, "best": best}))
+        tell(json.dumps({"sweep": sweep.name, "files": paths, "best": best, "receipt": bill.row}))
         return 0
     table.print_table(sys.stdout, sweep.table, sweep.declared.trials.keys, sweep.best, sweep.objective)
     tell_words(table.pool_line(sweep.chain, running=sweep.runner is not None))
     if time := table.time_line(sweep.chain):
         tell_words(time)
+    for line in bill.lines:
+        tell_words(line)
     if model := table.model_line(sweep.best, sweep.name):
         tell_words(model)
     tell(f"report: {relative(sweep.folder)}/report.html")

@@ -9,15 +9,34 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 from sweeper.core.costs import Rate
 from sweeper.core.machines import choices, of_one_type
-from sweeper.core.model import Sweep
 from sweeper.core.paces import Assumed
 from sweeper.core.ports import Backend
 from sweeper.core.ways import MOST_MACHINES, Pace, Taken, Way, expected, rounds, taken, way_of
 from sweeper.core.words import counted, span
+
+
+class Declared(Protocol):
+    """What a comparison needs to know of an experiment: a Sweep, or what its folder remembers of it."""
+
+    @property
+    def composed(self) -> Mapping[str, Any]:
+        """Its configuration, by section."""
+
+    @property
+    def locked(self) -> Mapping[str, Any]:
+        """What its jobs have in common."""
+
+    @property
+    def prev(self) -> tuple[str, ...]:
+        """What a trial takes from the one before it: they run one after another then."""
+
+    @property
+    def max_runtime_s(self) -> float | None:
+        """The longest that a job may run, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +111,7 @@ class Compared:
         }
 
 
-def compared(sweep: Sweep, jobs: int, candidate: Candidate) -> Compared:
+def compared(sweep: Declared, jobs: int, candidate: Candidate) -> Compared:
     """So many jobs of a sweep, one at least, on a candidate."""
     job = sweep.composed.get("job") or {}
     way, pace = way_of(candidate.backend, job), candidate.given.pace(candidate.backend)
@@ -108,7 +127,7 @@ def compared(sweep: Sweep, jobs: int, candidate: Candidate) -> Compared:
     return Compared(candidate, jobs, way, pace, taken(way, jobs, pace), reasons)
 
 
-def _never_ends(sweep: Sweep, way: Way, pace: Pace) -> str:
+def _never_ends(sweep: Declared, way: Way, pace: Pace) -> str:
     """Why a trial that is begun anew at each interruption could not be expected to end; empty: it may."""
     if not way.restarts:
         return ""
@@ -182,17 +201,22 @@ class Comparison:
         return [one for one in self.every if one.candidate.instance_type == own_type and one.all_jobs]
 
     @cached_property
-    def _pool(self) -> Compared | None:
+    def pool(self) -> Compared | None:
+        """The pool on the experiment's own machines."""
         return next((one for one in self._own if one.way.keeps_pool), None)
+
+    @cached_property
+    def cold(self) -> Compared | None:
+        """A machine of their own for each job, of the same type, that nobody takes away."""
+        return next((one for one in self._own if not (one.way.keeps_pool or one.way.interrupts)), None)
 
     @cached_property
     def break_even(self) -> BreakEven:
         """Against the pool, on the experiment's own machines; of other machines their pool against this one."""
         train_s = self.every[0].pace.train_s
-        pool = self._pool
+        pool, cold = self.pool, self.cold
         if pool is None:
             return BreakEven(train_s)
-        cold = next((one for one in self._own if not (one.way.keeps_pool or one.way.interrupts)), None)
         saves = _saved(pool, cold) if cold and self.jobs > 1 else None
         spot = next((one for one in self._own if one.way.interrupts), None)
         return BreakEven(
@@ -217,7 +241,7 @@ class Comparison:
     @property
     def _types(self) -> dict[str, float]:
         """Training seconds up to which the pool of each other type costs less than that of the own one."""
-        own = self._pool
+        own = self.pool
         own_type = self.every[0].candidate.instance_type
         others = [one for one in self.every if one.way.keeps_pool and one.candidate.instance_type != own_type]
         found = {}

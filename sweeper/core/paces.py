@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sweeper.core.chain import Chain, Job
 from sweeper.core.costs import savings_percent
@@ -157,7 +157,15 @@ def assumed(sweep: Sweep, chain: Chain, past: Sequence[Seen] = (), instance_type
     own = [seen for seen in there if seen.own]
     if sweep.engine.on_aws and kind == own_type and not own:
         own = [Seen(chain, own_type, sweep.backend.interrupts)]
-    look = _Look(own, [seen for seen in there if not seen.own])
+    return _assumed(told, chain, _Look(own, [seen for seen in there if not seen.own]))
+
+
+def shown(section: Mapping[str, Any], seen: Seen) -> Assumed:
+    """What these jobs have shown, wherever they ran; what they have not is taken from an `assume` section."""
+    return _assumed(from_section(Assume, section), seen.chain, _Look([seen], []))
+
+
+def _assumed(told: Assume, chain: Chain, look: _Look) -> Assumed:
     train_s, measured = _trained(chain, told)
     cold = look.middle("cold_start_s", told.cold_start_s, _cold, _any_start)
     found = {

@@ -22,7 +22,7 @@ class Pace:
     warm_start_s: float
     train_s: float
     idle_s: float = 0.0
-    """For how long the pool idles between two jobs."""
+    """What passes between two jobs that run one after another: a pool idles, and nobody pays for cold machines."""
     wait_s: float = 0.0
     """Unbilled, for each machine, beyond the start of one that is there: in a queue, or for spot machines."""
     interrupted_every_s: float | None = None
@@ -83,7 +83,8 @@ def taken(way: Way, jobs: int, pace: Pace) -> Taken | None:
         return None
     start, wait = (jobs * of_one.machines * each for each in (pace.cold_start_s, pace.wait_s))
     run = jobs * of_one.train_s
-    wall = rounds(jobs, way.in_flight) * (start + run + wait) / jobs
+    times = rounds(jobs, way.in_flight)
+    wall = times * (start + run + wait) / jobs + (times - 1) * pace.idle_s
     saved = (pace.savings_percent or 0.0) if way.interrupts else 0.0
     return Taken(start, run, 0.0, wait, wall, (start + run) * (1 - saved / 100))
 

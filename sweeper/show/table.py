@@ -185,14 +185,11 @@ def _headings(table: Results, keys: Sequence[str]) -> Mapping[str, str]:
 
 
 def ending_lines(table: Results, chain: Chain, *, simulated: bool) -> Iterator[str]:
-    """Which rule ended the chain; and of money on the local engine, that nobody is billed."""
+    """Which rule ended the chain; and of what was saved on the local engine, that it is simulated."""
     if chain.decided:
         yield f"ended by {chain.decided.rule}: {chain.decided.why}"
     if simulated and any(row.get(SAVINGS) is not None for row in table.rows):
         yield "saved % is simulated: it is what engine.spot_discount makes of these seconds"
-    costs = [row["cost_usd"] for row in table.rows if row.get("cost_usd") is not None]
-    if costs and simulated:
-        yield f"usd is simulated: {sum(costs):.4f} for these seconds on SageMaker at the prices of `prices`"
 
 
 def model_line(chosen: Row | None, sweep: str) -> str:

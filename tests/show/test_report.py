@@ -81,7 +81,8 @@ def test_the_receipt_adds_up_what_is_known() -> None:
     told = data(subject(*PAST, rate=Rate(0.01), closed_at={"s-1-a01": 266.0}))["receipt"]
     (pool,) = told["pools"]
     assert (pool["jobs"], pool["first"], pool["closed"], pool["seen"]) == (2, "x=0", "released", "1970-01-01T00:04:26Z")
-    assert (told["billable"], told["retained"], told["usd"], told["untold"]) == (80.0, 35.0, 1.15, 1)
+    assert (told["billable_s"], told["idle_s"], told["usd"]) == (80.0, 35.0, 1.15)
+    assert told["provisional"] == ["the seconds of 1 job are not told"]
     unknown = data(subject(*PAST))
     assert unknown["receipt"]["usd"] is None
     assert "unknown, not zero" in " ".join(unknown["assumptions"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sweeper.core.chain import Chain, Job
+from sweeper.core.chain import Job
 from sweeper.core.costs import cost
 from sweeper.core.events import Closed
 from sweeper.core.keepalive import idle_seconds
@@ -83,12 +83,6 @@ def _closed(job: Job) -> str:
     return CLOSED[job.closed]
 
 
-def untold_jobs(chain: Chain) -> int:
-    """How many jobs have ended whose billable seconds the service has not told."""
-    ended = (job.outcome for job in chain.jobs.values() if job.acknowledged)
-    return sum(outcome is not None and outcome.billable_seconds is None for outcome in ended)
-
-
 def totals(jobs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Seconds of each phase over all jobs, those that there were."""
     spent = dict.fromkeys(ORDER, 0.0)
@@ -99,20 +93,18 @@ def totals(jobs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def receipt(subject: Subject) -> dict[str, Any]:
-    """What was kept and let go, and what is known of its price today. Seconds and dollars that nobody told are null."""
+    """What was kept and let go, and what is known of its price. Seconds and dollars that nobody told are null."""
     jobs = list(subject.chain.jobs.values())
     pools = [_pool(subject, number, held) for number, held in enumerate(_pools(jobs), 1)]
-    rate = subject.rate
+    rate, bill = subject.rate, subject.receipt
     return {
+        **bill.row,
+        "lines": [*bill.lines],
         "pools": pools[:MOST_POOLS],
         "more": max(0, len(pools) - MOST_POOLS),
         "jobs": len(jobs),
-        "billable": _sum(job.outcome.billable_seconds for job in jobs if job.outcome),
-        "retained": _sum(job.retained_s for job in jobs),
-        "usd": cost(jobs, rate),
         "usd_per_hour": None if rate is None else rate.usd_per_second * 3600,
         "as_of": rate.as_of if rate else "",
-        "untold": untold_jobs(subject.chain),
         "open": [job.name for job in subject.chain.debts.values()],
     }
 

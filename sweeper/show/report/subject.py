@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, Job
 from sweeper.core.costs import Rate
 from sweeper.core.model import Objective
+from sweeper.core.receipt import Receipt
 from sweeper.core.repeats import seed_key
 from sweeper.core.results import METRIC, Results, Row
 from sweeper.record.stored import StoredSweep
+from sweeper.show.receipt import of_sweep
 from sweeper.show.report import curves, logs
 
 
@@ -55,6 +58,11 @@ class Subject:
         """The parameter that counts the repeats; empty when nothing is repeated."""
         key = seed_key(self.config.get("sweep") or {})
         return key if key in self.table.parameters else ""
+
+    @cached_property
+    def receipt(self) -> Receipt:
+        """What it cost, what the pool saved, and what other ways had cost."""
+        return of_sweep(self.config, self.chain, self.rate, simulated=self.simulated)
 
     def last_jobs(self) -> Mapping[str, Job]:
         """The last job of each trial."""

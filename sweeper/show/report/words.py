@@ -11,7 +11,6 @@ from sweeper.core.events import TrialStatus
 from sweeper.core.results import equals, reuse
 from sweeper.core.scope import Scope
 from sweeper.core.words import counted, span, utc
-from sweeper.show.report.jobs import untold_jobs
 from sweeper.show.report.subject import Subject
 from sweeper.show.table import ending_lines, idle_line, pool_line, shown, time_line
 
@@ -97,7 +96,8 @@ def tiles(subject: Subject, jobs: Jobs) -> Iterator[dict[str, str]]:
         yield {"what": "Warm starts", "much": f"{reused} of {of}", "note": counted(cold, "cold start")}
     costs = [row["cost_usd"] for row in subject.table.rows if row.get("cost_usd") is not None]
     if costs:
-        note = "simulated: nobody is billed" if subject.simulated else "as far as it is known"
+        told = "provisional" if subject.receipt.provisional else "as the service has told"
+        note = "simulated: nobody is billed" if subject.simulated else told
         yield {"what": "Cost", "much": money(sum(costs)), "note": note}
 
 
@@ -133,8 +133,12 @@ def assumptions(subject: Subject) -> Iterator[str]:
         most = "at most " if subject.rate.by_type else ""
         price = f"{most}${subject.rate.usd_per_second * 3600:.4g} an hour{of}"
         yield f"USD are billable and retained seconds times {asked} at {price}."
-    if untold := untold_jobs(subject.chain):
-        yield f"Of {counted(untold, 'job')} the service has not told billable seconds: they are not in the sum."
+    bill = subject.receipt
+    yield from (f"Provisional: {why}, and what comes of it is not in the sum." for why in bill.provisional)
+    if bill.nothing_because:
+        yield f"What other ways would have cost is not told: {bill.nothing_because}."
+    if bill.assuming:
+        yield f"Other ways are counted by: {bill.assuming}. The start of a machine counts as billed: the upper end."
 
 
 def facts(subject: Subject) -> Iterator[tuple[str, str]]:

@@ -6,13 +6,16 @@ function receipt(sweep) {
   return section(
     'receipt',
     'Receipt',
-    'What was kept, when it was seen to be let go, and what is known of its price today.',
+    'What it cost, what the pool saved, and when everything was seen to be let go.',
     el(
       'div',
       { class: 'card', id: 'bill' },
-      el('header', {}, el('h3', {}, 'Pools'), simulated(sweep)),
+      el('header', {}, el('h3', {}, 'What it cost'), simulated(sweep)),
       openPools(found.open),
       pairs(sums(found)),
+      ...found.lines.slice(1).map((line) => el('p', {}, text(`${line[0].toUpperCase()}${line.slice(1)}.`))),
+      found.ways.length ? waysTable(found.ways) : null,
+      el('h3', {}, 'Pools'),
       poolsTable(found.pools),
       found.more ? el('p', { class: 'soft small' }, `... and ${found.more} more pools.`) : null,
     ),
@@ -37,15 +40,47 @@ function openPools(jobs) {
   );
 }
 
-function sums({ billable, retained, usd, usd_per_hour: price, as_of: since }) {
+function sums(found) {
+  const { billable_s: billable, idle_s: idle, usd, idle_usd, usd_per_hour: price, as_of: since, provisional } = found;
+  const kept = idle_usd === null ? '' : ` (${money(idle_usd)})`;
   return [
     [
       'Billable seconds',
-      billable === null ? 'unknown' : `${number(billable)} s of jobs, ${number(retained ?? 0)} s of idle pools`,
+      billable === null ? 'unknown' : `${number(billable)} s of jobs, ${number(idle ?? 0)} s of idle pools${kept}`,
     ],
     ['Price', price === null ? 'unknown' : `$${number(price)} an hour${since ? `, of ${since}` : ''}`],
-    ['Together', el('strong', {}, money(usd))],
+    ['Together', el('strong', {}, `${usd === null ? 'unknown' : money(usd)}${provisional.length ? ', provisional' : ''}`)],
   ];
+}
+
+// As it ran, and the same jobs on other machines: seconds of all of them together, and on the wall.
+function waysTable(ways) {
+  const head = [
+    ['way'],
+    ['at once', true],
+    ['start s', true],
+    ['run s', true],
+    ['idle s', true],
+    ['wait s', true],
+    ['ends in s', true],
+    ['USD', true],
+    ['what to know'],
+  ];
+  return plainTable(
+    head,
+    ways.map((way, i) => [
+      i ? way.backend : `${way.backend}, as it ran`,
+      way.at_once,
+      way.start_s,
+      way.run_s,
+      way.idle_s,
+      way.wait_s,
+      way.wall_s,
+      way.usd === null ? 'unknown' : money(way.usd),
+      text(way.reasons.join('; ')),
+    ]),
+    'What other ways would have cost',
+  );
 }
 
 function poolsTable(pools) {
