@@ -12,7 +12,6 @@ from sweeper.core.model import Sweep
 from sweeper.core.results import Results, Row
 from sweeper.core.tracked import sweep_ended
 from sweeper.errors import UsageError
-from sweeper.record.stored import StoredSweep
 from sweeper.run.clock import SystemClock
 from sweeper.run.ending import Ending
 from sweeper.run.session import Session
@@ -67,6 +66,5 @@ def report(sweep: Sweep, chain: Chain, outside: Session) -> tuple[Results, Row |
         forget_stdout()
         if error.errno not in READER_GONE:
             raise
-    if not page.is_current(folder):  # last: nobody waits for their table
-        page.write(StoredSweep(folder), rows, chosen, outside.clock.now())
+    page.keep_current(folder, rows, chosen, outside.clock.now())  # last: nobody waits for their table
     return rows, chosen

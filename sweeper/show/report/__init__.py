@@ -26,7 +26,13 @@ def write(sweep: StoredSweep, table: Results, best: Row | None, now: float, *, f
     write_atomically(sweep.folder / NAME, to_html({**told, "of": _rows(sweep.folder)}))
 
 
-def is_current(folder: Path) -> bool:
+def keep_current(folder: Path, table: Results, best: Row | None, now: float) -> None:
+    """Write the page of the sweep in this folder, unless the one there tells of these rows. Raises OSError."""
+    if not _is_current(folder):
+        write(StoredSweep(folder), table, best, now)
+
+
+def _is_current(folder: Path) -> bool:
     """Does the page that lies there tell of the rows of results.csv as they are? Then a run need not make it anew."""
     try:
         with (folder / NAME).open(encoding="utf-8") as file:
