@@ -205,6 +205,8 @@ class Simulation:
         if queue := self.sweep.backend.through:
             self.others = random.Random(f"queue {self.seed}")
             open_queue(self.twin, queue.queue, self.others.choice((1, 2, 4, 8)))
+            if self.rivals is Rivals.HOST:  # a queue takes a second job of the same name: only a lease is in its way
+                self.rivals = Rivals.LEASED
         if self.rivals is not Rivals.NOBODY:
             self._add_rival(stack)
         self.squatted = self.chaos and self.rivals is Rivals.NOBODY and rng.random() < 0.03 and not self._queue

@@ -158,14 +158,14 @@ def test_places_without_a_proposal() -> None:
 def test_with_eight_pending_nothing_is_proposed_twice_and_a_restart_proposes_the_same(seed: int) -> None:
     """Trials end in any order, fail and are tried again, are interrupted, skipped and reopened."""
     rng = random.Random(seed)
-    _, made = search(count=24)
+    _, made = search(count=16)
     events: list[Any] = []
     pending: dict[str, Trial] = {}
     begun: list[str] = []
     attempts: Counter[str] = Counter()
     while True:
         while len(pending) < 8 and (found := made.propose(fold(events))):
-            again = search(count=24)[1].propose(fold(events))
+            again = search(count=16)[1].propose(fold(events))
             assert again is not None and again.trial == found.trial
             trial = found.trial
             assert trial.id not in pending and (trial.id not in begun or attempts[trial.id])
@@ -182,4 +182,4 @@ def test_with_eight_pending_nothing_is_proposed_twice_and_a_restart_proposes_the
         events += ended(trial, loss(trial) if came_to == "completed" else None, came_to, attempts[trial.id])[1:]
         if rng.random() < 0.1:
             events.append(rng.choice((ev.Skipped, ev.Reopened))(trial.id))
-    assert len(set(begun)) == 24
+    assert len(set(begun)) == 16

@@ -85,7 +85,7 @@ def many(trials: int, backend: Any) -> Sweep:
 )
 def test_a_long_sweep_under_faults_deaths_and_other_peoples_jobs_loses_and_doubles_nothing(backend: Any) -> None:
     """Many trials, four at a time: every invariant, and after every death the next runner adopts all that run."""
-    simulation = Simulation(1, declared=many(40, backend), chance=0.002, most_deaths=3, rivals=Rivals.NOBODY)
+    simulation = Simulation(1, declared=many(24, backend), chance=0.004, most_deaths=3, rivals=Rivals.NOBODY)
     result = simulation.run()
     assert result.violations == [] and result.deaths > 0
     host = simulation.hosts[0]
