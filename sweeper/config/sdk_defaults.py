@@ -5,6 +5,7 @@ The SDK need not be installed. Of the administrator's file and the user's the la
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import environ
@@ -26,6 +27,8 @@ _JOB = ("SageMaker", "TrainingJob")
 _SESSION = ("SageMaker", "PythonSDK", "Modules", "Session")
 _BUCKET, _PREFIX = (*_SESSION, "DefaultS3Bucket"), (*_SESSION, "DefaultS3ObjectKeyPrefix")
 _TELEMETRY = ("SageMaker", "PythonSDK", "Modules", "TelemetryOptOut")
+_USUAL_BUCKET = re.compile(r"sagemaker-[a-z0-9-]+-\d{12}")
+"""The bucket of an account and Region that both the SDK and we take where nobody says one: to name it says nothing."""
 _OF_JOB = ("OutputDataConfig.KmsKeyId", "OutputDataConfig.S3OutputPath")
 """What is read of it beside what is locked."""
 
@@ -88,7 +91,7 @@ def _said(content: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], tuple[s
     known = [(member, ("locked", name)) for member, name in members(Locked)]
     known += [(member, ("job", name)) for member, name in members(Job) if member in _OF_JOB]
     bucket, prefix = _at(content, _BUCKET), _at(content, _PREFIX)
-    if bucket is not None:
+    if bucket is not None and (prefix or not _USUAL_BUCKET.fullmatch(str(bucket))):
         below = "/".join(part for part in (str(bucket), str(prefix or "").strip("/"), "sweeper") if part)
         yield ("job", "output_path"), _BUCKET, Reference(f"s3://{below}/${{name}}")
     for member, key in known:

@@ -75,6 +75,15 @@ def test_what_is_said_counts(files: Project) -> None:
     assert not files.sweep("locked.enable_network_isolation=false").locked["enable_network_isolation"]
 
 
+def test_the_usual_bucket_says_nothing(files: Project) -> None:
+    """The default bucket of an account is ours as well: its experiments go on to share what they stage there."""
+    usual = USERS.replace("DefaultS3Bucket: ours", "DefaultS3Bucket: sagemaker-eu-west-1-123456789012")
+    files.write("own/sagemaker/config.yaml", usual.replace("        DefaultS3ObjectKeyPrefix: ml/\n", ""))
+    assert not files.sweep().composed["job"]["output_path"]
+    files.write("own/sagemaker/config.yaml", usual)
+    assert files.sweep().composed["job"]["output_path"] == "s3://sagemaker-eu-west-1-123456789012/ml/sweeper/x"
+
+
 def test_what_is_wrong_is_told_in_that_file(files: Project) -> None:
     """A value that does not fit is refused with its place in the defaults file."""
     files.write("own/sagemaker/config.yaml", USERS.replace("role/mine", "group/mine"))
