@@ -14,12 +14,13 @@ from sweeper.config.schema import backend_schema
 from sweeper.core.options import defaults_of
 from sweeper.core.ports import Backend
 from sweeper.errors import UsageError
-from sweeper.simulation.drawn import LOCKED, QUEUE
+from sweeper.simulation.drawn import JOB, LOCKED
+from sweeper.simulation.queued import QUEUE
 
 PREFIX = "backend"
 _OTHERWISE: dict[str, Any] = {
     "locked": LOCKED,
-    "job": {"checkpoint_s3_uri": "s3://simulated/checkpoints", "max_runtime_s": 3600},
+    "job": JOB,
     "pool": {"keep_alive_s": 0},
 }
 """What a drawn sweep says elsewhere, as a backend asks for it."""

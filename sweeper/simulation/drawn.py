@@ -6,15 +6,12 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from sweeper.backends.batch import Batch
-from sweeper.backends.on_demand import OnDemand
-from sweeper.backends.spot import Spot
 from sweeper.backends.warm_pool import WarmPool
 from sweeper.core import prune, stop
 from sweeper.core.chain import Chain
 from sweeper.core.costs import LATE_S, OVERRUN_S, Rate
 from sweeper.core.model import Goal, MetricDefinition, Objective, PoolSettings, Sweep, Trial
-from sweeper.core.ports import Backend, Request, StopRule
+from sweeper.core.ports import Request, StopRule
 from sweeper.core.remedies import on_failure
 from sweeper.core.request import digest
 from sweeper.core.scope import EngineKind, Scope
@@ -31,6 +28,12 @@ LOCKED = {
     "instance_count": 1,
     "volume_size_in_gb": 30,
 }
+JOB = {
+    "launch": "image",
+    "image_uri": "repo/train:1",
+    "max_runtime_s": 3600,
+    "checkpoint_s3_uri": "s3://simulated/checkpoints",
+}
 SECRET = "planted-secret-value"
 KEY, BATCH = "hyperparameters.x", "hyperparameters.batch"
 FITS = 16
@@ -38,7 +41,6 @@ FITS = 16
 THROTTLED = 0.93
 """A job whose metric would be above this is throttled by what it reads from: a failure that is a matter of time."""
 USD_PER_HOUR = 3.6
-QUEUE = "simulated"
 
 
 def made(values: Mapping[str, Any], index: int) -> Trial:
@@ -186,27 +188,11 @@ def searched(rng: random.Random) -> dict[str, Any]:
     return {"trials": trials, "search": search}
 
 
-def draw_backend(rng: random.Random, *, through_queue: bool) -> Backend:
-    """Mostly one warm pool, else what may have several jobs in flight; `through_queue`: also a Batch queue."""
-    if rng.random() < 0.75:
-        return WarmPool()
-    several = rng.choice((1, 2, 3, 8))
-    others: list[Backend] = [OnDemand(several), Spot(rng.choice((600, 3600, 36000)), max_in_flight=several)]
-    if through_queue:
-        others.append(Batch(QUEUE, max_in_flight=several))
-    return rng.choice(others)
-
-
 def draw_sweep(rng: random.Random) -> Sweep:
     """A sweep of one to five trials with some of what an experiment file may ask for."""
     base = {
         "locked": LOCKED,
-        "job": {
-            "launch": "image",
-            "image_uri": "repo/train:1",
-            "max_runtime_s": 3600,
-            "checkpoint_s3_uri": "s3://simulated/checkpoints",
-        },
+        "job": JOB,
         "environment": {"TOKEN": SECRET},
     }
     batch = rng.choice((1, 1, 1, 64))

@@ -1,4 +1,4 @@
-"""The AWS Batch queue that a simulated sweep goes through: how large it is, who else uses it, and its jobs as jobs."""
+"""Where the machines of simulated sweeps come from, and a Batch queue: how large it is, who else uses it, its jobs."""
 
 from __future__ import annotations
 
@@ -7,15 +7,31 @@ import random
 from dataclasses import replace
 
 from sweeper.aws.batch import BatchApi
+from sweeper.backends.batch import Batch
+from sweeper.backends.on_demand import OnDemand
+from sweeper.backends.spot import Spot
+from sweeper.backends.warm_pool import WarmPool
 from sweeper.core.ports import Backend, TrainingApi
 from sweeper.engine.batch.records import ServiceJob
 from sweeper.engine.training.job import Job
 from sweeper.engine.training.states import JobStatus
 from sweeper.testing.twin import Twin
 
+QUEUE = "simulated"
 KIND = "SAGEMAKER_TRAINING"
 MOST_STRANGERS = 3
 """Jobs that somebody else submits at once."""
+
+
+def draw_backend(rng: random.Random, *, through_queue: bool) -> Backend:
+    """Mostly one warm pool, else what may have several jobs in flight; `through_queue`: also a Batch queue."""
+    if rng.random() < 0.75:
+        return WarmPool()
+    several = rng.choice((1, 2, 3, 8))
+    others: list[Backend] = [OnDemand(several), Spot(rng.choice((600, 3600, 36000)), max_in_flight=several)]
+    if through_queue:
+        others.append(Batch(QUEUE, max_in_flight=several))
+    return rng.choice(others)
 
 
 def open_queue(twin: Twin, name: str, room: int) -> None:

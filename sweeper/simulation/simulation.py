@@ -15,23 +15,21 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from sweeper.aws.lease import Lease
 from sweeper.core.chain import fold
 from sweeper.core.model import Sweep
 from sweeper.core.ports import Backend, Journal, TrainingApi
 from sweeper.run.runner import Runner
 from sweeper.simulation.danger import MOST_TOUCHES, Danger, NoProgress
 from sweeper.simulation.declared import behaviour_of, polled
-from sweeper.simulation.drawn import behaviour, draw_backend, draw_sweep
+from sweeper.simulation.drawn import behaviour, draw_sweep
 from sweeper.simulation.host import Host
 from sweeper.simulation.invariants import Ledger, completed_once, one_job_an_attempt
+from sweeper.simulation.leases import give_leases
 from sweeper.simulation.people import ask, squat
 from sweeper.simulation.queued import api as queued_api
-from sweeper.simulation.queued import open_queue, strangers
+from sweeper.simulation.queued import draw_backend, open_queue, strangers
 from sweeper.simulation.turns import Turns
-from sweeper.testing.bucket import Bucket
 from sweeper.testing.journals import MemoryJournal
 from sweeper.testing.twin import Faults, Twin
 
@@ -53,10 +51,6 @@ class Rivals(Enum):
     COLLEAGUE = "another owner on another host: other names, the same pool key"
     HOST = "the same owner on another host, without a lease: the same names"
     LEASED = "the same owner on another host, with a lease"
-
-
-def _same(clients: Any) -> Any:
-    return clients
 
 
 @dataclass
@@ -266,28 +260,7 @@ class Simulation:
         elif rivals in (Rivals.HOST, Rivals.LEASED):
             first.rivals = second.rivals = True
         if rivals is Rivals.LEASED:
-            bucket = Bucket(self.clock)
-            for number, host in enumerate(self.hosts):
-                clients = bucket.reached(self._trouble(host))
-                holder = f"{OWNER}, process {number}"
-                host.lease = partial(Lease, partial(_same, clients), "s3://bucket/leases", "key", holder, self.clock)
-                host.lease_is_anothers = partial(bucket.held_by_another, holder)
-
-    def _trouble(self, host: Host) -> Callable[[], str]:
-        """What meets a call to the lease's bucket: nothing, a lost answer, or an outage that lasts."""
-        until = 0.0
-
-        def trouble() -> str:
-            nonlocal until
-            if not host.danger.chance:
-                return ""
-            if host.rng.random() < 0.05:
-                until = self.clock.now() + host.rng.choice((30.0, 100.0, 400.0))
-            if self.clock.now() < until:
-                return "out"
-            return "lost" if host.rng.random() < 0.05 else ""
-
-        return trouble
+            give_leases(self.hosts, OWNER, self.clock)
 
     @staticmethod
     def _scale_of(sweep: Sweep) -> float:
