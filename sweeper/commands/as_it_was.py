@@ -48,6 +48,7 @@ def as_it_was(stored: StoredSweep, job: Job, was: Description) -> Sweep:
         trials=stored.declared.trials,
         resolve=resolve,
         composed={**stored.config, "environment": environment},
+        seed=stored.declared.seed,
         project=str(stored.folder.parent.parent),
         trackers=trackers,
         secrets=(*user_info(canonical(config)), *secrets_of(trackers)),

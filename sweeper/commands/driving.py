@@ -18,7 +18,7 @@ from sweeper.run.ending import Ending
 from sweeper.run.runner import Runner
 from sweeper.run.session import Session
 from sweeper.run.world import Archive
-from sweeper.show import files
+from sweeper.show import plain
 from sweeper.show.display import Display
 from sweeper.tracking.telling import Telling
 
@@ -28,7 +28,7 @@ def drive(sweep: Sweep, stack: ExitStack, made: type[Session]) -> tuple[Ending, 
     clock = SystemClock()
     stack.enter_context(clock.listening())
     versions = {name: package_version(name) for name in ("sweeper", "boto3", "hydra-core")}
-    session = made(sweep, connect(sweep), clock, clock.now(), Display, files.as_yaml, versions)
+    session = made(sweep, connect(sweep), clock, clock.now(), Display, plain.as_yaml, versions)
     with suppress(OSError):  # they are a convenience: what has to be written says so itself
         own_folders(Path(sweep.project))
     hide(session.redact)

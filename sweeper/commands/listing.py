@@ -15,7 +15,7 @@ from sweeper.config import project
 from sweeper.core.words import counted, utc
 from sweeper.errors import JournalError
 from sweeper.record.stored import StoredSweep, bytes_of, folders
-from sweeper.show.table import shown
+from sweeper.show.best import best_name
 
 HEAD = ("sweep", "state", "done", "changed", "", "")
 
@@ -61,17 +61,12 @@ def _told(folder: Path) -> dict[str, Any] | None:
         complain(f"warning: {error}")
         return None
     done, total = sweeps.progress_of(sweep)
-    best = sweep.best
-    objective = sweep.objective
-    value = (
-        f"{best['name']} {objective.metric}={shown(best['metric.' + objective.metric])}" if best and objective else ""
-    )
     return {
         "sweep": sweep.name,
         "state": sweep.state,
         "finished": done,
         "trials": total,
-        "best": value or None,
+        "best": best_name(sweep.table, sweep.objective) or None,
         "open_pools": 0 if sweep.runner else len(sweep.chain.debts),
         "changed_at": sweep.changed_at,
     }

@@ -6,9 +6,12 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from sweeper.commands import sweeps
 from sweeper.commands.say import complain, relative, tell, tell_words
+from sweeper.core.receipt import Receipt
+from sweeper.core.results import best_of
 from sweeper.core.scope import Scope
 from sweeper.core.secrets import Redactor
 from sweeper.core.tracked import Notebook, Tracked, sweep_ended
@@ -16,6 +19,7 @@ from sweeper.errors import UsageError
 from sweeper.record.stored import StoredSweep
 from sweeper.run.clock import SystemClock
 from sweeper.show import files, receipt, report, table
+from sweeper.show.best_file import Best, group_told
 from sweeper.tracking import secrets_of
 from sweeper.tracking.telling import Telling
 
@@ -38,10 +42,8 @@ def main(arguments: Sequence[str]) -> int:
     if options.tell:
         tell_trackers(sweep)
     bill = receipt.of_sweep(sweep.config, sweep.chain, sweep.rate, simulated=not sweep.on_aws)
-    paths = {name: str(sweep.folder / name) for name in ("report.html", "results.csv", "results.jsonl", "best.yaml")}
     if options.json:
-        best = files.as_json(sweep.table, sweep.best) if sweep.best else None
-        tell(json.dumps({"sweep": sweep.name, "files": paths, "best": best, "receipt": bill.row}))
+        tell(json.dumps(as_json(sweep, bill)))
         return 0
     table.print_table(sys.stdout, sweep.table, sweep.declared.trials.keys, sweep.best, sweep.objective)
     tell_words(table.pool_line(sweep.chain, running=sweep.runner is not None))
@@ -53,6 +55,20 @@ def main(arguments: Sequence[str]) -> int:
         tell_words(model)
     tell(f"report: {relative(sweep.folder)}/report.html")
     return 0
+
+
+def as_json(sweep: StoredSweep, bill: Receipt) -> dict[str, Any]:
+    """What `--json` prints: the files, the best trial, and with `repeat` the best group."""
+    grouped = [files.GROUPED] if sweep.table.seed else []
+    names = ("report.html", "results.csv", "results.jsonl", *grouped, "best.yaml")
+    paths = {name: str(sweep.folder / name) for name in names}
+    best = files.as_json(sweep.table, sweep.best) if sweep.best else None
+    told = {"sweep": sweep.name, "files": paths, "best": best, "receipt": bill.row}
+    group = best_of(sweep.table, sweep.objective) if grouped else None
+    if group and sweep.objective:
+        of = group_told(sweep.table, group, sweep.objective)
+        told["best_group"] = files.strict({**of, "trials": [files.strict(trial) for trial in of["trials"]]})
+    return told
 
 
 def tell_trackers(sweep: StoredSweep) -> None:
@@ -87,6 +103,6 @@ def write(sweep: StoredSweep) -> None:
     chosen = sweep.best
     name, _ = Scope.of(sweep.name)
     name = str(sweep.config.get("name") or name)
-    best = files.Best(chosen, sweep.config_of(chosen["trial"]), sweep.config) if chosen else None
+    best = Best(chosen, sweep.config_of(chosen["trial"]), sweep.config, sweep.table) if chosen else None
     files.write_all(sweep.folder, name, sweep.table, best, sweep.objective)
     report.write(sweep, sweep.table, chosen, SystemClock().now(), forest=True)

@@ -18,7 +18,7 @@ from sweeper.errors import UsageError
 from sweeper.record.stored import StoredSweep
 from sweeper.run.clock import SystemClock
 from sweeper.show import files, table
-from sweeper.show.table import shown
+from sweeper.show.plain import shown
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -14,7 +14,7 @@ from sweeper.core.options import from_section
 from sweeper.core.ports import Domains, Proposer
 from sweeper.core.space import draws
 from sweeper.core.space.blocks import Block, Column, Part
-from sweeper.core.space.declared import ROUND, SEARCHES, Repeat
+from sweeper.core.space.declared import ROUND, SEARCHES, repeat_of
 from sweeper.core.space.rules import Rule
 
 Values = Mapping[str, Any]
@@ -30,6 +30,8 @@ class Builder:
         self.axes: list[Axis] = []
         self.proposer: tuple[Proposer, Domains] | None = None
         """The search that proposes the trials, and of what."""
+        self.seed = ""
+        """The parameter that counts the repeats."""
         self.rules: list[Rule] = []
         """What leaves out its proposals."""
         self._used: set[str] = set()
@@ -170,10 +172,10 @@ class Builder:
 
     def _repeat(self, repeat: Any, place: KeyPath) -> Iterator[Axis]:
         """The same trials again, under other seeds: the first round is the one that has no `repeat` at all."""
-        if not repeat:
+        said = repeat_of({ROUND: repeat})
+        if said is None:
             return
-        said = from_section(Repeat, repeat if isinstance(repeat, Mapping) else {"times": repeat})
-        times, key = said.times, said.seed
+        times, key, self.seed = said.times, said.seed, said.key
         if key is None:
             yield Axis(Block([{}, *({ROUND: number} for number in range(1, times))]), {ROUND: place}, form=_name(place))
             return

@@ -44,10 +44,11 @@ def freeze(
     space, resolve = space_of(draft, parts, compositions.groups, leaves), Resolve(compositions)
     trials, search = proposed_of(draft, values, builder, leaves({})) if builder.proposer else (None, None)
 
-    told = trackers.declared(draft, values)
+    told, prev = trackers.declared(draft, values), _prev(draft)
 
     return Sweep(
         **fields_of(values),
+        seed="" if prev else builder.seed,  # rounds that go on from each other are no repeats
         trackers=told,
         digest=digest([plain(draft.config), digests["source",]]),
         source_digest=digests["source",],
@@ -57,7 +58,7 @@ def freeze(
         make=adding(leaves({})),
         composed={s: draft.sections[s] if s in AS_WRITTEN else read(draft.config, s)[0] for s in draft.sections},
         project=str(draft.root),
-        prev=(prev := _prev(draft)),
+        prev=prev,
         secrets=(*exposed.texts(draft, values), *secrets_of(told)),
         warnings=(*doubts.doubts(draft, values, space, resolve), *doubts.one_by_one(values, prev)),
         given_by=draft.given_by,

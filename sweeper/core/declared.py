@@ -6,13 +6,13 @@ another base value is not declared any more, and says nothing about the trials t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from sweeper.core import events as ev
-from sweeper.core.chain import Chain, Job, TrialHistory, metric_of
+from sweeper.core.chain import Chain, Job, TrialHistory
 from sweeper.core.events import TrialStatus
-from sweeper.core.model import Objective, Trial, Trials
+from sweeper.core.model import Trial, Trials
 from sweeper.errors import UsageError
 
 if TYPE_CHECKING:
@@ -103,14 +103,6 @@ def pending(sweep: Sweep, chain: Chain) -> list[Job]:
     """The jobs of declared trials that have not ended."""
     jobs = chain.unfinished.values()
     return [job for job in jobs if find(sweep, chain, job.intent.trial, job.intent.index) is not None]
-
-
-def best_job(jobs: Iterable[Job], objective: Objective | None) -> Job | None:
-    """The completed job with the best last value; NaN is never best, the first of equals wins."""
-    if objective is None:
-        return None
-    done = (job for job in jobs if job.outcome and job.outcome.trial_status == TrialStatus.COMPLETED.value)
-    return objective.best(done, lambda job: metric_of(job, objective.metric))
 
 
 def _counts(sweep: Declaration, chain: Chain, job: Job) -> bool:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sweeper.core.chain import Chain, Job, metric_of
-from sweeper.core.declared import best_job, ended
-from sweeper.core.events import TrialStatus
+from sweeper.core.declared import ended
 from sweeper.core.model import Objective, Sweep
+from sweeper.core.rounds import best_job
 
 BEST = "best."
 FIELDS = ("metrics.NAME", "values.KEY", "model", "job_name", "trial")
 """What `${prev:...}` may name of the last completed trial; of the best one with `best.` before it."""
 
 
-def taken(keys: Iterable[str], ended: Sequence[Job], objective: Objective | None = None) -> dict[str, Any]:
+def taken(keys: Iterable[str], last: Job | None, best: Job | None) -> dict[str, Any]:
     """The value of each key that these jobs have; a key without one is left out and its default counts."""
-    done = [job for job in ended if job.outcome and job.outcome.trial_status == TrialStatus.COMPLETED.value]
     found: dict[str, Any] = {}
     for key in keys:
-        job = best_job(done, objective) if key.startswith(BEST) else done[-1] if done else None
+        job = best if key.startswith(BEST) else last
         value = _value(job, key.removeprefix(BEST)) if job else None
         if value is not None:
             found[key] = value
@@ -29,7 +28,11 @@ def taken(keys: Iterable[str], ended: Sequence[Job], objective: Objective | None
 
 def next_takes(sweep: Sweep, chain: Chain) -> dict[str, Any]:
     """What the next trial of a sweep takes over."""
-    return taken(sweep.prev, ended(sweep, chain), sweep.objective) if sweep.prev else {}
+    if not sweep.prev:
+        return {}
+    best = best_job(sweep, chain)
+    done = [job for job in ended(sweep, chain) if job.completed]
+    return taken(sweep.prev, done[-1] if done else None, best[0] if best else None)
 
 
 def _value(job: Job, key: str) -> Any:

@@ -65,6 +65,14 @@ class Goal(str, Enum):
         return since
 
 
+class Over(str, Enum):
+    """What trials that differ in the seed of `repeat` alone come to together."""
+
+    MEAN = "mean"
+    BEST = "best"
+    MEDIAN = "median"
+
+
 class Launch(str, Enum):
     """How the script starts in the container."""
 
@@ -121,6 +129,11 @@ class Objective:
 
     metric: str = option("A metric of job.metrics.")
     goal: Goal = option("Which way is better.")
+    over: Over = option(
+        "What trials that `repeat` makes of one are compared by, together: their mean, their median, or the best of "
+        "them, which is the luckiest. Without `repeat` there is no difference.",
+        default=Over.MEAN,
+    )
 
     def best(self, items: Iterable[Item], value_of: Callable[[Item], float | None]) -> Item | None:
         """The item with the best value; one with none, or NaN, is never best; the first of equals wins."""
@@ -280,6 +293,8 @@ class Sweep:
     owner: str | None = None
     metrics: tuple[MetricDefinition, ...] = ()
     objective: Objective | None = None
+    seed: str = ""
+    """The parameter that counts the repeats; empty when nothing is repeated."""
     stop: tuple[StopRule, ...] = ()
     on_until: str = "stop"
     """What becomes of the job that shows the metric of `until` while it trains: `stop`, or `finish`."""
@@ -308,6 +323,8 @@ class Sweep:
     """The one trial that is run again; empty: everything that is declared."""
     trackers: tuple[Tracker, ...] = ()
     """Who is told of it."""
+    siblings: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What sweeper.core.rounds has found of trials that differ in their seed alone, by trial."""
     resolved: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     """What result files have asked `resolve` for so far, by trial."""
     project: str = "."

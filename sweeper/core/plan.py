@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sweeper.core.chain import Chain
@@ -11,6 +11,7 @@ from sweeper.core.declared import finished
 from sweeper.core.keepalive import AUTO, fitted
 from sweeper.core.model import Sweep
 from sweeper.core.paces import Assumed
+from sweeper.core.space.declared import repeat_of
 from sweeper.core.ways import MOST_MACHINES, Pace, Taken, Way, expected, taken
 
 
@@ -53,9 +54,9 @@ def terms(sweep: Sweep, chain: Chain, rate: Rate | None) -> Iterator[tuple[str, 
         yield "from elsewhere", ", ".join(f"{key} of {place}" for key, place in sweep.given_by.items())
     if sweep.objective:
         yield "objective", f"{sweep.objective.goal.value} {sweep.objective.metric}"
-    if repeat := (sweep.composed.get("sweep") or {}).get("repeat"):
-        times = repeat["times"] if isinstance(repeat, Mapping) else repeat
-        yield "repeat", f"every trial {times} times"
+    if repeat := repeat_of(sweep.composed.get("sweep")):
+        compared = f", compared by their {sweep.objective.over.value}" if sweep.objective else ""
+        yield "repeat", f"every trial {repeat.times} times{compared}"
     if sweep.backend.keeps_pool and sweep.pool.keep_alive_s == AUTO:
         yield "keep-alive", f"auto: {fitted(chain)}"
     if sweep.backend.interrupts and not (sweep.composed.get("job") or {}).get("checkpoint_s3_uri"):

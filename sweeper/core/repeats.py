@@ -1,62 +1,69 @@
-"""The trials that differ in the seed of `repeat` alone, as one group: how many, their mean and deviation. Pure."""
+"""Trials that differ in the seed of `repeat` alone, as one group: how many, their mean and deviation. Pure.
+
+Whoever compares trials asks here: the table, the result files, the page, the stop rules.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
-from typing import Any
+from statistics import mean, median, stdev
+from typing import Generic
 
-from sweeper.core.events import TrialStatus
-from sweeper.core.identity import canonical
-from sweeper.core.model import Goal
-from sweeper.core.options import from_section
-from sweeper.core.results import Results, Row
-from sweeper.core.space.declared import ROUND, Repeat
+from sweeper.core.model import Item, Objective, Over
 
 
 @dataclass(frozen=True)
-class Group:
-    """Rows whose parameters are the same but for the seed; `values` are those of the completed ones that have one."""
+class Group(Generic[Item]):
+    """What belongs together, and the values of those members that have one; NaN is none."""
 
-    rows: tuple[Row, ...]
+    members: tuple[Item, ...]
     values: tuple[float, ...]
 
     @property
+    def n(self) -> int:
+        """How many members have a value."""
+        return len(self.values)
+
+    @property
     def mean(self) -> float | None:
-        """The mean of the values; None when there are none."""
-        return fmean(self.values) if self.values else None
+        """The mean of the values; None when there are none, or infinities of both signs."""
+        if {math.inf, -math.inf} <= set(self.values):
+            return None
+        return mean(self.values) if self.values else None
 
     @property
     def deviation(self) -> float | None:
-        """The standard deviation of the sample; None for fewer than two values."""
-        return stdev(self.values) if len(self.values) > 1 else None
+        """The standard deviation of the sample (n - 1); None for fewer than two values, or infinite ones."""
+        return stdev(self.values) if self.n > 1 and all(map(math.isfinite, self.values)) else None
+
+    @property
+    def median(self) -> float | None:
+        """The median of the values; None when there are none."""
+        return median(self.values) if self.values else None
+
+    def over(self, objective: Objective) -> float | None:
+        """What it is compared by; None when no member has a value."""
+        if objective.over is Over.BEST:
+            return objective.best(self.values, float)
+        return self.median if objective.over is Over.MEDIAN else self.mean
 
 
-def seed_key(sweep: Mapping[str, Any]) -> str:
-    """The parameter that counts the repeats, by a `sweep` section; empty when it repeats nothing."""
-    repeat = sweep.get("repeat")
-    if not repeat:
-        return ""
-    return from_section(Repeat, repeat if isinstance(repeat, Mapping) else {"times": repeat}).seed or ROUND
+def groups(
+    items: Iterable[Item], key_of: Callable[[Item], Hashable], value_of: Callable[[Item], float | None]
+) -> list[Group[Item]]:
+    """The items by what they have in common, in order of first appearance."""
+    found: dict[Hashable, list[Item]] = {}
+    for item in items:
+        found.setdefault(key_of(item), []).append(item)
+    return [Group(tuple(members), tuple(_values(map(value_of, members)))) for members in found.values()]
 
 
-def groups(table: Results, seed: str, column: str) -> list[Group]:
-    """The declared rows by everything but the seed, in order; `column` is what is averaged."""
-    others = [key for key in table.parameters if key != seed]
-    found: dict[str, list[Row]] = {}
-    for row in table.declared:
-        found.setdefault(canonical([row.get(key) for key in others]), []).append(row)
-    return [Group(tuple(rows), tuple(_values(rows, column))) for rows in found.values()]
+def best_group(found: Sequence[Group[Item]], objective: Objective) -> Group[Item] | None:
+    """The best group by what the objective compares, the first of equals; None when none has a value."""
+    return objective.best(found, lambda group: group.over(objective))
 
 
-def best_group(found: Sequence[Group], goal: Goal) -> Group | None:
-    """The group with the best mean, the first of equals; None when none has a value."""
-    known = [(group.mean, group) for group in found if group.mean is not None]
-    return max(known, key=lambda one: goal.sign * one[0])[1] if known else None
-
-
-def _values(rows: Sequence[Row], column: str) -> list[float]:
-    done = [row.get(column) for row in rows if row["status"] == TrialStatus.COMPLETED.value]
-    return [float(value) for value in done if value is not None and math.isfinite(value)]
+def _values(values: Iterable[float | None]) -> list[float]:
+    return [float(value) for value in values if value is not None and not math.isnan(value)]

@@ -17,6 +17,7 @@ from sweeper.core.keepalive import idle_seconds
 from sweeper.core.model import MetricDefinition, Objective, Sweep, Trial, Trials
 from sweeper.core.phases import interruptions
 from sweeper.core.remedies import config_of
+from sweeper.core.repeats import Group, best_group, groups
 from sweeper.core.secrets import Redactor, masked
 from sweeper.core.words import span, utc
 from sweeper.errors import SweeperError
@@ -71,6 +72,8 @@ class Results:
 
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+    seed: str = ""
+    """The parameter that counts the repeats; empty when nothing is repeated."""
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -96,6 +99,10 @@ class Declared(Protocol):
         """The metrics that jobs are read for."""
 
     @property
+    def seed(self) -> str:
+        """The parameter that counts the repeats; empty when nothing is repeated."""
+
+    @property
     def saves(self) -> bool:
         """May its jobs bill less than they trained?"""
 
@@ -119,7 +126,7 @@ def results(sweep: Declared, chain: Chain, fill: Fill | None = None, rate: Rate 
         if fill and row["declared"]:
             row.update({key: fill(trial, history, key) for key in keys if key not in trial.values})
         rows.append(row)
-    return Results(columns, tuple(rows))
+    return Results(columns, tuple(rows), sweep.seed if sweep.seed in keys else "")
 
 
 def _gone(history: TrialHistory) -> Trial:
@@ -241,24 +248,60 @@ def _sum(values: Iterator[float | None]) -> float | None:
     return sum(present) if present else None
 
 
-def best(table: Results, objective: Objective | None) -> Row | None:
-    """The completed row with the best last value of the objective; NaN is never best, the first of equals wins.
+def grouped(table: Results, column: str) -> list[Group[Row]]:
+    """The declared rows in order, those together that differ in their seed alone; `column` has their values.
 
-    A trial that runs again has, until it has ended, the metrics of its last completed attempt.
+    A value counts once its trial has completed. One that runs again has, until it has ended, the metrics of its last
+    completed attempt.
     """
-    if objective is None:
+    others = _others(table)
+
+    def same(row: Row) -> str:
+        return canonical([row.get(key) for key in others]) if table.seed else str(row["trial"])
+
+    rows = sorted(table.declared, key=lambda row: int(row["index"]))
+    return groups(rows, same, lambda row: _counting(row, column))
+
+
+def name_of(table: Results, group: Group[Row]) -> str:
+    """A group's name: that of its trials without their seed."""
+    label = str(group.members[0]["name"])
+    if not table.seed:
+        return label
+    short = table.seed.rpartition(".")[2]
+    parts = (part for part in label.split(",") if part.partition("=")[0].rpartition(".")[2] != short)
+    return ",".join(parts) or f"every {short}"
+
+
+def best_of(table: Results, objective: Objective | None) -> Group[Row] | None:
+    """The best group by the last values of the objective; NaN is never best, the first of equals wins."""
+    return best_group(grouped(table, METRIC + objective.metric), objective) if objective else None
+
+
+def best(table: Results, objective: Objective | None) -> Row | None:
+    """The best trial of the best group; without `repeat` every trial is a group."""
+    group = best_of(table, objective)
+    if group is None or objective is None:
         return None
-    column, counts = f"metric.{objective.metric}", (TrialStatus.COMPLETED.value, TrialStatus.RUNNING.value)
-    candidates = sorted((row for row in table.declared if row["status"] in counts), key=lambda row: int(row["index"]))
-    return objective.best(candidates, lambda row: row.get(column))
+    column = METRIC + objective.metric
+    return objective.best(group.members, lambda row: _counting(row, column))
 
 
-def equals(table: Results, chosen: Row | None, objective: Objective | None) -> int:
-    """How many other completed trials are as good as the best one."""
-    if chosen is None or objective is None:
+def equals(table: Results, objective: Objective | None) -> int:
+    """How many other groups are as good as the best one."""
+    if objective is None:
         return 0
-    column, done = f"metric.{objective.metric}", TrialStatus.COMPLETED.value
-    return sum(r is not chosen and r["status"] == done and r.get(column) == chosen[column] for r in table.declared)
+    found = grouped(table, METRIC + objective.metric)
+    chosen = best_group(found, objective)
+    return sum(g is not chosen and g.over(objective) == chosen.over(objective) for g in found) if chosen else 0
+
+
+def _counting(row: Row, column: str) -> float | None:
+    return row.get(column) if row["status"] in (TrialStatus.COMPLETED.value, TrialStatus.RUNNING.value) else None
+
+
+def _others(table: Results) -> list[str]:
+    return [key for key in table.parameters if key != table.seed]
 
 
 def filling(sweep: Sweep, redact: Redactor) -> Fill:

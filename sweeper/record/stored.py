@@ -21,10 +21,12 @@ from sweeper.core.asked import foreseen, unmade
 from sweeper.core.chain import Chain, Job, apply, fold
 from sweeper.core.costs import Rate, rate
 from sweeper.core.declared import added, undeclared
-from sweeper.core.model import Goal, MetricDefinition, Objective, Trial, machines, number_of
+from sweeper.core.model import MetricDefinition, Objective, Trial, machines, number_of
+from sweeper.core.options import from_section
 from sweeper.core.ports import StopRule
 from sweeper.core.results import FIRST, LAST, MACHINE, SPOT, Results, Row, best, results, value_at
 from sweeper.core.scope import Scope
+from sweeper.core.space.declared import seed_key
 from sweeper.errors import UsageError
 from sweeper.record.journal import pending, read
 from sweeper.record.locks import Holder, holder
@@ -64,6 +66,7 @@ class Remembered:
     trials: StoredTrials
     metrics: tuple[MetricDefinition, ...]
     saves: bool = False
+    seed: str = ""
 
 
 class StoredSweep:
@@ -125,7 +128,7 @@ class StoredSweep:
     def objective(self) -> Objective | None:
         """The metric that the sweep is after."""
         declared = self.config.get("objective")
-        return Objective(str(declared["metric"]), Goal(declared["goal"])) if declared else None
+        return from_section(Objective, declared) if declared else None
 
     @cached_property
     def declared(self) -> Remembered:
@@ -137,11 +140,13 @@ class StoredSweep:
         if not columns:  # killed before the first file was written
             keys = list(dict.fromkeys(key for job in self.chain.jobs.values() for key in job.intent.values))
             metrics = [str(metric["name"]) for metric in (self.config.get("job") or {}).get("metrics") or []]
+        takes_over = any(job.intent.taken for job in self.chain.jobs.values())
         by_id = {str(row["trial"]): _trial(row, keys) for row in rows if row.get("declared", True)}
         return Remembered(
             StoredTrials(keys, [*by_id.values(), *(t for t in self._begun() if t.id not in by_id)]),
             tuple(MetricDefinition(name, "") for name in metrics),
             interrupts(str((self.config.get("backend") or {}).get("kind") or DEFAULT)),
+            "" if takes_over else seed_key(self.config.get("sweep")),
         )
 
     def _begun(self) -> Iterator[Trial]:

@@ -12,7 +12,8 @@ from typing import Any, TextIO
 from sweeper.record.atomic import replacing
 from sweeper.record.points import points
 from sweeper.record.stored import StoredSweep
-from sweeper.show.files import cell, strict
+from sweeper.show.files import strict
+from sweeper.show.plain import cell
 
 SWEEP = "sweep"
 """The first column of both tables: those of several sweeps may be put one below the other."""

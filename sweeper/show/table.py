@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from sweeper.core.chain import Chain
 from sweeper.core.events import TrialStatus
+from sweeper.core.grouped import COUNTS, FIRST, LAST, grouped_results
 from sweeper.core.keepalive import idle_seconds
 from sweeper.core.model import Objective
 from sweeper.core.phases import Phase
-from sweeper.core.results import MACHINE, SAVINGS, Results, Row, equals, reuse
+from sweeper.core.results import MACHINE, METRIC, SAVINGS, Results, Row, reuse
 from sweeper.core.scope import Scope
 from sweeper.core.text import harmless
 from sweeper.core.words import counted, span
+from sweeper.show.best import best_line
 from sweeper.show.cells import wrapped
-from sweeper.show.files import cell
+from sweeper.show.plain import shown
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
 MOST_ROWS = 200
@@ -50,11 +53,6 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def shown(value: Any) -> str:
-    """A value as the table shows it: six significant digits are enough for a person."""
-    return f"{value:.6g}" if isinstance(value, float) else cell(value)
-
-
 def print_table(
     stream: TextIO,
     table: Results,
@@ -70,15 +68,16 @@ def print_table(
     console = Console(file=stream, highlight=False, soft_wrap=False)
     if not console.is_terminal:
         console = Console(file=stream, highlight=False, width=width)
-    grids = (_grid(table, headings, chosen) for headings in _ways(table, keys))
-    wide = console.options.update(max_width=UNBOUNDED)
-    grid = next((grid for grid in grids if console.measure(grid, options=wide).maximum <= console.width), None)
 
     def whole(line: str) -> str:
         return wrapped(harmless(line), console.width) if console.is_terminal else harmless(line)
 
     with console.capture() as captured:  # rich ends the process when nobody reads what it writes itself
-        console.print(grid or _grid(table, [*_ways(table, keys)][-1], chosen))
+        console.print(_fitting(console, table, [*_ways(table, keys)], chosen))
+        if table.seed:
+            means = _counted(grouped_results(table, objective))
+            best = next((row for row in means.rows if row["best"]), None)
+            console.print(_fitting(console, means, [*_group_ways(means, objective)], best))
         if len(table.declared) > MOST_ROWS:
             console.print(f"... and {len(table.declared) - MOST_ROWS} more rows in results.csv")
         for line in (*_troubles(table), *_colds(table)):
@@ -86,13 +85,17 @@ def print_table(
         if gone := len(table.rows) - len(table.declared):
             console.print(f"{counted(gone, 'more row')} in results.csv: no longer declared, their results are kept")
         if chosen is not None and objective is not None:
-            value = shown(chosen[f"metric.{objective.metric}"])
-            ties = equals(table, chosen, objective)
-            also = f", as good as {counted(ties, 'other')}" if ties else ""
-            best = f"best: {chosen['name']}  {objective.metric} = {value} ({objective.goal.value}{also})"
-            console.print(Text(whole(best)), soft_wrap=True)
+            console.print(Text(whole(f"best: {best_line(table, chosen, objective)}")), soft_wrap=True)
     text = captured.get()
     stream.write(text if console.is_terminal else _plain(text))
+
+
+def _fitting(console: Console, table: Results, ways: Sequence[Mapping[str, str]], chosen: Row | None) -> Table:
+    """The widest way of it that fits; the narrowest one where none does."""
+    wide = console.options.update(max_width=UNBOUNDED)
+    grids = (_grid(table, headings, chosen) for headings in ways)
+    fits = (grid for grid in grids if console.measure(grid, options=wide).maximum <= console.width)
+    return next(fits, None) or _grid(table, ways[-1], chosen)
 
 
 def _plain(told: str) -> str:
@@ -161,6 +164,29 @@ def _ways(table: Results, keys: Sequence[str]) -> Iterator[Mapping[str, str]]:
     # The kind of a failure is told again below the table, with its cause; then goes what a narrow screen can miss.
     for left_out in (("failure",), ("failure", SAVINGS, "cost_usd"), ("failure", SAVINGS, "cost_usd", "train_seconds")):
         yield {column: heading for column, heading in named.items() if column not in left_out}
+
+
+def _group_ways(table: Results, objective: Objective | None) -> Iterator[Mapping[str, str]]:
+    """The headings of the groups to try: all metrics, then the objective alone, then without the parameters."""
+    metrics = [column.removesuffix(".n") for column in table.columns if column.endswith(".n")]
+    first = [METRIC + objective.metric] if objective else metrics[:1]
+    parameters = short_names(
+        [c for c in table.parameters if c not in (*FIRST, *COUNTS, *LAST) and not c.startswith(METRIC)]
+    )
+    for keys, told in ((parameters, metrics), (parameters, first), ({"name": "trials"}, first)):
+        of = {}
+        for metric in told:
+            name = metric.removeprefix(METRIC)
+            of.update({f"{metric}.n": f"n {name}", f"{metric}.mean": f"mean {name}", f"{metric}.deviation": "±"})
+        named = {} if keys else {"name": "trials"}
+        yield {**named, **keys, **of}
+
+
+def _counted(groups: Results) -> Results:
+    """How many of its trials have a value of a metric, in words where some have none."""
+    counts = [column for column in groups.columns if column.endswith(".n")]
+    rows = [{**r, **{c: f"{r[c]} of {r['trials']}" for c in counts if r[c] < r["trials"]}} for r in groups.rows]
+    return Results(groups.columns, tuple(rows))
 
 
 def _headings(table: Results, keys: Sequence[str]) -> Mapping[str, str]:

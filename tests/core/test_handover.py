@@ -6,13 +6,14 @@ import math
 from typing import Any
 
 from sweeper.core import events as ev
-from sweeper.core.chain import Job, fold
-from sweeper.core.handover import taken, why_not
+from sweeper.core.chain import fold
+from sweeper.core.handover import next_takes, why_not
 from sweeper.core.model import Goal, Objective
+from tests.core.test_decide import OPENED, a_sweep, done, intent
 
 KEYS = (
     "metrics.loss",
-    "values.rank",
+    "values.x",
     "model",
     "job_name",
     "trial",
@@ -22,40 +23,38 @@ KEYS = (
 )
 
 
-def ended(name: str, loss: float, status: str = "completed") -> list[Any]:
-    """A job that came and went."""
-    intent = ev.Intent(name, f"trial-{name}", 0, name, {"rank": name}, 1, "mark", 0, 1, "")
-    return [intent, ev.Outcome(name, "Completed", status, {"loss": loss}, model=f"s3://models/{name}")]
+def takes(*past: list[ev.Event], keys: tuple[str, ...] = KEYS, **more: Any) -> dict[str, Any]:
+    """What the next trial takes over after these."""
+    return next_takes(a_sweep(9, prev=keys, **more), fold([OPENED, *(event for events in past for event in events)]))
 
 
-def chain(*jobs: list[Any]) -> list[Job]:
-    """These jobs as they ended."""
-    return fold(event for job in jobs for event in job).outcomes
+def ran(i: int, loss: float, status: str = "completed", **more: Any) -> list[ev.Event]:
+    """A trial that came and went."""
+    return done(i, status, metrics={"loss": loss}, model=f"s3://models/{i}", **more)
 
 
 def test_nothing_before() -> None:
     """The first trial takes over nothing: its defaults count."""
-    assert taken(KEYS, chain()) == {}
+    assert takes() == {}
 
 
 def test_the_last_completed_trial_hands_on() -> None:
     """Values come from the last trial that completed, not from one that failed after it."""
-    found = taken(KEYS, chain(ended("a", 3.0), ended("b", 2.0), ended("c", 1.0, "failed")))
-    assert found == {
+    assert takes(ran(0, 3.0), ran(1, 2.0), ran(2, 1.0, "failed", failure="x")) == {
         "metrics.loss": 2.0,
-        "values.rank": "b",
-        "model": "s3://models/b",
-        "job_name": "b",
-        "trial": "trial-b",
+        "values.x": 1,
+        "model": "s3://models/1",
+        "job_name": intent(1).name,
+        "trial": intent(1).trial,
     }
 
 
 def test_the_best_hands_on() -> None:
     """`best.` asks the completed trial with the best objective; NaN is never best, the first of equals wins."""
-    jobs = chain(ended("a", 2.0), ended("b", math.nan), ended("c", 1.0), ended("d", 1.0))
-    assert taken(["best.job_name"], jobs, Objective("loss", Goal.MINIMIZE)) == {"best.job_name": "c"}
-    assert taken(["best.job_name"], jobs, Objective("loss", Goal.MAXIMIZE)) == {"best.job_name": "a"}
-    assert taken(["best.job_name"], jobs) == {}
+    past, keys = (ran(0, 2.0), ran(1, math.nan), ran(2, 1.0), ran(3, 1.0)), ("best.job_name",)
+    for goal, chosen in ((Goal.MINIMIZE, 2), (Goal.MAXIMIZE, 0)):
+        assert takes(*past, keys=keys, objective=Objective("loss", goal)) == {keys[0]: intent(chosen).name}
+    assert takes(*past, keys=keys) == {}
 
 
 def test_what_cannot_be_handed_on() -> None:

@@ -11,12 +11,13 @@ from sweeper.core import costs
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, fold
 from sweeper.core.decide import Decide, Release, StopJob, Submit, Wait, decide
-from sweeper.core.model import Goal, Objective, PoolSettings, Sweep
+from sweeper.core.model import Goal, Objective, Over, PoolSettings, Sweep, Trial
 from sweeper.core.search import search_for
+from sweeper.core.shown import Seen, judge
 from sweeper.core.stop import rules
 from sweeper.core.stop.budget import Budget
 from sweeper.core.stop.deadline import moment
-from tests.core.test_decide import OPENED, a_sweep, done, intent, next_move
+from tests.core.test_decide import OPENED, Listed, a_sweep, done, intent, next_move
 
 BEGUN = replace(OPENED, at=1000.0)
 OBJECTIVE = Objective("m", Goal.MAXIMIZE)
@@ -255,3 +256,62 @@ def test_a_chain_that_ends_after_its_job_still_stops_it_for_what_it_shows() -> N
     assert decide(sweep, search_for(sweep), fold(past), 0.0) == Wait(("s-0-a01",))
     judged = ev.Judged("s-0-a01", "prune.nan", "pruned", "m is nan")
     assert decide(sweep, search_for(sweep), fold([*past, judged]), 0.0) == StopJob("s-0-a01", "prune.nan: m is nan")
+
+
+# -- trials that are repeated -----------------------------------------------------------------------------------
+
+
+class Seeded(Listed):
+    """Two values under three seeds each, the seed turning fastest."""
+
+    keys = ("x", "seed")
+
+    def __init__(self) -> None:
+        self.all = [Trial(i, f"{i:016x}", f"x={i // 3},seed={i % 3}", {"x": i // 3, "seed": i % 3}) for i in range(6)]
+
+
+def repeated(declared: dict[str, object], *past: list[ev.Event], over: Over = Over.MEAN) -> str | None:
+    """What the only rule says after that past of a sweep with `repeat: 3`."""
+    objective = replace(OBJECTIVE, over=over)
+    return reason(declared, *past, trials=Seeded(), seed="seed", objective=objective)
+
+
+def test_a_group_is_judged_by_its_mean_once_all_its_seeds_have_ended() -> None:
+    """One lucky seed ends nothing, nor do two good ones before the third; a seed without a value spoils it."""
+    until: dict[str, object] = {"until": {"metric": "m", "op": ">=", "value": 0.6}}
+    assert not repeated(until, ran(0, 0.9), ran(1, 0.9))
+    assert not repeated(until, ran(0, 0.9), ran(1, 0.3), ran(2, 0.3), ran(3, 0.9))
+    assert (
+        repeated(until, ran(0, 0.9), ran(2, 0.3), ran(3, 0.1), ran(1, 0.75))
+        == "m = 0.65 >= 0.6 (mean of x=0, x=2, x=1)"
+    )
+    assert repeated(until, ran(0, 0.9), ran(1, 0.9), done(2, "failed", failure="x"))  # a failure says nothing
+    for spoilt in (ran(2, math.nan), done(2, "metric_missing"), done(2, "pruned", metrics={"m": 0.9})):
+        assert not repeated(until, ran(0, 0.9), ran(1, 0.9), spoilt)
+
+
+@pytest.mark.parametrize(("over", "ends"), [(Over.MEAN, True), (Over.MEDIAN, False), (Over.BEST, True)])
+def test_the_objective_says_by_what_a_group_is_judged(over: Over, ends: bool) -> None:
+    """Mean 0.5, median 0.3, best 0.9; with `best` the first that is good enough ends the chain at once."""
+    until: dict[str, object] = {"until": {"metric": "m", "op": ">=", "value": 0.45}}
+    past = [ran(0, 0.9), ran(1, 0.3), ran(2, 0.3)]
+    assert ends == bool(repeated(until, *past, over=over))
+    assert bool(repeated(until, past[0], over=over)) == (over is Over.BEST)
+
+
+def test_groups_in_a_row_count_for_no_improvement() -> None:
+    """The second group is one step without a better mean, however many seeds it has."""
+    first = [ran(0, 0.5), ran(1, 0.5), ran(2, 0.5)]
+    rule: dict[str, object] = {"no_improvement": {"trials": 1}}
+    assert not repeated(rule, *first, ran(3, 0.1), ran(4, 0.1))
+    assert repeated(rule, *first, ran(3, 0.1), ran(4, 0.9), ran(5, 0.1))
+
+
+def test_no_running_seed_is_stopped_for_what_only_its_group_can_show() -> None:
+    """A mean is of the values that jobs have ended with; with `best` a running job is done once it is good enough."""
+    until = rules({"until": {"metric": "m", "op": ">=", "value": 0.5}})
+    chain = fold([BEGUN, intent(0)])
+    for over in Over:
+        sweep = a_sweep(6, stop=until, trials=Seeded(), seed="seed", objective=replace(OBJECTIVE, over=over))
+        judged = judge(sweep, chain, chain.jobs["s-0-a01"], Seen([("m", 0.7)]), tuple)
+        assert bool(judged) == (over is Over.BEST)

@@ -27,7 +27,8 @@ KINDS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "cumulative": ({"points": {"first": {FAIL: 9}, "second": {X: 2}}, "cumulative": True}, []),
     "random": ({"random": {"count": 2, "seed": 1, "of": {X: {"uniform": [0, 1]}}}}, []),
     "optuna": ({"optuna": {"count": 2, "seed": 1, "of": {X: {"int": [1, 50]}}}}, []),
-    "repeat": ({"grid": {X: [1, 2]}, "repeat": {"times": 2, "seed": None}}, []),
+    "repeat": ({"grid": {X: [1, 2]}, "repeat": {"times": 2, "seed": FAIL}}, [f"{FAIL}=7"]),
+    "rounds": ({"grid": {X: [1, 2]}, "repeat": {"times": 2, "seed": None}}, []),
     "overridden": (
         {"grid": {X: [1, 2]}},
         [f"{FAIL}=5", "locked.volume_size_in_gb=77", "+hyperparameters.more=3", "job.arguments=flags"],
@@ -61,23 +62,22 @@ def same(first: dict[str, Any], second: dict[str, Any]) -> None:
         assert left == right, key
 
 
-def composed(project: Project, words: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[str, dict[str, Any]]:
-    """The identity and the configuration of the only trial that these words declare."""
-    found: list[Any] = []
+def composed(project: Project, words: list[str], monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
+    """The configurations of the trials that these words declare, by identity."""
+    found: dict[str, dict[str, Any]] = {}
 
     def take(sweep: Sweep) -> int:
-        (trial,) = sweep.trials
-        found.extend((trial.id, sweep.resolve(trial)))
+        found.update({trial.id: dict(sweep.resolve(trial)) for trial in sweep.trials})
         return 0
 
     monkeypatch.chdir(project.root)
     config.run(["+experiment=tiny", *words], take)
-    return found[0], dict(found[1])
+    return found
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_best_trial_runs_again_exactly(kind: str, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`rerun` and the overrides of best.yaml: the same request, and every other row stays."""
+    """`rerun` and the overrides of best.yaml: the same request, and every other row stays. Of a group: all of it."""
     if kind == "optuna":
         pytest.importorskip("optuna")
     sweep, words = KINDS[kind]
@@ -95,8 +95,11 @@ def test_the_best_trial_runs_again_exactly(kind: str, project: Project, monkeypa
     ran = {job["TrainingJobName"]: job for job in project.jobs()}
     (name,) = (row["job_name"] for row in before if row["trial"] == best["trial"])
     same(ran[name], ran[f"{name.removesuffix('01')}02"])
-    identity, made = composed(project, best["overrides"], monkeypatch)
-    assert identity == best["trial"]
+    declared = composed(project, best["overrides"], monkeypatch)
+    group = best.get("group") or {"trials": [best]}
+    assert list(declared) == [trial["trial"] for trial in group["trials"]]
+    assert (project.root / "runs/tiny/results_grouped.csv").exists() == ("repeat" in sweep)
+    made = declared[best["trial"]]
     assert encode_hyperparameters(made["hyperparameters"]) == ran[name]["HyperParameters"]
     assert made["job"]["image_uri"] == ran[name]["AlgorithmSpecification"]["TrainingImage"]
     assert made["locked"]["volume_size_in_gb"] == ran[name]["ResourceConfig"]["VolumeSizeInGB"]

@@ -16,7 +16,7 @@ from sweeper.core.chain import Chain, fold
 from sweeper.core.costs import Rate
 from sweeper.core.decide import Decide, Submit, decide
 from sweeper.core.declared import ended, find
-from sweeper.core.handover import taken
+from sweeper.core.handover import next_takes
 from sweeper.core.model import Sweep
 from sweeper.core.prune import pruning
 from sweeper.core.remedies import on_failure
@@ -106,7 +106,7 @@ def _best(sweep: Sweep, chain: Chain) -> object:
 
 
 def _taken(sweep: Sweep, chain: Chain) -> object:
-    return taken(("trial", "best.trial"), ended(sweep, chain), sweep.objective)
+    return next_takes(replace(sweep, prev=("trial", "best.trial")), chain)
 
 
 def _judged(sweep: Sweep, chain: Chain) -> object:

@@ -23,7 +23,8 @@ from sweeper.record.stored import StoredSweep
 from sweeper.run.runner import Runner
 from sweeper.run.trial_log import TrialLog
 from sweeper.run.world import Archive, Logs, World
-from sweeper.show.files import as_yaml, write_results
+from sweeper.show.files import write_results
+from sweeper.show.plain import as_yaml
 from sweeper.simulation.drawn import LOCKED, SCOPE, ListedTrials, draw_sweep
 from sweeper.simulation.heard import Listener, LogPosition, staged
 from sweeper.testing.twin import Script, Twin, VirtualClock
@@ -91,6 +92,7 @@ def run(project: Path) -> StoredSweep:
         metrics=METRICS,
         rate=Rate(0.001),
         composed=CONFIG,
+        seed=SEED,
         prune=prune.pruning({"nan": True}),
         stop=(),
         on_failure=OnFailure(),

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from sweeper.core.model import Goal, Objective
 from sweeper.core.secrets import MASK
 from sweeper.driver.arguments import override_value
-from sweeper.show.files import Best, as_yaml, to_best
+from sweeper.show.best_file import Best, to_best
+from sweeper.show.plain import as_yaml
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)))
 

@@ -18,6 +18,7 @@ from sweeper.show.cells import cells, wrapped
 from sweeper.show.live import frame
 from sweeper.show.live.model import LiveModel, subject_of
 from sweeper.show.live.sketch import MOST, Sketch, spark
+from sweeper.show.plain import shown as shown_value
 from tests.core.test_decide import OPENED, Listed, a_sweep, done, intent
 
 METRICS = (MetricDefinition("epoch", r"epoch=(\S+)"), MetricDefinition("m", r"m=(\S+)"))
@@ -96,7 +97,7 @@ def test_its_numbers_are_those_of_the_result_files() -> None:
     assert (shown.done, shown.total) == (sum(chain.is_finished(row["trial"]) for row in table.rows), 4)
     chosen = best(table, sweep.objective)
     assert chosen
-    assert shown.best == ("m", chosen["metric.m"], chosen["name"])
+    assert shown.best == ("m", shown_value(chosen["metric.m"]), chosen["name"])
 
 
 def test_a_running_trial_shows_its_step_its_course_and_its_last_line() -> None:

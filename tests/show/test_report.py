@@ -19,8 +19,9 @@ from sweeper.core.chain import fold
 from sweeper.core.costs import Rate
 from sweeper.core.model import Goal, MetricDefinition, Objective
 from sweeper.core.phases import spans
-from sweeper.core.repeats import best_group, groups, seed_key
-from sweeper.core.results import Results, best, results
+from sweeper.core.repeats import best_group
+from sweeper.core.results import Results, best, grouped, results
+from sweeper.core.space.declared import seed_key
 from sweeper.show.report import data, to_html
 from sweeper.show.report.curves import Curve, split, thin
 from sweeper.show.report.data import varied
@@ -161,7 +162,7 @@ def seeded(*values: tuple[int, int, str, float | None]) -> Results:
     """Rows of (x, seed, status, m)."""
     columns = ("trial", "name", "index", "status", "hyperparameters.x", "hyperparameters.seed", "metric.m")
     rows = [(f"{x}{seed}", f"x={x},seed={seed}", 1, status, x, seed, m) for x, seed, status, m in values]
-    return Results(columns, tuple(dict(zip(columns, row, strict=True)) for row in rows))
+    return Results(columns, tuple(dict(zip(columns, row, strict=True)) for row in rows), seed_key({"repeat": 2}))
 
 
 @pytest.mark.parametrize(("goal", "chosen"), [(Goal.MAXIMIZE, 1), (Goal.MINIMIZE, 2)])
@@ -169,13 +170,15 @@ def test_trials_that_differ_in_their_seed_are_one_group(goal: Goal, chosen: int)
     """n, mean and the deviation of the sample over those that completed with a value; the best is so by its mean."""
     rows = [(1, 0, "completed", 0.5), (1, 1, "completed", 0.7), (2, 0, "completed", 0.9), (2, 1, "failed", None)]
     table = seeded(*rows, (2, 2, "completed", 0.1), (3, 0, "completed", math.nan))
-    found = groups(table, seed_key({"repeat": 2}), "metric.m")
-    assert [len(group.rows) for group in found] == [2, 3, 1]
-    assert [len(group.values) for group in found] == [2, 2, 0]
+    found = grouped(table, "metric.m")
+    assert [len(group.members) for group in found] == [2, 3, 1]
+    assert [group.n for group in found] == [2, 2, 0]
     assert found[0].mean == pytest.approx(0.6)
     assert found[0].deviation == pytest.approx(0.1 * math.sqrt(2))
     assert (found[2].mean, found[2].deviation) == (None, None)
-    assert best_group(found, goal) is found[chosen - 1]
+    row = best(table, Objective("m", goal))
+    assert row is not None and row["trial"] == {1: "11", 2: "22"}[chosen]  # the best trial of the best group
+    assert best_group(found, Objective("m", goal)) is found[chosen - 1]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from sweeper.core.options import Bounds, option
+from sweeper.core.options import Bounds, from_section, option
 from sweeper.core.ports import Proposer
 from sweeper.core.space.draws import Random
 from sweeper.core.space.optuna_search import Optuna
@@ -74,12 +74,33 @@ ROUND = "repeat"
 """What tells repeats apart when there is no seed to vary: a free value that no script sees."""
 
 
+SEED = "hyperparameters.seed"
+
+
 @dataclass(frozen=True)
 class Repeat:
     """Repeat with a seed of your own."""
 
     times: int = option("How often.", low=1, high=10000)
-    seed: str | None = option("The key to count up.", default="hyperparameters.seed")
+    seed: str | None = option("The key to count up.", default=SEED)
+
+    @property
+    def key(self) -> str:
+        """The parameter that tells repeats apart."""
+        return self.seed or ROUND
+
+
+def repeat_of(sweep: Mapping[str, Any] | None) -> Repeat | None:
+    """How a `sweep` section repeats its trials; None when it does not."""
+    repeat = (sweep or {}).get(ROUND)
+    return from_section(Repeat, repeat if isinstance(repeat, Mapping) else {"times": repeat}) if repeat else None
+
+
+def seed_key(sweep: Mapping[str, Any] | None) -> str:
+    """The parameter that counts the repeats, by a `sweep` section; empty when it repeats nothing."""
+    repeat = (sweep or {}).get(ROUND)
+    named = repeat if isinstance(repeat, Mapping) else {}
+    return Repeat(1, named.get("seed", SEED)).key if repeat else ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sweeper.core.chain import Chain, metric_of
-from sweeper.core.declared import ended, says_something
+from sweeper.core.chain import Chain
 from sweeper.core.options import option
 from sweeper.core.ports import Finding, Sections, StopRule
+from sweeper.core.rounds import rounds, says, value_of
 from sweeper.core.words import counted
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class NoImprovement(StopRule):
 
     name: ClassVar[str] = "no_improvement"
 
-    trials: int = option("After so many trials in a row.", low=1)
+    trials: int = option("After so many trials in a row; those of `repeat` count as one.", low=1)
     min_delta: float = option("By how much it must be better.", default=0.0, low=0)
 
     @property
@@ -36,8 +36,8 @@ class NoImprovement(StopRule):
         """Says so when the last ones were not better than the best before them by more than `min_delta`."""
         if sweep.objective is None:
             return None
-        metric, done = sweep.objective.metric, filter(says_something, ended(sweep, chain))
-        since = sweep.objective.goal.since_best((metric_of(job, metric) for job in done), self.min_delta)
+        metric, done = sweep.objective.metric, filter(says, rounds(sweep, chain))
+        since = sweep.objective.goal.since_best((value_of(sweep, one, metric) for one in done), self.min_delta)
         return f"{counted(since, 'trial')} without a better {metric}" if since >= self.trials else None
 
     def refused(self, values: Sections) -> Iterable[Finding]:

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sweeper.core.chain import Chain, Job, metric_of
-from sweeper.core.declared import ended, says_something
+from sweeper.core.chain import Chain
 from sweeper.core.events import FINISH, Judged, TrialStatus
 from sweeper.core.model import OPERATORS, Threshold
 from sweeper.core.options import option
 from sweeper.core.ports import StopRule
+from sweeper.core.rounds import Round, named, rounds, says, together, value_of
 
 if TYPE_CHECKING:
     from random import Random
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class Until(StopRule):
     """End the chain when a trial's last value of the metric satisfies this. NaN never does.
 
-    A trial that showed it while it trained counts too, whatever its last value is.
+    A trial that showed it while it trained counts too, whatever its last value is. Trials that `repeat` makes of one
+    are judged together, once all of them have ended: by `objective.over`.
     """
 
     name: ClassVar[str] = "until"
@@ -33,7 +34,9 @@ class Until(StopRule):
     metric: str = option("A metric of job.metrics.")
     op: str = option("How to compare.", choices=tuple(OPERATORS))
     value: float = option("What to compare with.")
-    for_: int | None = option("So many trials in a row must satisfy it.", default=None, low=1)
+    for_: int | None = option(
+        "So many trials in a row must satisfy it; those of `repeat` count as one.", default=None, low=1
+    )
 
     @property
     def trials(self) -> int:
@@ -53,10 +56,10 @@ class Until(StopRule):
     def why(self, sweep: Sweep, chain: Chain, now: float) -> str | None:
         """The trial that made the row complete, in words."""
         row = 0
-        for job in ended(sweep, chain):
-            row = row + 1 if self.met_by(job) else 0 if says_something(job) else row
+        for round_ in rounds(sweep, chain):
+            row = row + 1 if self.met_by(sweep, round_) else 0 if says(round_) else row
             if row >= self.trials:
-                return f"{self.words(self.shown_by(job))} ({job.intent.label})"
+                return f"{self.words(self.shown_by(sweep, round_))} ({named(sweep, round_)})"
         return None
 
     def words(self, got: float | None) -> str:
@@ -70,20 +73,21 @@ class Until(StopRule):
         """Whether this value satisfies it."""
         return Threshold(self.op, self.value).holds(value)
 
-    def met_by(self, job: Job) -> bool:
-        """Whether this ended job satisfies it."""
-        return says_something(job) and self.holds(self.shown_by(job))
+    def met_by(self, sweep: Sweep, round_: Round) -> bool:
+        """Whether these trials, which have ended, satisfy it together."""
+        return says(round_) and self.holds(self.shown_by(sweep, round_))
 
-    def shown_by(self, job: Job) -> float | None:
-        """The value that counts for a job: the one that was seen to satisfy it while it trained, else its last."""
-        judged = job.judged
-        if judged and judged.rule == self.name and judged.metric == self.metric and self.holds(judged.value):
+    def shown_by(self, sweep: Sweep, round_: Round) -> float | None:
+        """The value that counts: the one that was seen to satisfy it while a job trained, else what it ended with."""
+        judged = round_[-1].judged
+        alone = len(round_) == 1 and judged and judged.rule == self.name and judged.metric == self.metric
+        if alone and judged and self.holds(judged.value):
             return judged.value
-        return metric_of(job, self.metric)
+        return value_of(sweep, round_, self.metric)
 
     def judge(self, look: Look) -> Judged | None:
         """A job that shows it while it trains has done what was asked for, when it is the one that is missing."""
-        if not self.one_short(look.sweep, look.chain):
+        if together(look.sweep) or not self.one_short(look.sweep, look.chain):
             return None
         seen = look.seen
         values = (v for name, v in (*seen.points, *seen.shown.items()) if name == self.metric)
@@ -96,9 +100,9 @@ class Until(StopRule):
 
     def one_short(self, sweep: Sweep, chain: Chain) -> bool:
         """Whether the next trial that satisfies it ends the chain: only then may it end before it is done."""
-        done = [job for job in ended(sweep, chain) if says_something(job)]
+        done = [round_ for round_ in rounds(sweep, chain) if says(round_)]
         before = done[len(done) - self.trials + 1 :]
-        return len(before) == self.trials - 1 and all(self.met_by(job) for job in before)
+        return len(before) == self.trials - 1 and all(self.met_by(sweep, round_) for round_ in before)
 
     @classmethod
     def drawn(cls, rng: Random, now: float) -> Any:

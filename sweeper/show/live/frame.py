@@ -12,7 +12,8 @@ from sweeper.core.words import span
 from sweeper.show.cells import cells, cut, fitted
 from sweeper.show.live.model import Frame, Line, Running
 from sweeper.show.live.sketch import spark
-from sweeper.show.table import short_names, shown
+from sweeper.show.plain import shown
+from sweeper.show.table import short_names
 
 MOST_METRICS = 3
 MIN_NAME = 8
@@ -194,7 +195,7 @@ def _foot(frame: Frame, columns: int) -> Iterator[list[Part]]:
         yield [*bar, (line, "")]
     if frame.best:
         metric, value, label = frame.best
-        told = f"best {metric}={shown(value)} "
+        told = f"best {metric}={value} "
         yield [(f"{BEST} ", GOOD), (told, BOLD), (cut(_text(label), max(1, columns - cells(told) - 2)), "")]
 
 

@@ -12,12 +12,15 @@ from dataclasses import dataclass, field
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, Job
 from sweeper.core.costs import Rate, cost
-from sweeper.core.declared import added, best_job, ended, find
+from sweeper.core.declared import added, find
 from sweeper.core.events import PoolStatus, TrialStatus
 from sweeper.core.measured import Part, counters
 from sweeper.core.model import Objective, Sweep, Trial, Trials
 from sweeper.core.remaining import Pace
+from sweeper.core.repeats import Group
 from sweeper.core.results import FIRST, LAST, METRIC, Row, row_of
+from sweeper.core.rounds import best_job
+from sweeper.show.best import group_value
 from sweeper.show.live.sketch import Sketch
 
 KEPT = 16
@@ -44,6 +47,10 @@ class Subject:
     simulated: bool = True
     only: str = ""
     """The one trial that is run again; empty: everything that is declared."""
+    seed: str = ""
+    """The parameter that counts the repeats; empty when nothing is repeated."""
+    siblings: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
+    """What sweeper.core.rounds has found of trials that differ in their seed alone, by trial."""
 
 
 def subject_of(sweep: Sweep) -> Subject:
@@ -60,6 +67,8 @@ def subject_of(sweep: Sweep) -> Subject:
         sweep.rate,
         not sweep.engine.on_aws,
         sweep.only,
+        sweep.seed,
+        sweep.siblings,
     )
 
 
@@ -112,8 +121,9 @@ class Frame:
     simulated: bool
     pool: str
     pool_s: float | None
-    best: tuple[str, float | None, str] | None
-    """The objective, its best value so far and whose it is."""
+    best: tuple[str, str, str] | None
+    """The objective, its best value so far in words, of a trial or of those that differ in their seed alone, and the
+    best trial of them."""
 
 
 @dataclass
@@ -144,7 +154,7 @@ class LiveModel:
         self._usd: dict[str, float | None] = {}
         self._done: set[str] = set()
         self._left_out: set[str] = set()
-        self._best: Job | None = None
+        self._best: tuple[Job, Group[Job]] | None = None
         self._pool = ""
         self._pool_since: float | None = None
 
@@ -238,8 +248,8 @@ class LiveModel:
             else:
                 known.discard(trial)
 
-    def _best_of(self, chain: Chain) -> Job | None:
-        return best_job(ended(self.subject, chain), self.subject.objective)
+    def _best_of(self, chain: Chain) -> tuple[Job, Group[Job]] | None:
+        return best_job(self.subject, chain)
 
     # -- how it stands ----------------------------------------------------------------------------------------
 
@@ -279,11 +289,11 @@ class LiveModel:
             self._best_told(),
         )
 
-    def _best_told(self) -> tuple[str, float | None, str] | None:
-        if self._best is None or self.subject.objective is None or self._best.outcome is None:
+    def _best_told(self) -> tuple[str, str, str] | None:
+        if self._best is None or self.subject.objective is None:
             return None
-        name = self.subject.objective.metric
-        return name, self._best.outcome.metrics.get(name), self._best.intent.label
+        job, group = self._best
+        return self.subject.objective.metric, group_value(group, self.subject.objective), job.intent.label
 
     def _window(self, chain: Chain, most: int) -> list[Trial]:
         """The trials around those that run, at most so many."""
@@ -306,7 +316,7 @@ class LiveModel:
         job = history.last if history and history.jobs else None
         if job is None or job.name not in chain.unfinished:
             left_out = history is not None and history.left_out and not history.jobs
-            best = self._best is not None and self._best.intent.trial == trial.id
+            best = self._best is not None and self._best[0].intent.trial == trial.id
             word = "skipped" if left_out else str(row["status"])
             return Line(row, word, row["train_seconds"], best, self._curves.get(trial.id, ()))
         word, since = self._phases.get(job.name, (TrialStatus.RUNNING.value, at))

@@ -40,6 +40,7 @@ def subject_of(sweep: StoredSweep) -> Subject:
         sweep.rate,
         not sweep.on_aws,
         sweep.chain.opened.only if sweep.chain.opened else "",
+        sweep.declared.seed,
     )
 
 

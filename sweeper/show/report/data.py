@@ -11,10 +11,11 @@ from itertools import pairwise
 from typing import Any
 
 from sweeper.core.events import TrialStatus
+from sweeper.core.grouped import of_a_metric
 from sweeper.core.identity import canonical
-from sweeper.core.repeats import best_group, groups
-from sweeper.core.results import MACHINE, METRIC, PHASES, SAVINGS, Row, equals
-from sweeper.show.files import as_yaml
+from sweeper.core.repeats import best_group
+from sweeper.core.results import MACHINE, METRIC, PHASES, SAVINGS, Row, equals, grouped, name_of
+from sweeper.show.plain import as_yaml
 from sweeper.show.report import jobs, words
 from sweeper.show.report.importance import Parameter, importance
 from sweeper.show.report.subject import Subject
@@ -80,7 +81,7 @@ def varied(subject: Subject) -> list[Parameter]:
     labels, found = short_names(subject.table.parameters), []
     for key in subject.table.parameters:
         values = [value for row in subject.table.declared if (value := row.get(key)) is not None]
-        if key == subject.seed or len({canonical(value) for value in values}) < 2:
+        if key == subject.table.seed or len({canonical(value) for value in values}) < 2:
             continue
         number = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
         found.append(Parameter(key, labels[key], number, number and _is_log(subject.config, key, values)))
@@ -164,7 +165,7 @@ def _best(subject: Subject) -> dict[str, Any] | None:
         commands.insert(1, ("Get its model", f"sweeper pull {name} best"))
     return {
         "row": next(number for number, one in enumerate(subject.table.rows) if one is row),
-        "ties": equals(subject.table, row, subject.objective),
+        "ties": equals(subject.table, subject.objective),
         "model": row.get("model"),
         "commands": commands if subject.chain.jobs else [],
     }
@@ -178,31 +179,24 @@ def _importance(subject: Subject, parameters: Sequence[Parameter], forest: bool)
 
 def _seeds(subject: Subject) -> dict[str, Any] | None:
     """The groups of trials that differ in their seed alone."""
-    if not subject.seed or subject.objective is None:
+    table, objective = subject.table, subject.objective
+    if not table.seed or objective is None:
         return None
-    found = groups(subject.table, subject.seed, subject.column)
-    chosen = best_group(found, subject.objective.goal)
-    number_of = {id(row): number for number, row in enumerate(subject.table.rows)}
-    short = short_names(subject.table.parameters)[subject.seed]
+    found = grouped(table, subject.column)
+    chosen = best_group(found, objective)
+    number_of = {row["trial"]: number for number, row in enumerate(table.rows)}
     told = [
         {
-            "label": _without(str(group.rows[0]["name"]), short),
-            "rows": [number_of[id(row)] for row in group.rows],
-            "n": len(group.values),
-            "mean": group.mean,
-            "deviation": group.deviation,
-            "low": min(group.values, default=None),
-            "high": max(group.values, default=None),
+            "label": name_of(table, group),
+            "rows": [number_of[row["trial"]] for row in group.members],
+            **of_a_metric(group),
+            "value": group.over(objective),
             "best": group is chosen,
         }
         for group in found
     ]
-    return {"key": subject.seed, "label": short, "groups": told}
-
-
-def _without(name: str, short: str) -> str:
-    """A trial's name without its seed."""
-    return ",".join(part for part in name.split(",") if not part.startswith(f"{short}=")) or name
+    label = short_names(table.parameters)[table.seed]
+    return {"key": table.seed, "label": label, "over": objective.over.value, "groups": told}
 
 
 def _curves(subject: Subject) -> dict[str, Any]:

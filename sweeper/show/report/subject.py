@@ -12,7 +12,6 @@ from sweeper.core.chain import Chain, Job
 from sweeper.core.costs import Rate
 from sweeper.core.model import Objective
 from sweeper.core.receipt import Receipt
-from sweeper.core.repeats import seed_key
 from sweeper.core.results import METRIC, Results, Row
 from sweeper.record.stored import StoredSweep
 from sweeper.show.receipt import of_sweep
@@ -52,12 +51,6 @@ class Subject:
     def column(self) -> str:
         """The column of the objective; empty when there is none."""
         return METRIC + self.objective.metric if self.objective else ""
-
-    @property
-    def seed(self) -> str:
-        """The parameter that counts the repeats; empty when nothing is repeated."""
-        key = seed_key(self.config.get("sweep") or {})
-        return key if key in self.table.parameters else ""
 
     @cached_property
     def receipt(self) -> Receipt:

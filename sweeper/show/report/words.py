@@ -8,11 +8,12 @@ from typing import Any
 
 from sweeper.core import machines
 from sweeper.core.events import TrialStatus
-from sweeper.core.results import equals, reuse
+from sweeper.core.results import best_of, name_of, reuse
 from sweeper.core.scope import Scope
 from sweeper.core.words import counted, span, utc
+from sweeper.show.best import best_line, group_value
 from sweeper.show.report.subject import Subject
-from sweeper.show.table import ending_lines, idle_line, pool_line, shown, time_line
+from sweeper.show.table import ending_lines, idle_line, pool_line, time_line
 
 Jobs = Sequence[Mapping[str, Any]]
 TOLD = (
@@ -62,10 +63,7 @@ def _counts(subject: Subject) -> str:
 def _best(subject: Subject) -> str:
     assert subject.best is not None
     assert subject.objective is not None
-    ties = equals(subject.table, subject.best, subject.objective)
-    also = f", as good as {counted(ties, 'other')}" if ties else ""
-    value, goal = shown(subject.best[subject.column]), subject.objective.goal.value
-    return f"Best: {subject.best['name']} with {subject.objective.metric} = {value} ({goal}{also})."
+    return f"Best: {best_line(subject.table, subject.best, subject.objective)}."
 
 
 def busy_seconds(jobs: Jobs) -> float:
@@ -85,9 +83,10 @@ def tiles(subject: Subject, jobs: Jobs) -> Iterator[dict[str, str]]:
     finished = sum(TrialStatus(row["status"]).finished for row in rows)
     bad = sum(row["status"] in (TrialStatus.FAILED.value, TrialStatus.METRIC_MISSING.value) for row in rows)
     yield {"what": "Trials", "much": f"{finished} of {len(rows)}", "note": f"{bad} failed" if bad else "finished"}
-    if subject.best is not None and subject.objective is not None:
-        much = shown(subject.best[subject.column])
-        yield {"what": f"Best {subject.objective.metric}", "much": much, "note": str(subject.best["name"])}
+    group = best_of(subject.table, subject.objective)
+    if group is not None and subject.objective is not None:
+        much, name = group_value(group, subject.objective), name_of(subject.table, group)
+        yield {"what": f"Best {subject.objective.metric}", "much": much, "note": name}
     if lasted := busy_seconds(jobs):
         yield {"what": "Time", "much": span(lasted), "note": _share_of_training(jobs)}
     cold, reused = reuse(subject.chain.jobs)

@@ -22,6 +22,8 @@ class Sweep {
       if (column.kind !== 'text' && column.kind !== 'word') this.rows[column.key] = this.rows[column.key].map(decoded);
     }
     for (const curve of data.curves.of) curve.y = curve.y.map(decoded);
+    for (const group of data.seeds ? data.seeds.groups : [])
+      for (const key of ['mean', 'value', 'low', 'high']) group[key] = decoded(group[key]);
     this.all = Array.from({ length: this.size }, (_, row) => row);
     this.declared = this.all.filter((row) => this.get(row, 'declared') !== false);
   }

@@ -78,8 +78,16 @@ const MOST_GROUPS = 40;
 
 function seedGroups(sweep) {
   const sign = sweep.objective.goal === 'maximize' ? 1 : -1;
-  return sweep.seeds.groups.filter((group) => group.n).sort((a, b) => sign * (b.mean - a.mean));
+  return sweep.seeds.groups
+    .filter((group) => Number.isFinite(group.mean) && Number.isFinite(group.value))
+    .sort((a, b) => sign * (b.value - a.value));
 }
+
+// How many trials of a group have a value.
+const seedsOf = ({ n, rows }) => (n === rows.length ? String(n) : `${n} of ${rows.length}`);
+
+const groupValue = ({ value, mean, deviation }) =>
+  `${number(value)}${value === mean && deviation !== null ? ` ± ${number(deviation)}` : ''}`;
 
 // Mean and deviation over the repeats, the best above; each repeat is a small mark.
 function seeds(sweep, width) {
@@ -119,8 +127,8 @@ function repeatMarks(sweep, groups) {
 }
 
 function meanMarks(groups) {
-  const told = ({ label, mean, deviation, n, rows }) =>
-    `<b>${short(label, 60)}</b><br>${number(mean)} ± ${deviation === null ? 'unknown' : number(deviation)}, ${n} of ${rows.length}`;
+  const told = (group) =>
+    `<b>${short(group.label, 60)}</b><br>${number(group.mean)} ± ${group.deviation === null ? 'unknown' : number(group.deviation)}, ${seedsOf(group)}`;
   return {
     type: 'scatter',
     mode: 'markers',

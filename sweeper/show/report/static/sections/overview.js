@@ -74,34 +74,33 @@ function bestCard(sweep) {
   const values = sweep.parameters.map((one) => [one.label, shown(sweep.get(row, one.key))]);
   const seed = sweep.seeds ? [[sweep.seeds.label, shown(sweep.get(row, sweep.seeds.key))]] : [];
   const group = sweep.seeds && sweep.seeds.groups.find((one) => one.best);
-  const luck =
-    group && !group.rows.includes(row)
-      ? `By the mean over ${sweep.seeds.label} ${group.label} is better: ${number(group.mean)} over ${group.n}; this one was lucky.`
-      : '';
+  const together = group ? `${groupValue(group)} (${sweep.seeds.over} of ${seedsOf(group)})` : null;
   return el(
     'div',
     { class: 'card bestcard' },
     el(
       'header',
       {},
-      el('h3', {}, 'The best trial: ', trialLink(sweep, row)),
+      group
+        ? el('h3', {}, 'The best: ', text(group.label), '; its best trial: ', trialLink(sweep, row))
+        : el('h3', {}, 'The best trial: ', trialLink(sweep, row)),
       el('span', { class: 'soft small' }, fileLinks(sweep, row)),
     ),
     pairs([
+      [`${sweep.objective.metric} over ${sweep.seeds ? sweep.seeds.label : ''}`, together && el('strong', {}, together)],
       [
-        sweep.objective.metric,
+        group ? `${sweep.objective.metric} of that trial` : sweep.objective.metric,
         el(
           'strong',
           {},
           text(String(sweep.get(row, sweep.objective.column))),
-          ties ? ` and ${counted(ties, 'other')} as good` : '',
+          ties && !group ? ` and ${counted(ties, 'other')} as good` : '',
         ),
       ],
       ...values,
       ...seed,
       ['model', model ? el('span', { class: 'mono' }, text(model)) : 'it saved none'],
     ]),
-    luck ? el('p', { class: 'small' }, text(luck)) : null,
     ...commands.map(([words, line]) => command(words, line)),
   );
 }

@@ -102,13 +102,17 @@ function seedsCard(sweep) {
   const more = seedGroups(sweep).length - MOST_GROUPS;
   return figure({
     id: 'seeds',
-    title: `Mean over ${sweep.seeds.label}`,
+    title: `Over ${sweep.seeds.label}`,
     size: 'half',
-    caption: `Trials that differ in ${sweep.seeds.label} alone, best mean first: mean and standard deviation, each run as a tick.${more > 0 ? ` The best ${MOST_GROUPS} of ${more + MOST_GROUPS}.` : ''}`,
+    caption: `Trials that differ in ${sweep.seeds.label} alone, best ${sweep.seeds.over === 'best' ? 'trial' : sweep.seeds.over} first: mean and standard deviation of the sample, each trial as a tick.${more > 0 ? ` The best ${MOST_GROUPS} of ${more + MOST_GROUPS}.` : ''}`,
     plot: (width) => seeds(sweep, width),
     numbers: () => ({
-      head: [['trials'], ['n', true], ['mean', true], ['deviation', true], ['lowest', true], ['highest', true]],
-      rows: seedGroups(sweep).map((g) => [`${g.label}${g.best ? ' ★' : ''}`, g.n, g.mean, g.deviation, g.low, g.high]),
+      head: [['trials'], ['n'], ...['mean', 'deviation', 'median', 'lowest', 'highest'].map((head) => [head, true])],
+      rows: sweep.seeds.groups.map((g) => [
+        `${g.label}${g.best ? ' ★' : ''}`,
+        seedsOf(g),
+        ...[g.mean, g.deviation, g.median, g.low, g.high],
+      ]),
     }),
   });
 }

@@ -1,0 +1,43 @@
+"""The best of a sweep in words: a trial, or trials that differ in their seed alone, with what they come to together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sweeper.core.model import Objective, Over
+from sweeper.core.repeats import Group
+from sweeper.core.results import METRIC, Results, Row, best_of, equals, name_of
+from sweeper.core.words import counted
+from sweeper.show.plain import shown
+
+
+def seeds_of(group: Group[Any]) -> str:
+    """How many of its trials have a value."""
+    return str(group.n) if group.n == len(group.members) else f"{group.n} of {len(group.members)}"
+
+
+def group_value(group: Group[Any], objective: Objective, *also: str) -> str:
+    """What a group is compared by, and of how many trials; of one trial its value alone. `also`: what is said of it."""
+    spread = group.deviation if objective.over is Over.MEAN and len(group.members) > 1 else None
+    of = [f"{objective.over.value} of {seeds_of(group)}"] if len(group.members) > 1 else []
+    told = ", ".join([*of, *also])
+    value = f"{shown(group.over(objective))}{'' if spread is None else f' ± {shown(spread)}'}"
+    return f"{value} ({told})" if told else value
+
+
+def best_name(table: Results, objective: Objective | None) -> str:
+    """The best group and its value, as `sweeper list` names it; empty when there is none."""
+    group = best_of(table, objective)
+    return f"{name_of(table, group)} {objective.metric}={group_value(group, objective)}" if group and objective else ""
+
+
+def best_line(table: Results, chosen: Row, objective: Objective) -> str:
+    """All of it in a line."""
+    group = best_of(table, objective)
+    ties = equals(table, objective)
+    also = objective.goal.value + (f", as good as {counted(ties, 'other')}" if ties else "")
+    value = shown(chosen[METRIC + objective.metric])
+    if group is None or len(group.members) == 1:
+        return f"{chosen['name']}  {objective.metric} = {value} ({also})"
+    told = f"{name_of(table, group)}  {objective.metric} = {group_value(group, objective, also)}"
+    return f"{told}; its best trial: {chosen['name']}, {value}"
