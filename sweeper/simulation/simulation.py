@@ -241,7 +241,7 @@ class Simulation:
     def _sweep(self, rng: random.Random) -> Sweep:
         sweep = polled(self.declared, rng) if self.declared else draw_sweep(rng)
         if not self.declared:
-            through_queue = self.api_of is Simulation.api_of
+            through_queue = self.api_of is Simulation.api_of and self.rivals is not Rivals.HOST
             backend = self.backend or draw_backend(random.Random(f"backend {self.seed}"), through_queue=through_queue)
             sweep = replace(sweep, backend=backend)
         if self.poll_s is None:
