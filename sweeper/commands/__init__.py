@@ -68,6 +68,7 @@ VERBS: Mapping[str, Verb] = {
             "doctor", "[+experiment=NAME]", "all that is looked at before a run: role, permissions, quotas, buckets ..."
         ),
         Verb("status", "[NAME] [--watch]", "the chain now, from the journal; works while another process runs it"),
+        Verb("view", "[NAME] [--open]", "the page of report.html in a browser, up to date while the sweep runs"),
         Verb("list", "", "every sweep of this project", module="listing"),
         Verb("logs", "NAME [TRIAL] [-f]", "a trial's log, stored or live"),
         Verb("report", "NAME [--tell]", "write report.html and the result files anew, print the table"),

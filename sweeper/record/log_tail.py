@@ -15,11 +15,14 @@ MOST = 1 << 20
 
 
 class LogTail:
-    """A position in the log.txt of one attempt at a trial, which began then (UTC seconds since the epoch)."""
+    """A position in the log.txt of one attempt at a trial, which began then (UTC seconds since the epoch).
 
-    def __init__(self, trial: Path, begun: float, metrics: Metrics, hosts: int) -> None:
+    `first`: how many bytes of what there is already are read.
+    """
+
+    def __init__(self, trial: Path, begun: float, metrics: Metrics, hosts: int, first: int = ENOUGH) -> None:
         self._path = trial / measured.LOG
-        self._begun, self._metrics, self._hosts = begun, metrics, hosts
+        self._begun, self._metrics, self._hosts, self._first = begun, metrics, hosts, first
         self._at: int | None = None
         self._count = 0
 
@@ -39,7 +42,7 @@ class LogTail:
             if told.st_mtime < self._begun or told.st_size == self._at:
                 return b""
             begin = 0 if self._at is None or told.st_size < self._at else self._at
-            skip = max(begin, told.st_size - (ENOUGH if self._at is None else MOST))
+            skip = max(begin, told.st_size - (self._first if self._at is None else MOST))
             with self._path.open("rb") as file:
                 file.seek(skip)
                 come = file.read(told.st_size - skip)

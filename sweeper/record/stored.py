@@ -30,7 +30,7 @@ from sweeper.core.space.declared import seed_key
 from sweeper.errors import UsageError
 from sweeper.record.journal import pending, read
 from sweeper.record.locks import Holder, holder
-from sweeper.record.log_tail import LogTail
+from sweeper.record.log_tail import ENOUGH, LogTail
 
 METRIC = "metric."
 NUMBERED = "model"
@@ -187,12 +187,12 @@ class StoredSweep:
         """The last value of each metric that a running job has printed, as far as its runner has read its log."""
         return measured.last_values(self.tail(job).new().points)
 
-    def tail(self, job: Job) -> LogTail:
-        """The log of a running job, as far as its runner reads it."""
+    def tail(self, job: Job, most: int = ENOUGH) -> LogTail:
+        """The log of a running job, as far as its runner reads it; of what there is the last `most` bytes."""
         begun = max(at for at, event in self.events if isinstance(event, ev.Intent) and event.name == job.name)
         folder = self.folder / "trials" / job.intent.trial
         hosts = machines(self.config.get("locked") or {})
-        return LogTail(folder, begun, measured.reading(self._definitions), hosts)
+        return LogTail(folder, begun, measured.reading(self._definitions), hosts, most)
 
     @property
     def _definitions(self) -> list[MetricDefinition]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+import signal
 import sys
 import time
+import urllib.request
 
 import pytest
 
@@ -76,10 +79,16 @@ def test_the_table_is_whole_on_every_size_and_nothing_is_cleared(
 
 
 def test_another_terminal_watches(stepping: Project, opened: Opened) -> None:
-    """From the files alone: the same table, to the end of the sweep; lines in a pipe; Ctrl-C leaves it quietly."""
+    """From the files alone: the same table to the sweep's end; lines in a pipe; the page; Ctrl-C leaves it quietly."""
     run = opened()
     run.until(lambda: re.search(r"\n ?2  2  Training", run.text))
     lines = stepping.background("status", "--watch")
+    view = stepping.background("view", "--json")
+    assert view.stdout
+    served = json.loads(view.stdout.readline())
+    assert served["sweep"] == "tiny"
+    with urllib.request.urlopen(f"{served['address']}data.json") as answer:
+        assert json.load(answer)["rows"]["status"][:2] == ["completed", "running"]
     watching, left = (opened.verb("status", "--watch", columns=120, rows=40) for _ in range(2))
     for terminal in (watching, left):
         terminal.until(lambda terminal=terminal: re.search(r"\n 2  2  [A-Z][a-z]+ +\d+ +reused", terminal.text))
@@ -101,6 +110,9 @@ def test_another_terminal_watches(stepping: Project, opened: Opened) -> None:
     assert told.code == 0
     assert re.match(r"tiny: running, 1 of 3 trials done", told.out)
     assert re.search(r"\d\d:\d\d:\d\d x=3: completed, score=30", told.out)
+    view.send_signal(signal.SIGINT)
+    left_by = stepping.ended(view)
+    assert (left_by.code, left_by.err) == (130, "")
 
 
 def test_no_color_means_no_colour(project: Project, opened: Opened) -> None:

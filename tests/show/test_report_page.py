@@ -19,6 +19,7 @@ from sweeper.core.measured import POINTS
 from sweeper.record.stored import StoredSweep
 from sweeper.show import report
 from sweeper.show.files import to_csv
+from tests.show.served import serving
 from tests.show.simulated import HOSTILE, LR, run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -97,9 +98,11 @@ def test_the_page_shows_what_results_csv_says_and_can_be_worked_with(browsed: Br
     a_phone_has_room(browsed)
     paper_has_every_plot(browsed)
     newer_data_are_drawn_into_the_same_page(browsed)
+    what_a_person_has_set_stays(browsed)
     assert [line for line in browsed.complaints if COMPLAINS_OF_DRIVER not in line] == []
     assert set(browsed.requests) == {path.as_uri()}
     without_plotly_there_are_tables(browsed, sweep)
+    a_served_page_follows_its_sweep(browsed, sweep)
 
 
 def the_plots_are_the_csv(browsed: Browsed, sweep: StoredSweep) -> None:
@@ -271,3 +274,44 @@ def without_plotly_there_are_tables(browsed: Browsed, sweep: StoredSweep) -> Non
     best = max(value for row in sweep.table.rows if not math.isnan(value := row["metric.m"] or math.nan))
     assert f"{best:.6g}" in browsed.page.locator("#figure-curves table").inner_text()
     assert browsed.complaints == []
+
+
+def what_a_person_has_set_stays(browsed: Browsed) -> None:
+    """A zoom, a choice, a filter, a sorting, what is open and the focus, when newer data are drawn."""
+    page = browsed.page
+    page.reload()
+    curves = page.locator("#plot-curves")
+    curves.scroll_into_view_if_needed()
+    page.wait_for_function("document.getElementById('plot-curves').data")
+    page.locator("#figure-curves select").nth(1).select_option("number")
+    page.evaluate("Plotly.relayout('plot-curves', { 'xaxis.range': [3, 7] })")
+    page.locator("#figure-curves summary").click()
+    page.locator('#table th[data-key="metric.m"] button').click()
+    page.locator(".chips button", has_text="failed").click()
+    page.locator("#filter").fill("kind=sgd")
+    top = "document.getElementById('filter').getBoundingClientRect().top"
+    before = browsed.column(1), page.evaluate(top)
+    newer = "sweeper.draw({ ...JSON.parse(document.getElementById('data').textContent), name: 'newer' })"
+    page.evaluate(f"{newer} && 0")
+    assert page.locator("h1").inner_text() == "newer"
+    assert page.evaluate("document.getElementById('plot-curves').layout.xaxis.range") == [3, 7]
+    assert page.evaluate("document.getElementById('plot-curves').layout.xaxis.title.text") == "number of the value"
+    assert page.locator("#figure-curves select").nth(1).input_value() == "number"
+    assert page.locator("#figure-curves details").get_attribute("open") is not None
+    assert page.locator('#table th[data-key="metric.m"]').get_attribute("aria-sort") == "ascending"
+    assert page.locator("#filter").input_value() == "kind=sgd"
+    assert 'id="filter"' in browsed.focused()
+    assert (browsed.column(1), page.evaluate(top)) == before
+    assert len(before[0]) == 2
+
+
+def a_served_page_follows_its_sweep(browsed: Browsed, sweep: StoredSweep) -> None:
+    """What happens is drawn into the page without a reload, and a server that has gone is told."""
+    browsed.complaints.clear()
+    with serving(sweep.folder) as address:
+        browsed.page.goto(address)
+        browsed.page.locator("#state", has_text="live").wait_for()
+        (sweep.folder / "config.yaml").write_text((sweep.folder / "config.yaml").read_text() + "followed: 1\n")
+        browsed.page.locator("#config", has_text="followed").wait_for(state="attached")
+        assert [line for line in browsed.complaints if COMPLAINS_OF_DRIVER not in line] == []
+    browsed.page.locator("#state", has_text="not followed").wait_for()

@@ -6,18 +6,16 @@ Nothing is changed, nobody is asked. The files are read again when they are othe
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from sweeper.backends import DEFAULT, keeps_pool
 from sweeper.core import events as ev
 from sweeper.errors import UsageError
-from sweeper.record.locks import holder
+from sweeper.record.changes import is_running, marks
 from sweeper.record.log_tail import LogTail
 from sweeper.record.stored import StoredSweep
 from sweeper.show.live.model import LiveModel, Subject
 
-LOCK = ".lock"
 COST = 20
 """The files are read again only after so many times what reading them took."""
 
@@ -60,7 +58,7 @@ class Watched:
         self._monotonic = monotonic
         self._not_before = 0.0
         self._tails: dict[str, LogTail] = {}
-        self._seen = _marks(sweep.folder)
+        self._seen = marks(sweep.folder)
         self.sweep = sweep
         self.model = LiveModel(subject_of(sweep))
         self._begin()
@@ -68,7 +66,7 @@ class Watched:
     @property
     def running(self) -> bool:
         """Does a process run it now?"""
-        return holder(self.sweep.folder / LOCK) is not None
+        return is_running(self.sweep.folder)
 
     def look(self, now: float, *, soon: bool = False) -> Look:
         """Read on, `now` in UTC seconds since the epoch; `soon`: however long the last time took.
@@ -85,11 +83,11 @@ class Watched:
         return Look(come, printed or bool(come))
 
     def _read(self) -> Sequence[tuple[float, ev.Event]]:
-        begun, marks = self._monotonic(), _marks(self.sweep.folder)
-        if marks == self._seen:
+        begun, found = self._monotonic(), marks(self.sweep.folder)
+        if found == self._seen:
             return []
         known = len(self.sweep.events)
-        self._seen, self.sweep = marks, StoredSweep(self.sweep.folder)
+        self._seen, self.sweep = found, StoredSweep(self.sweep.folder)
         self.model.subject = subject_of(self.sweep)
         self._begin()
         ended = self._monotonic()
@@ -101,16 +99,3 @@ class Watched:
         self.model.begin(chain, self.sweep.events)
         kept = {name: tail for name, tail in self._tails.items() if name in chain.unfinished}
         self._tails = {name: kept.get(name) or self.sweep.tail(job) for name, job in chain.unfinished.items()}
-
-
-def _marks(folder: Path) -> list[tuple[int, int]]:
-    """What tells that a file is another than it was: when it was written, and its size."""
-    marks = []
-    for name in ("journal.db", LOCK, "results.jsonl", "config.yaml"):
-        try:
-            told = (folder / name).stat()
-        except OSError:
-            marks.append((0, 0))
-        else:
-            marks.append((told.st_mtime_ns, told.st_size))
-    return marks

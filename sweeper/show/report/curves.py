@@ -53,15 +53,26 @@ Point = tuple[float, str, float]
 
 
 def read(
-    trials: Path, table: Results, having: frozenset[str], objective: Objective | None, config: Mapping[str, Any]
+    trials: Path,
+    table: Results,
+    having: frozenset[str],
+    objective: Objective | None,
+    config: Mapping[str, Any],
+    running: Mapping[str, Sequence[Point]],
 ) -> Curves:
-    """The curves of a sweep whose trials lie in this folder: of the best of them, and of a sample of the others."""
+    """The curves of a sweep whose trials lie in this folder: of the best of them, and of a sample of the others.
+
+    `running`: what the trials that run have printed; when is not known (NaN).
+    """
     begun = [row for row in table.declared if row["trial"] in having]
     chosen = choose(begun, objective)
     counting = counters(table, config)
     raw: dict[str, list[Point]] = {}
     bytes_left = MOST_BYTES
     for trial in chosen:
+        if trial in running:
+            raw[trial] = list(running[trial])
+            continue
         path = trials / trial / POINTS
         bytes_left -= _size(path)
         if bytes_left >= 0:

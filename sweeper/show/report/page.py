@@ -20,10 +20,10 @@ from typing import Any
 
 STATIC = Path(__file__).parent / "static"
 SCRIPTS = (
-    *("dom", "theme", "rows", "table"),
+    *("dom", "keep", "theme", "rows", "table"),
     *(f"plots/{name}" for name in ("figure", "marks", "colours", "results", "parameters", "parallel", "heat", "chain")),
     *(f"sections/{name}" for name in ("overview", "results", "parameters", "trials", "time", "about")),
-    "page",
+    *("page", "follow"),
 )
 """The parts of the one script, in order."""
 MOST_WHOLE = 2**53
@@ -33,17 +33,19 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; sc
 """plotly draws with WebGL by code that it makes itself, and brings styles of its own."""
 
 
-def to_html(data: Mapping[str, Any], plotly: str | None = None) -> str:
+def to_html(data: Mapping[str, Any], plotly: str | None = None, follow: tuple[str, str] | None = None) -> str:
     """The page of these data. With plotly (the extra `report`) it has plots; without it the same numbers as tables.
 
-    `plotly`: its script, empty for none; None is what is installed.
+    `plotly`: its script, empty for none; None is what is installed. `follow`: where newer data are to be had, and the
+    tag of these; a page that follows nothing asks nobody for anything.
     """
     plotly, script = _plotly() if plotly is None else plotly, _script()
     allowed = " ".join(f"'sha256-{_digest(text)}'" for text in (plotly, script) if text)
     parts = {
         "title": escape(str(data.get("name", ""))),
         "of": escape(str(data.get("of", ""))),
-        "policy": f"{POLICY} {allowed}",
+        "policy": f"{POLICY} {allowed}" + ("; connect-src 'self'" if follow else ""),
+        "follow": f' data-follow="{escape(follow[0])}" data-tag="{escape(follow[1])}"' if follow else "",
         "style": _static("page.css"),
         "data": to_json(data),
         "plotly": f"<script>{plotly}</script>" if plotly else "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +17,9 @@ from sweeper.core.results import METRIC, Results, Row
 from sweeper.record.stored import StoredSweep
 from sweeper.show.receipt import of_sweep
 from sweeper.show.report import curves, logs
+
+MOST_PRINTED = 1 << 20
+"""Bytes of a running trial's log that its curves are read from."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,14 @@ def read(sweep: StoredSweep, table: Results, best: Row | None, now: float) -> Su
         now=now,
         intended_at=dict(intended),
         closed_at=dict(closed),
-        curves=curves.read(trials, table, stored, sweep.objective, sweep.config),
+        curves=curves.read(trials, table, stored, sweep.objective, sweep.config, _printed(sweep)),
         stored=stored,
         tails=logs.tails(trials, table, stored),
     )
+
+
+def _printed(sweep: StoredSweep) -> dict[str, list[curves.Point]]:
+    """What the trials that run have printed so far, as far as their runner has read it."""
+    jobs = sweep.chain.unfinished.values() if sweep.runner else ()
+    parts = ((job.intent.trial, sweep.tail(job, MOST_PRINTED).new()) for job in jobs)
+    return {trial: [(math.nan, metric, value) for _, metric, value in part.points] for trial, part in parts}

@@ -3,15 +3,23 @@
 const SECTIONS = [overview, results, parameters, trials, time, failures, receipt, declaration];
 const page = { sweep: null, draw, figures };
 
+const state = el('span', { id: 'state', role: 'status' });
+
 function draw(data) {
+  const root = document.getElementById('main');
+  const restore = kept(root);
   page.sweep = new Sweep(data);
-  for (const { box } of figures.splice(0)) {
+  for (const one of figures.splice(0)) earlier.set(one.id, one);
+  const parts = SECTIONS.map((part) => part(page.sweep)).filter(Boolean);
+  document.getElementById('top').replaceChildren(bar(page.sweep, parts));
+  root.replaceChildren(...parts);
+  for (const { box } of earlier.values()) {
     sight.unobserve(box);
     if (PLOTS) Plotly.purge(box);
   }
-  const parts = SECTIONS.map((part) => part(page.sweep)).filter(Boolean);
-  document.getElementById('top').replaceChildren(bar(page.sweep, parts));
-  document.getElementById('main').replaceChildren(...parts);
+  earlier.clear();
+  redrawFigures();
+  restore();
   return page;
 }
 
@@ -21,6 +29,7 @@ function bar(sweep, parts) {
     'div',
     { class: 'bar' },
     el('strong', {}, text(sweep.name)),
+    state,
     el('nav', { 'aria-label': 'Sections' }, ...links),
     themeButton(),
   );

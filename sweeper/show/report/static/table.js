@@ -13,17 +13,15 @@ const COMPARE = {
 
 class TrialTable {
   constructor(sweep, open) {
-    Object.assign(this, {
-      sweep,
-      open,
-      query: '',
-      statuses: new Set(),
-      gone: false,
-      limit: PAGE,
-      sort: { key: 'index', down: false },
-    });
+    const first = { query: '', statuses: new Set(), gone: false, limit: PAGE, sort: { key: 'index', down: false } };
+    const last = keeping('table', { table: null });
+    const { query, statuses, gone, limit, sort } = last.table || first;
+    Object.assign(this, { sweep, open, query, statuses, gone, limit, sort });
     const named = sweep.all.some((row) => !String(sweep.nameOf(row)).includes('='));
-    this.visible = new Set(sweep.columns.filter((c) => c.shown && (c.key !== 'name' || named)).map((c) => c.key));
+    const before = (key) => last.table?.sweep.columns.some((c) => c.key === key); // then a person may have chosen
+    const shows = (c) => (before(c.key) ? last.table.visible.has(c.key) : c.shown && (c.key !== 'name' || named));
+    this.visible = new Set(sweep.columns.filter(shows).map((c) => c.key));
+    last.table = this;
     this.body = el('tbody');
     this.head = el('tr');
     this.told = el('div', { class: 'more', 'aria-live': 'polite' });
@@ -47,6 +45,7 @@ class TrialTable {
       id: 'filter',
       placeholder: 'Filter: words, or lr>0.01 status=failed',
       'aria-label': 'Filter the trials',
+      value: this.query,
       oninput: () => {
         this.query = search.value;
         this.limit = PAGE;
@@ -54,14 +53,14 @@ class TrialTable {
       },
     });
     const chips = this.sweep.statuses().map((status) =>
-      toggle(`${MARKS[status].glyph} ${status.replace('_', ' ')}`, false, (on) => {
+      toggle(`${MARKS[status].glyph} ${status.replace('_', ' ')}`, this.statuses.has(status), (on) => {
         this.statuses[on ? 'add' : 'delete'](status);
         this.draw();
       }),
     );
     if (this.sweep.declared.length < this.sweep.size)
       chips.push(
-        toggle('not declared any more', false, (on) => {
+        toggle('not declared any more', this.gone, (on) => {
           this.gone = on;
           this.draw();
         }),

@@ -3,6 +3,7 @@
 const PLOTS = typeof Plotly !== 'undefined';
 const MANY = 400; // marks from which WebGL draws them
 const figures = [];
+const earlier = new Map(); // those of the data before, by their ids: their plots are drawn into again, as they were zoomed
 
 const CONFIG = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ['lasso2d', 'select2d', 'autoScale2d'] };
 
@@ -21,12 +22,14 @@ class Figure {
     plot,
     numbers,
   }) {
-    Object.assign(this, { id, title, caption, plot, numbers, drawn: false });
-    this.box = el('div', { class: `plot${wide ? ' wide' : ''}`, id: `plot-${id}` });
+    const before = earlier.get(id);
+    earlier.delete(id);
+    Object.assign(this, { id, title, caption, plot, numbers, drawn: before?.drawn || false });
+    this.box = before?.box || el('div', { class: `plot${wide ? ' wide' : ''}`, id: `plot-${id}` });
     this.table = el('div');
     this.details = el(
       'details',
-      { open: !PLOTS && !again, ontoggle: () => this.details.open && this.fill() },
+      { open: before ? before.details.open : !PLOTS && !again, ontoggle: () => this.details.open && this.fill() },
       el('summary', {}, 'Numbers'),
       this.table,
     );
@@ -41,7 +44,7 @@ class Figure {
       this.details,
     );
     this.say();
-    if (!PLOTS) this.fill();
+    if (!PLOTS || this.details.open) this.fill();
   }
 
   say() {
@@ -113,6 +116,7 @@ function dress(layout) {
     hovermode: 'closest',
     dragmode: coarse.matches ? false : 'pan',
     showlegend: false,
+    uirevision: 'kept',
     paper_bgcolor: 'rgba(0,0,0,0)',
     plot_bgcolor: 'rgba(0,0,0,0)',
     font: { family: 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif', color: ink, size: 12 },

@@ -73,6 +73,7 @@ function heatMap(sweep, left, right) {
       height: Math.max(300, Math.min(640, 110 + 38 * ys.length)),
       annotations: heatWords(sweep, cells, means),
       dragmode: false,
+      uirevision: `${left} ${right}`,
       xaxis: axis(label[left], xs),
       yaxis: axis(label[right], ys),
     },

@@ -70,7 +70,12 @@ function learningCurves(sweep, { metric, axis, log, colour }) {
   const words = { number: 'number of the value', seconds: 'seconds since its first value' }[axis] || plain(axis);
   return {
     data,
-    layout: { height: 420, xaxis: { title: words }, yaxis: { title: plain(metric), type: log ? 'log' : 'linear' } },
+    layout: {
+      height: 420,
+      uirevision: `${metric} ${axis} ${log}`, // of another metric there is another place to look at
+      xaxis: { title: words },
+      yaxis: { title: plain(metric), type: log ? 'log' : 'linear' },
+    },
   };
 }
 

@@ -78,8 +78,10 @@ function heatCard(sweep) {
   const pair = heatPair(sweep);
   if (!pair) return null;
   const options = pair.few.map((one) => [one.key, one.label]);
+  const chosen = keeping('heat', {});
+  for (const [name, key] of Object.entries(chosen)) if (pair.few.some((one) => one.key === key)) pair[name] = key;
   const set = (name) => (value) => {
-    pair[name] = value;
+    pair[name] = chosen[name] = value;
     card.draw();
   };
   const label = Object.fromEntries(sweep.parameters.map((one) => [one.key, one.label]));

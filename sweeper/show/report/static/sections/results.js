@@ -28,7 +28,9 @@ function progressCard(sweep) {
 function curvesCard(sweep) {
   const { curves } = sweep;
   if (!curves.of.some((curve) => curve.y.length > 1)) return null;
-  const state = { metric: curves.metrics[0], axis: curves.axes[0], log: false, colour: '' };
+  const state = keeping('curves', { log: false, colour: '' });
+  if (!curves.metrics.includes(state.metric)) state.metric = curves.metrics[0];
+  if (!curves.axes.includes(state.axis)) state.axis = curves.axes[0];
   const set = (name) => (value) => {
     state[name] = value;
     card.draw();
@@ -58,8 +60,8 @@ function curvesCard(sweep) {
         state.axis,
         set('axis'),
       ),
-      choice('colour', [['', 'status'], ...sweep.parameters.map((one) => [one.key, one.label])], '', set('colour')),
-      toggle('log', false, set('log')),
+      choice('colour', [['', 'status'], ...sweep.parameters.map((one) => [one.key, one.label])], state.colour, set('colour')),
+      toggle('log', state.log, set('log')),
     ],
     legend: legendOf(sweep),
     plot: () => learningCurves(sweep, state),
