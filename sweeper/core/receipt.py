@@ -222,7 +222,7 @@ def _pace(composed: Mapping[str, Any], chain: Chain, ran: Sequence[Job], own: Ba
     return replace(
         given,
         train_s=trained / len(ran),
-        idle_s=sum(between) / len(between) if between else given.idle_s,
+        idle_s=round(sum(between) / len(between), 1) if between else given.idle_s,
         sources={**given.sources, "train_s": of, **({"idle_s": gap} if between else {})},
     )
 

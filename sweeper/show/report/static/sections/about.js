@@ -13,9 +13,13 @@ function receipt(sweep) {
       el('header', {}, el('h3', {}, 'What it cost'), simulated(sweep)),
       openPools(found.open),
       pairs(sums(found)),
-      ...found.lines.slice(1).map((line) => el('p', {}, text(`${line[0].toUpperCase()}${line.slice(1)}.`))),
+      found.saved ? el('p', {}, text(`${found.lines[1][0].toUpperCase()}${found.lines[1].slice(1)}.`)) : null,
       found.ways.length ? waysTable(found.ways) : null,
-      el('h3', {}, 'Pools'),
+    ),
+    el(
+      'div',
+      { class: 'card', id: 'pools' },
+      el('header', {}, el('h3', {}, 'Pools'), simulated(sweep)),
       poolsTable(found.pools),
       found.more ? el('p', { class: 'soft small' }, `... and ${found.more} more pools.`) : null,
     ),
@@ -53,16 +57,16 @@ function sums(found) {
   ];
 }
 
-// As it ran, and the same jobs on other machines: seconds of all of them together, and on the wall.
+// As it ran, and the same jobs on other machines: times of all of them together, and on the wall.
 function waysTable(ways) {
   const head = [
     ['way'],
     ['at once', true],
-    ['start s', true],
-    ['run s', true],
-    ['idle s', true],
-    ['wait s', true],
-    ['ends in s', true],
+    ['start', true],
+    ['run', true],
+    ['idle', true],
+    ['wait', true],
+    ['ends in', true],
     ['USD', true],
     ['what to know'],
   ];
@@ -71,11 +75,11 @@ function waysTable(ways) {
     ways.map((way, i) => [
       i ? way.backend : `${way.backend}, as it ran`,
       way.at_once,
-      way.start_s,
-      way.run_s,
-      way.idle_s,
-      way.wait_s,
-      way.wall_s,
+      span(way.start_s),
+      span(way.run_s),
+      span(way.idle_s),
+      span(way.wait_s),
+      span(way.wall_s),
       way.usd === null ? 'unknown' : money(way.usd),
       text(way.reasons.join('; ')),
     ]),
