@@ -226,6 +226,8 @@ def main(target: str, project: str, folder: str) -> None:
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
         os.dup2(2, 1)
         json.dump(captured(target, capture), out)
+    sys.stderr.flush()
+    os._exit(0)  # all is told: threads of the function's, and of the SDK's, are not waited for
 
 
 if __name__ == "__main__":

@@ -72,7 +72,16 @@ def _meant(error: Any) -> list[Any]:
     deeper = [inner for inner in error.context if inner.relative_path and inner.schema_path[0] not in misnamed]
     if not deeper and "errorMessage" not in error.schema and isinstance(error.instance, dict):
         deeper = [inner for inner in error.context if inner.validator in ("additionalProperties", "required")]
+    if not deeper and "errorMessage" not in error.schema:
+        deeper = _of_its_kind(error)
     return [inner for inner in error.context if deeper and inner.schema_path[0] == deeper[0].schema_path[0]]
+
+
+def _of_its_kind(error: Any) -> list[Any]:
+    """The errors of the only alternative that is of the value's own kind: text that is too long is text."""
+    other = {inner.schema_path[0] for inner in error.context if inner.validator == "type"}
+    own = [inner for inner in error.context if inner.schema_path[0] not in other]
+    return own if len({inner.schema_path[0] for inner in own}) == 1 else []
 
 
 def _says(error: Any, path: KeyPath, value: Any, rule: Any) -> str:

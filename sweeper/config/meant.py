@@ -76,7 +76,7 @@ def _of_text(text: str) -> Iterator[Any]:
     ):
         seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
         yield int(seconds) if seconds == int(seconds) else seconds
-    yield "ml." + low
+    yield from ["ml." + low] if low else []
     if bucket := re.match(r"(?:arn:aws[a-z-]*:s3:::|https?://s3[^/]*/|s3:/{0,3})([^/].*)", low):
         yield "s3://" + text[bucket.start(1) :]
     if zone := re.fullmatch(r"([a-z]{2}(?:-[a-z]+)+-\d)[a-z]", low):

@@ -24,13 +24,14 @@ def dotted(path: KeyPath) -> str:
 
 
 def nearest(word: object, known: Iterable[object]) -> str:
-    """`; did you mean 'x'?`, or nothing when no known word is near."""
+    """`; did you mean 'x'?`, or nothing when no known word is near. Small letters and capitals are alike."""
     if len(str(word)) > MOST_LETTERS:
         return ""
     import difflib  # only a mistake needs it
 
-    near = difflib.get_close_matches(str(word), [str(k) for k in known], 1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    folded = {str(one).casefold(): str(one) for one in known}
+    near = difflib.get_close_matches(str(word).casefold(), folded, 1)
+    return f"; did you mean {folded[near[0]]!r}?" if near else ""
 
 
 def brief(value: object) -> str:

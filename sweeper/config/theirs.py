@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 
 from sweeper.config.problems import KeyPath
-from sweeper.core.job import Job, Locked
-from sweeper.core.members import members
+from sweeper.config.requests import settable
+from sweeper.core.members import snake
+from sweeper.core.pieces import ALONE, REFUSED
 
 SDK: Mapping[str, tuple[str, str]] = {
     "role": ("locked", "role_arn"),
@@ -108,6 +109,7 @@ THEIRS: Mapping[str, str] = {
     "base_job_name": "name",
     "metric_definitions": "job.metrics",
     "MetricDefinitions": "job.metrics",
+    "InputDataConfig": "job.inputs",
     "input_data_config": "job.inputs",
     "use_spot_instances": _SPOT,
     "enable_managed_spot_training": _SPOT,
@@ -127,26 +129,63 @@ _OBJECTIVE = {
     "type": "objective.goal",
     "Type": "objective.goal",
 }
+_CHANNEL = {
+    "ChannelName": "the key, job.inputs.NAME",
+    "channel_name": "the key, job.inputs.NAME",
+    "s3_data": "job.inputs.NAME.uri",
+    "record_wrapping": "job.inputs.NAME.record_wrapper",
+}
 _SPOKEN = ("sweep", "locked", "job", "objective")
 """The sections in which they are looked for, beside the top of the file."""
 
 
 def our_word(key: object, path: KeyPath) -> str:
-    """`; here it is X`, for a key of another tool's that stands at this path of an experiment; else nothing."""
+    """`; here it is X`, for a key of another tool's that stands at this path of an experiment; else nothing.
+
+    A member that no request of ours has is told why not.
+    """
     if path and path[0] not in _SPOKEN:
         return ""
-    known = {**_members(), **THEIRS, **(_OBJECTIVE if path[:1] == ("objective",) else {})}
+    if path[:2] == ("job", "inputs"):
+        known = {**_members(".".join(("job.inputs.NAME", *map(str, path[3:])))), **_CHANNEL}
+    else:
+        request = _members("") if path[:1] in ((), ("locked",), ("job",)) else {}
+        known = {**request, **THEIRS, **(_OBJECTIVE if path[:1] == ("objective",) else {})}
+    if why := _never().get(str(key)):
+        return f"; it cannot be set: {why}"
     ours = known.get(str(key))
     return f"; here it is {ours}" if ours else ""
 
 
+@lru_cache
+def _members(at: str) -> Mapping[str, str]:
+    """What says a member of a request, by its own name or that of what holds it; of the options below `at` alone.
+
+    Each name stands in both its spellings, SageMaker's and that of the SDKs, where that is more than one common word.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for member, where in {**settable(), **{alone: f"request.{alone}" for alone in ALONE}}.items():
+        for option in (one for one in where.split(", ") if one.startswith(at)):
+            for name in member.split("."):
+                found.setdefault(name, {})[option] = None
+    words = {name: ", ".join(sorted(_outermost(options), key=_depth)) for name, options in found.items()}
+    sdk = {theirs: f"{section}.{option}" for theirs, (section, option) in SDK.items() if not at and theirs != option}
+    spelt = {snake(name): options for name, options in words.items()}
+    ours = {option.partition(".")[2] for options in found.values() for option in options}
+    return {**sdk, **{name: options for name, options in spelt.items() if "_" in name and name not in ours}, **words}
+
+
+def _outermost(options: Collection[str]) -> list[str]:
+    """Without those of what is named itself: efs.id where there is efs."""
+    return [one for one in options if not any(one.startswith(f"{other}.") for other in options)]
+
+
+def _depth(option: str) -> int:
+    return option.count(".")
+
+
 @lru_cache(maxsize=1)
-def _members() -> Mapping[str, str]:
-    """The arguments of the SDKs, and the members of a request by their last name."""
-    sdk = {theirs: f"{section}.{option}" for theirs, (section, option) in SDK.items() if theirs != option}
-    request = {
-        member.rpartition(".")[2]: f"{section}.{option}"
-        for section, options in (("locked", Locked), ("job", Job))
-        for member, option in members(options)
-    }
-    return {**request, **sdk}
+def _never() -> Mapping[str, str]:
+    """Why no request of ours has a member, by its own name."""
+    names = {member.rpartition(".")[2]: why for member, why in REFUSED.items()}
+    return {**names, **{snake(name): why for name, why in names.items()}}

@@ -7,6 +7,7 @@ printed from it. Pure.
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
 from enum import Enum
@@ -14,6 +15,13 @@ from typing import Any
 
 from sweeper.core.options import kind_of, sent
 from sweeper.core.ports import Request
+
+_SECOND_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+def snake(name: str) -> str:
+    """A member's name as the SDKs spell it: S3DataType is s3_data_type."""
+    return _SECOND_WORD.sub("_", name).lower()
 
 
 def request_of(said: Any) -> Request:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sweeper.core import pool_caches
-from sweeper.core.members import take
+from sweeper.core.members import snake, take
 from sweeper.core.ports import Request
 from sweeper.core.request import FINGERPRINT, decode_hyperparameters
 from sweeper.core.secrets import looks_secret, user_info
@@ -46,7 +46,6 @@ _NETWORKING = (
     *("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption"),
 )
 """Members that are one object."""
-_SECOND_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 class Code(str):
@@ -144,11 +143,11 @@ def _arguments(
     yield "distributed", start.distributed
     spot = {"enable_managed_spot_training": True} if take(left, "EnableManagedSpotTraining") else {}
     yield "compute", Call("Compute", {**_snake(left.pop("ResourceConfig", {})), **spot})
-    network = {_word(member.rpartition(".")[2]): take(left, member) for member in _NETWORKING}
+    network = {snake(member.rpartition(".")[2]): take(left, member) for member in _NETWORKING}
     yield "networking", any(network.values()) and Call("Networking", {k: v for k, v in network.items() if v})
     for member, kind in _ARGUMENTS.items():
         said = left.pop(member, None)
-        yield _word(member), said and Call(kind, _snake(said))
+        yield snake(member), said and Call(kind, _snake(said))
     yield "input_data_config", [_channel(channel) for channel in left.pop("InputDataConfig", [])]
     yield "environment", dict(_environment(pool_caches.without(left.pop("Environment", {}))))
     values = decode_hyperparameters(left.pop("HyperParameters", {}))
@@ -181,12 +180,8 @@ def _asked(name: str) -> Code:
 def _snake(value: Any) -> Any:
     """A piece of a request as the SDK's shapes have it: their keys in its style."""
     if isinstance(value, Mapping):
-        return {_word(name): _snake(inner) for name, inner in value.items()}
+        return {snake(name): _snake(inner) for name, inner in value.items()}
     return [_snake(inner) for inner in value] if isinstance(value, list) else value
-
-
-def _word(name: str) -> str:
-    return _SECOND_WORD.sub("_", name).lower()
 
 
 def _members(left: Mapping[str, Any]) -> Iterator[str]:

@@ -45,6 +45,7 @@ REQUEST: dict[str, Any] = {
     "StoppingCondition": {"MaxRuntimeInSeconds": 600},
 }
 TRAINERS = f"""\
+import threading
 import boto3
 
 class Trainer:
@@ -59,6 +60,7 @@ class Trainer:
 
 def make():
     print("a word of the user's")
+    threading.Thread(target=threading.Event().wait).start()  # nobody waits for it
     return Trainer()
 """
 ENGINE = "engine: {images: {'*': [python3]}}\n"

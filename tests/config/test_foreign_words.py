@@ -9,7 +9,10 @@ import pytest
 
 from sweeper.config import theirs
 from sweeper.config.foreign import notation
+from sweeper.config.requests import settable
 from sweeper.config.schema import SECTIONS, stop_schema
+from sweeper.core.members import snake
+from sweeper.core.pieces import ALONE, REFUSED
 from tests.config.conftest import Project
 
 
@@ -29,6 +32,9 @@ from tests.config.conftest import Project
             "13:1: distributed: is not a section; here it is job.launcher and job.processes_per_host",
         ),
         ("TrainingImage: x\n", "13:1: TrainingImage: is not a section; here it is job.image_uri"),
+        ("InstanceType: x\n", "13:1: InstanceType: is not a section; here it is locked.instance_type, "),
+        ("InputDataConfig: []\n", "13:1: InputDataConfig: is not a section; here it is job.inputs"),
+        ("DebugHookConfig: {}\n", "13:1: DebugHookConfig: is not a section; here it is request.DebugHookConfig"),
         (
             "sweep: {n_trials: 3}\n",
             "13:9: sweep.n_trials: is not a field of sweep; here it is count of sweep.random or",
@@ -45,6 +51,22 @@ def test_a_key_of_another_tool_is_told_ours(project: Project, more: str, said: s
     project.experiment(more)
     (line,) = [line for line in project.refused() if "here it is" in line]
     assert line.startswith(f"experiments/x.yaml:{said}")
+
+
+def test_every_member_of_a_request_is_told_what_says_it() -> None:
+    """By its own name, by the SDKs' and by that of what holds it; of a channel's members those of a channel."""
+    said = {**settable(), **{one: f"request.{one}" for one in ALONE}}
+    ours = {option.partition(".")[2] for where in said.values() for option in where.split(", ")}
+    for member, where in said.items():
+        names, (option, *_) = member.split("."), where.split(", ")
+        at = ("job", "inputs", "train") if option.startswith("job.inputs.NAME") else ()
+        assert option in theirs.our_word(names[-1], at) or names[-1] in theirs.THEIRS
+        assert all(theirs.our_word(name, ()) and theirs.our_word(name, ("job",)) for name in names)
+        others = {snake(name) for name in names} - ours
+        assert all(theirs.our_word(name, ()) for name in others if "_" in name)
+    for member, why in REFUSED.items():
+        assert theirs.our_word(member.split(".")[-1], ()) == f"; it cannot be set: {why}"
+    assert theirs.our_word("local_path", ("job", "inputs", "train")) == theirs.our_word("seed", ("sweep",)) == ""
 
 
 @pytest.mark.parametrize(

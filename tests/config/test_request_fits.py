@@ -201,6 +201,11 @@ REFUSED = {
         "FastFile, Pipe; did you mean 'Pipe'?",
         "locked.training_plan_arn=mine": "locked.training_plan_arn: must be a training plan's ARN: "
         "arn:aws:sagemaker:REGION:123456789012:training-plan/NAME, not 'mine'",
+        "+job.inputs.c=''": "job.inputs.c: is empty",
+        "+job.experiment_config={experiment_name: a b}": "job.experiment_config.experiment_name: must be letters, "
+        "digits and -, at most 120 of them, not 'a b'; did you mean 'a-b'?",
+        "job.training_repository_access_mode=VPC": "job.training_repository_access_mode: 'VPC' is not one of Platform, "
+        "Vpc; did you mean 'Vpc'?",
         "+job.tags.team=a,b": "job.tags.team: cannot be swept: it changes no result, so all its trials would be one "
         "and the same",
         "job.image_uri=null": "job.image_uri: is missing: it has no default",
