@@ -17,7 +17,7 @@ from sweeper.errors import JournalError
 from sweeper.record.stored import StoredSweep, bytes_of, folders
 from sweeper.show.best import best_name
 
-HEAD = ("sweep", "state", "done", "changed", "", "")
+HEAD = ("sweep", "state", "done", "changed", "", "", "")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -25,9 +25,11 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="sweeper list", description="Every sweep of this project, the one that changed last first."
     )
+    parser.add_argument("--tag", action="append", default=[], metavar="T", help="only those with this tag; with all")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     options = parser.parse_args(arguments)
-    found = sorted(filter(None, map(_told, folders(project.here()))), key=lambda told: -told["changed_at"])
+    every = filter(None, map(_told, folders(project.here())))
+    found = sorted((one for one in every if {*options.tag} <= {*one["tags"]}), key=lambda told: -told["changed_at"])
     for told in found:
         told["changed_at"] = utc(told["changed_at"])
     if options.json:
@@ -43,7 +45,8 @@ def main(arguments: Sequence[str]) -> int:
     for row in rows:
         tell("  ".join(filter(None, row)).rstrip())
     if not found:
-        tell(f"there is no sweep below {project.here() / 'runs'}")
+        tagged = f" with the tag {', '.join(options.tag)}" if options.tag else ""
+        tell(f"there is no sweep{tagged} below {project.here() / 'runs'}")
     return 0
 
 
@@ -51,7 +54,8 @@ def _cells(told: Mapping[str, Any]) -> tuple[str, ...]:
     best = f"best {told['best']}" if told["best"] else ""
     pools = f"{counted(told['open_pools'], 'pool')} not seen closed" if told["open_pools"] else ""
     done = f"{told['finished']} of {told['trials']} trials"
-    return told["sweep"], told["state"], done, str(told["changed_at"]), best, pools
+    tags = f"[{', '.join(told['tags'])}]" if told["tags"] else ""
+    return told["sweep"], told["state"], done, str(told["changed_at"]), best, tags, pools
 
 
 def _told(folder: Path) -> dict[str, Any] | None:
@@ -69,4 +73,6 @@ def _told(folder: Path) -> dict[str, Any] | None:
         "best": best_name(sweep.table, sweep.objective) or None,
         "open_pools": 0 if sweep.runner else len(sweep.chain.debts),
         "changed_at": sweep.changed_at,
+        "tags": sweep.tags,
+        "notes": len(sweep.notes),
     }

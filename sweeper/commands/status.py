@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from sweeper.commands import sweeps
+from sweeper.commands import note, sweeps
 from sweeper.commands.say import tell, tell_words
 from sweeper.commands.watching import watch
 from sweeper.core.chain import Job
@@ -49,6 +49,8 @@ def main(arguments: Sequence[str]) -> int:
     table.print_table(sys.stdout, sweep.table, sweep.declared.trials.keys, sweep.best, sweep.objective)
     tell_words(table.pool_line(sweep.chain, running=sweep.runner is not None))
     tell_words(line(sweep, SystemClock().now()))
+    for written in note.lines(sweep):
+        tell_words(written)
     return 0
 
 
@@ -63,7 +65,8 @@ def as_json(sweep: StoredSweep) -> dict[str, Any]:
     running = [_running(sweep, job) for job in sweep.chain.unfinished.values()]
     left, usd = sweeps.left_s(sweep, SystemClock().now()), sweep.cost_usd
     totals = {"running": running, "left_seconds": left, "cost_usd": usd, "cost_simulated": not sweep.on_aws}
-    return {"sweep": sweep.name, "state": sweep.state, "open_pools": open_pools, **totals, "rows": rows}
+    stands = {"sweep": sweep.name, "state": sweep.state, "open_pools": open_pools, **totals}
+    return {**stands, **note.told(sweep), "rows": rows}
 
 
 def _running(sweep: StoredSweep, job: Job) -> dict[str, Any]:

@@ -339,6 +339,8 @@ class Job:
 OWNER = r"^[\w .:/=+@-]+$"
 """It stands in a tag of every job, which takes no other letters."""
 OWNER_SAYS = "must be letters, digits, blanks or any of _.:/=+-@"
+TAG = r"^[A-Za-z0-9][A-Za-z0-9._:/+-]{0,63}$"
+TAG_SAYS = "must be letters, digits or any of ._:/+-, at most 64, and begin with a letter or digit"
 BUILDER = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
 """A function: its module, and its name there."""
 _HYPERPARAMETER = Bounds(low=1, high=256, says="text of at most 256 characters")
@@ -370,6 +372,11 @@ class Experiment:
         default=None,
         pattern=BUILDER,
         says="must be module:function, as trainers:make_trainer",
+    )
+    tags: Sequence[Annotated[str, Bounds(pattern=TAG, says=TAG_SAYS)]] = option(
+        "Words by which the sweep is found again: sweeper list --tag T. They reach no job and change no result.",
+        default=(),
+        high=50,
     )
     hyperparameters: Mapping[Annotated[str, _HYPERPARAMETER], Any] = option(
         "What the script is called with: --name value. Text as it is, everything else as JSON.", default={}, high=100

@@ -44,7 +44,7 @@ _NUMBER = re.compile(r"[-+]?(\d+\.\d*|\.?\d+)([eE][-+]?\d+)?")
 _BYTES = "surrogatepass"
 """A variable of the outside may hold bytes that are no text."""
 _READ_AGAIN = (
-    *("name", "owner", "locked", "sweep", "objective", "stop", "prune", "on_failure"),
+    *("name", "owner", "tags", "locked", "sweep", "objective", "stop", "prune", "on_failure"),
     *("prices", "pool", "backend", "engine"),
 )
 """What sweeper reads again from a stored configuration: it decides, and nobody's secret stands there."""

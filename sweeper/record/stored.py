@@ -31,6 +31,8 @@ from sweeper.errors import UsageError
 from sweeper.record.journal import pending, read
 from sweeper.record.locks import Holder, holder
 from sweeper.record.log_tail import ENOUGH, LogTail
+from sweeper.record.remarks import Remark, tags_of
+from sweeper.record.remarks import read as read_remarks
 
 METRIC = "metric."
 NUMBERED = "model"
@@ -110,6 +112,22 @@ class StoredSweep:
     def config(self) -> Mapping[str, Any]:
         """The composed configuration of the newest invocation, secrets masked; empty when it cannot be read."""
         return _mapping(self.folder / "config.yaml")
+
+    @cached_property
+    def remarks(self) -> Sequence[Remark]:
+        """What people have written down about it, oldest first."""
+        return read_remarks(self.folder)
+
+    @property
+    def notes(self) -> list[Remark]:
+        """The remarks that say something."""
+        return [remark for remark in self.remarks if remark.text]
+
+    @property
+    def tags(self) -> list[str]:
+        """Its tags: those of its experiment, and what people have changed since."""
+        declared = self.config.get("tags")
+        return tags_of(map(str, declared) if isinstance(declared, list) else (), self.remarks)
 
     @property
     def queue(self) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sweeper.commands import status, sweeps
+from sweeper.commands import listing, note, status, sweeps
 from sweeper.core import events as ev
 from sweeper.core.model import Trial
 from sweeper.core.scope import EngineKind, Scope
@@ -165,3 +165,29 @@ def test_past_sweeps_in_an_account_tell_what_their_jobs_took(tmp_path: Path) -> 
     }
     assert [dict(one.sent_at) for one in found if one.sent_at] == [{intent(0).name: 7.0}]
     assert len(list(past.seen(tmp_path, Scope(EngineKind.LOCAL, "1", "us-east-1"), "here"))) == 4
+
+
+def test_notes_and_tags_are_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those of the experiment and of people, a line that was cut short passed over; the journal holds none of it."""
+    path = folder(tmp_path, first=1, model=None, declared=True)
+    before = (path / "journal.db").read_bytes()
+    (path / "config.yaml").write_text("name: s\ntags: [lora, old]\n")
+    (path / "notes.jsonl").write_text('{"at": 1.0, "te')
+    monkeypatch.setenv("SWEEPER_PROJECT", str(tmp_path))
+    assert note.main(["s", "the second seed\n is odd", "--tag", "paper", "--untag", "old"]) == 0
+    assert note.main(["s", "and the third", "--tag", "odd"]) == 0
+    sweep = StoredSweep(path)
+    assert (sweep.tags, [one.text for one in sweep.notes]) == (
+        ["lora", "paper", "odd"],
+        ["the second seed\n is odd", "and the third"],
+    )
+    capsys.readouterr()
+    for tags, found in ((["--tag", "paper", "--tag", "lora"], True), (["--tag", "old"], False)):
+        assert listing.main([*tags, "--json"]) == 0
+        assert bool(json.loads(capsys.readouterr().out)["sweeps"]) == found
+    assert status.as_json(sweep)["notes"][1]["text"] == "and the third"
+    assert (path / "journal.db").read_bytes() == before
+    with pytest.raises(UsageError, match="--tag a b: must be letters"):
+        note.main(["s", "--tag", "a b"])

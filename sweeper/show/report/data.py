@@ -55,6 +55,8 @@ def data(subject: Subject, *, forest: bool = False) -> dict[str, Any]:
         "written": subject.now,
         "objective": _objective(subject),
         "summary": [*words.summary(subject, timeline)],
+        "tags": list(subject.tags),
+        "notes": [{"at": note.at, "text": note.text} for note in subject.notes],
         "tiles": [*words.tiles(subject, timeline)],
         "best": _best(subject),
         "columns": columns(subject),

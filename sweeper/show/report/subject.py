@@ -14,6 +14,7 @@ from sweeper.core.costs import Rate
 from sweeper.core.model import Objective
 from sweeper.core.receipt import Receipt
 from sweeper.core.results import METRIC, Results, Row
+from sweeper.record.remarks import Remark
 from sweeper.record.stored import StoredSweep
 from sweeper.show.receipt import of_sweep
 from sweeper.show.report import curves, logs
@@ -45,6 +46,8 @@ class Subject:
     """The trials whose log lies below trials/."""
     tails: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """The last lines of the logs of trials that did not complete."""
+    tags: Sequence[str] = ()
+    notes: Sequence[Remark] = ()
 
     @property
     def experiment(self) -> str:
@@ -88,6 +91,8 @@ def read(sweep: StoredSweep, table: Results, best: Row | None, now: float) -> Su
         curves=curves.read(trials, table, stored, sweep.objective, sweep.config, _printed(sweep)),
         stored=stored,
         tails=logs.tails(trials, table, stored),
+        tags=sweep.tags,
+        notes=sweep.notes,
     )
 
 

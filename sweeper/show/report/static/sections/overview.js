@@ -35,6 +35,7 @@ function overview(sweep) {
       el('h1', {}, text(sweep.name)),
       simulated(sweep),
       sweep.running ? el('span', { class: 'pill live' }, 'running') : null,
+      ...sweep.tags.map((tag) => el('span', { class: 'pill' }, text(tag))),
     ),
     el(
       'p',
@@ -65,7 +66,14 @@ function overview(sweep) {
       ),
     ),
     bestCard(sweep),
+    notesCard(sweep),
   );
+}
+
+function notesCard(sweep) {
+  if (!sweep.notes.length) return null;
+  const notes = sweep.notes.map(({ at, text: words }) => [clock(at), el('span', { class: 'words' }, text(words))]);
+  return el('div', { class: 'card', id: 'notes' }, el('header', {}, el('h3', {}, 'Notes')), pairs(notes));
 }
 
 function bestCard(sweep) {

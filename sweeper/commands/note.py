@@ -1,0 +1,61 @@
+"""`sweeper note`: write a note about a sweep, or give it a tag; without either, read them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sweeper.commands import sweeps
+from sweeper.commands.say import tell
+from sweeper.core.job import TAG, TAG_SAYS
+from sweeper.core.words import utc
+from sweeper.errors import UsageError
+from sweeper.record import remarks
+from sweeper.record.remarks import Remark
+from sweeper.record.stored import StoredSweep
+from sweeper.run.clock import SystemClock
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write it or show what is written; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="sweeper note",
+        description="Write a note about a sweep, with the time, or give it tags. The report, `status` and `list` show "
+        "them; `sweeper list --tag T` finds the sweeps with a tag. Changes nothing else, also while the sweep runs. "
+        "With neither a text nor a tag it prints what was written.",
+    )
+    parser.add_argument("name", help="a folder of runs/, or its beginning")
+    parser.add_argument("text", nargs="?", default="", help="what there is to say")
+    parser.add_argument("--tag", action="append", default=[], metavar="T", help="give it this tag; may be repeated")
+    parser.add_argument("--untag", action="append", default=[], metavar="T", help="take this tag away")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout: its tags and notes")
+    options = parser.parse_args(arguments)
+    for tag in options.tag:
+        if not re.fullmatch(TAG, tag):
+            raise UsageError(f"--tag {tag}: {TAG_SAYS}")
+    sweep = sweeps.find(options.name)
+    if options.text.strip() or options.tag or options.untag:
+        now = SystemClock().now()
+        remarks.write(sweep.folder, Remark(now, options.text.strip(), options.tag, options.untag))
+        sweep = StoredSweep(sweep.folder)
+    if options.json:
+        tell(json.dumps({"sweep": sweep.name, **told(sweep)}))
+        return 0
+    for line in lines(sweep) or [f"{sweep.name} has no notes and no tags"]:
+        tell(line)
+    return 0
+
+
+def lines(sweep: StoredSweep) -> list[str]:
+    """The tags and the notes of a sweep, in lines."""
+    tags = [f"tags: {', '.join(sweep.tags)}"] if sweep.tags else []
+    return [*tags, *(f"{utc(note.at)}  {' '.join(note.text.split())}" for note in sweep.notes)]
+
+
+def told(sweep: StoredSweep) -> Mapping[str, Any]:
+    """The same as plain values."""
+    return {"tags": sweep.tags, "notes": [{"at": utc(note.at), "text": asdict(note)["text"]} for note in sweep.notes]}
