@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 import omegaconf
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf, ValueNode
 from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 
 from sweeper.config.check import Finding
@@ -91,6 +91,8 @@ _REFERENCE = re.compile(r"\$\{\s*([^${}:\s]+)\s*(:?)")
 
 def plain(node: Any) -> Any:
     """A node as plain containers, interpolations left as they are written."""
+    if isinstance(node, ValueNode):  # a section that is one value, or null
+        return node._value()
     return OmegaConf.to_container(node, resolve=False) if OmegaConf.is_config(node) else node
 
 

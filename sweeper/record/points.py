@@ -23,6 +23,11 @@ def read(path: Path) -> Iterator[tuple[str, str, float]]:
         return
 
 
+def are_stored(folder: Path, trial: str) -> bool:
+    """Is the log of this trial's last job stored whole, with what stands in it of its metrics?"""
+    return (folder / "trials" / trial / POINTS).exists()
+
+
 def points(folder: Path, trial: str) -> Iterator[Point]:
     """What is stored of a trial in the folder of its sweep; nothing where nothing is."""
     steps: Counter[str] = Counter()

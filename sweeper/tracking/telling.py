@@ -15,8 +15,8 @@ from sweeper.core.chain import Chain, Job
 from sweeper.core.costs import Rate
 from sweeper.core.model import Sweep
 from sweeper.core.results import best, results
-from sweeper.core.tracked import Notebook, SweepEnded, Tracked, Tracker, TrialEnded, sweep_ended, trial_ended
-from sweeper.record.points import points
+from sweeper.core.tracked import Notebook, Point, SweepEnded, Tracked, Tracker, TrialEnded, sweep_ended, trial_ended
+from sweeper.record.points import are_stored, points
 from sweeper.tracking.ledger import Ledger
 
 
@@ -29,19 +29,25 @@ class Telling:
         self._folder, self._rate = folder, rate
         ledgers = [(tracker, Ledger(folder, tracker.kind)) for tracker in trackers]
         self._lines = [_Line(tracker, ledger, see(ledger)) for tracker, ledger in ledgers]
+        self._before: frozenset[str] = frozenset()
+        """The jobs that had ended before this process began."""
 
     def begin(self, chain: Chain) -> None:
-        """Begin to tell: first of what has ended before and nobody has told yet."""
+        """Begin to tell: first of what has ended before and nobody has told yet.
+
+        A killed process may have left logs that this one stores: those trials are told then, or at the end.
+        """
+        self._before = frozenset(job.name for job in chain.outcomes)
         for line in self._lines:
             line.start()
-        self._past(chain, late=True)
+        self._past(chain, but_unstored=True)
 
     def after(self, keep: Callable[[Job], Iterator[None]]) -> Callable[[Job], Iterator[None]]:
         """What stores the log of an ended job, and then has its trial told."""
 
         def kept(job: Job) -> Iterator[None]:
             yield from keep(job)
-            self._put(trial_ended(job, self._rate, partial(points, self._folder, job.intent.trial)))
+            self._put(self._ended(job, partial(points, self._folder, job.intent.trial)))
 
         return kept
 
@@ -73,11 +79,17 @@ class Telling:
         """What went wrong with a tracker, once for each; only what was not asked for before."""
         return [trouble for line in self._lines if (trouble := line.news())]
 
-    def _past(self, chain: Chain, *, late: bool = False) -> None:
+    def _past(self, chain: Chain, *, but_unstored: bool = False) -> None:
         newest = {job.intent.trial: job for job in chain.outcomes}
         for job in chain.outcomes if self._lines else ():
-            stored = partial(points, self._folder, job.intent.trial) if newest[job.intent.trial] is job else tuple
-            self._put(trial_ended(job, self._rate, stored, late=late))
+            trial = job.intent.trial
+            if newest[trial] is not job:
+                self._put(self._ended(job, tuple))
+            elif not but_unstored or are_stored(self._folder, trial):
+                self._put(self._ended(job, partial(points, self._folder, trial)))
+
+    def _ended(self, job: Job, stored: Callable[[], Iterable[Point]]) -> TrialEnded | None:
+        return trial_ended(job, self._rate, stored, late=job.name in self._before)
 
     def _put(self, fact: TrialEnded | SweepEnded | None) -> None:
         for line in self._lines if fact else ():

@@ -9,7 +9,8 @@ import pytest
 from sweeper.config.trackers import remembered
 from sweeper.core.secrets import Redactor, masked
 from sweeper.errors import UsageError
-from sweeper.tracking import Command, Webhook
+from sweeper.show.plain import as_yaml
+from sweeper.tracking import Command, Webhook, made, secrets_of
 from tests import own_tracker
 from tests.config.conftest import Project
 
@@ -42,7 +43,9 @@ def test_a_secret_is_read_and_remembered_by_its_name(project: Project, monkeypat
 def test_one_that_is_inherited_is_taken_away_by_null(project: Project) -> None:
     """`trackers.webhook=null`, or the whole section: nobody is told then, as where nothing is said."""
     project.experiment(WEBHOOK)
-    assert project.sweep("trackers.webhook=null").trackers == project.sweep("trackers=null").trackers == ()
+    without = project.sweep("trackers=null")
+    assert project.sweep("trackers.webhook=null").trackers == without.trackers == ()
+    assert as_yaml({"trackers": without.composed["trackers"]}) == "trackers: null\n"
     project.experiment()
     assert project.sweep().trackers == ()
 
@@ -73,6 +76,37 @@ def test_what_is_wrong_is_told_where_it_stands(project: Project, monkeypatch: py
     ]
     monkeypatch.setenv("HOOK", "t0k3n")
     assert project.refused() == ["experiments/x.yaml:13:22: trackers.webhook.url: must begin with https://, not this"]
+
+
+def test_one_whose_package_is_not_installed_is_refused_where_it_is_named(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one line that says what to install, before anything is sent; not where it is taken away."""
+    text = own_tracker.MODULE.replace("    kind:", '    needs: ClassVar[str] = "no_such_package"\n    kind:')
+    own_tracker.install(monkeypatch, tmp_path / "installed", text=text, module="needing_listener")
+    project.experiment('trackers:\n  listener: {file: x, token: "${oc.env:HOOK}"}\n')
+    assert project.refused() == [
+        "experiments/x.yaml:14:3: trackers.listener: needs a package that is not installed: "
+        "pip install 'no_such_package'"
+    ]
+    assert project.sweep("trackers.listener=null").trackers == ()
+
+
+def test_what_a_package_reads_from_the_environment_is_masked(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow's server with a password, its token, W&B's key: none is told. Written into a file it is refused unseen."""
+    with pytest.raises(UsageError, match=r"it does not say where: uri, or the variable MLFLOW_TRACKING_URI"):
+        made({"trackers": {"mlflow": {}}})
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:p4ssw0rd@mlflow.test/at?token=qu3ry")
+    monkeypatch.setenv("WANDB_API_KEY", "w4ndb-k3y")
+    redact = Redactor()
+    redact.learn_texts(secrets_of(made({"trackers": {"mlflow": {}, "wandb": {}}})))
+    told = "https://me:p4ssw0rd@mlflow.test/at p4ssw0rd w4ndb-k3y token=qu3ry"
+    assert redact(told) == "https://***@mlflow.test/at *** *** ***"
+    project.experiment('trackers: {mlflow: {uri: "https://me:p4ssw0rd@mlflow.test"}}\n')
+    assert project.refused() == [
+        "experiments/x.yaml:13:21: trackers.mlflow.uri: must be an address without user, password and token "
+        "(the variable MLFLOW_TRACKING_URI may hold one with them), not this"
+    ]
 
 
 def test_a_tracker_of_ones_own_is_used_by_its_name(
