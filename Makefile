@@ -12,11 +12,14 @@ CLIENT_awscli := awscli
 # its TrainingQueue imports nest-asyncio and does not ask for it; with us, for experiments with a builder
 CLIENT_sdk2 := "sagemaker>=2.257,<3" nest-asyncio --editable .
 CLIENT_sdk3 := "sagemaker-train>=1.27,<2" --editable .
+# What trackers are told is read back by what they are for, which is large.
+TRACKERS := .venv-trackers
+TOLD     := "mlflow>=3,<4" "tensorboard>=2.18,<3" "pandas>=2,<4" "polars>=1,<3"
 
 # Where a machine tells Python not to keep what it compiles, each of some thousand processes would compile it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup run test test-matrix test-clients check docs bench clean test-crash fuzz coverage release
+.PHONY: setup run test test-matrix test-clients test-trackers check docs bench clean test-crash fuzz coverage release
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -52,6 +55,15 @@ $(CLIENTS)/%/.ready: Makefile
 test-clients: $(READY) $(CLIENTS)/awscli/.ready $(CLIENTS)/sdk2/.ready $(CLIENTS)/sdk3/.ready  ## AWS CLI and SageMaker SDKs
 	SWEEPER_CLIENTS=$(CLIENTS) $(BIN)/python -m pytest -q -rsP -n auto --dist worksteal tests/clients
 
+$(TRACKERS)/.ready: pyproject.toml Makefile
+	$(PYTHON) -m venv $(TRACKERS)
+	$(TRACKERS)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(TRACKERS)/bin/python -m pip install --quiet --editable ".[examples,mlflow,wandb,tensorboard]" --group dev $(TOLD)
+	touch $@
+
+test-trackers: $(TRACKERS)/.ready  ## MLflow on a real server, W&B's and TensorBoard's files, pandas and polars
+	SWEEPER_TRACKERS=1 $(TRACKERS)/bin/python -m pytest -q -n auto --dist worksteal tests/trackers_real tests/contracts/test_trackers.py
+
 test-crash: $(READY)  ## kill the runner at 200 random moments, and stop a sweep at 50 of its steps
 	SWEEPER_TEST_KILLS=200 SWEEPER_TEST_STOPS=50 $(BIN)/python -m pytest -q tests/end_to_end/test_crashes.py -k any_moment
 
@@ -86,4 +98,4 @@ release: $(READY)  ## VERSION=x.y.z: tried, committed, tagged and built; pushing
 	$(BIN)/python -m tools.release "$(VERSION)"
 
 clean:  ## remove the environment and everything a run leaves behind
-	rm -rf $(VENV) $(NEXT) $(CLIENTS) runs .sweeper build dist
+	rm -rf $(VENV) $(NEXT) $(CLIENTS) $(TRACKERS) runs .sweeper build dist

@@ -14,7 +14,7 @@ from sweeper.config.problems import dotted, refuse
 from sweeper.config.values import plain, read, say
 from sweeper.core.tracked import Tracker
 from sweeper.errors import UsageError
-from sweeper.tracking import made, secret_keys
+from sweeper.tracking import made, missing, secret_keys
 
 _NAMED = re.compile(r"\$\{oc\.env:\s*\w+\s*\}")
 """A variable without a default, which would be written."""
@@ -31,6 +31,10 @@ def secrets_are_named(draft: Draft, values: Mapping[str, Any]) -> None:
 
 def declared(draft: Draft, values: Mapping[str, Any]) -> tuple[Tracker, ...]:
     """The trackers of a configuration. Raises UsageError."""
+    for name, options in (values["trackers"] or {}).items():
+        if options is not None and (install := missing(name)):
+            draft.wrong(("trackers", name), f"needs a package that is not installed: pip install {install!r}")
+    refuse(draft.problems)
     try:
         return made({**values, "sweep": plain(draft.config.sweep)})
     except UsageError as error:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shlex
+from collections.abc import Mapping
 from datetime import datetime, timezone
+from typing import Any
 
 
 def counted(number: int, noun: str) -> str:
@@ -35,6 +38,17 @@ def utc(seconds: float | None) -> str | None:
     if seconds is None:
         return None
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def cell(value: Any) -> str:
+    """A value as results.csv shows it: unknown is empty, NaN is nan, what is not a scalar is canonical JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (Mapping, list, tuple)):
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return str(value)
 
 
 def aws_flags(region: str, profile: str | None) -> str:

@@ -6,14 +6,15 @@ import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
+from math import isnan
 from pathlib import Path
 from typing import Any, TextIO
 
+from sweeper.core.words import cell
 from sweeper.record.atomic import replacing
 from sweeper.record.points import points
 from sweeper.record.stored import StoredSweep
 from sweeper.show.files import strict
-from sweeper.show.plain import cell
 
 SWEEP = "sweep"
 """The first column of both tables: those of several sweeps may be put one below the other."""
@@ -42,10 +43,15 @@ Rows = Iterable[Sequence[Any]]
 
 
 def as_csv(file: TextIO, columns: Sequence[str], rows: Rows) -> int:
-    """Write a table as CSV, a row at a time; returns how many there were. Unknown is empty, NaN is nan."""
+    """Write a table as CSV, a row at a time; returns how many there were. Unknown is empty, NaN is NaN."""
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(columns)
-    return sum(1 for row in rows if writer.writerow([cell(value) for value in row]))
+    return sum(1 for row in rows if writer.writerow([_cell(value) for value in row]))
+
+
+def _cell(value: Any) -> str:
+    """As results.csv has it, but for NaN: as `nan` the whole column would be text to polars."""
+    return "NaN" if isinstance(value, float) and isnan(value) else cell(value)
 
 
 def as_jsonl(file: TextIO, columns: Sequence[str], rows: Rows) -> int:

@@ -17,10 +17,10 @@ from sweeper.core.model import Objective, Sweep
 from sweeper.core.remedies import config_of
 from sweeper.core.results import Results, Row, best, filling, results
 from sweeper.core.secrets import Redactor, masked
+from sweeper.core.words import cell
 from sweeper.errors import SweeperError
 from sweeper.record.atomic import write_atomically
 from sweeper.show.best_file import Best, to_best
-from sweeper.show.plain import cell
 
 GROUPED = "results_grouped.csv"
 

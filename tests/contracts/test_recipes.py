@@ -105,7 +105,7 @@ def test_a_tracker_is_a_file_and_a_line(tmp_path: Path) -> None:
     registry = tmp_path / "sweeper/tracking/__init__.py"
     own = "from sweeper.tracking.csv_lines import CsvLines\n"
     insert(registry, "from sweeper.tracking.optuna_journal import", own)
-    registry.write_text(re.sub(r"^KINDS: .*\n", line, registry.read_text(), flags=re.MULTILINE))
+    registry.write_text(re.sub(r"^OURS: .*\n", line, registry.read_text(), flags=re.MULTILINE))
     insert(tmp_path / "tests/contracts/test_trackers.py", "    found = kinds[request.param]\n", indent(row, "    "))
 
     assert passed(tmp_path, "csv_lines", "tests/contracts/test_trackers.py") >= 2

@@ -25,12 +25,14 @@ from sweeper.core.tracked import Notebook, SweepEnded, Tracked, Tracker, TrialEn
 from sweeper.errors import JournalWriteError, UsageError
 from sweeper.record.atomic import write_atomically
 from sweeper.record.journal import SqliteJournal
+from sweeper.record.points import are_stored
 from sweeper.run.runner import Runner
 from sweeper.simulation.drawn import SCOPE
 from sweeper.simulation.simulation import OWNER
 from sweeper.testing.scripts import Script
 from sweeper.tracking.telling import Telling
 from tests import own_tracker
+from tests.contracts import read_back
 from tests.laws.outside import Outside, make_outside, make_sweep, scripts
 
 SECRET = "s3cr3t-of-a-tracker"
@@ -86,6 +88,13 @@ def about(message: Mapping[str, Any]) -> str:
     return str(message["trial"]["job"] if "trial" in message else message["event"])
 
 
+def in_mlflow(uri: str) -> list[str]:
+    """The jobs whose runs are in a store of MLflow, and `ended` when the sweep's run has ended."""
+    runs = [run.values for run in read_back.of_mlflow(uri)]
+    ends = ["ended" for run in runs if "sweeper.why" in run]
+    return [*(run["sweeper.job"] for run in runs if "sweeper.job" in run), *ends]
+
+
 def studied(folder: Path) -> list[str]:
     """The jobs in the study that a sweep has left."""
     optuna = pytest.importorskip("optuna")
@@ -112,12 +121,23 @@ class Kind:
 def kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Server) -> Kind:
     """Each kind."""
     file = tmp_path / "heard.txt"
+    monkeypatch.chdir(tmp_path)  # where a store of MLflow that no server is in front of keeps its artifacts
     if request.param == own_tracker.NAME:
         own_tracker.install(monkeypatch, tmp_path / "installed")
     kinds = {
         "webhook": Kind({"url": server.url}, lambda: list(map(about, server.posted)), True),
         "command": Kind(
             {"run": f"sh -c 'cat >> {file}; echo >> {file}'"}, lambda: [about(json.loads(x)) for x in lines(file)], True
+        ),
+        "mlflow": Kind({"uri": f"sqlite:///{tmp_path}/m.db"}, lambda: in_mlflow(f"sqlite:///{tmp_path}/m.db"), False),
+        "wandb": Kind(
+            {},
+            lambda: [run.values["sweeper.job"] for run in read_back.of_wandb(tmp_path / "laws/runs/laws")],
+            failures=False,
+            ends=False,
+        ),
+        "tensorboard": Kind(
+            {}, lambda: [run.values["job"] for run in read_back.of_tensorboard(tmp_path)], failures=False, ends=False
         ),
         "optuna_journal": Kind({}, lambda: studied(tmp_path / "laws/runs/laws"), False),
         own_tracker.NAME: Kind(
@@ -162,9 +182,10 @@ class Told:
         """One process: to its end, or killed after an event of this kind."""
         telling = self.telling()
         telling.begin(self.here.chain if self.here.path.exists() else fold([]))
-        self.here.keep = telling.after(self.keep)
+        self.here.keep, self.here.kept = telling.after(self.keep), lambda job: are_stored(self.folder, job.intent.trial)
         if dies:
             self.here.dies(after=dies)
+            telling.end(fold([]), None)  # its threads would die with it: they end before the next process begins
         else:
             telling.end(self.here.run().chain, self.ended)
             self.troubles = telling.troubles()
@@ -214,6 +235,8 @@ def test_the_options_are_its_fields(kind: Kind) -> None:
 
 def test_it_is_told_each_trial_once_whoever_is_killed(kind: Kind, tmp_path: Path) -> None:
     """Two processes are killed, one goes on to the end and one finds nothing to do: each fact is told once."""
+    if install := tracking.missing(kind.options["kind"]):
+        pytest.skip(f"needs {install}: make test-trackers installs it and runs this")
     told = Told(tmp_path, tracker_of(kind))
     told.run(dies=ev.Outcome)
     told.run(dies=ev.Finished)
@@ -366,14 +389,23 @@ def test_what_a_killed_process_was_telling_is_told_again_to_who_can_bear_it(
 
 
 def test_a_trial_is_told_with_all_that_a_tracker_shows_of_it(tmp_path: Path) -> None:
-    """Values, result, times, cost and every value of its metrics by step; what ended before the tracker is late."""
+    """Values, result, times, cost and every value of its metrics by step; what ended before the tracker is late.
+
+    The first one's log is not stored when its process dies: it is told when the next one has stored it.
+    """
     facts: list[Any] = []
+    heard: list[int] = []
+
+    def hear(fact: Any) -> None:
+        facts.append(fact)
+        heard.append(len(list(fact.points())) if isinstance(fact, TrialEnded) else 0)
+
     told = Told(tmp_path)
     told.run(dies=ev.Outcome)
-    told.trackers = (replace(PROBE, does=facts.append),)
+    told.trackers = (replace(PROBE, does=hear),)
     chain = told.run()
     trials, end = facts[:-1], facts[-1]
-    assert [fact.late for fact in trials] == [True, False, False]
+    assert [fact.late for fact in trials] == [True, False, False] and heard == [2, 2, 2, 0]
     assert [fact.status.value for fact in trials] == ["completed", "failed", "completed"]
     assert [fact.values for fact in trials] == [job.intent.values for job in chain.outcomes]
     points = list(trials[-1].points())

@@ -35,5 +35,5 @@ def test_a_row_is_written_before_the_next_is_asked_for(form: str) -> None:
 
     assert FORMATS[form](file, ("name", "value"), rows()) == 3
     assert seen == sorted({*seen})
-    none = {"csv": ["a,nan", "a,"], "jsonl": ['{"name": "a", "value": null}'] * 2}[form]
+    none = {"csv": ["a,NaN", "a,"], "jsonl": ['{"name": "a", "value": null}'] * 2}[form]
     assert file.getvalue().splitlines()[-2:] == none
