@@ -2,11 +2,14 @@
 
 What others wrote is in the data alone, as JSON in which no tag can begin, and the script shows it as text. The page's
 own policy lets these very scripts run and no other, and lets nothing be fetched.
+
+plotly is packed, and so are large data: gzip in base64, which the browser unpacks (static/unpack.js).
 """
 
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import importlib.util
 import json
@@ -20,15 +23,20 @@ from typing import Any
 
 STATIC = Path(__file__).parent / "static"
 SCRIPTS = (
-    *("dom", "keep", "theme", "rows", "table"),
+    *("dom", "unpack", "keep", "theme", "rows", "table"),
     *(f"plots/{name}" for name in ("figure", "marks", "colours", "results", "parameters", "parallel", "heat", "chain")),
     *(f"sections/{name}" for name in ("overview", "results", "parameters", "trials", "time", "about")),
     *("page", "follow"),
 )
 """The parts of the one script, in order."""
+MOST_PLAIN = 3_000_000
+"""Characters of JSON that stand in the page as they are; what is longer is packed."""
+LEVEL = 5
+"""Of gzip: 9 takes twice the time for a hundredth of the bytes."""
 MOST_WHOLE = 2**53
 """Larger whole numbers are texts: a script would round them."""
 PLOTLY = "package_data/plotly.min.js"
+PACKED = "application/gzip"
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; script-src 'unsafe-eval'"
 """plotly draws with WebGL by code that it makes itself, and brings styles of its own."""
 
@@ -39,20 +47,34 @@ def to_html(data: Mapping[str, Any], plotly: str | None = None, follow: tuple[st
     `plotly`: its script, empty for none; None is what is installed. `follow`: where newer data are to be had, and the
     tag of these; a page that follows nothing asks nobody for anything.
     """
-    plotly, script = _plotly() if plotly is None else plotly, _script()
+    plotly, script, told = _plotly() if plotly is None else plotly, _script(), to_json(data)
     allowed = " ".join(f"'sha256-{_digest(text)}'" for text in (plotly, script) if text)
+    large = len(told) > MOST_PLAIN
     parts = {
         "title": escape(str(data.get("name", ""))),
         "of": escape(str(data.get("of", ""))),
         "policy": f"{POLICY} {allowed}" + ("; connect-src 'self'" if follow else ""),
         "follow": f' data-follow="{escape(follow[0])}" data-tag="{escape(follow[1])}"' if follow else "",
         "style": _static("page.css"),
-        "data": to_json(data),
-        "plotly": f"<script>{plotly}</script>" if plotly else "",
+        "data": _island("data", _packed(told), PACKED) if large else _island("data", told, "application/json"),
+        "plotly": _island("plotly", _packed_plotly(plotly), PACKED) if plotly else "",
         "script": f"<script>{script}</script>",
         "summary": escape(" ".join(data.get("summary", ()))),
     }
     return re.sub(r"{{(\w+)}}", lambda found: parts[found[1]], _static("page.html"))
+
+
+def _island(name: str, text: str, kind: str) -> str:
+    """Text in the page that is no script by itself."""
+    return f'<script type="{kind}" id="{name}">{text}</script>'
+
+
+def _packed(text: str) -> str:
+    """gzip in base64."""
+    return base64.b64encode(gzip.compress(text.encode(), LEVEL, mtime=0)).decode("ascii")
+
+
+_packed_plotly = cache(_packed)
 
 
 def to_json(data: Any) -> str:

@@ -6,13 +6,30 @@ const EVERY = 1000, // milliseconds between two questions
 const hands = { down: false, last: -QUIET };
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-const visible = () => !document.hidden || new Promise((resolve) => document.addEventListener('visibilitychange', resolve, { once: true }));
+const visible = () =>
+  !document.hidden || new Promise((resolve) => document.addEventListener('visibilitychange', resolve, { once: true }));
 
 function watchHands() {
-  const used = () => { hands.last = performance.now(); };
-  for (const name of ['keydown', 'pointerdown', 'wheel']) addEventListener(name, used, { capture: true, passive: true });
-  addEventListener('pointerdown', () => { hands.down = true; }, true);
-  for (const name of ['pointerup', 'pointercancel', 'blur']) addEventListener(name, () => { hands.down = false; }, true);
+  const used = () => {
+    hands.last = performance.now();
+  };
+  for (const name of ['keydown', 'pointerdown', 'wheel'])
+    addEventListener(name, used, { capture: true, passive: true });
+  addEventListener(
+    'pointerdown',
+    () => {
+      hands.down = true;
+    },
+    true,
+  );
+  for (const name of ['pointerup', 'pointercancel', 'blur'])
+    addEventListener(
+      name,
+      () => {
+        hands.down = false;
+      },
+      true,
+    );
 }
 
 async function quiet() {
@@ -53,5 +70,5 @@ function tellState(words, title) {
 const main = document.getElementById('main');
 if (main.dataset.follow) {
   watchHands();
-  follow(main.dataset.follow, main.dataset.tag);
+  page.ready.then(() => follow(main.dataset.follow, main.dataset.tag));
 }

@@ -27,7 +27,8 @@ function kept(root) {
     .filter((one) => one.scrollTop || one.scrollLeft)
     .map((one) => [placeOf(one), one.scrollLeft, one.scrollTop]);
   const focus = root.contains(document.activeElement) ? document.activeElement : null;
-  const focused = focus && placeOf(focus), chosen = focus?.type === 'search' && [focus.selectionStart, focus.selectionEnd];
+  const focused = focus && placeOf(focus),
+    chosen = focus?.type === 'search' && [focus.selectionStart, focus.selectionEnd];
   const inSight = [...root.querySelectorAll('.card[id]')].find((one) => one.getBoundingClientRect().bottom > BAR);
   const seen = inSight && [placeOf(inSight), inSight.getBoundingClientRect().top];
   return () => {

@@ -1,6 +1,6 @@
 // A figure: a plot that is drawn when it comes into sight, and the same numbers as a table.
 
-const PLOTS = typeof Plotly !== 'undefined';
+let plots = UNPACKS && Boolean(document.getElementById('plotly')); // then plotly comes, or is there
 const MANY = 400; // marks from which WebGL draws them
 const figures = [];
 const earlier = new Map(); // those of the data before, by their ids: their plots are drawn into again, as they were zoomed
@@ -29,7 +29,7 @@ class Figure {
     this.table = el('div');
     this.details = el(
       'details',
-      { open: before ? before.details.open : !PLOTS && !again, ontoggle: () => this.details.open && this.fill() },
+      { open: before ? before.details.open : !plots && !again, ontoggle: () => this.details.open && this.fill() },
       el('summary', {}, 'Numbers'),
       this.table,
     );
@@ -38,13 +38,13 @@ class Figure {
     this.card = el(
       'div',
       { class: `card ${size}`, id: `figure-${id}`, role: 'group', 'aria-label': title },
-      el('header', {}, el('h3', {}, title), PLOTS ? el('div', { class: 'controls' }, ...controls) : null),
+      el('header', {}, el('h3', {}, title), plots ? el('div', { class: 'controls' }, ...controls) : null),
       this.words,
-      ...(PLOTS ? [legend, el('div', scrolls, this.box)] : []),
+      ...(plots ? [legend, el('div', scrolls, this.box)] : []),
       this.details,
     );
     this.say();
-    if (!PLOTS || this.details.open) this.fill();
+    if (!plots || this.details.open) this.fill();
   }
 
   say() {
@@ -60,7 +60,7 @@ class Figure {
   draw() {
     this.say();
     if (this.details.open) this.fill();
-    if (!PLOTS) return;
+    if (!plots || typeof Plotly === 'undefined') return;
     const { data, layout } = this.plot(this.box.clientWidth || 900);
     this.box.style.minHeight = '0';
     Plotly.react(this.box, data, dress(layout), { ...CONFIG, toImageButtonOptions: { filename: this.id, scale: 2 } });
@@ -74,7 +74,7 @@ class Figure {
 function figure(options) {
   const made = new Figure(options);
   figures.push(made);
-  if (PLOTS) {
+  if (plots) {
     made.box.figure = made;
     sight.observe(made.box);
   }
@@ -87,6 +87,18 @@ const sight = new IntersectionObserver(
   },
   { rootMargin: '400px' },
 );
+
+// Once plotly is there what is in sight is drawn, the rest when it comes into sight.
+async function loadPlotly() {
+  const packed = document.getElementById('plotly');
+  document.head.append(el('script', {}, await unpacked(packed))); // the page's policy lets this very script run
+  if (typeof Plotly === 'undefined') throw new Error('plotly did not run');
+  packed.remove();
+  for (const { box } of figures) {
+    sight.unobserve(box);
+    sight.observe(box);
+  }
+}
 
 function redrawFigures({ all = false } = {}) {
   for (const one of figures) if (one.drawn || all) one.draw();

@@ -53,7 +53,10 @@ function sums(found) {
       billable === null ? 'unknown' : `${number(billable)} s of jobs, ${number(idle ?? 0)} s of idle pools${kept}`,
     ],
     ['Price', price === null ? 'unknown' : `$${number(price)} an hour${since ? `, of ${since}` : ''}`],
-    ['Together', el('strong', {}, `${usd === null ? 'unknown' : money(usd)}${provisional.length ? ', provisional' : ''}`)],
+    [
+      'Together',
+      el('strong', {}, `${usd === null ? 'unknown' : money(usd)}${provisional.length ? ', provisional' : ''}`),
+    ],
   ];
 }
 

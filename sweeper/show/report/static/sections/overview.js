@@ -43,15 +43,7 @@ function overview(sweep) {
       el('strong', {}, text(sweep.summary.slice(0, sweep.best ? 2 : 1).join(' '))),
       text(sweep.summary.slice(sweep.best ? 2 : 1).join(' ')),
     ),
-    PLOTS
-      ? null
-      : el(
-          'p',
-          { class: 'caption' },
-          'This page has its numbers as tables. With plotly it has plots too: pip install "sweeper[report]", then ',
-          el('code', { class: 'mono' }, `sweeper report ${sweep.name}`),
-          '.',
-        ),
+    plots ? null : el('p', { class: 'caption' }, ...withoutPlots(sweep)),
     el(
       'dl',
       { class: 'tiles' },
@@ -76,6 +68,17 @@ function notesCard(sweep) {
   return el('div', { class: 'card', id: 'notes' }, el('header', {}, el('h3', {}, 'Notes')), pairs(notes));
 }
 
+// Why there are tables alone, and what to do about it.
+function withoutPlots(sweep) {
+  if (document.getElementById('plotly'))
+    return [`This browser does not unpack the plots of this page: its numbers are here as tables. ${UNPACKING}.`];
+  return [
+    'This page has its numbers as tables. With plotly it has plots too: pip install "sweeper[report]", then ',
+    el('code', { class: 'mono' }, `sweeper report ${sweep.name}`),
+    '.',
+  ];
+}
+
 function bestCard(sweep) {
   if (!sweep.best) return null;
   const { row, ties, model, commands } = sweep.best;
@@ -95,7 +98,10 @@ function bestCard(sweep) {
       el('span', { class: 'soft small' }, fileLinks(sweep, row)),
     ),
     pairs([
-      [`${sweep.objective.metric} over ${sweep.seeds ? sweep.seeds.label : ''}`, together && el('strong', {}, together)],
+      [
+        `${sweep.objective.metric} over ${sweep.seeds ? sweep.seeds.label : ''}`,
+        together && el('strong', {}, together),
+      ],
       [
         group ? `${sweep.objective.metric} of that trial` : sweep.objective.metric,
         el(

@@ -60,7 +60,12 @@ function curvesCard(sweep) {
         state.axis,
         set('axis'),
       ),
-      choice('colour', [['', 'status'], ...sweep.parameters.map((one) => [one.key, one.label])], state.colour, set('colour')),
+      choice(
+        'colour',
+        [['', 'status'], ...sweep.parameters.map((one) => [one.key, one.label])],
+        state.colour,
+        set('colour'),
+      ),
       toggle('log', state.log, set('log')),
     ],
     legend: legendOf(sweep),
