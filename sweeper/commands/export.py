@@ -64,6 +64,8 @@ def _trial(sweep: StoredSweep, word: str, form: str, to: Path | None) -> int:
 def _tables(sweep: StoredSweep, form: str, to: Path | None) -> int:
     """Write them, anew in the sweep's own folder."""
     folder = to or sweep.folder / FOLDER
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is no folder, and the tables are two files")
     for name in (exported.TRIALS, exported.POINTS) if to else ():
         _is_free(folder / f"{name}.{form}")
     for path, rows in exported.write(sweep, folder.absolute(), form).items():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import NamedTuple
-from uuid import uuid4
 
 from sweeper.core.tracked import Notebook, Tracked, TrialEnded
 
@@ -15,7 +15,7 @@ def identity(notes: Notebook) -> str:
     """What tells this sweep from every other that its tracker has: drawn once, and noted before it is said."""
     found = notes.get("identity")
     if found is None:
-        found = uuid4().hex
+        found = os.urandom(16).hex()
         notes.put("identity", found)
     return found
 

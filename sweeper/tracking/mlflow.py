@@ -158,8 +158,8 @@ class _Store:
                 if (value := getattr(ended, name)) is not None:
                     yield Metric(f"sweeper.{name}", value, at, 0)
 
-        params = (Param(_key(key), cell(value)[:MOST_LETTERS]) for key, value in ended.values.items())
-        for some in _batches(params):
+        said = {_key(key): cell(value)[:MOST_LETTERS] for key, value in ended.values.items()}
+        for some in _batches(Param(key, value) for key, value in said.items()):
             self.client.log_batch(run, params=some)
         for some in _batches(metrics()):
             self.client.log_batch(run, metrics=some)

@@ -45,8 +45,10 @@ def _the_tables_say_what_results_say(project: Project) -> None:
     assert (point["sweep"], point["index"], point["metric"], point["step"]) == ("tiny", 1, "score", 1)
     again = project.verb("export", "tiny", "--to", "made", "--format", "jsonl")
     assert (again.code, again.err.endswith("trials.jsonl is there already, and nothing is overwritten\n")) == (2, True)
-    assert (
-        project.verb("export", "tiny", "1").code
-        == project.verb("export", "tiny", "--as", "model_trainer", "--format", "csv").code
-        == 2
-    )
+    for words, told in {
+        "--to best.py": "best.py is no folder, and the tables are two files",
+        "1": "the tables hold every trial: to write 1 alone say --as model_trainer",
+        "--as model_trainer --format csv": "--format is one of the tables: --as model_trainer writes a trial",
+    }.items():
+        refused = project.verb("export", "tiny", *words.split())
+        assert (refused.code, refused.err) == (2, f"sweeper: {told}\n")
