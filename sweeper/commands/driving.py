@@ -47,7 +47,11 @@ def drive(sweep: Sweep, stack: ExitStack, made: type[Session]) -> tuple[Ending, 
     runner = Runner(sweep, session.connection.scope, session.connection.owner, world)
     telling.begin(runner.chain)
     with telling.of_a_break(sweep, runner.chain, session.shown.say):
-        ending = runner.run()
+        try:
+            ending = runner.run()
+        except BaseException:  # what it was, and whether a pool is left, is told further up
+            session.ledger.broken_off(runner.chain)
+            raise
     ending.unreleased += session.ledger.close_forgotten(ending.chain, session.api)
     if not ending.chain.debts and not ending.unreleased:
         session.ledger.settle()

@@ -77,6 +77,11 @@ class Ledger:
         closer = Closer(api, self.debt.settings, self.clock, self.say, flags=self.debt.account.flags)
         return closer.close_all(fold(jobs), running=Running.LEAVE) if jobs else []
 
+    def broken_off(self, chain: Chain) -> None:
+        """A run ended by an error: nothing is owed any more where all its pools, and those forgotten, are closed."""
+        if not chain.debts and all(owed.name in chain.jobs for owed in self._forgotten):
+            self.settle()
+
     def settle(self) -> None:
         """Every pool was observed closed: nothing is owed any more."""
         try:

@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 
 from sweeper.engine import launch
+from sweeper.run.registry import Registry
 from tests.end_to_end.conftest import Project, wait_for
 from tests.forked import start_engine
 
@@ -61,3 +62,4 @@ def test_a_quota_of_zero_ends_the_sweep_at_once(fresh_project: Project) -> None:
     assert last.startswith("sweeper: CreateTrainingJob: ResourceLimitExceeded")
     assert "is 0 Instances" in last
     assert fresh_project.jobs() == []
+    assert list(Registry(fresh_project.root / "state/sweeper")) == []
