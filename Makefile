@@ -19,7 +19,8 @@ TOLD     := "mlflow>=3,<4" "tensorboard>=2.18,<3" "pandas>=2,<4" "polars>=1,<3"
 # Where a machine tells Python not to keep what it compiles, each of some thousand processes would compile it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup run test test-matrix test-clients test-trackers check docs bench clean test-crash fuzz coverage release
+.PHONY: setup run test test-matrix test-clients test-trackers check docs pictures bench clean test-crash fuzz coverage
+.PHONY: release
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -90,6 +91,9 @@ docs: $(READY)  ## write anew what follows from the code: defaults and schema in
 	$(BIN)/python -m sweeper.config.requests docs/requests.md
 	$(BIN)/python -m tests.documented
 	$(BIN)/python -m tests.coming_from
+
+pictures: $(READY)  ## docs/pictures/ anew, from a sweep that runs: a terminal and a browser (Chromium) are looked at
+	$(BIN)/python -m tools.pictures
 
 bench: $(READY) $(CLIENTS)/sdk3/.ready  ## ratios of time and memory, measured in one run
 	$(BIN)/python -m benchmarks
