@@ -71,7 +71,7 @@ VERBS: Mapping[str, Verb] = {
         Verb("view", "[NAME] [--open]", "the page of report.html in a browser, up to date while the sweep runs"),
         Verb("list", "[--tag T]", "every sweep of this project", module="listing"),
         Verb("logs", "NAME [TRIAL] [-f]", "a trial's log, stored or live"),
-        Verb("report", "NAME [--tell]", "write report.html and the result files anew, print the table"),
+        Verb("report", "NAME ... [--tell]", "write report.html and the result files anew; several: compare them"),
         Verb("note", 'NAME ["TEXT"] [--tag T]', "write a note about a sweep, or give it a tag; or read them"),
         Verb("stop", "NAME [--now]", "ask a running sweep to end after its job, or now; the pool is released"),
         Verb("skip", "[NAME] TRIAL", "leave a trial out, also while it runs; the pool goes to the next one"),

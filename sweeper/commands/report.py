@@ -6,10 +6,12 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from sweeper.commands import sweeps
 from sweeper.commands.say import complain, relative, tell, tell_words
+from sweeper.commands.side_by_side import PAGE, show
 from sweeper.core.receipt import Receipt
 from sweeper.core.results import best_of
 from sweeper.core.scope import Scope
@@ -29,15 +31,24 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="sweeper report",
         description="Write report.html, results.csv, results.jsonl and best.yaml of a sweep from its journal, and "
-        "print the table. Works while another process runs the sweep.",
+        "print the table. Works while another process runs the sweep. With several sweeps, compare them instead: what "
+        "their declarations differ in, the trials with the same free values, the best, seconds and dollars of each, in "
+        "tables and on one page; nothing of the sweeps is written.",
     )
-    parser.add_argument("name", help="a folder of runs/, or its beginning")
+    parser.add_argument("name", nargs="+", help="a folder of runs/, or its beginning")
+    parser.add_argument("--to", type=Path, metavar="FILE", help=f"of several: where the page goes; default: {PAGE}")
     parser.add_argument("--tell", action="store_true", help="also tell the sweep's trackers what they have missed")
     parser.add_argument(
         "--json", action="store_true", help="one JSON object on stdout: the files, the best trial and the receipt"
     )
     options = parser.parse_args(arguments)
-    sweep = sweeps.find(options.name)
+    if len(options.name) > 1:
+        if options.tell:
+            raise UsageError("--tell tells the trackers of one sweep")
+        return show(options.name, to=options.to, as_json=options.json)
+    if options.to:
+        raise UsageError("--to says where the page of several sweeps goes; that of one lies in its folder")
+    sweep = sweeps.find(options.name[0])
     write(sweep)
     if options.tell:
         tell_trackers(sweep)

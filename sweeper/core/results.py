@@ -249,18 +249,14 @@ def _sum(values: Iterator[float | None]) -> float | None:
 
 
 def grouped(table: Results, column: str) -> list[Group[Row]]:
-    """The declared rows in order, those together that differ in their seed alone; `column` has their values.
-
-    A value counts once its trial has completed. One that runs again has, until it has ended, the metrics of its last
-    completed attempt.
-    """
+    """The declared rows in order, those together that differ in their seed alone; `column` has their values."""
     others = _others(table)
 
     def same(row: Row) -> str:
         return canonical([row.get(key) for key in others]) if table.seed else str(row["trial"])
 
     rows = sorted(table.declared, key=lambda row: int(row["index"]))
-    return groups(rows, same, lambda row: _counting(row, column))
+    return groups(rows, same, lambda row: counting(row, column))
 
 
 def name_of(table: Results, group: Group[Row]) -> str:
@@ -284,7 +280,7 @@ def best(table: Results, objective: Objective | None) -> Row | None:
     if group is None or objective is None:
         return None
     column = METRIC + objective.metric
-    return objective.best(group.members, lambda row: _counting(row, column))
+    return objective.best(group.members, lambda row: counting(row, column))
 
 
 def equals(table: Results, objective: Objective | None) -> int:
@@ -296,7 +292,11 @@ def equals(table: Results, objective: Objective | None) -> int:
     return sum(g is not chosen and g.over(objective) == chosen.over(objective) for g in found) if chosen else 0
 
 
-def _counting(row: Row, column: str) -> float | None:
+def counting(row: Row, column: str) -> float | None:
+    """The value of a metric that counts for its trial: of one that has completed, and None of any other.
+
+    One that runs again has, until it has ended, the metrics of its last completed attempt.
+    """
     return row.get(column) if row["status"] in (TrialStatus.COMPLETED.value, TrialStatus.RUNNING.value) else None
 
 

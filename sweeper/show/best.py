@@ -18,11 +18,20 @@ def seeds_of(group: Group[Any]) -> str:
 
 def group_value(group: Group[Any], objective: Objective, *also: str) -> str:
     """What a group is compared by, and of how many trials; of one trial its value alone. `also`: what is said of it."""
-    spread = group.deviation if objective.over is Over.MEAN and len(group.members) > 1 else None
     of = [f"{objective.over.value} of {seeds_of(group)}"] if len(group.members) > 1 else []
     told = ", ".join([*of, *also])
-    value = f"{shown(group.over(objective))}{'' if spread is None else f' ± {shown(spread)}'}"
-    return f"{value} ({told})" if told else value
+    return f"{_spread(group, objective)} ({told})" if told else _spread(group, objective)
+
+
+def group_tile(table: Results, group: Group[Any], objective: Objective) -> tuple[str, str]:
+    """The same in two parts: what it is compared by, and of which trials it is."""
+    of = f", {objective.over.value} of {seeds_of(group)}" if len(group.members) > 1 else ""
+    return _spread(group, objective), f"{name_of(table, group)}{of}"
+
+
+def _spread(group: Group[Any], objective: Objective) -> str:
+    spread = group.deviation if objective.over is Over.MEAN else None
+    return f"{shown(group.over(objective))}{'' if spread is None else f' ± {shown(spread)}'}"
 
 
 def best_name(table: Results, objective: Objective | None) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sweeper.commands import listing, note, status, sweeps
+from sweeper.commands import listing, note, report, status, sweeps
 from sweeper.core import events as ev
 from sweeper.core.model import Trial
 from sweeper.core.scope import EngineKind, Scope
@@ -191,3 +192,30 @@ def test_notes_and_tags_are_found_again(
     assert (path / "journal.db").read_bytes() == before
     with pytest.raises(UsageError, match="--tag a b: must be letters"):
         note.main(["s", "--tag", "a b"])
+
+
+def test_several_sweeps_are_compared_and_none_is_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Tables, one JSON object, a page; the same sweep twice is refused, and so is what is said of one sweep alone."""
+    first = folder(tmp_path, first=1, model=None, declared=True)
+    shutil.copytree(first, first.with_name("t"))
+    (first.with_name("t") / "config.yaml").write_text("name: t\nowner: me\nobjective: {metric: m, goal: maximize}\n")
+    monkeypatch.setenv("SWEEPER_PROJECT", str(tmp_path))
+    before = {path: path.read_bytes() for path in first.parent.rglob("*") if path.is_file()}
+    assert report.main(["s", "t"]) == 0
+    told = capsys.readouterr().out
+    assert [line.split() for line in told.splitlines() if line.startswith(("owner", "0 "))] == [
+        ["owner", "me"],
+        ["0", "1", "1"],
+    ]
+    assert "m of t is +0 against s in 1 matched trial (maximize): better in 0, worse in 0, the same in 1" in told
+    assert report.main(["s", "t", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["differs"] == {"owner": [None, "me"]}
+    assert [match["metric"] for match in found["matched"]] == [[1.0, 1.0], [None, None]]
+    page = Path(found["file"])
+    assert {path: path.read_bytes() for path in first.parent.rglob("*") if path.is_file() and path != page} == before
+    for words in (["s", "s"], ["s", "t", "--tell"], ["s", "--to", str(page)]):
+        with pytest.raises(UsageError):
+            report.main(words)

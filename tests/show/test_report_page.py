@@ -9,7 +9,7 @@ import json
 import math
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ import pytest
 from sweeper.core.measured import POINTS
 from sweeper.record.stored import StoredSweep
 from sweeper.show import report
+from sweeper.show.compared import Compared, page_data, side_of
 from sweeper.show.files import to_csv
-from sweeper.show.report.page import MOST_PLAIN
+from sweeper.show.report.page import COMPARED, MOST_PLAIN, to_html
 from tests.show.served import serving
 from tests.show.simulated import HOSTILE, LR, run
 
@@ -104,6 +105,7 @@ def test_the_page_shows_what_results_csv_says_and_can_be_worked_with(browsed: Br
     assert [line for line in browsed.complaints if COMPLAINS_OF_DRIVER not in line] == []
     assert set(browsed.requests) == {path.as_uri()}
     without_plotly_there_are_tables(browsed, sweep)
+    several_sweeps_are_on_one_page(browsed, sweep)
     a_served_page_follows_its_sweep(browsed, sweep)
     large_data_are_packed(browsed, sweep)
     before_plotly_is_there_paper_has_tables(browsed, sweep)
@@ -277,6 +279,20 @@ def without_plotly_there_are_tables(browsed: Browsed, sweep: StoredSweep) -> Non
     assert all(figures.nth(n).locator("table tbody tr").count() for n in range(8))
     best = max(value for row in sweep.table.rows if not math.isnan(value := row["metric.m"] or math.nan))
     assert f"{best:.6g}" in browsed.page.locator("#figure-curves table").inner_text()
+    assert browsed.complaints == []
+
+
+def several_sweeps_are_on_one_page(browsed: Browsed, sweep: StoredSweep) -> None:
+    """A mark of each sweep for each trial that they share, with the value of results.csv; text of others is text."""
+    side = side_of(sweep)
+    both = Compared([side, replace(side, name=HOSTILE)])
+    path = sweep.folder / "compared.html"
+    path.write_text(to_html(page_data(both, ["report.html", ""]), scripts=COMPARED))
+    browsed.open(path)
+    drawn = [sorted(y for y in trace["y"] if y is not None) for trace in browsed.plots()["matched-trials"]]
+    done = [row for row in sweep.table.rows if row["status"] == "completed" and not math.isnan(row["metric.m"])]
+    assert drawn == [sorted(row["metric.m"] for row in done)] * 2
+    assert browsed.page.locator("#figure-matched-trials").get_by_text(HOSTILE, exact=True).count() > 0
     assert browsed.complaints == []
 
 

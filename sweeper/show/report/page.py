@@ -26,9 +26,11 @@ SCRIPTS = (
     *("dom", "unpack", "keep", "theme", "rows", "table"),
     *(f"plots/{name}" for name in ("figure", "marks", "colours", "results", "parameters", "parallel", "heat", "chain")),
     *(f"sections/{name}" for name in ("overview", "results", "parameters", "trials", "time", "about")),
-    *("page", "follow"),
+    *("page", "start", "follow"),
 )
 """The parts of the one script, in order."""
+COMPARED = ("dom", "unpack", "keep", "theme", "rows", "plots/figure", "plots/marks", "compared", "start")
+"""The same of the page of several sweeps."""
 MOST_PLAIN = 3_000_000
 """Characters of JSON that stand in the page as they are; what is longer is packed."""
 LEVEL = 5
@@ -41,13 +43,18 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; sc
 """plotly draws with WebGL by code that it makes itself, and brings styles of its own."""
 
 
-def to_html(data: Mapping[str, Any], plotly: str | None = None, follow: tuple[str, str] | None = None) -> str:
+def to_html(
+    data: Mapping[str, Any],
+    plotly: str | None = None,
+    follow: tuple[str, str] | None = None,
+    scripts: tuple[str, ...] = SCRIPTS,
+) -> str:
     """The page of these data. With plotly (the extra `report`) it has plots; without it the same numbers as tables.
 
     `plotly`: its script, empty for none; None is what is installed. `follow`: where newer data are to be had, and the
     tag of these; a page that follows nothing asks nobody for anything.
     """
-    plotly, script, told = _plotly() if plotly is None else plotly, _script(), to_json(data)
+    plotly, script, told = _plotly() if plotly is None else plotly, _script(scripts), to_json(data)
     allowed = " ".join(f"'sha256-{_digest(text)}'" for text in (plotly, script) if text)
     large = len(told) > MOST_PLAIN
     parts = {
@@ -103,8 +110,8 @@ def _static(name: str) -> str:
 
 
 @cache
-def _script() -> str:
-    return "(() => {\n'use strict';\n" + "\n".join(_static(f"{name}.js") for name in SCRIPTS) + "})();\n"
+def _script(scripts: tuple[str, ...]) -> str:
+    return "(() => {\n'use strict';\n" + "\n".join(_static(f"{name}.js") for name in scripts) + "})();\n"
 
 
 @cache

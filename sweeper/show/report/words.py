@@ -8,10 +8,10 @@ from typing import Any
 
 from sweeper.core import machines
 from sweeper.core.events import TrialStatus
-from sweeper.core.results import best_of, name_of, reuse
+from sweeper.core.results import best_of, reuse
 from sweeper.core.scope import Scope
 from sweeper.core.words import counted, span, utc
-from sweeper.show.best import best_line, group_value
+from sweeper.show.best import best_line, group_tile
 from sweeper.show.report.subject import Subject
 from sweeper.show.table import ending_lines, idle_line, pool_line, time_line
 
@@ -85,7 +85,7 @@ def tiles(subject: Subject, jobs: Jobs) -> Iterator[dict[str, str]]:
     yield {"what": "Trials", "much": f"{finished} of {len(rows)}", "note": f"{bad} failed" if bad else "finished"}
     group = best_of(subject.table, subject.objective)
     if group is not None and subject.objective is not None:
-        much, name = group_value(group, subject.objective), name_of(subject.table, group)
+        much, name = group_tile(subject.table, group, subject.objective)
         yield {"what": f"Best {subject.objective.metric}", "much": much, "note": name}
     if lasted := busy_seconds(jobs):
         yield {"what": "Time", "much": span(lasted), "note": _share_of_training(jobs)}

@@ -65,7 +65,7 @@ function overview(sweep) {
 function notesCard(sweep) {
   if (!sweep.notes.length) return null;
   const notes = sweep.notes.map(({ at, text: words }) => [clock(at), el('span', { class: 'words' }, text(words))]);
-  return el('div', { class: 'card', id: 'notes' }, el('header', {}, el('h3', {}, 'Notes')), pairs(notes));
+  return el('div', { class: 'card', id: 'notes', style: { marginTop: '0.75rem' } }, el('header', {}, el('h3', {}, 'Notes')), pairs(notes));
 }
 
 // Why there are tables alone, and what to do about it.
