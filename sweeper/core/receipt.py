@@ -178,15 +178,14 @@ def receipt(
     given = _pace(composed, chain, ran, own)
     each = [Candidate(one, types(declared.locked), given, rate) for one in backends]
     unstarted = replace(given, cold_start_s=0.0, warm_start_s=0.0)
-    took = _took(chain, ran)
     return replace(
         bill,
-        comparison=_compared(declared, len(ran), each, took),
+        comparison=_compared(declared, len(ran), each, _took(chain, ran)),
         unbilled=_compared(
             declared,
             len(ran),
             [replace(one, given=unstarted) for one in each],
-            replace(took, start_s=0.0, billed_s=took.billed_s - took.start_s),
+            _took(chain, ran, starts=False),
         ),
         assuming=paces.words(given, backends),
     )
@@ -227,15 +226,16 @@ def _pace(composed: Mapping[str, Any], chain: Chain, ran: Sequence[Job], own: Ba
     )
 
 
-def _took(chain: Chain, ran: Sequence[Job]) -> Taken:
-    """What the jobs and their pools took together, the start of each machine counted as billed."""
+def _took(chain: Chain, ran: Sequence[Job], *, starts: bool = True) -> Taken:
+    """What the jobs and their pools took together; `starts`: those of machines are billed, at the rate of their use."""
     idle_of = idle_seconds(chain)
-    start = sum(job.phases.start or 0.0 for job in ran)
+    start = sum(job.phases.start or 0.0 for job in ran) if starts else 0.0
     run = sum(job.outcome.train_seconds or 0.0 for job in ran if job.outcome)
     billed = sum(_billed_run(job) for job in ran)
     idle = sum(idle_of.get(job.name, 0.0) for job in ran)
     wait = sum(job.phases.interrupted or 0.0 for job in ran)
-    return Taken(start, run, idle, wait, _on_the_wall(ran, idle_of), start + billed + idle)
+    billed_start = start * billed / run if run else start  # spot machines are billed for a part of it
+    return Taken(start, run, idle, wait, _on_the_wall(ran, idle_of), billed_start + billed + idle)
 
 
 def _billed_run(job: Job) -> float:

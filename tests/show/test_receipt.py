@@ -25,6 +25,7 @@ from sweeper.testing.journals import MemoryJournal
 from sweeper.testing.twin import Script, Twin, VirtualClock, always
 from tests.core.test_decide import OPENED, intent
 from tests.core.test_phases import PAST
+from tests.core.test_ways import interrupted
 
 TURNAROUND_S = 90.0
 CONFIG: Mapping[str, Any] = {
@@ -110,6 +111,17 @@ def test_what_is_not_known_yet_or_at_all_is_said() -> None:
     assert next(begun.lines).endswith(
         "no seconds yet; provisional: the seconds of 1 job are not told, how long 1 pool idled is not told"
     )
+
+
+def test_a_sweep_on_spot_machines_is_compared_by_what_it_was_billed() -> None:
+    """Two jobs on three machines, billed for 30 % of their seconds: 1200 s of starts and 1500 s of training."""
+    chain = fold([OPENED, *interrupted(0, 1), *interrupted(1, 0)])
+    found = bill(chain, Rate(0.001), simulated=False, backend={"kind": "spot"})
+    assert found.saved is None and (found.usd, found.billable_s) == (0.45, 450)
+    spot, pool, cold, _ = found.row["ways"]
+    assert (spot["usd"], spot["wall_s"], spot["wait_s"]) == (pytest.approx(0.3 * 2.7), 1890, 90)
+    assert (pool["backend"], pool["usd"]) == ("warm_pool", pytest.approx((400 + 20 + 1500 + 5) / 1000))
+    assert (cold["usd"], cold["wall_s"]) == (2.3, 2 * 400 + 1500 + 5)
 
 
 def test_nothing_is_compared_with_what_was_not_measured() -> None:
