@@ -16,7 +16,7 @@ from sweeper.aws.errors import kind_of, mapped, readable
 from sweeper.core.options import option
 from sweeper.core.ports import Description, Page, Request
 from sweeper.core.request import listing, searching
-from sweeper.errors import ApiError, ApiErrorKind
+from sweeper.errors import ApiError, ApiErrorKind, UsageError
 
 if TYPE_CHECKING:
     import boto3
@@ -269,8 +269,12 @@ class Clients:
     def _make(self, service: str, attempts: int, patience_s: float) -> Any:
         make: Callable[..., Any] = self.session.client
         guard.watch_default()
-        with mapped(service):
-            return make(service, endpoint_url=self._endpoint.url, config=_config(attempts, self._endpoint, patience_s))
+        config = _config(attempts, self._endpoint, patience_s)
+        try:
+            with mapped(service):
+                return make(service, endpoint_url=self._endpoint.url, config=config)
+        except ValueError as error:  # botocore's answer to an address that is none
+            raise UsageError(f"{error}; AWS_ENDPOINT_URL and endpoint_url are like http://HOST:PORT") from error
 
 
 def looking(clients: Clients, service: str) -> Any:

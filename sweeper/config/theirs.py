@@ -9,6 +9,7 @@ from sweeper.config.problems import KeyPath
 from sweeper.config.requests import settable
 from sweeper.core.members import snake
 from sweeper.core.pieces import ALONE, REFUSED
+from sweeper.driver.launchers import MPIRUN, TORCHRUN
 
 SDK: Mapping[str, tuple[str, str]] = {
     "role": ("locked", "role_arn"),
@@ -51,6 +52,9 @@ SDK: Mapping[str, tuple[str, str]] = {
     "keep_alive_period_in_seconds": ("pool", "keep_alive_s"),
 }
 """Each argument of the SDKs, and of the objects that they take, with the option that it is."""
+
+RUNNERS: Mapping[str, str] = {"Torchrun": TORCHRUN, "MPI": MPIRUN}
+"""The classes of version 3 that start several processes, with the job.launcher that each is."""
 
 _SEARCHES = "sweep.random or sweep.optuna"
 _COUNT = f"count of {_SEARCHES}"

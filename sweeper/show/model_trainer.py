@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sweeper.config.theirs import RUNNERS
 from sweeper.core import pool_caches
 from sweeper.core.members import snake, take
 from sweeper.core.ports import Request
@@ -17,7 +18,6 @@ from sweeper.core.request import FINGERPRINT, decode_hyperparameters
 from sweeper.core.secrets import looks_secret, user_info
 from sweeper.core.text import harmless
 from sweeper.driver.arguments import arguments
-from sweeper.driver.launchers import MPIRUN, TORCHRUN
 from sweeper.errors import UsageError
 
 WIDTH = 100
@@ -25,8 +25,6 @@ CONFIGS, SHAPES = "sagemaker.core.training.configs", "sagemaker.core.shapes"
 DISTRIBUTED, TRAINER = "sagemaker.train.distributed", "sagemaker.train"
 SCRIPTS = (".py", ".sh")
 """What the SDK starts by itself."""
-RUNNERS = {TORCHRUN: "Torchrun", MPIRUN: "MPI"}
-"""The SDK's classes that start several processes, by what starts them here."""
 _ARGUMENTS: Mapping[str, str] = {
     "StoppingCondition": "StoppingCondition",
     "OutputDataConfig": "OutputDataConfig",
@@ -83,7 +81,8 @@ def started(code: Mapping[str, Any], hyperparameters: Mapping[str, str], job: Ma
     `code`: where it lies. Raises UsageError for several processes that are called as the SDK calls none.
     """
     entry, styles = str(job["entry_script"]), job.get("arguments")
-    runner, count = RUNNERS.get(job.get("launcher") or ""), job.get("processes_per_host")
+    runner = next((theirs for theirs, ours in RUNNERS.items() if ours == job.get("launcher")), None)
+    count = job.get("processes_per_host")
     if not styles and entry.endswith(SCRIPTS) and all(map(_stays, hyperparameters.values())):
         options = {"process_count_per_node": count} if count else {}
         return Start({**code, "entry_script": entry}, Call(runner, options, DISTRIBUTED) if runner else None)

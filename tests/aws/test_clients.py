@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sweeper.aws.clients import Clients, Endpoint, SageMakerApi
-from sweeper.errors import ApiError, ApiErrorKind
+from sweeper.errors import ApiError, ApiErrorKind, UsageError
 from sweeper.record.locks import MOMENT_S
 from sweeper.testing.hook import attach
 from sweeper.testing.twin import Faults, Twin
@@ -38,3 +38,9 @@ def test_a_round_of_closing_ends_before_a_runner_that_waits_for_it_gives_up() ->
     assert act.retries["total_max_attempts"] == 1
     look_s = look.retries["total_max_attempts"] * look.read_timeout + 15
     assert look_s + act.read_timeout <= MOMENT_S
+
+
+def test_an_address_that_is_none_is_told_in_one_line() -> None:
+    """An endpoint that somebody has set, and that is no URL, is no bug of ours."""
+    with pytest.raises(UsageError, match="Invalid endpoint: no; AWS_ENDPOINT_URL"):
+        _ = Clients(Endpoint(url="no", region="us-east-1", access_key="a", secret_key="b")).asking

@@ -373,7 +373,7 @@ trainer = ModelTrainer(
     environment={"MODE": os.environ.get("MODE", "fast")},
     stopping_condition=StoppingCondition(max_runtime_in_seconds=2 * 3600),
     output_data_config=OutputDataConfig(s3_output_path=f"s3://{BUCKET}/out"),
-    distributed=Torchrun(),
+    distributed=Torchrun(process_count_per_node=4, smp=x),
 ).with_metric_definitions([MetricDefinition(name="loss", regex="loss=(.+)")])
 trainer.train(input_data_config=[InputData(channel_name="train", data_source=f"s3://{BUCKET}/train")])
 """
@@ -403,7 +403,7 @@ def test_a_model_trainer_is_read_and_not_run(project: Project) -> None:
     text = found.text("made", "trainer.py")
     assert "# role_arn: get_execution_role() (line 7) is computed when the script runs: write it here" in text
     assert "# seed: int(os.environ['SEED']) (line 14) is computed when the script runs: write it here" in text
-    assert [line.split(":")[0] for line in found.left] == ["distributed"]
+    assert [line.split(":")[0] for line in found.left] == ["Torchrun.smp"]
     project.write("experiments/made.yaml", text)
     lines = project.refused(name="made")
     assert [line.split(": ", 1)[1] for line in lines] == [
@@ -415,6 +415,7 @@ def test_a_model_trainer_is_read_and_not_run(project: Project) -> None:
     assert resolved["hyperparameters"] == {"lr": 0.1, "seed": 1, "price": "${x}"}
     assert resolved["environment"] == {"MODE": "fast"}
     assert resolved["job"]["inputs"] == {"train": "s3://my-bucket/train"}
+    assert (resolved["job"]["launcher"], resolved["job"]["processes_per_host"]) == ("torchrun", 4)
     assert (resolved["job"]["output_path"], resolved["job"]["max_runtime_s"]) == ("s3://my-bucket/out", 7200)
     assert (sweep.locked["instance_type"], sweep.locked["volume_size_in_gb"]) == ("ml.g5.xlarge", 100)
     assert sweep.pool.keep_alive_s == 600 and sweep.metrics[0].regex == "loss=(.+)"
@@ -439,6 +440,24 @@ def test_an_estimator_with_a_tuner_is_a_search(project: Project) -> None:
     assert sweep.backend.keeps_pool is False
     left = ["framework_version", "py_version", "max_wait", "max_parallel_jobs"]
     assert [line.split(":")[0] for line in found.left] == left
+
+
+COMMAND = """\
+trainer = ModelTrainer(
+    training_image="repo/x:1", role="arn:aws:iam::1:role/r", source_code=SourceCode(command="python3 -u", args=ARGS{})
+)
+ARGS = ["/opt/train.py", 3]
+"""
+
+
+def test_a_command_without_a_source_is_the_containers_own() -> None:
+    """What `SourceCode` starts in place of an entry script is started; of one in a source the script is asked for."""
+    made = sdk_script.convert(COMMAND.format(""))
+    job = made.section("job")
+    assert (job["launch"], job["container_entrypoint"]) == ("image", ["python3", "-u"])
+    assert job["container_arguments"] == ["/opt/train.py", "3"]
+    job = sdk_script.convert(COMMAND.format(", source_dir='code'")).section("job")
+    assert job["entry_script"] == "???" and "container_entrypoint" not in job
 
 
 @pytest.mark.parametrize("text", ["x = 1", "def f(:", "ModelTrainer", "print('ModelTrainer()')"])

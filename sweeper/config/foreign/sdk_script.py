@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,7 @@ from sweeper.config.foreign.converted import HYPERPARAMETERS, MISSING, Converted
 from sweeper.config.foreign.ranges import Range
 from sweeper.config.foreign.tuning_job import scaled
 from sweeper.config.problems import brief
-from sweeper.config.theirs import SDK
+from sweeper.config.theirs import RUNNERS, SDK
 
 TRAINERS = ("ModelTrainer",)
 FRAMEWORKS = ("PyTorch", "TensorFlow", "HuggingFace", "SKLearn", "XGBoost", "MXNet", "Chainer")
@@ -43,7 +44,6 @@ _WHY = {
     "transformers_version": "chooses the image, which is to be written",
     "pytorch_version": "chooses the image, which is to be written",
     "tensorflow_version": "chooses the image, which is to be written",
-    "command": "the driver starts entry_script",
     "distributed": "job.launcher starts several processes: torchrun or mpirun",
     "distribution": "job.launcher starts several processes: torchrun or mpirun",
     "max_wait": "backend.wait_s is how long a spot job may wait",
@@ -61,6 +61,8 @@ class _Script:
     constants: Constants
     converted: Converted
     calls: list[ast.Call] = field(default_factory=list)
+    started: dict[str, Any] = field(default_factory=dict)
+    """The command and its args that `SourceCode` has in place of an entry script."""
 
     def named(self, *names: str) -> list[ast.Call]:
         """The calls of these classes or methods, in the order of the script."""
@@ -89,6 +91,7 @@ def convert(text: str) -> Converted:
     _arguments(script, made)
     _methods(script)
     _tuned(script)
+    _command(script)
     _complete(converted, name)
     return converted
 
@@ -132,7 +135,11 @@ def _said(script: _Script, name: str, node: ast.expr) -> None:
     value = script.constants.value(node)
     if value is None or name in _SILENT:
         return
-    if name in SDK:
+    if name in ("command", "args"):
+        script.started[name] = value
+    elif name == "distributed" and isinstance(node, ast.Call) and _name(node) in RUNNERS:
+        _launcher(script, node)
+    elif name in SDK:
         section, key = SDK[name]
         converted.section(section)[key] = _known(converted, section, key, value)
     elif name in (HYPERPARAMETERS, "environment"):
@@ -148,6 +155,42 @@ def _said(script: _Script, name: str, node: ast.expr) -> None:
             converted.sections["defaults"] = [{"override /backend": "spot"}, "_self_"]
     else:
         converted.lose(name, _WHY.get(name, "no option of an experiment says it"))
+
+
+def _launcher(script: _Script, made: ast.Call) -> None:
+    """What starts several processes: one of version 3's objects."""
+    job = script.converted.section(_JOB)
+    job["launcher"] = RUNNERS[_name(made)]
+    for word, value in _object(script, made).items():
+        if word == "process_count_per_node":
+            job["processes_per_host"] = _known(script.converted, _JOB, "processes_per_host", value)
+        else:
+            script.converted.lose(f"{_name(made)}.{word}", "no option of an experiment says it")
+
+
+_SHELL = re.compile(r"[^\w\s./:=,@%+-]")
+"""What a shell makes something of."""
+
+
+def _command(script: _Script) -> None:
+    """A command that needs no source is the container's own; the SDK prefers it to an entry script."""
+    job, command, args = script.converted.section(_JOB), script.started.get("command"), script.started.get("args", [])
+    plain = isinstance(command, str) and not _SHELL.search(command)
+    if plain and "source_dir" not in job and _are_words(args):
+        job.pop("entry_script", None)
+        job["container_entrypoint"] = str(command).split()
+        job["container_arguments"] = [str(word) for word in args]
+        script.converted.lose("command", "starts without the SDK's driver, and the variables that it sets (SM_HPS)")
+        return
+    for name in script.started:
+        script.converted.lose(name, "the driver starts entry_script, with the hyperparameters as its arguments")
+    if script.started and "entry_script" not in job:
+        script.converted.note(_JOB, "entry_script: a command starts it in the script: write it here")
+        job["entry_script"] = MISSING
+
+
+def _are_words(args: Any) -> bool:
+    return isinstance(args, list) and all(isinstance(word, (str, int, float)) for word in args)
 
 
 def _known(converted: Converted, section: str, key: str, value: Any) -> Any:
