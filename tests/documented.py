@@ -6,7 +6,6 @@ import contextlib
 import io
 import os
 import re
-import sys
 from pathlib import Path
 
 from sweeper import cli
@@ -46,4 +45,3 @@ def regenerated(page: str) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(regenerated(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    sys.exit(0)

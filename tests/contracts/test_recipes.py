@@ -12,15 +12,19 @@ from pathlib import Path
 from textwrap import dedent, indent
 
 ROOT = Path(__file__).parents[2]
-DERIVED = """
-import runpy, sys
-for module, *words in (
-    ("schema", "conf/schema"), ("defaults", "conf"), ("reference", "docs/experiment-file.md")
-):
-    sys.argv = [module, *words]
-    runpy.run_module(f"sweeper.config.{module}", run_name="__main__")
-"""
-"""What `make docs` writes anew, in one process."""
+SCHEMA = ("sweeper.config.schema", "conf/schema")
+DERIVED = (
+    SCHEMA,
+    ("sweeper.config.defaults", "conf"),
+    ("sweeper.config.reference", "docs/experiment-file.md"),
+)
+"""What `make docs` writes anew of the code: modules with their arguments."""
+
+
+def written(*modules: tuple[str, ...]) -> str:
+    """The code that runs these modules as `python -m` does, one after another: they and a suite share one process."""
+    lines = [f"sys.argv = {list(words)}; runpy.run_module({words[0]!r}, run_name='__main__')" for words in modules]
+    return "\n".join(["import runpy, sys", *lines])
 
 
 def blocks(recipe: str, language: str) -> list[str]:
@@ -75,10 +79,9 @@ def test_a_backend_is_two_files_and_a_line(tmp_path: Path) -> None:
     insert(registry, "from sweeper.backends.warm_pool", "from sweeper.backends.training_plan import TrainingPlan\n")
     registry.write_text(re.sub(r"^KINDS: .*\n", line, registry.read_text(), flags=re.MULTILINE))
 
-    run(tmp_path, "-m", "sweeper.config.schema", "conf/schema")
+    assert passed(tmp_path, "training_plan", "tests/contracts/test_backends.py", first=written(SCHEMA)) >= 10
     schema = json.loads((tmp_path / "conf/schema/experiment.json").read_text())
     assert "training_plan" in json.dumps(schema["properties"]["backend"]["properties"]["kind"])
-    assert passed(tmp_path, "training_plan", "tests/contracts/test_backends.py") >= 10
 
 
 def test_a_stop_rule_is_a_file_and_a_line(tmp_path: Path) -> None:
@@ -90,7 +93,7 @@ def test_a_stop_rule_is_a_file_and_a_line(tmp_path: Path) -> None:
     insert(registry, "from sweeper.core.stop.no_improve", "from sweeper.core.stop.max_wasted_s import MaxWasted\n")
     registry.write_text(re.sub(r"^KINDS: .*?^}\n", line, registry.read_text(), flags=re.MULTILINE | re.DOTALL))
 
-    assert passed(tmp_path, "max_wasted_s", "tests/contracts/test_stop_rules.py", first=DERIVED) >= 7
+    assert passed(tmp_path, "max_wasted_s", "tests/contracts/test_stop_rules.py", first=written(*DERIVED)) >= 7
     schema = json.loads((tmp_path / "conf/schema/experiment.json").read_text())
     assert "max_wasted_s" in schema["properties"]["stop"]["properties"]
     assert "\n| `max_wasted_s` | number" in (tmp_path / "docs/experiment-file.md").read_text()
@@ -118,7 +121,7 @@ def test_a_failure_class_is_a_row(tmp_path: Path) -> None:
     insert(tmp_path / "sweeper/core/failures.py", "    THROTTLING = Row(", indent(row, "    "))
 
     before = (tmp_path / "conf/schema/experiment.json").read_text().count("\n")
-    assert passed(tmp_path, "collective_timeout", "tests/contracts/test_failures.py", first=DERIVED) >= 8
+    assert passed(tmp_path, "collective_timeout", "tests/contracts/test_failures.py", first=written(*DERIVED)) >= 8
     schema = (tmp_path / "conf/schema/experiment.json").read_text()
     assert "collective_timeout" in json.loads(schema)["properties"]["on_failure"]["properties"]
     assert schema.count("\n") <= before + 5
@@ -134,5 +137,5 @@ def test_a_verb_is_a_file_and_a_line(tmp_path: Path) -> None:
     insert(tmp_path / "sweeper/commands/__init__.py", '        Verb("retry",', f"        {line.strip()},\n")
     insert(tmp_path / "docs/command-line.md", "## Exit codes\n", page.replace("~~~", "```") + "\n")
 
-    run(tmp_path, "-m", "tests.documented")
-    assert passed(tmp_path, "best", "tests/test_command_line.py") >= 4
+    documented = written(("tests.documented",))
+    assert passed(tmp_path, "best", "tests/test_command_line.py", first=documented) >= 4
