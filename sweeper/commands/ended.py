@@ -30,7 +30,9 @@ def told(sweep: Sweep, ending: Ending, outside: Session, telling: Telling) -> in
     """Report, then say what may still bill: the pool came first. Returns the exit code."""
     try:
         table, best = report(sweep, ending.chain, outside)
-        telling.end(ending.chain, sweep_ended(ending.chain, table, best, [pool.name for pool in ending.unreleased]))
+        telling.end(
+            ending.chain, sweep_ended(ending.chain, table, best, [pool.name for pool in ending.unreleased]), complain
+        )
         for trouble in telling.troubles():
             complain(trouble)
     except OSError as error:

@@ -104,7 +104,8 @@ def tell_trackers(sweep: StoredSweep) -> None:
     chain = sweep.chain
     telling = Telling(trackers, sweep.folder, see, sweep.rate)
     telling.begin(chain)
-    telling.end(chain, sweep_ended(chain, sweep.table, sweep.best, chain.debts) if chain.finished else None)
+    ended = sweep_ended(chain, sweep.table, sweep.best, chain.debts) if chain.finished else None
+    telling.end(chain, ended, complain)
     for trouble in telling.troubles():
         complain(redact(trouble))
 

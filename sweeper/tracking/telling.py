@@ -19,6 +19,9 @@ from sweeper.core.tracked import Notebook, Point, SweepEnded, Tracked, Tracker, 
 from sweeper.record.points import are_stored, points
 from sweeper.tracking.ledger import Ledger
 
+SILENT_S = 1.0
+"""Seconds for which the end waits for a tracker without a word."""
+
 
 class Telling:
     """Tells the trackers of one sweep, in one process. `see`: what a tracker with these notes sees of the sweep."""
@@ -51,15 +54,15 @@ class Telling:
 
         return kept
 
-    def end(self, chain: Chain, ended: SweepEnded | None) -> None:
-        """Nothing more will happen: tell that, and wait for each tracker as long as it asks for."""
+    def end(self, chain: Chain, ended: SweepEnded | None, say: Callable[[str], None] = lambda line: None) -> None:
+        """Nothing more will happen: tell that, and wait for each tracker as long as it asks for, and say so."""
         self._past(chain)  # a signal or a full disk may have kept a log from being stored
         self._put(ended)
         begun = time.monotonic()
         for line in self._lines:
             line.facts.put(None)
         for line in self._lines:
-            line.wait(begun)
+            line.wait(begun, say)
 
     @contextmanager
     def of_a_break(self, sweep: Sweep, chain: Chain, say: Callable[[str], None]) -> Iterator[None]:
@@ -70,7 +73,7 @@ class Telling:
             with suppress(Exception):  # whatever is wrong with the chain, that error is what is told to a person
                 table = results(sweep, chain, rate=self._rate)
                 names = [pool.name for pool in getattr(error, "unreleased", ())]
-                self.end(chain, sweep_ended(chain, table, best(table, sweep.objective), names))
+                self.end(chain, sweep_ended(chain, table, best(table, sweep.objective), names), say)
                 for trouble in self.troubles():
                     say(trouble)
             raise
@@ -114,13 +117,19 @@ class _Line:
         """Begin."""
         self._thread.start()
 
-    def wait(self, since: float) -> None:
+    def wait(self, since: float, say: Callable[[str], None]) -> None:
         """Wait until all is told or was tried, from a moment (monotonic) on as long as the tracker asks for."""
         self._closing = True
         most_s = self._tracker.patience_s
-        self._thread.join(max(0.0, since + most_s - time.monotonic()))
+        self._join(since + min(SILENT_S, most_s))
+        if self._thread.is_alive() and most_s > SILENT_S:
+            say(f"waiting for the tracker {self._tracker.kind}, {most_s:g} s at most")
+        self._join(since + most_s)
         if self._thread.is_alive() and not self._trouble:
             self._trouble = f"no answer within {most_s:g} s"
+
+    def _join(self, until: float) -> None:
+        self._thread.join(max(0.0, until - time.monotonic()))
 
     def news(self) -> str:
         """The first trouble, once."""

@@ -355,6 +355,21 @@ def test_a_tracker_that_hangs_delays_nothing(tmp_path: Path) -> None:
     ends.set()
 
 
+def test_the_end_says_for_whom_it_waits(tmp_path: Path) -> None:
+    """Where that takes longer than a moment; it waits no longer than it must."""
+    goes_on, said = Event(), list[str]()
+
+    def say(line: str) -> None:
+        said.append(line)
+        goes_on.set()
+
+    told = Told(tmp_path, replace(PROBE, does=lambda fact: goes_on.wait(60), patience_s=60.0))
+    telling = told.telling()
+    telling.begin(told.here.run().chain)
+    telling.end(told.here.chain, told.ended, say)
+    assert (said, telling.troubles()) == (["waiting for the tracker probe, 60 s at most"], [])
+
+
 @pytest.mark.parametrize(("repeats", "times"), [(False, 1), (True, 2)])
 def test_what_a_killed_process_was_telling_is_told_again_to_who_can_bear_it(
     tmp_path: Path, repeats: bool, times: int

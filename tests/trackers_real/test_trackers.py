@@ -53,7 +53,7 @@ def test_a_sweep_that_was_killed_and_resumed_is_told_as_results_csv_has_it(proje
     killed.wait(60)
     ended = project.run(*words, "hyperparameters.wait=1")
     assert ended.code == 1, ended.err
-    assert "tracker" not in ended.err
+    assert "could not be told" not in ended.err
     rows = project.rows()
     assert [row["status"] for row in rows] == ["completed", "completed", "failed", "completed"]
     assert project.verb("export", "tiny").code == 0
