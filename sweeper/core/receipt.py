@@ -227,15 +227,20 @@ def _pace(composed: Mapping[str, Any], chain: Chain, ran: Sequence[Job], own: Ba
 
 
 def _took(chain: Chain, ran: Sequence[Job], *, starts: bool = True) -> Taken:
-    """What the jobs and their pools took together; `starts`: those of machines are billed, at the rate of their use."""
+    """What the jobs and their pools took together, billed for what the service has told.
+
+    `starts`: those of machines are billed too, at the rate of their use.
+    """
     idle_of = idle_seconds(chain)
     start = sum(job.phases.start or 0.0 for job in ran) if starts else 0.0
     run = sum(job.outcome.train_seconds or 0.0 for job in ran if job.outcome)
     billed = sum(_billed_run(job) for job in ran)
     idle = sum(idle_of.get(job.name, 0.0) for job in ran)
+    kept = sum(idle_of.get(job.name, 0.0) if job.retained_s is None else job.retained_s for job in ran)
     wait = sum(job.phases.interrupted or 0.0 for job in ran)
     billed_start = start * billed / run if run else start  # spot machines are billed for a part of it
-    return Taken(start, run, idle, wait, _on_the_wall(ran, idle_of), billed_start + billed + idle)
+    seconds = (start, run, idle, wait, _on_the_wall(ran, idle_of), billed_start + billed + kept)
+    return Taken(*(round(each, 3) for each in seconds))
 
 
 def _billed_run(job: Job) -> float:

@@ -89,6 +89,7 @@ def test_the_receipt_is_the_arithmetic_of_the_skill() -> None:
     assert (round(pool.usd or 0, 2), round(cold.usd or 0, 2)) == (1.31, 2.29)
     assert (round(found.saved.billed.percent or 0), found.saved.seconds) == (43, pytest.approx(30 * 60, abs=1))
     assert (found.cold, found.reused, found.provisional) == (1, 6, ())
+    assert found.saved.unbilled.pool_usd == pytest.approx(found.usd, abs=1e-4), "what was billed"
     assert [*found.lines][:2] == [
         "receipt (simulated: nobody is billed): 0.91 USD for 10:30 min of jobs and 9:00 min of idle pools (0.42 USD)",
         "against cold starts the pool saved 30:00 min: for 1.31 USD instead of 2.29 USD (43 % less) if the start of a "
