@@ -10,20 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.commands import sweeps
-from sweeper.commands.say import complain, relative, tell, tell_words
+from sweeper.commands.say import relative, tell, tell_words
 from sweeper.commands.side_by_side import PAGE, show
+from sweeper.commands.tell_trackers import tell_trackers
 from sweeper.core.receipt import Receipt
 from sweeper.core.results import best_of
 from sweeper.core.scope import Scope
-from sweeper.core.secrets import Redactor
-from sweeper.core.tracked import Notebook, Tracked, sweep_ended
 from sweeper.errors import UsageError
 from sweeper.record.stored import StoredSweep
 from sweeper.run.clock import SystemClock
 from sweeper.show import files, receipt, report, table
 from sweeper.show.best_file import Best, group_told
-from sweeper.tracking import secrets_of
-from sweeper.tracking.telling import Telling
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -80,34 +77,6 @@ def as_json(sweep: StoredSweep, bill: Receipt) -> dict[str, Any]:
         of = group_told(sweep.table, group, sweep.objective)
         told["best_group"] = files.strict({**of, "trials": [files.strict(trial) for trial in of["trials"]]})
     return told
-
-
-def tell_trackers(sweep: StoredSweep) -> None:
-    """Tell the sweep's trackers what they have missed. Only when asked: a stored sweep may name any program."""
-    if sweep.runner:
-        complain(f"{sweep.name} runs now ({sweep.runner}): its runner tells its trackers")
-        return
-    from sweeper.config.trackers import remembered  # what resolves a reference is slow to import
-
-    try:
-        trackers = remembered(sweep.config)
-    except UsageError as error:
-        complain(f"warning: the trackers of {sweep.name} are told nothing: {error}")
-        return
-    redact = Redactor()
-    redact.learn_texts(secrets_of(trackers))
-
-    def see(notes: Notebook) -> Tracked:
-        name = str(sweep.config.get("name") or sweep.name)
-        return Tracked(name, sweep.folder, sweep.config, sweep.objective, sweep.declared.trials, notes)
-
-    chain = sweep.chain
-    telling = Telling(trackers, sweep.folder, see, sweep.rate)
-    telling.begin(chain)
-    ended = sweep_ended(chain, sweep.table, sweep.best, chain.debts) if chain.finished else None
-    telling.end(chain, ended, complain)
-    for trouble in telling.troubles():
-        complain(redact(trouble))
 
 
 def write(sweep: StoredSweep) -> None:
