@@ -18,20 +18,25 @@ def seeds_of(group: Group[Any]) -> str:
 
 def group_value(group: Group[Any], objective: Objective, *also: str) -> str:
     """What a group is compared by, and of how many trials; of one trial its value alone. `also`: what is said of it."""
-    of = [f"{objective.over.value} of {seeds_of(group)}"] if len(group.members) > 1 else []
-    told = ", ".join([*of, *also])
-    return f"{_spread(group, objective)} ({told})" if told else _spread(group, objective)
+    told = ", ".join([*_over(group, objective), *also])
+    value = " ".join([shown(group.over(objective)), *_spread(group, objective)])
+    return f"{value} ({told})" if told else value
 
 
 def group_tile(table: Results, group: Group[Any], objective: Objective) -> tuple[str, str]:
     """The same in two parts: what it is compared by, and of which trials it is."""
-    of = f", {objective.over.value} of {seeds_of(group)}" if len(group.members) > 1 else ""
-    return _spread(group, objective), f"{name_of(table, group)}{of}"
+    told = ", ".join([*_spread(group, objective), *_over(group, objective)])
+    name = name_of(table, group)
+    return shown(group.over(objective)), f"{told}: {name}" if told else name
 
 
-def _spread(group: Group[Any], objective: Objective) -> str:
+def _over(group: Group[Any], objective: Objective) -> list[str]:
+    return [f"{objective.over.value} of {seeds_of(group)}"] if len(group.members) > 1 else []
+
+
+def _spread(group: Group[Any], objective: Objective) -> list[str]:
     spread = group.deviation if objective.over is Over.MEAN else None
-    return f"{shown(group.over(objective))}{'' if spread is None else f' ± {shown(spread)}'}"
+    return [] if spread is None else [f"± {shown(spread)}"]
 
 
 def best_name(table: Results, objective: Objective | None) -> str:

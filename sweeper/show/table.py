@@ -29,6 +29,8 @@ MOST_TROUBLES = 20
 MOST_COLDS = 3
 WIDTH_WITHOUT_TERMINAL = 120
 UNBOUNDED = 10_000
+SHOWN_S = 0.5
+"""Less of a phase is no second."""
 WHOLE = ("index", "status", "pool", "train_seconds", "cost_usd", "failure")
 """Columns of words and numbers that are never broken over two lines."""
 _DOING = {
@@ -236,11 +238,8 @@ def idle_line(table: Results, chain: Chain) -> str:
 def time_line(chain: Chain) -> str:
     """What the jobs that have ended spent their time on, in one line; empty when the service has not said."""
     spent = [job.phases for job in chain.outcomes]
-    known = [
-        f"{span(sum(seconds))} {words}"
-        for phase, words in _DOING.items()
-        if (seconds := [s for phases in spent if (s := getattr(phases, phase.value)) is not None])
-    ]
+    sums = {phase: sum(getattr(phases, phase.value) or 0 for phases in spent) for phase in _DOING}
+    known = [f"{span(seconds)} {_DOING[phase]}" for phase, seconds in sums.items() if seconds >= SHOWN_S]
     idle = sum(idle_seconds(chain).values())
     where = "time" if _on_aws(chain) else "time on the local engine, its simulated starts included"
     return f"{where}: {', '.join(known)}" + (f"; the pool idled for {span(idle)}" if idle else "") if known else ""

@@ -100,6 +100,16 @@ def test_a_running_job_is_on_the_timeline_until_now() -> None:
     )
 
 
+def test_a_sweep_that_came_to_nothing_says_why() -> None:
+    """What most trials failed of is told first, as long as none completed."""
+    failed = [event for n in range(2) for event in done(n, "failed", failure="out_of_memory", message="no room")]
+    other = done(2, "failed", failure="algorithm_error", message="odd")
+    assert data(subject(*failed))["summary"][1] == "No trial completed. 2 failures: out of memory: no room."
+    told = data(subject(*failed, *other))["summary"][1]
+    assert told == "No trial completed. 2 of 3 failures: out of memory: no room."
+    assert "failures" not in " ".join(data(subject(*failed, *done(2, metrics={"m": 1.0})))["summary"])
+
+
 def test_nothing_of_others_becomes_markup() -> None:
     """What a name, a metric or a message holds is in the page as JSON alone, and is read back as it was."""
     hostile = "</script><script>alert(1)</script><!--<b>&amp;\u2028{{style}}"

@@ -116,10 +116,15 @@ def columns(subject: Subject) -> list[dict[str, Any]]:
             "key": key,
             "label": labels.get(key) or (key.removeprefix(METRIC) if key.startswith(METRIC) else key.replace("_", " ")),
             "kind": _kind(subject, key),
-            "shown": key not in _HIDDEN,
+            "shown": key not in _HIDDEN and not (key == "attempts" and _once(subject)),
         }
         for key in _filled(subject)
     ]
+
+
+def _once(subject: Subject) -> bool:
+    """Has no trial had a second attempt? Then a column of ones says nothing."""
+    return all((row.get("attempts") or 0) <= 1 for row in subject.table.rows)
 
 
 def _kind(subject: Subject, key: str) -> str:

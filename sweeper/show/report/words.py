@@ -27,6 +27,7 @@ TOLD = (
     TrialStatus.PLANNED,
 )
 """In which order they are counted up."""
+_BAD = (TrialStatus.FAILED.value, TrialStatus.METRIC_MISSING.value)
 SIMULATED = ("cold_start_s", "warm_start_s", "pending_s", "release_lag_s", "spot_wait_s", "spot_discount")
 """Settings of the local engine that make up seconds and money."""
 
@@ -37,6 +38,8 @@ def summary(subject: Subject, jobs: Jobs) -> Iterator[str]:
     yield f"{_counts(subject)}{f', {span(lasted)} of jobs and pools' if lasted else ''}."
     if subject.best is not None and subject.objective is not None:
         yield _best(subject)
+    elif trouble := _trouble(subject):
+        yield trouble
     if subject.running:
         yield "It runs: this is how it stood when the page was written."
     if idle := idle_line(subject.table, subject.chain):
@@ -60,6 +63,20 @@ def _counts(subject: Subject) -> str:
     return f"{counted(len(rows), 'trial')}: {told}" if rows else "No trial is declared"
 
 
+def _trouble(subject: Subject) -> str:
+    """What most trials failed of, where none completed."""
+    failed = Counter(
+        ": ".join(part for part in (row.get("failure") or row["status"], row.get("message")) if part)
+        for row in subject.table.declared
+        if row["status"] in _BAD
+    )
+    if not failed or any(row["status"] == TrialStatus.COMPLETED.value for row in subject.table.declared):
+        return ""
+    (words, number), *others = failed.most_common()
+    of = f"{number} of {failed.total()} failures" if others else counted(number, "failure")
+    return f"No trial completed. {of[0].upper()}{of[1:]}: {words.replace('_', ' ', 1)}."
+
+
 def _best(subject: Subject) -> str:
     assert subject.best is not None
     assert subject.objective is not None
@@ -81,7 +98,7 @@ def tiles(subject: Subject, jobs: Jobs) -> Iterator[dict[str, str]]:
     """A few numbers at a glance: what, how much, and a note."""
     rows = subject.table.declared
     finished = sum(TrialStatus(row["status"]).finished for row in rows)
-    bad = sum(row["status"] in (TrialStatus.FAILED.value, TrialStatus.METRIC_MISSING.value) for row in rows)
+    bad = sum(row["status"] in _BAD for row in rows)
     yield {"what": "Trials", "much": f"{finished} of {len(rows)}", "note": f"{bad} failed" if bad else "finished"}
     group = best_of(subject.table, subject.objective)
     if group is not None and subject.objective is not None:
@@ -90,9 +107,15 @@ def tiles(subject: Subject, jobs: Jobs) -> Iterator[dict[str, str]]:
     if lasted := busy_seconds(jobs):
         yield {"what": "Time", "much": span(lasted), "note": _share_of_training(jobs)}
     cold, reused = reuse(subject.chain.jobs)
-    if cold + reused:
+    if reused or (cold and (subject.config.get("backend") or {}).get("kind") == "warm_pool"):
         of = counted(cold + reused, "job")
         yield {"what": "Warm starts", "much": f"{reused} of {of}", "note": counted(cold, "cold start")}
+    elif cold:
+        yield {
+            "what": "Jobs",
+            "much": str(cold),
+            "note": "on machines of their own" if cold > 1 else "on its own machine",
+        }
     costs = [row["cost_usd"] for row in subject.table.rows if row.get("cost_usd") is not None]
     if costs:
         told = "provisional" if subject.receipt.provisional else "as the service has told"

@@ -9,9 +9,9 @@ const openTrial = () => {}; // no mark of these plots is a trial of one sweep
 function draw(data) {
   page.sweep = data;
   figures.splice(0);
-  document.getElementById('top').replaceChildren(
-    el('div', { class: 'bar' }, el('strong', {}, text(data.name)), el('nav', {}), themeButton()),
-  );
+  document
+    .getElementById('top')
+    .replaceChildren(el('div', { class: 'bar' }, el('strong', {}, text(data.name)), el('nav', {}), themeButton()));
   const parts = [together(data), differing(data), sharing(data), coursing(data)].filter(Boolean);
   document.getElementById('main').replaceChildren(...parts);
   return page;
@@ -44,7 +44,11 @@ function together(data) {
 
 function differing(data) {
   const table = data.differs.length
-    ? plainTable(heads(data, ['']), data.differs.map(([key, values]) => [key, ...values]), 'What differs')
+    ? plainTable(
+        heads(data, ['']),
+        data.differs.map(([key, values]) => [key, ...values]),
+        'What differs',
+      )
     : el('p', {}, 'Nothing that is declared.');
   return area('differs', 'What differs in their declarations', el('div', { class: 'card' }, table));
 }
@@ -93,7 +97,10 @@ function sharedPlot(data) {
       hovertemplate: '%{text}: %{y:.6~g}<extra></extra>',
       marker: { color: tone(number), symbol: FORMS[number % FORMS.length], size: 9, opacity: 0.85 },
     })),
-    layout: { xaxis: { title: 'matched trials', rangemode: 'tozero' }, yaxis: { title: plain(data.objective?.metric ?? '') } },
+    layout: {
+      xaxis: { title: 'matched trials', rangemode: 'tozero' },
+      yaxis: { title: plain(data.objective?.metric ?? '') },
+    },
   };
 }
 
@@ -113,7 +120,10 @@ function coursing(data) {
         y: values.map(decoded),
         line: { shape: 'hv', color: tone(number), width: 2 },
       })),
-      layout: { xaxis: { title: 'trials that have ended', rangemode: 'tozero' }, yaxis: { title: plain(data.objective.metric) } },
+      layout: {
+        xaxis: { title: 'trials that have ended', rangemode: 'tozero' },
+        yaxis: { title: plain(data.objective.metric) },
+      },
     }),
     numbers: () => ({
       head: [['sweep'], ['trials', true], ['best', true]],

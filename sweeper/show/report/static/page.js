@@ -1,6 +1,7 @@
 // Draws the page of its data. `sweeper.draw(data)` draws newer data into the same page.
 
 const SECTIONS = [overview, results, parameters, trials, time, failures, receipt, declaration];
+const TROUBLE = [overview, failures, ...SECTIONS.filter((part) => part !== overview && part !== failures)]; // first of all
 const page = { sweep: null, draw, figures };
 
 const state = el('span', { id: 'state', role: 'status' });
@@ -10,7 +11,7 @@ function draw(data) {
   const restore = kept(root);
   page.sweep = new Sweep(data);
   for (const one of figures.splice(0)) earlier.set(one.id, one);
-  const parts = SECTIONS.map((part) => part(page.sweep)).filter(Boolean);
+  const parts = (page.sweep.completes() ? SECTIONS : TROUBLE).map((part) => part(page.sweep)).filter(Boolean);
   document.getElementById('top').replaceChildren(bar(page.sweep, parts));
   root.replaceChildren(...parts);
   for (const { box } of earlier.values()) {

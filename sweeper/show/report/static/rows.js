@@ -64,6 +64,10 @@ class Sweep {
     return this.declared.filter((row) => this.result(row) !== null);
   }
 
+  completes() {
+    return this.declared.some((row) => this.status(row) === 'completed');
+  }
+
   statuses() {
     return Object.keys(MARKS).filter((status) => this.declared.some((row) => this.status(row) === status));
   }

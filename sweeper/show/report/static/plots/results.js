@@ -27,7 +27,11 @@ function bestSoFar(sweep) {
       ...marksOf(sweep, points),
     ],
     layout: {
-      xaxis: { title: 'trials in the order in which they ended', rangemode: 'tozero' },
+      xaxis: {
+        title: 'trials in the order in which they ended',
+        rangemode: 'tozero',
+        ...(rows.length <= 12 ? { dtick: 1 } : {}),
+      },
       yaxis: { title: plain(sweep.objective.metric) },
     },
   };
@@ -151,6 +155,7 @@ function meanMarks(groups) {
       width: 4,
     },
     marker: {
+      opacity: 1,
       color: groups.map((group) => variable(group.best ? 'best' : 'accent')),
       size: groups.map((group) => (group.best ? 14 : 9)),
       symbol: groups.map((group) => (group.best ? 'star' : 'circle')),

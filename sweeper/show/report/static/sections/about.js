@@ -19,7 +19,7 @@ function receipt(sweep) {
     el(
       'div',
       { class: 'card', id: 'pools' },
-      el('header', {}, el('h3', {}, 'Pools'), simulated(sweep)),
+      el('header', {}, el('h3', {}, 'Machines'), simulated(sweep)),
       poolsTable(found.pools),
       found.more ? el('p', { class: 'soft small' }, `... and ${found.more} more pools.`) : null,
     ),
@@ -92,7 +92,7 @@ function waysTable(ways) {
 
 function poolsTable(pools) {
   const head = [
-    ['pool', true],
+    ['machines', true],
     ['first job'],
     ['jobs', true],
     ['from'],
@@ -115,7 +115,7 @@ function poolsTable(pools) {
       pool.retained,
       pool.usd === null ? 'unknown' : money(pool.usd),
     ]),
-    'Pools',
+    'Machines',
   );
 }
 

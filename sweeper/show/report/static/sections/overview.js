@@ -26,6 +26,7 @@ const simulated = (sweep) =>
 const moreOf = (left) => (left > 0 ? el('p', { class: 'soft small' }, `... and ${left} more in results.csv.`) : null);
 
 function overview(sweep) {
+  const lead = sweep.best || !sweep.completes() ? 2 : 1; // sentences that are told first: what it came to, or why to nothing
   return el(
     'section',
     { id: 'overview', 'aria-label': 'Overview', style: { marginTop: '0' } },
@@ -40,8 +41,8 @@ function overview(sweep) {
     el(
       'p',
       { class: 'summary' },
-      el('strong', {}, text(sweep.summary.slice(0, sweep.best ? 2 : 1).join(' '))),
-      text(sweep.summary.slice(sweep.best ? 2 : 1).join(' ')),
+      el('strong', {}, text(sweep.summary.slice(0, lead).join(' '))),
+      text(sweep.summary.slice(lead).join(' ')),
     ),
     plots ? null : el('p', { class: 'caption' }, ...withoutPlots(sweep)),
     el(
@@ -65,7 +66,12 @@ function overview(sweep) {
 function notesCard(sweep) {
   if (!sweep.notes.length) return null;
   const notes = sweep.notes.map(({ at, text: words }) => [clock(at), el('span', { class: 'words' }, text(words))]);
-  return el('div', { class: 'card', id: 'notes', style: { marginTop: '0.75rem' } }, el('header', {}, el('h3', {}, 'Notes')), pairs(notes));
+  return el(
+    'div',
+    { class: 'card', id: 'notes', style: { marginTop: '0.75rem' } },
+    el('header', {}, el('h3', {}, 'Notes')),
+    pairs(notes),
+  );
 }
 
 // Why there are tables alone, and what to do about it.

@@ -7,11 +7,12 @@ function results(sweep) {
 
 function progressCard(sweep) {
   if (sweep.order.filter((row) => sweep.value(row) !== null).length < 2) return null;
+  const none = sweep.order.some((row) => sweep.value(row) === null);
   return figure({
     id: 'best-so-far',
     title: 'Best so far',
     size: sweep.seeds ? 'half' : '',
-    caption: 'Every trial as it ended, and the best result up to then. Trials without a value lie at the bottom.',
+    caption: `Every trial as it ended, and the best result up to then.${none ? ' Trials without a value lie at the bottom.' : ''}`,
     legend: legendOf(sweep, [[{ glyph: '━', colour: 'best' }, 'best so far']]),
     plot: () => bestSoFar(sweep),
     numbers: () => ({
@@ -37,12 +38,13 @@ function curvesCard(sweep) {
   };
   const axes = { number: 'number', seconds: 'seconds' };
   const drawn = new Set(curves.of.map((curve) => curve.row)).size;
+  const dotted = curves.of.some(({ row }) => !['completed', 'running'].includes(sweep.status(row)));
   const card = figure({
     id: 'curves',
     title: 'Learning curves',
     caption: () =>
       [
-        `${counted(drawn, 'trial')}${sweep.best ? ', the best one thick' : ''}; those that did not complete are dotted.`,
+        `${counted(drawn, 'trial')}${sweep.best ? ', the best one thick' : ''}${dotted ? '; those that did not complete are dotted' : ''}.`,
         curves.left_out ? `${curves.left_out[0].toUpperCase()}${curves.left_out.slice(1)}.` : '',
       ]
         .join(' ')

@@ -50,7 +50,9 @@ function timelineCard(sweep) {
   const over = (job) =>
     job.begun +
     job.spans.filter(([name]) => name !== 'idle').reduce((last, [, at, lasts]) => Math.max(last, at + lasts), 0);
-  const several = jobs.some((job, n) => n && job.begun < over(jobs[n - 1]) - 1);
+  const together = jobs.some((job, n) => n && job.begun < over(jobs[n - 1]) - 1);
+  const order = jobs.length < 2 ? '' : together ? ', several at a time' : ', one after another';
+  const warm = jobs.some((job) => job.pool === 'reused');
   const seconds = (job, phase) =>
     job.spans.filter(([name]) => name === phase).reduce((sum, [, , lasts]) => sum + lasts, 0) || null;
   const there = PHASES.filter((phase) => sweep.phases[phase]);
@@ -66,7 +68,7 @@ function timelineCard(sweep) {
   return figure({
     id: 'timeline',
     title: 'The chain',
-    caption: `${counted(jobs.length, 'job')}, ${several ? 'several at a time' : 'one after another'}. Those that found the pool warm hardly wait for their machine.`,
+    caption: `${counted(jobs.length, 'job')}${order}.${warm ? ' Those that found the pool warm hardly wait for their machine.' : ''}`,
     legend,
     plot: (width) => timeline(sweep, width),
     controls: [simulated(sweep)].filter(Boolean),
