@@ -10,7 +10,6 @@ from sweeper.config import (
     local_engine,
     reasons,
     request_fits,
-    silent,
     sweep_section,
     together,
     trackers,
@@ -44,7 +43,7 @@ def declare(draft: Draft) -> Sweep:
         together.metrics_fit(draft, values)
     if not draft.problems:
         draft.note(reasons.findings(values))
-        draft.note([*silent.findings(draft, values), *request_fits.findings(draft, values)])
+        draft.note([*request_fits.findings(draft, values)])
         request_fits.piece_fits(draft, values)
     if draft.holds("job", "metrics") and draft.holds("objective"):
         together.handover_fits(draft, values)

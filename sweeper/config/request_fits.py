@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sweeper.config import builder, request_piece, whole_request
+from sweeper.config import builder, request_piece, silent, whole_request
 from sweeper.config.check import Finding
 from sweeper.config.draft import MOST_ROWS, Draft, told
 from sweeper.config.problems import Problem, brief
@@ -28,6 +28,7 @@ _ARGUMENT = re.compile(r"[^\s=-][^\s=]*")
 def findings(draft: Draft, values: Sections) -> Iterator[Finding]:
     """Everything of this kind, at its key; the sections have the shape that their schemas say."""
     job = values["job"]
+    yield from silent.findings(draft, values)
     yield from _started(draft, job)
     yield from _launched(draft, values)
     yield from _arguments(draft, values)

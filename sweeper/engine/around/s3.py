@@ -179,7 +179,7 @@ class ObjectStore:
             before = self._file_of(bucket, key)
             self._record(bucket, key, made, received)
             if before is not None:
-                self._remove(before)
+                (self._folder / before).unlink(missing_ok=True)
 
     def remove(self, bucket: str, prefix: str) -> None:
         """Remove every object under a prefix; a bucket that is not there has none."""
@@ -212,7 +212,7 @@ class ObjectStore:
             self._db.execute("INSERT OR IGNORE INTO buckets VALUES (?, ?)", (bucket, known.region_name))
             return
         for (file,) in self._db.execute("SELECT file FROM objects WHERE bucket=?", (bucket,)).fetchall():
-            self._remove(file)
+            (self._folder / file).unlink(missing_ok=True)
         self._db.execute("DELETE FROM objects WHERE bucket=?", (bucket,))
         self._db.execute("DELETE FROM buckets WHERE name=?", (bucket,))
 
@@ -227,7 +227,7 @@ class ObjectStore:
             found._value_buffer.seek(0)
             self._record(bucket, key, found, self.receive(found._value_buffer))
         if before is not None:
-            self._remove(before)
+            (self._folder / before).unlink(missing_ok=True)
 
     def _file_of(self, bucket: str, key: str) -> str | None:
         found = self._db.execute("SELECT file FROM objects WHERE bucket=? AND key=?", (bucket, key)).fetchone()
@@ -239,10 +239,6 @@ class ObjectStore:
         row = (bucket, key, file, received.size, etag, modified, metadata)
         self._db.execute("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?)", row)
         _become_stored(made, received.path, received.size)
-
-    def _remove(self, file: str) -> None:
-        with suppress(FileNotFoundError):
-            (self._folder / file).unlink()
 
 
 def _become_stored(key: Any, path: Path, size: int) -> None:
