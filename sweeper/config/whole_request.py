@@ -6,6 +6,7 @@ It brings botocore, which a plan for this machine need not load: there the model
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -30,6 +31,7 @@ SOMEWHERE = Scope(EngineKind.AWS, NO_ACCOUNT, "us-east-1")
 _SECTIONS = {"HyperParameters": "hyperparameters", "Environment": "environment"}
 _KEYS = {member: (section, name) for section, of in (("job", Job), ("locked", Locked)) for member, name in members(of)}
 """Our keys by the members that they become."""
+_CHANNEL = re.compile(r" for channel ([\w.-]+?)\.(?: |$)")
 _STALE = "InstanceType"
 """The types that a model lists are those of its day: one that is not among them may be a new one."""
 Path = tuple[str | int, ...]
@@ -55,7 +57,9 @@ def problems(draft: Draft, sweep: Sweep) -> Iterator[Problem]:
 def _unusual(sweep: Sweep) -> bool:
     job = sweep.composed.get("job") or {}
     locked = (sweep.locked.get("volume_kms_key_id"), sweep.locked.get("instance_preferences"))
-    return any((*locked, sweep.composed.get("request"), sweep.owner)) or job.get("launch") == Launch.TOOLKIT.value
+    modes = (job.get("input_mode"), *(one.input_mode or one.data_type for one in channels(job).values()))
+    told = any((*locked, *modes, sweep.composed.get("request"), sweep.owner))
+    return told or job.get("launch") == Launch.TOOLKIT.value
 
 
 def _trials(draft: Draft) -> Iterator[Trial]:
@@ -120,7 +124,9 @@ def _key(path: Path, config: Mapping[str, Any], made: Request) -> tuple[str, ...
 
 
 def _named(what: str) -> tuple[str, ...]:
-    """The key of the member that a refusal names first."""
+    """The channel that a refusal names, else the key of the member that it names first."""
+    if channel := _CHANNEL.search(what):
+        return ("job", "inputs", channel[1])
     ours: dict[str, tuple[str, ...]] = {}
     for member, (section, name) in _KEYS.items():
         *_, holder, last = member.split(".") if "." in member else ("", member)

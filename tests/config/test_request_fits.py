@@ -230,6 +230,11 @@ REFUSED = {
         "+job.inputs.a={folder: cod}": "job.inputs.a.folder: there is no folder 'cod'; did you mean 'code'?",
         "job.algorithm_name=mine": "job.algorithm_name: stands in place of an image: set job.image_uri: null",
     },
+    "by what a channel's mode goes with": {
+        "+job.inputs.a={uri: s3://b/1, data_type: ManifestFile, input_mode: FastFile}": "job.inputs.a: SageMaker would "
+        "refuse the request: Invalid InputMode FastFile for channel a. FastFile mode supports S3Prefix only, not "
+        "ManifestFile.",
+    },
     "swept": {
         "+request.RetryStrategy.MaximumRetryAttempts=1,31": "request.RetryStrategy.MaximumRetryAttempts: Member must "
         "have value less than or equal to 30",
