@@ -66,7 +66,7 @@ def _counts(subject: Subject) -> str:
 def _trouble(subject: Subject) -> str:
     """What most trials failed of, where none completed."""
     failed = Counter(
-        ": ".join(part for part in (row.get("failure") or row["status"], row.get("message")) if part)
+        ": ".join(filter(None, ((row.get("failure") or row["status"]).replace("_", " "), row.get("message"))))
         for row in subject.table.declared
         if row["status"] in _BAD
     )
@@ -74,7 +74,7 @@ def _trouble(subject: Subject) -> str:
         return ""
     (words, number), *others = failed.most_common()
     of = f"{number} of {failed.total()} failures" if others else counted(number, "failure")
-    return f"No trial completed. {of[0].upper()}{of[1:]}: {words.replace('_', ' ', 1)}."
+    return f"No trial completed. {of[0].upper()}{of[1:]}: {words}."
 
 
 def _best(subject: Subject) -> str:
@@ -111,11 +111,7 @@ def tiles(subject: Subject, jobs: Jobs) -> Iterator[dict[str, str]]:
         of = counted(cold + reused, "job")
         yield {"what": "Warm starts", "much": f"{reused} of {of}", "note": counted(cold, "cold start")}
     elif cold:
-        yield {
-            "what": "Jobs",
-            "much": str(cold),
-            "note": "on machines of their own" if cold > 1 else "on its own machine",
-        }
+        yield {"what": "Jobs", "much": str(cold), "note": f"{counted(cold, 'cold start')}: no pool is kept"}
     costs = [row["cost_usd"] for row in subject.table.rows if row.get("cost_usd") is not None]
     if costs:
         told = "provisional" if subject.receipt.provisional else "as the service has told"
