@@ -207,7 +207,7 @@ def _counts(frame: Frame) -> Iterator[str]:
         yield f"{len(frame.running)} running"
     if frame.ending:
         yield "ending"
-    elif frame.left_s is not None:
+    elif frame.left_s:
         yield f"{'at most' if frame.at_most else 'about'} {span(frame.left_s)} left"
     if frame.elapsed_s is not None:
         yield f"{span(frame.elapsed_s)} so far"

@@ -25,6 +25,8 @@ from sweeper.show.live.sketch import Sketch
 
 KEPT = 16
 """Values that are kept of the curve of a trial that has ended."""
+RANKS = (ev.Outcome, ev.Intent, ev.Reopened, ev.Skipped, ev.Added, ev.Withdrawn)
+"""The events after which another trial may be the best."""
 BEGINNING = ("Submitting", "Starting", "Pending", "Downloading")
 """Phases in which a job prints nothing: once it does, it trains."""
 
@@ -155,6 +157,7 @@ class LiveModel:
         self._done: set[str] = set()
         self._left_out: set[str] = set()
         self._best: tuple[Job, Group[Job]] | None = None
+        self._ranked = False
         self._pool = ""
         self._pool_since: float | None = None
 
@@ -174,7 +177,7 @@ class LiveModel:
         for name in [name for name in self._printed if name not in chain.unfinished]:
             self._leave(name, chain)
         self._added = added(self.subject.trials, chain)
-        self._best = self._best_of(chain)
+        self._ranked = False
         self._pool = self._pool_word(chain)
         for trial in chain.trials:
             self._count(trial, chain)
@@ -187,8 +190,8 @@ class LiveModel:
         if isinstance(event, (ev.Added, ev.Withdrawn)):
             self._added = added(self.subject.trials, chain)
         elif isinstance(event, ev.Outcome):
-            self._best = self._best_of(chain)
             self._leave(event.name, chain)
+        self._ranked = self._ranked and not isinstance(event, RANKS)
         trial = _trial_of(event, chain)
         if trial in chain.trials:
             self._count(trial, chain)
@@ -248,9 +251,6 @@ class LiveModel:
             else:
                 known.discard(trial)
 
-    def _best_of(self, chain: Chain) -> tuple[Job, Group[Job]] | None:
-        return best_job(self.subject, chain)
-
     # -- how it stands ----------------------------------------------------------------------------------------
 
     @property
@@ -263,6 +263,8 @@ class LiveModel:
         chain, subject = self._chain, self.subject
         if chain is None:
             return None
+        if not self._ranked:  # for a person, not for each of thousands of events
+            self._best, self._ranked = best_job(self.subject, chain), True
         done, left_out = len(self._done), len(self._left_out)
         most = self.total if subject.most_trials is None else min(self.total, subject.most_trials)
         ending = bool(chain.stopping or chain.decided)
