@@ -45,13 +45,13 @@ def best_name(table: Results, objective: Objective | None) -> str:
     return f"{name_of(table, group)} {objective.metric}={group_value(group, objective)}" if group and objective else ""
 
 
-def best_line(table: Results, chosen: Row, objective: Objective) -> str:
-    """All of it in a line."""
+def best_line(table: Results, chosen: Row, objective: Objective, joint: str = "  ") -> str:
+    """All of it in a line; `joint` stands between whose the value is and the value."""
     group = best_of(table, objective)
     ties = equals(table, objective)
     also = objective.goal.value + (f", as good as {counted(ties, 'other')}" if ties else "")
     value = shown(chosen[METRIC + objective.metric])
     if group is None or len(group.members) == 1:
-        return f"{chosen['name']}  {objective.metric} = {value} ({also})"
-    told = f"{name_of(table, group)}  {objective.metric} = {group_value(group, objective, also)}"
+        return f"{chosen['name']}{joint}{objective.metric} = {value} ({also})"
+    told = f"{name_of(table, group)}{joint}{objective.metric} = {group_value(group, objective, also)}"
     return f"{told}; its best trial: {chosen['name']}, {value}"

@@ -80,7 +80,7 @@ def _trouble(subject: Subject) -> str:
 def _best(subject: Subject) -> str:
     assert subject.best is not None
     assert subject.objective is not None
-    return f"Best: {best_line(subject.table, subject.best, subject.objective)}."
+    return f"Best: {best_line(subject.table, subject.best, subject.objective, ' with ')}."
 
 
 def busy_seconds(jobs: Jobs) -> float:
