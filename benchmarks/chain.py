@@ -30,6 +30,7 @@ job:
   metrics: [{name: m, regex: "m=(.*)"}]
 hyperparameters: {a: 0}
 sweep: {grid: {hyperparameters.a: {range: [0, SIZE, 1]}}}
+engine: {images: {"123456789012.dkr.ecr.us-east-1.amazonaws.com/train:1": ["true"]}}
 """
 
 

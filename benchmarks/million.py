@@ -17,6 +17,7 @@ EXPERIMENT = f"""\
 name: million
 locked: {{role_arn: "arn:aws:iam::123456789012:role/sweeper", instance_type: ml.m5.large}}
 job: {{image_uri: "123456789012.dkr.ecr.us-east-1.amazonaws.com/train:1", launch: image, max_runtime_s: 600}}
+engine: {{images: {{"123456789012.dkr.ecr.us-east-1.amazonaws.com/train:1": ["true"]}}}}
 hyperparameters: {{a0: 0, a1: 0, a2: 0, a3: 0, a4: 0, a5: 0}}
 sweep:
   grid:

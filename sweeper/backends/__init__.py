@@ -70,6 +70,11 @@ def runs(backend: Backend) -> int:
     return backend.through.runs if backend.through else 1
 
 
+def restarts(backend: Backend) -> bool:
+    """Whether one of its jobs may be started again when it has trained, without anything of ours asking for it."""
+    return backend.interrupts or (backend.through is not None and backend.through.restarts)
+
+
 def keeps_pool(kind: str) -> bool:
     """Whether jobs of this kind leave a pool, whatever its options. Raises UsageError for a kind that there is not."""
     asked: type[Any] = kind_of(kind)

@@ -199,12 +199,17 @@ def _end_of_running(
     """What ends a job before it is done: a rule of time, what it showed, or a person who skips its trial."""
     if timed := time_is_up(sweep, chain, now):
         return timed
-    if unsent and chain.decided and chain.decided.now:
+    if unsent and chain.decided:
         return Release(tuple(job.name for job in unsent))
-    for job in running:
+    for job in _waiting_first(running):
         if _may_be_asked(job, now, held) and (reason := _why_stop(chain, job)):
             return StopJob(job.name, reason)
     return None
+
+
+def _waiting_first(running: list[Job]) -> list[Job]:
+    """In the order in which they are stopped: else one that waits would start on the machine of one that has ended."""
+    return sorted(running, key=lambda job: job.secondary in HAS_MACHINE)
 
 
 def _may_be_asked(job: Job, now: float, held: Held) -> bool:
@@ -229,7 +234,7 @@ def _why_stop(chain: Chain, job: Job) -> str:
 
 def _end_now(chain: Chain, running: list[Job], now: float, held: Held) -> Decision:
     assert chain.stopping is not None
-    for job in running:
+    for job in _waiting_first(running):
         if _may_be_asked(job, now, held):
             return StopJob(job.name, chain.stopping.reason)
     return Wait(tuple(j.name for j in running), held.until(now)) if running else _end(chain, chain.stopping.reason)

@@ -127,6 +127,7 @@ class Intent:
     clamped: str = ""  # the rule that shortened max_runtime_s
     commit: str = ""  # of git, that its source is of; none where there is no repository, or no source
     dirty: bool = False  # had the source been changed since that commit?
+    restarts: bool = False  # may it be started again on other machines when it has trained, before it is over?
 
 
 @dataclass(frozen=True)

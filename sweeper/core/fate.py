@@ -156,7 +156,7 @@ class Unseen:
 
 
 def longest_life_s(job: Job) -> float:
-    """Seconds after the last answer in which something of this job may still bill."""
+    """Seconds after the last answer in which something of this job may still bill, unless it is started again."""
     run = 0.0 if job.ended else job.intent.max_runtime_s + OVERRUN_S + LATE_S
     return run + job.keep_alive_s + GRACE_S
 

@@ -79,6 +79,11 @@ class QueueOptions:
         """How often the machines of one job may be started at most; without end is told as once."""
         return self.attempts + (self.preemption_retries or 0)
 
+    @property
+    def restarts(self) -> bool:
+        """May one job's machines be started more than once?"""
+        return self.runs > 1 or (self.quota_share is not None and self.preemption_retries is None)
+
 
 def short_name(queue: str) -> str:
     """The name of a queue; an ARN ends with it."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from sweeper.backends import restarts
 from sweeper.core import events as ev
 from sweeper.core import handover
 from sweeper.core.decide import Submit
@@ -63,6 +64,7 @@ class Intending:
             clamped=decision.clamped if most is not None and most < longest else "",
             commit=staged.revision.commit,
             dirty=staged.revision.dirty,
+            restarts=restarts(sweep.backend),
         )
 
     def request(self, intent: ev.Intent, config: Mapping[str, Any], staged: Staged) -> Request:

@@ -252,7 +252,7 @@ class Closing:
     def _lives_until(self) -> str:
         """The latest moment at which a job that trained when it was last seen holds a machine; empty: nobody knows."""
         trains = self.job.status is JobStatus.IN_PROGRESS and self.job.secondary not in ev.WAITS_LONG
-        if self.job.ended or not trains:
+        if self.job.ended or not trains or self.job.intent.restarts:
             return ""
         silent_s = self._now - _first(self._silent_since, self._now)
         return f"{utc(self.r.clock.now() - silent_s + longest_life_s(self.job))}"

@@ -144,6 +144,16 @@ def test_everything_in_flight_is_stopped_and_seen_ended(stopping: bool) -> None:
     assert isinstance(move(sweep, *past), (Finish, Release))
 
 
+def test_what_waits_for_a_machine_is_stopped_before_what_has_one() -> None:
+    """Else the end of one job would hand its machine to the next, which is paid for from then on."""
+    past = [*begun(sweep := a_sweep(), 0, 1, 2), ev.Observed("s-0-a01", "InProgress", "Training")]
+    past += [ev.Observed("s-1-a01", "InProgress", "Pending"), ev.Stopping("stopped by SIGINT", signal=2)]
+    asked: dict[str, float] = {}
+    for name in ("s-1-a01", "s-2-a01", "s-0-a01"):
+        assert move(sweep, *past, held=Held(stops=asked)) == StopJob(name, "stopped by SIGINT")
+        asked[name] = 10.0
+
+
 def test_a_goal_lets_the_others_finish_where_jobs_may() -> None:
     """With `on_until: finish` nothing that runs is stopped, and nothing new is sent."""
     sweep = a_sweep(stop=rules({"until": {"metric": "m", "op": ">=", "value": 0.9}}), on_until="finish")
@@ -159,7 +169,20 @@ def test_other_rules_let_what_runs_finish() -> None:
     past = [*begun(sweep, 0, 1), *ended(0, "failed", failure="algorithm_error")]
     decided = move(sweep, *past)
     assert isinstance(decided, Decide) and not decided.now
-    assert move(sweep, *past, ev.Decided(decided.rule, decided.why)) == Wait(("s-1-a01",))
+    past.append(ev.Decided(decided.rule, decided.why))
+    assert move(sweep, *past) == Wait(("s-1-a01",))
+
+
+def test_a_job_that_there_was_no_room_for_is_not_sent_once_the_end_is_decided() -> None:
+    """It waits for quota while a rule ends the chain: it is closed, not sent when there is room, and costs nothing."""
+    sweep = a_sweep(stop=rules({"max_failures": 1}))
+    past = [*begun(sweep, 0, 1, 2)[:-1], *ended(0, "failed", failure="algorithm_error")]
+    decided = move(sweep, *past, held=Held(creates=20.0))
+    assert isinstance(decided, Decide) and not decided.now
+    past.append(ev.Decided(decided.rule, decided.why))
+    assert move(sweep, *past) == Release(("s-2-a01",))
+    past.append(ev.PoolClosed("s-2-a01", "never_had_pool"))
+    assert move(sweep, *past) == Wait(("s-1-a01",))
 
 
 def test_what_takes_over_from_the_trial_before_goes_one_by_one() -> None:

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from sweeper.aws.clients import Clients, Endpoint, SageMakerApi
+from sweeper.backends.on_demand import OnDemand
+from sweeper.backends.spot import Spot
 from sweeper.core import events as ev
 from sweeper.core.chain import Job
 from sweeper.core.events import TrialStatus
@@ -165,6 +167,22 @@ def test_row_54_a_person_who_gives_up_on_expired_credentials_is_told_what_bills(
     ending = here.run()
     (left,) = ending.unreleased
     assert left.name in left.command
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_row_54_the_end_of_a_job_that_may_start_again_is_not_foretold(outside: Make, again: bool) -> None:
+    """Who gives up on a spot job in the middle is told no moment after which it is paid no more; of others it is."""
+    here = outside(sweep=make_sweep(1, backend=Spot(allow_restart=True) if again else OnDemand()))
+    trains = lambda twin: any(job.secondary == "Training" for job in here.chain.jobs.values())  # noqa: E731
+    here.twin.troubles = [Trouble(DESCRIBE, EXPIRED, times=1e9, when=trains)]
+
+    def gives_up(twin: Twin, operation: str, answer: dict[str, Any]) -> dict[str, Any]:
+        here.caught.extend([2, 2] if answer.get("SecondaryStatus") == "Training" else [])
+        return answer
+
+    here.twin.alter = gives_up
+    (left,) = here.run().unreleased
+    assert ("nobody pays for it after" in left.why) is not again
 
 
 class Sleeper(VirtualClock):
