@@ -312,8 +312,8 @@ def what_a_person_has_set_stays(browsed: Browsed) -> None:
     page.locator("#filter").fill("kind=sgd")
     top = "document.getElementById('filter').getBoundingClientRect().top"
     before = browsed.column(1), page.evaluate(top)
-    newer = "sweeper.draw({ ...JSON.parse(document.getElementById('data').textContent), name: 'newer' })"
-    page.evaluate(f"{newer} && 0")
+    newer = "sweeper.draw({ ...JSON.parse(document.getElementById('data').textContent), %s }) && 0"
+    page.evaluate(newer % "name: 'newer'")
     assert page.locator("h1").inner_text() == "newer"
     assert page.evaluate("document.getElementById('plot-curves').layout.xaxis.range") == [3, 7]
     assert page.evaluate("document.getElementById('plot-curves').layout.xaxis.title.text") == "number of the value"
@@ -323,6 +323,9 @@ def what_a_person_has_set_stays(browsed: Browsed) -> None:
     assert page.locator("#filter").input_value() == "kind=sgd"
     assert 'id="filter"' in browsed.focused()
     assert (browsed.column(1), page.evaluate(top)) == before
+    page.evaluate("scrollTo({ top: 0, behavior: 'instant' })")
+    page.evaluate(newer % "summary: Array(99).fill('It has more to tell. ')")
+    assert page.evaluate("scrollY") == 0
     assert len(before[0]) == 2
 
 

@@ -30,7 +30,7 @@ function kept(root) {
   const focused = focus && placeOf(focus),
     chosen = focus?.type === 'search' && [focus.selectionStart, focus.selectionEnd];
   const inSight = [...root.querySelectorAll('.card[id]')].find((one) => one.getBoundingClientRect().bottom > BAR);
-  const seen = inSight && [placeOf(inSight), inSight.getBoundingClientRect().top];
+  const seen = scrollY > 0 && inSight && [placeOf(inSight), inSight.getBoundingClientRect().top];
   return () => {
     for (const [place, open] of opened) if (place()) place().open = open;
     for (const [place, left, down] of scrolled) place()?.scrollTo(left, down);
