@@ -98,6 +98,8 @@ def test_a_running_job_is_on_the_timeline_until_now() -> None:
         [["running", 0.0, 30.0]],
         "may still bill",
     )
+    (job,) = data(subject(intent(0), now=50.0, running=True))["jobs"]
+    assert job["closed"] == "in use", "a runner is there to close it"
 
 
 def test_a_sweep_that_came_to_nothing_says_why() -> None:

@@ -46,7 +46,7 @@ def timeline(subject: Subject) -> list[dict[str, Any]]:
                 "pool": job.pool_word,
                 "begun": begun,
                 "spans": spans,
-                "closed": _closed(job),
+                "closed": _closed(subject, job),
                 "seen": subject.closed_at.get(job.name),
             }
         )
@@ -75,9 +75,9 @@ def _phases(subject: Subject, job: Job) -> list[tuple[str, float, float | None]]
     return [(span.phase.value, span.at, span.seconds) for span in job.spans]
 
 
-def _closed(job: Job) -> str:
+def _closed(subject: Subject, job: Job) -> str:
     if job.closed is None:
-        return "may still bill"
+        return "in use" if subject.running else "may still bill"
     if job.closed is Closed.NEVER_HAD_POOL and job.acknowledged and not job.keep_alive_s:
         return "kept no pool: its machines went with it"
     return CLOSED[job.closed]
@@ -130,7 +130,7 @@ def _pool(subject: Subject, number: int, held: Sequence[Job]) -> dict[str, Any]:
         "first": first.intent.label,
         "last": last.name,
         "from": utc(begun),
-        "closed": _closed(last),
+        "closed": _closed(subject, last),
         "seen": utc(subject.closed_at.get(last.name)),
         "billable": _sum(job.outcome.billable_seconds for job in held if job.outcome),
         "retained": _sum(job.retained_s for job in held),

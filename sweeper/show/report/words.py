@@ -41,7 +41,7 @@ def summary(subject: Subject, jobs: Jobs) -> Iterator[str]:
     elif trouble := _trouble(subject):
         yield trouble
     if subject.running:
-        yield "It runs: this is how it stood when the page was written."
+        yield f"It runs: this is how it stood at {utc(subject.now)}."
     if idle := idle_line(subject.table, subject.chain):
         yield f"{idle}."
     for line in (
@@ -130,7 +130,7 @@ def _share_of_training(jobs: Jobs) -> str:
         for phase, _, seconds in job["spans"]:
             spent[phase] += seconds
     total = sum(spent.values())
-    return f"{100 * spent['train'] / total:.0f} % of it in training" if total else ""
+    return f"{100 * spent['train'] / total:.0f} % of it in training" if spent["train"] else ""
 
 
 def assumptions(subject: Subject) -> Iterator[str]:

@@ -11,7 +11,7 @@ function receipt(sweep) {
       'div',
       { class: 'card', id: 'bill' },
       el('header', {}, el('h3', {}, 'What it cost'), simulated(sweep)),
-      openPools(found.open),
+      openPools(found.open, sweep.running),
       pairs(sums(found)),
       found.saved ? el('p', {}, text(`${found.lines[1][0].toUpperCase()}${found.lines[1].slice(1)}.`)) : null,
       found.ways.length ? waysTable(found.ways) : null,
@@ -32,8 +32,9 @@ function receipt(sweep) {
   );
 }
 
-function openPools(jobs) {
+function openPools(jobs, running) {
   if (!jobs.length) return null;
+  if (running) return el('p', { class: 'soft' }, `${counted(jobs.length, 'pool')} in use until the run is over.`);
   return el(
     'p',
     { class: 'c-failed' },
@@ -92,7 +93,7 @@ function waysTable(ways) {
 
 function poolsTable(pools) {
   const head = [
-    ['machines', true],
+    ['#', true],
     ['first job'],
     ['jobs', true],
     ['from'],
