@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     every = filter(None, map(_told, folders(project.here())))
     found = sorted((one for one in every if {*options.tag} <= {*one["tags"]}), key=lambda told: -told["changed_at"])
     for told in found:
-        told["changed_at"] = utc(told["changed_at"])
+        told["changed_at"] = utc(told["changed_at"]) if told["changed_at"] else None  # nothing has happened yet
     if options.json:
         for told in found:
             told["bytes"] = bytes_of(project.here() / "runs" / told["sweep"])
@@ -55,7 +55,7 @@ def _cells(told: Mapping[str, Any]) -> tuple[str, ...]:
     pools = f"{counted(told['open_pools'], 'pool')} not seen closed" if told["open_pools"] else ""
     done = f"{told['finished']} of {told['trials']} trials"
     tags = f"[{', '.join(told['tags'])}]" if told["tags"] else ""
-    return told["sweep"], told["state"], done, str(told["changed_at"]), best, tags, pools
+    return told["sweep"], told["state"], done, told["changed_at"] or "", best, tags, pools
 
 
 def _told(folder: Path) -> dict[str, Any] | None:

@@ -78,7 +78,7 @@ def line(sweep: StoredSweep, now: float) -> str:
     """How the sweep stands, in one line."""
     done, total = sweeps.progress_of(sweep)
     also = f", {left_out} skipped" if (left_out := sweeps.skipped(sweep)) else ""
-    ago = f"last event {now - sweep.changed_at:.0f} s ago"
+    ago = f"last event {now - sweep.changed_at:.0f} s ago" if sweep.changed_at else "no event yet"
     text = f"{sweep.name}: {sweep.state}, {done} of {total} trials done{also}, {ago}"
     running = list(sweep.chain.unfinished.values())
     for job in running[:NAMED]:

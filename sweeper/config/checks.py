@@ -8,13 +8,21 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from sweeper.backends import KINDS
 from sweeper.config import project
 from sweeper.config.check import Finding, findings
 from sweeper.config.draft import GROUPS, MOST_ROWS, Draft, apply, section_of, there_is
 from sweeper.config.locate import GROUP
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, nearest, refuse, shown
 from sweeper.config.reading import load
-from sweeper.config.schema import SECTIONS, backend_schema, engine_schema, stop_schema, trackers_schema
+from sweeper.config.schema import (
+    SECTIONS,
+    backend_schema,
+    engine_schema,
+    not_its_option,
+    stop_schema,
+    trackers_schema,
+)
 from sweeper.config.sources import ExperimentSource
 from sweeper.config.theirs import our_word
 from sweeper.config.values import plain, read
@@ -141,6 +149,13 @@ def _other_section(draft: Draft, section: str) -> None:
 def unknown_keys(draft: Draft) -> None:
     """What Hydra has refused to override, with what was probably meant."""
     for unknown in draft.nowhere:
-        draft.problems.append(Problem(COMMAND_LINE, unknown.key, unknown.told(nearest(unknown.key, draft.names))))
+        what = _of_another_backend(draft, unknown.key) or unknown.told(nearest(unknown.key, draft.names))
+        draft.problems.append(Problem(COMMAND_LINE, unknown.key, what))
     for override in draft.twice:
         draft.problems.append(Problem(COMMAND_LINE, override.key_or_group, "is there already: leave out the +"))
+
+
+def _of_another_backend(draft: Draft, key: str) -> str:
+    section, _, option = key.partition(".")
+    kind = draft.sections.get("backend", {}).get("kind")
+    return not_its_option(kind, option) if section == "backend" and kind in KINDS else ""

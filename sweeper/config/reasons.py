@@ -9,7 +9,7 @@ from sweeper import backends
 from sweeper.config import engines
 from sweeper.config.check import Finding
 from sweeper.config.problems import nearest
-from sweeper.config.schema import options_of
+from sweeper.config.schema import not_its_option, options_of
 from sweeper.core import costs, prune, stop
 from sweeper.core.identity import flatten
 from sweeper.core.machines import types
@@ -102,8 +102,7 @@ def _backend(values: Sections) -> Iterator[Finding]:
     kind, own = values["backend"]["kind"], options_of(values["backend"]["kind"])
     section = {key: value for key, value in values["backend"].items() if not backends.unsaid(kind, key, value)}
     for key in (key for key in section if key != "kind" and key not in own):
-        others = [other for other in backends.KINDS if key in options_of(other)]
-        yield ("backend", key), f"is for backend={' or '.join(others)}, not {kind}"
+        yield ("backend", key), not_its_option(kind, key)
     said_to_it = {key: value for key, value in section.items() if key == "kind" or key in own}
     try:
         backend = backends.made(said_to_it)

@@ -102,6 +102,12 @@ def options_of(kind: str) -> dict[str, Schema]:
     return found
 
 
+def not_its_option(kind: str, key: str) -> str:
+    """Whose option of `backend` this is instead of this kind's; empty when it is nobody's. Raises UsageError."""
+    others = [other for other in backends.KINDS if key in options_of(other)]
+    return f"is for backend={' or '.join(others)}, not {kind}" if others and key not in options_of(kind) else ""
+
+
 def _every_backend() -> Schema:
     """What may stand in the `backend` section of one kind or another."""
     options = {

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Annotated, Any
 
+from sweeper.core.events import HAS_MACHINE
 from sweeper.core.options import Bounds, option
 from sweeper.core.ports import Description, Request
 from sweeper.core.words import utc
@@ -21,6 +22,7 @@ PAYLOAD_MAX = 10 << 10
 """Bytes of the request that Batch carries for SageMaker."""
 ENDED = ("SUCCEEDED", "FAILED")
 _TERMINAL = ("Completed", "Failed", "Stopped")
+_OF_THE_END = ("TrainingEndTime", "FailureReason", "TrainingTimeInSeconds", "BillableTimeInSeconds", "ModelArtifacts")
 _PREFIX = "Received status from SageMaker:"
 _PREEMPTING = "PREEMPTION_IN_PROGRESS:"
 INTERRUPTIONS = "Interruptions"
@@ -201,7 +203,7 @@ def description(job: Mapping[str, Any], training: Description | None) -> Descrip
             why = reason.removeprefix(_PREEMPTING).strip()
             return _after(job, _told(job, "InProgress", "Interrupted"), f"its machines go to others ({why})")
         if ended and not over:
-            return _waits(job)
+            return _after(job, _as_it_was(training)) if job["status"] == "RUNNING" else _waits(job)
         given_up = over and job["status"] == "FAILED" and not reason.startswith(_PREFIX) and not job.get("isTerminated")
         if given_up and training["TrainingJobStatus"] == "Stopped":
             training = {**training, "TrainingJobStatus": "Failed", "SecondaryStatus": "Failed", "FailureReason": reason}
@@ -213,6 +215,15 @@ def description(job: Mapping[str, Any], training: Description | None) -> Descrip
     if job.get("isTerminated"):
         return _told(job, "Stopped", "Stopped")
     return _told(job, "Failed", "Failed") | {"FailureReason": _reason(job)}
+
+
+def _as_it_was(training: Description) -> Description:
+    """A training job before it ended, which Batch has yet to see: only then is it known whether another follows."""
+    lived = [told for told in training.get("SecondaryStatusTransitions", ()) if told["Status"] in HAS_MACHINE]
+    secondary = lived[-1]["Status"] if lived else "Pending"
+    known = {key: value for key, value in training.items() if key not in _OF_THE_END}
+    told = {"TrainingJobStatus": "InProgress", "SecondaryStatus": secondary, "SecondaryStatusTransitions": lived}
+    return {**known, **told}
 
 
 def _waits(job: Mapping[str, Any]) -> Description:

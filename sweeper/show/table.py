@@ -253,6 +253,8 @@ def pool_line(chain: Chain, *, running: bool = False) -> str:
     """How the machines were used, in one line. `running`: a runner is at work and will close what is open."""
     cold, reused = reuse(chain.jobs)
     debts = len(chain.debts)
-    owed = "the pool is in use" if running else f"{counted(debts, 'pool')} may still bill"
+    kept = any(job.keep_alive_s for job in chain.debts.values())
+    at_work = "the pool is in use" if kept else f"{debts} in flight"
+    owed = at_work if running else f"{counted(debts, 'pool' if kept else 'job')} may still bill"
     state = owed if debts else "every pool is closed"
     return f"{counted(cold + reused, 'job')}: {cold} cold, {reused} reused; {state}"

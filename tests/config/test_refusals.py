@@ -363,6 +363,7 @@ def test_what_a_backend_cannot_do_without_is_told_at_once(project: Any) -> None:
     assert project.refused("backend=batch", "pool.keep_alive_s=0") == [
         "command line: backend.queue: is missing: it has no default"
     ]
+    assert project.refused("backend.queue=q") == ["command line: backend.queue: is for backend=batch, not warm_pool"]
     assert project.refused("+backend.queue=q") == ["command line: backend.queue: is for backend=batch, not warm_pool"]
     assert project.refused("+backend.wait_s=5") == ["command line: backend.wait_s: is for backend=spot, not warm_pool"]
 

@@ -5,11 +5,12 @@ import re
 
 import pytest
 
-from sweeper.core.chain import Chain
+from sweeper.core import events as ev
+from sweeper.core.chain import Chain, fold
 from sweeper.core.results import Results
 from sweeper.show.report import data
 from sweeper.show.report.subject import Subject
-from sweeper.show.table import counted, print_table
+from sweeper.show.table import counted, pool_line, print_table
 
 NAMES = ("trial", "name")
 KEYS = ("hyperparameters.lr", "hyperparameters.depth")
@@ -77,3 +78,14 @@ def test_the_page_tells_every_cause_below_its_table() -> None:
 def test_one_is_not_many() -> None:
     """A number is told with its noun as people say it."""
     assert [counted(n, "pool") for n in (0, 1, 2)] == ["0 pools", "1 pool", "2 pools"]
+
+
+@pytest.mark.parametrize(
+    ("keep_s", "at_work", "left"),
+    [(300, "the pool is in use", "2 pools may still bill"), (0, "2 in flight", "2 jobs may still bill")],
+)
+def test_jobs_that_leave_no_pool_are_not_told_as_pools(keep_s: int, at_work: str, left: str) -> None:
+    """What is open of jobs that go without a keep-alive is the jobs themselves."""
+    chain = fold(ev.Intent(f"s{n}", f"t{n}", n, "", {}, 1, "m", keep_s, 3600, "") for n in range(2))
+    assert pool_line(chain, running=True).endswith(at_work)
+    assert pool_line(chain).endswith(left)
