@@ -87,6 +87,9 @@ def test_the_receipt_adds_up_what_is_known() -> None:
     unknown = data(subject(*PAST))
     assert unknown["receipt"]["usd"] is None
     assert "unknown, not zero" in " ".join(unknown["assumptions"])
+    asked = {"instance_preferences": [{"instance_type": "ml.dear"}, {"instance_type": "ml.m5.large"}]}
+    priced = {"locked": asked, "prices": {"usd_per_hour": {"ml.m5.large": 1.0}}}
+    assert "price of ml.dear is not known" in " ".join(data(subject(*PAST, config=priced))["assumptions"])
 
 
 def test_a_running_job_is_on_the_timeline_until_now() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sweeper.core import machines
+from sweeper.core.costs import unpriced
 from sweeper.core.events import TrialStatus
 from sweeper.core.results import best_of, reuse
 from sweeper.core.scope import Scope
@@ -145,7 +146,8 @@ def assumptions(subject: Subject) -> Iterator[str]:
     locked = subject.config.get("locked") or {}
     asked = machines.words(locked) if locked else "a machine"
     if subject.rate is None:
-        yield f"The price of {asked} is not known (prices in the experiment): what it cost is unknown, not zero."
+        of = (locked and unpriced(subject.config.get("prices"), locked)) or asked
+        yield f"The price of {of} is not known (prices in the experiment): what it cost is unknown, not zero."
     else:
         of = f", prices of {subject.rate.as_of}" if subject.rate.as_of else ""
         most = "at most " if subject.rate.by_type else ""
