@@ -18,20 +18,14 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Every worker has its share of the tests that wait for processes, and every second one computes first.
-
-    Half of them wait while the other half computes, and no core is idle. None of those that wait, which take the
-    longest, begins late, when there is nothing left to do beside it.
-    """
+    """Every worker begins with its share of the tests that start processes: forks of a small process are cheap."""
     workers = getattr(config, "workerinput", {"workercount": 1})["workercount"]
-    waiting = [item for item in items if "end_to_end" in item.path.parts]
+    starting = [item for item in items if "end_to_end" in item.path.parts]
     computing = [item for item in items if "end_to_end" not in item.path.parts]
     share = -(-len(computing) // workers)
     items.clear()
     for worker in range(workers):
-        own = computing[worker * share : (worker + 1) * share]
-        first = len(own) // 2 if worker % 2 else 0
-        items += [*own[:first], *waiting[worker::workers], *own[first:]]
+        items += [*starting[worker::workers], *computing[worker * share : (worker + 1) * share]]
 
 
 def pytest_collection_finish() -> None:
