@@ -44,7 +44,7 @@ def here(sweep: Sweep, left: int, given: Assumed) -> Estimate | None:
         float(sweep.engine_options.get(key) or 0) if measured is None else measured
         for key, measured in (("cold_start_s", given.starts.cold_s), ("warm_start_s", given.starts.warm_s))
     )
-    way = Way(sweep.backend.keeps_pool, sweep.backend.capacity)
+    way = Way(sweep.backend.keeps_pool, sweep.in_flight)
     return _estimate("here", taken(way, left, Pace(cold, warm, given.train_s)), Rate(0.0))
 
 
@@ -79,7 +79,7 @@ def estimates(sweep: Sweep, left: int, given: Assumed, rate: Rate | None) -> tup
     if not left:
         return ()
     backend, found = sweep.backend, []
-    at_once = 1 if backend.keeps_pool else backend.capacity
+    at_once = sweep.in_flight
     if backend.keeps_pool:
         found.append(_estimate("on one warm pool", taken(Way(keeps_pool=True), left, given.pace()), rate))
     words = f"cold, {at_once} jobs at a time" if at_once > 1 else "cold, every job by itself"

@@ -9,6 +9,7 @@ import pytest
 
 from sweeper.backends.on_demand import OnDemand
 from sweeper.core import events as ev
+from sweeper.core import paces, plan
 from sweeper.core.chain import Chain, fold
 from sweeper.core.costs import Rate
 from sweeper.core.decide import Decide, Decision, Finish, Held, Release, StopJob, Submit, Wait, decide
@@ -186,7 +187,11 @@ def test_a_job_that_there_was_no_room_for_is_not_sent_once_the_end_is_decided() 
 
 
 def test_what_takes_over_from_the_trial_before_goes_one_by_one() -> None:
-    """`${prev:...}` needs an order, whatever the backend has room for."""
-    sweep = replace(a_sweep(), prev=("best.model",))
+    """`${prev:...}` needs an order, whatever the backend has room for; a plan counts on no more."""
+    free = a_sweep()
+    sweep = replace(free, prev=("best.model",))
     assert sweep.in_flight == 1
     assert move(sweep, *begun(sweep, 0)) == Wait(("s-0-a01",))
+    cold, one_by_one = (plan.estimates(one, 6, paces.assumed(one, Chain()), None)[0] for one in (free, sweep))
+    assert (cold.way, one_by_one.way) == ("cold, 3 jobs at a time", "cold, every job by itself")
+    assert cold.seconds is not None and (one_by_one.seconds or 0) > 2 * cold.seconds

@@ -33,7 +33,7 @@ def queue(subject: Subject) -> Iterator[Check]:
         return
     yield Check("queue", Verdict.PASS, f"the job queue {options.queue} takes jobs")
     yield from (Check("queue.limits", Verdict.WARN, line) for line in told)
-    at_once = subject.sweep.backend.capacity
+    at_once = subject.sweep.in_flight
     asked: list[tuple[str, str, str, Callable[[], Iterable[Check]]]] = [
         (
             "queue.room",
