@@ -17,6 +17,7 @@ from sweeper.core.machines import types
 from sweeper.core.model import Sweep
 from sweeper.core.words import counted, span
 from sweeper.record import script
+from sweeper.run.job_queue import room_here
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -97,7 +98,7 @@ class _Plan:
             "quota": foreseen.quota(planned),
             "assumed": asdict(planned.given),
             "price": None if planned.rate is None else asdict(planned.rate),
-            "here": asdict(here) if (here := plan.here(sweep, planned.jobs, planned.given)) else None,
+            "here": asdict(self._time_here) if self._time_here else None,
             "estimates": [asdict(e) for e in plan.estimates(sweep, planned.jobs, planned.given, planned.rate)],
             "worst_idle": asdict(plan.worst_idle(sweep, planned.rate)),
         }
@@ -128,10 +129,14 @@ class _Plan:
             yield from self._here()
             yield from self._money()
 
+    @property
+    def _time_here(self) -> plan.Estimate | None:
+        return plan.here(self.sweep, self.planned.jobs, self.planned.given, room_here(self.sweep))
+
     def _here(self) -> Iterator[str]:
         """What is true of the local engine, beside what SageMaker would take."""
         given, many = self.planned.given, counted(self.planned.jobs, "job")
-        estimate = plan.here(self.sweep, self.planned.jobs, given)
+        estimate = self._time_here
         if estimate and estimate.seconds is not None:
             each = f"{counted(given.measured, 'job')} of {span(given.train_s)} so far"
             yield f"here: {self._most}{span(estimate.seconds)} for {many} ({each}); nothing is billed"

@@ -33,7 +33,8 @@ def main(arguments: Sequence[str]) -> int:
     runner = sweep.runner
     if runner:
         ask(sweep.journal, SystemClock().now(), "stop", now=options.now)
-        how = "and stop the running job" if options.now else "after the running job"
+        what = "what runs" if len(sweep.chain.unfinished) > 1 else "the running job"
+        how = f"and stop {what}" if options.now else f"after {what}"
         said = f"asked {runner.short} to end {sweep.name} {how}; it releases the pool"
         if options.wait:
             sweep = _ended(sweep.folder)

@@ -33,8 +33,10 @@ def jobs_left(sweep: Sweep, chain: Chain, left: int) -> int:
     return left if most is None else min(left, max(0, most - len(finished(sweep, chain))))
 
 
-def here(sweep: Sweep, left: int, given: Assumed) -> Estimate | None:
+def here(sweep: Sweep, left: int, given: Assumed, room: int) -> Estimate | None:
     """On the local engine: jobs and starts of the time that was measured, else that it simulates; nothing is billed.
+
+    `room`: how many jobs of the sweep run at once there.
 
     None on AWS, where every other estimate is meant, and while nothing is measured: a script takes what it takes.
     """
@@ -44,7 +46,7 @@ def here(sweep: Sweep, left: int, given: Assumed) -> Estimate | None:
         float(sweep.engine_options.get(key) or 0) if measured is None else measured
         for key, measured in (("cold_start_s", given.starts.cold_s), ("warm_start_s", given.starts.warm_s))
     )
-    way = Way(sweep.backend.keeps_pool, sweep.in_flight)
+    way = Way(sweep.backend.keeps_pool, room)
     return _estimate("here", taken(way, left, Pace(cold, warm, given.train_s)), Rate(0.0))
 
 

@@ -17,13 +17,21 @@ if TYPE_CHECKING:
     from sweeper.aws.staging import Staging
 
 
+def room_here(sweep: Sweep) -> int:
+    """How many jobs of a sweep run at once on the local engine: a queue there has room for one a core.
+
+    More would only be in each other's way.
+    """
+    return min(sweep.in_flight, os.cpu_count() or 1) if sweep.backend.through else sweep.in_flight
+
+
 def make_queue(sweep: Sweep, connection: Connection, queue: QueueOptions, say: Callable[[str], None]) -> None:
     """Make it where it is missing. Raises UsageError where it would not take the jobs."""
     from sweeper.aws import queues
     from sweeper.aws.batch import calls
 
     call, locked = calls(connection.clients), from_section(Locked, sweep.locked)
-    room = min(sweep.in_flight, os.cpu_count() or 1)  # more would only be in each other's way
+    room = room_here(sweep)
     if queues.ensure(call, queue, room * (locked.instance_count or 1), locked.instance_type or ""):
         told = "one job" if room == 1 else f"{room} jobs"
         say(f"made the job queue {queue.queue} on the local engine, with room for {told}")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
+from sweeper.backends.batch import Batch
 from sweeper.backends.on_demand import OnDemand
 from sweeper.core import costs, paces, plan
 from sweeper.core import events as ev
@@ -13,6 +16,7 @@ from sweeper.core.prune import pruning
 from sweeper.core.remedies import on_failure
 from sweeper.core.scope import EngineKind
 from sweeper.core.stop import rules
+from sweeper.run.job_queue import room_here
 from tests.core.test_decide import OPENED, a_sweep, done
 
 ASSUME = {"assume": {"cold_start_s": 300, "warm_start_s": 20, "train_s": 600}}
@@ -45,13 +49,23 @@ def test_what_was_measured_takes_the_place_of_the_guess() -> None:
 def test_the_local_engine_takes_what_was_measured_and_nothing_is_billed() -> None:
     """Before the first job nobody knows; then its own seconds count, and the starts that the engine simulates."""
     sweep = a_plan(engine_options={"cold_start_s": 5, "warm_start_s": 1})
-    assert plan.here(sweep, 4, paces.assumed(sweep, past())) is None
+    assert plan.here(sweep, 4, paces.assumed(sweep, past()), 1) is None
     given = paces.assumed(sweep, past(ran(0, 10)))
-    assert plan.here(sweep, 3, given) == plan.Estimate("here", 5 + 1 + 1 + 30, 0.0)
+    assert plan.here(sweep, 3, given, 1) == plan.Estimate("here", 5 + 1 + 1 + 30, 0.0)
     cold = a_plan(engine_options={"cold_start_s": 5, "warm_start_s": 1}, backend=OnDemand())
-    assert plan.here(cold, 3, given) == plan.Estimate("here", 15 + 30, 0.0)
-    assert plan.here(a_plan(engine=EngineKind.AWS), 3, given) is None
-    assert plan.here(sweep, 0, given) is None
+    assert plan.here(cold, 3, given, 1) == plan.Estimate("here", 15 + 30, 0.0)
+    assert plan.here(a_plan(engine=EngineKind.AWS), 3, given, 1) is None
+    assert plan.here(sweep, 0, given, 1) is None
+
+
+def test_a_local_queue_is_planned_with_the_room_that_it_is_made_with() -> None:
+    """Of many in flight no more run at once than there are cores; without a queue all do."""
+    queued = a_plan(backend=Batch("q", max_in_flight=1000))
+    given = paces.assumed(queued, past(ran(0, 10)))
+    assert room_here(queued) == os.cpu_count()
+    assert room_here(a_plan(backend=OnDemand(8))) == 8
+    both = plan.here(queued, 4, given, 2)
+    assert both is not None and both.seconds == 20
 
 
 @pytest.mark.parametrize(("most", "left"), [(1, 0), (2, 1), (5, 3), (None, 3)])
