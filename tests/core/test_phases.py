@@ -178,8 +178,8 @@ def test_a_plan_takes_the_starts_that_were_measured_where_they_were_real() -> No
     assert (there.cold_start_s, there.warm_start_s) == (100.0, 20.0)
     assert (here.cold_start_s, here.warm_start_s) == (300.0, 20.0)
     assert there.starts == here.starts == paces.Starts(100.0, 1, 20.0, 1)
-    assert plan.here(a_sweep(4), 2, here) == plan.Estimate("here", 100 + 20 + 2 * 53, 0.0)
-    assert plan.here(a_sweep(4, backend=OnDemand()), 2, here) == plan.Estimate("here", 200 + 2 * 53, 0.0)
+    assert plan.here(a_sweep(4), 2, here, 1) == plan.Estimate("here", 100 + 20 + 2 * 53, 0.0)
+    assert plan.here(a_sweep(4, backend=OnDemand()), 2, here, 1) == plan.Estimate("here", 200 + 2 * 53, 0.0)
 
 
 def test_the_keep_alive_is_fitted_to_the_gap_until_the_next_create() -> None:
