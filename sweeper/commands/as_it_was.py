@@ -83,7 +83,7 @@ def described(stored: StoredSweep, job: Job) -> Description:
     """The job as the service has it. Raises UsageError when it is gone."""
     clients = reconnect(stored.folder.absolute(), stored.config).clients
     try:
-        return training_api(clients, stored.queue).describe_training_job(job.name)
+        return training_api(clients, stored.said.queue).describe_training_job(job.name)
     except ApiError as error:
         if error.kind is not ApiErrorKind.NOT_FOUND:
             raise

@@ -14,6 +14,7 @@ from sweeper.commands.say import complain, tell
 from sweeper.config import project
 from sweeper.core.words import counted, utc
 from sweeper.errors import JournalError
+from sweeper.record.remarks import notes_of
 from sweeper.record.stored import StoredSweep, bytes_of, folders
 from sweeper.show.best import best_name
 
@@ -74,5 +75,5 @@ def _told(folder: Path) -> dict[str, Any] | None:
         "open_pools": 0 if sweep.runner else len(sweep.chain.debts),
         "changed_at": sweep.changed_at,
         "tags": sweep.tags,
-        "notes": len(sweep.notes),
+        "notes": len(notes_of(sweep.remarks)),
     }

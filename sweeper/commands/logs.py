@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     lines = _stored(sweep, job)
     if lines is None:
         account, clients = _service(sweep)
-        hidden = _hidden(sweep, account.through(clients, sweep.queue), clients(), job.name)
+        hidden = _hidden(sweep, account.through(clients, sweep.said.queue), clients(), job.name)
         text = "\n".join(line.shown for line in Tail(clients().client("logs"), job.name, _hosts(sweep)).new())
         lines = hidden.log(text).split("\n") if text else []
     if options.json:
@@ -147,7 +147,7 @@ class _Followed:
         if self._stored is None:
             account, self._clients = _service(sweep)
             self._tail = Tail(self._clients().client("logs"), job.name, _hosts(sweep))
-            self._api = account.through(self._clients, sweep.queue)
+            self._api = account.through(self._clients, sweep.said.queue)
             self._hidden = _hidden(sweep, self._api, self._clients(), job.name)
 
     def look(self) -> bool:

@@ -15,7 +15,7 @@ from sweeper.core.job import TAG, TAG_SAYS
 from sweeper.core.words import utc
 from sweeper.errors import UsageError
 from sweeper.record import remarks
-from sweeper.record.remarks import Remark
+from sweeper.record.remarks import Remark, notes_of
 from sweeper.record.stored import StoredSweep
 from sweeper.run.clock import SystemClock
 
@@ -53,9 +53,12 @@ def main(arguments: Sequence[str]) -> int:
 def lines(sweep: StoredSweep) -> list[str]:
     """The tags and the notes of a sweep, in lines."""
     tags = [f"tags: {', '.join(sweep.tags)}"] if sweep.tags else []
-    return [*tags, *(f"{utc(note.at)}  {' '.join(note.text.split())}" for note in sweep.notes)]
+    return [*tags, *(f"{utc(note.at)}  {' '.join(note.text.split())}" for note in notes_of(sweep.remarks))]
 
 
 def told(sweep: StoredSweep) -> Mapping[str, Any]:
     """The same as plain values."""
-    return {"tags": sweep.tags, "notes": [{"at": utc(note.at), "text": asdict(note)["text"]} for note in sweep.notes]}
+    return {
+        "tags": sweep.tags,
+        "notes": [{"at": utc(note.at), "text": asdict(note)["text"]} for note in notes_of(sweep.remarks)],
+    }

@@ -38,13 +38,14 @@ def main(arguments: Sequence[str]) -> int:
     if options.json:
         tell(json.dumps({**told, "priority": options.priority, "before": before}))
     else:
-        tell(f"{trial.name} of {sweep.name} has priority {options.priority} (was {before}) in {sweep.queue}: {status}")
+        what = f"{trial.name} of {sweep.name} has priority {options.priority} (was {before})"
+        tell(f"{what} in {sweep.said.queue}: {status}")
     return 0
 
 
 def _queued(sweep: StoredSweep, trial: Trial) -> Job:
     """The job of a trial that a queue has. Raises UsageError."""
-    if not sweep.queue:
+    if not sweep.said.queue:
         raise UsageError(f"{sweep.name}: its jobs go through no queue; only backend=batch has priorities")
     job = next((job for job in sweep.chain.unfinished.values() if job.intent.trial == trial.id), None)
     if job is None or not job.acknowledged:
@@ -57,7 +58,7 @@ def _change(sweep: StoredSweep, job: Job, priority: int) -> tuple[int, str]:
     from sweeper.aws import queues
     from sweeper.aws.batch import calls, service_job
 
-    call, queue = calls(reconnect(sweep.folder.absolute(), sweep.config).clients), str(sweep.queue)
+    call, queue = calls(reconnect(sweep.folder.absolute(), sweep.config).clients), str(sweep.said.queue)
     if not queues.has_priorities(call, queue):
         raise UsageError(f"{queue} is first in, first out: no priority changes anything there")
     told = service_job(call, queue, job.name)

@@ -11,6 +11,7 @@ from typing import Any
 from sweeper.commands import note, sweeps
 from sweeper.commands.say import tell, tell_words
 from sweeper.commands.watching import watch
+from sweeper.core import measured
 from sweeper.core.chain import Job
 from sweeper.core.events import JobStatus
 from sweeper.core.words import span
@@ -69,8 +70,13 @@ def as_json(sweep: StoredSweep) -> dict[str, Any]:
     return {**stands, **note.told(sweep), "rows": rows}
 
 
+def _shown_by(sweep: StoredSweep, job: Job) -> dict[str, float]:
+    """The last value of each metric that a running job has printed, as far as its runner has read its log."""
+    return measured.last_values(sweep.tail(job).new().points)
+
+
 def _running(sweep: StoredSweep, job: Job) -> dict[str, Any]:
-    metrics = files.strict(sweep.shown_by(job))
+    metrics = files.strict(_shown_by(sweep, job))
     return {"trial": job.intent.trial, "job_name": job.name, "phase": doing(job), "metrics": metrics}
 
 
@@ -82,7 +88,7 @@ def line(sweep: StoredSweep, now: float) -> str:
     text = f"{sweep.name}: {sweep.state}, {done} of {total} trials done{also}, {ago}"
     running = list(sweep.chain.unfinished.values())
     for job in running[:NAMED]:
-        values = ", ".join(f"{name}={shown(value)}" for name, value in sweep.shown_by(job).items())
+        values = ", ".join(f"{name}={shown(value)}" for name, value in _shown_by(sweep, job).items())
         text += f"; {job.intent.label}: {doing(job)}" + (f" ({values})" if values else "")
     if len(running) > NAMED:
         text += f"; {len(running) - NAMED} more run"

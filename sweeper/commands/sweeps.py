@@ -133,7 +133,7 @@ def left_s(sweep: StoredSweep, now: float) -> float | None:
         return None
     for at, event in sweep.events:
         pace = pace.after(event, at)
-    rows, most = sweep.table.declared, sweep.most_trials
+    rows, most = sweep.table.declared, sweep.said.most_trials
     left = min(len(rows), len(rows) if most is None else most) - sum(chain.is_finished(row["trial"]) for row in rows)
     return pace.left_s(left, now)
 

@@ -15,6 +15,10 @@ Turns = ev.Opened | ev.Intent | ev.Outcome | ev.Skipped | ev.Reopened | ev.Added
 """The events that change which trials there are, and what has come of them."""
 Learnt = ev.Intent | ev.Outcome | ev.Skipped | ev.Reopened
 """The events by which a search knows what was proposed, what came of it, and what nobody wants."""
+OfJob = (
+    ev.Created | ev.Adopted | ev.Observed | ev.Settled | ev.Outcome | ev.StopSent | ev.Cold | ev.Judged | ev.Extended
+)
+"""The events that tell of a job whose intent there is."""
 
 
 @dataclass
@@ -248,59 +252,72 @@ def apply(chain: Chain, event: Event) -> Chain:
             _open(chain, event)
         case ev.Intent():
             _intend(chain, event)
+        case ev.PoolClosed():
+            _close(chain, event)
+        case ev.Decided():
+            chain.decided = event
+        case ev.Stopping():
+            chain.stopping = event
+        case ev.Finished():
+            chain.finished = event
+        case ev.Added():
+            chain.added[event.trial] = event
+        case ev.Withdrawn():
+            chain.added.pop(event.trial, None)
+        case ev.Skipped() | ev.Reopened():
+            _wish(chain, event)
+        case _:
+            _tell(chain, chain.jobs[event.name], event)
+    return chain
+
+
+def _wish(chain: Chain, event: ev.Skipped | ev.Reopened) -> None:
+    """A person does not want this trial any more, or wants it once more."""
+    history = chain.trials.setdefault(event.trial, TrialHistory(event.trial))
+    chain.failed.pop(event.trial, None)
+    history.skipped = isinstance(event, ev.Skipped)
+    history.reopened = not history.skipped
+    if isinstance(event, ev.Skipped):
+        history.label = event.label or history.label
+    else:
+        chain.reopenings += 1
+
+
+def _tell(chain: Chain, job: Job, event: OfJob) -> None:
+    """What happened to a job that there is."""
+    match event:
         case ev.Created():
-            chain.jobs[event.name].acknowledged = True
+            job.acknowledged = True
         case ev.Adopted():
-            _adopt(chain.jobs[event.name], event)
+            _adopt(job, event)
         case ev.Observed():
-            _observe(chain.jobs[event.name], event)
+            _observe(job, event)
             chain.pool_never_retained &= not PoolStatus.of(event.pool).settled  # it does show, if late
         case ev.Settled():
-            job = chain.jobs[event.name]
             job.settled = True
             # Only a completed job proves it: one that was stopped before its launch never had a pool.
             absent = PoolStatus.of(event.pool) is PoolStatus.ABSENT
             chain.pool_never_retained |= absent and job.status is JobStatus.COMPLETED
         case ev.Outcome():
-            job = chain.jobs[event.name]
-            job.outcome, job.status = event, JobStatus.of(event.status)
-            chain.unfinished.pop(event.name, None)
-            chain.outcomes.append(job)
-            if event.trial_status == TrialStatus.FAILED.value:
-                chain.failed[job.intent.trial] = job
+            _end(chain, job, event)
         case ev.StopSent():
-            chain.jobs[event.name].stop_reason = event.reason
-        case ev.PoolClosed():
-            _close(chain, event)
+            job.stop_reason = event.reason
         case ev.Cold():
-            chain.jobs[event.name].cold = event
-        case ev.Decided():
-            chain.decided = event
+            job.cold = event
         case ev.Judged():
-            chain.jobs[event.name].judged = event
+            job.judged = event
         case ev.Extended():
-            chain.jobs[event.name].extended_s = event.keep_alive_s
-        case ev.Skipped():
-            history = chain.trials.setdefault(event.trial, TrialHistory(event.trial))
-            chain.failed.pop(event.trial, None)
-            history.skipped, history.reopened = True, False
-            history.label = event.label or history.label
-        case ev.Added():
-            chain.added[event.trial] = event
-        case ev.Withdrawn():
-            chain.added.pop(event.trial, None)
-        case ev.Stopping():
-            chain.stopping = event
-        case ev.Reopened():
-            history = chain.trials.setdefault(event.trial, TrialHistory(event.trial))
-            chain.failed.pop(event.trial, None)
-            history.reopened, history.skipped = True, False
-            chain.reopenings += 1
-        case ev.Finished():
-            chain.finished = event
+            job.extended_s = event.keep_alive_s
         case _:
             assert_never(event)
-    return chain
+
+
+def _end(chain: Chain, job: Job, event: ev.Outcome) -> None:
+    job.outcome, job.status = event, JobStatus.of(event.status)
+    chain.unfinished.pop(event.name, None)
+    chain.outcomes.append(job)
+    if event.trial_status == TrialStatus.FAILED.value:
+        chain.failed[job.intent.trial] = job
 
 
 def _open(chain: Chain, event: ev.Opened) -> None:

@@ -34,7 +34,7 @@ def seen(project: Path, scope: Scope, name: str) -> Iterator[Seen]:
             stored.chain,
             types(stored.config.get("locked") or {}),
             interrupts=stored.declared.saves,
-            sent_at=sent if stored.queue else {},
+            sent_at=sent if stored.said.queue else {},
             own=folder.name == scope.folder(name),
         )
 

@@ -49,6 +49,11 @@ def read(folder: Path) -> list[Remark]:
     return [remark for line in lines if (remark := _remark(line))]
 
 
+def notes_of(remarks: Iterable[Remark]) -> list[Remark]:
+    """Those that say something."""
+    return [remark for remark in remarks if remark.text]
+
+
 def tags_of(declared: Iterable[str], remarks: Iterable[Remark]) -> list[str]:
     """The tags that a sweep has: those of its experiment, and what people have changed since."""
     found = dict.fromkeys(declared)

@@ -15,7 +15,7 @@ import pytest
 from sweeper import tracking
 from sweeper.core.events import TrialStatus
 from sweeper.core.tracked import Point, Tracked, TrialEnded
-from sweeper.record.stored import StoredTrials
+from sweeper.record.remembered import StoredTrials
 from sweeper.tracking.ledger import Ledger
 from tests.contracts import read_back
 from tests.contracts.read_back import Told

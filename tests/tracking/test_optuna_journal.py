@@ -14,7 +14,7 @@ from sweeper.core.chain import fold  # noqa: E402
 from sweeper.core.model import Goal, Objective, Trial  # noqa: E402
 from sweeper.core.results import Results  # noqa: E402
 from sweeper.core.tracked import Tracked, sweep_ended  # noqa: E402
-from sweeper.record.stored import StoredTrials  # noqa: E402
+from sweeper.record.remembered import StoredTrials  # noqa: E402
 from sweeper.tracking.ledger import Ledger  # noqa: E402
 from sweeper.tracking.optuna_journal import NAME, OptunaJournal  # noqa: E402
 

@@ -14,7 +14,8 @@ from sweeper.core.costs import Rate
 from sweeper.core.model import Objective
 from sweeper.core.receipt import Receipt
 from sweeper.core.results import METRIC, Results, Row
-from sweeper.record.remarks import Remark
+from sweeper.record.composed import Composed
+from sweeper.record.remarks import Remark, notes_of
 from sweeper.record.stored import StoredSweep
 from sweeper.show.receipt import of_sweep
 from sweeper.show.report import curves, logs
@@ -59,6 +60,11 @@ class Subject:
         """The column of the objective; empty when there is none."""
         return METRIC + self.objective.metric if self.objective else ""
 
+    @property
+    def keeps_pool(self) -> bool:
+        """True where its jobs leave a pool."""
+        return Composed(self.config).keeps_pool
+
     @cached_property
     def receipt(self) -> Receipt:
         """What it cost, what the pool saved, and what other ways had cost."""
@@ -92,7 +98,7 @@ def read(sweep: StoredSweep, table: Results, best: Row | None, now: float) -> Su
         stored=stored,
         tails=logs.tails(trials, table, stored),
         tags=sweep.tags,
-        notes=sweep.notes,
+        notes=notes_of(sweep.remarks),
     )
 
 

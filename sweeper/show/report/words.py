@@ -108,7 +108,7 @@ def tiles(subject: Subject, jobs: Jobs) -> Iterator[dict[str, str]]:
     if lasted := busy_seconds(jobs):
         yield {"what": "Time", "much": span(lasted), "note": _share_of_training(jobs)}
     cold, reused = reuse(subject.chain.jobs)
-    if reused or (cold and (subject.config.get("backend") or {}).get("kind") == "warm_pool"):
+    if reused or (cold and subject.keeps_pool):
         of = counted(cold + reused, "job")
         yield {"what": "Warm starts", "much": f"{reused} of {of}", "note": counted(cold, "cold start")}
     elif cold:
