@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-from sweeper.core.tracked import Notebook, Tracked, TrialEnded
+from sweeper.core.tracked import Notebook, SweepEnded, Tracked, TrialEnded
 
 
 def identity(notes: Notebook) -> str:
@@ -32,6 +33,33 @@ def newest(sweep: Tracked, ended: TrialEnded) -> Iterator[bool]:
     yield found
     if found:
         sweep.notes.put(key, repr(at))
+
+
+class RunPerTrial(ABC):
+    """A tracker that shows the newest attempt at each trial as a run; a dataclass with its options."""
+
+    repeats: ClassVar[bool] = True
+
+    @classmethod
+    def unasked(cls, config: Mapping[str, Any]) -> bool:
+        """No."""
+        return False
+
+    def started(self, sweep: Tracked) -> None:  # noqa: B027 - nothing is what there is to do
+        """The sweep has no run of its own."""
+
+    def trial(self, sweep: Tracked, ended: TrialEnded) -> None:
+        """Show it, if it is the newest attempt. Raises what the tracker raises."""
+        with newest(sweep, ended) as shown:
+            if shown:
+                self.show(sweep, ended)
+
+    def ended(self, sweep: Tracked, ended: SweepEnded) -> None:  # noqa: B027 - as above
+        """The sweep has no run of its own."""
+
+    @abstractmethod
+    def show(self, sweep: Tracked, ended: TrialEnded) -> None:
+        """Have the trial's run show this attempt and no other."""
 
 
 class Value(NamedTuple):

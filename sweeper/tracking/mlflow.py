@@ -15,7 +15,7 @@ from sweeper.core.events import TrialStatus
 from sweeper.core.options import option
 from sweeper.core.tracked import BAD, SweepEnded, Tracked, TrialEnded
 from sweeper.core.words import cell
-from sweeper.tracking.attempts import identity, newest, values
+from sweeper.tracking.attempts import RunPerTrial, identity, values
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
@@ -43,14 +43,13 @@ _NO_SECRET = f"must be an address without user, password and token (the variable
 
 
 @dataclass(frozen=True)
-class MLflow:
+class MLflow(RunPerTrial):
     """Keeps a run of MLflow for the sweep, and below it one per trial: parameters, metrics by step, its log."""
 
     kind: ClassVar[str] = "mlflow"
     needs: ClassVar[str] = "mlflow"
     secrets: ClassVar[tuple[str, ...]] = ()
     variables: ClassVar[tuple[str, ...]] = (SERVER, "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
-    repeats: ClassVar[bool] = True
     patience_s: ClassVar[float] = 120.0
 
     uri: str | None = option(
@@ -65,20 +64,13 @@ class MLflow:
         if not (self.uri or os.environ.get(SERVER)):
             raise ValueError(_NO_SERVER)
 
-    @classmethod
-    def unasked(cls, config: Mapping[str, Any]) -> bool:
-        """No."""
-        return False
-
     def started(self, sweep: Tracked) -> None:
         """Find the sweep's run, or make it."""
         self._store(sweep).begin()
 
-    def trial(self, sweep: Tracked, ended: TrialEnded) -> None:
+    def show(self, sweep: Tracked, ended: TrialEnded) -> None:
         """The trial's run shows this attempt. Raises what MLflow raises."""
-        with newest(sweep, ended) as shown:
-            if shown:
-                self._store(sweep).show(ended)
+        self._store(sweep).show(ended)
 
     def ended(self, sweep: Tracked, ended: SweepEnded) -> None:
         """The sweep's run says what it came to. Raises what MLflow raises."""

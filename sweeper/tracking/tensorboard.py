@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from sweeper.core.options import option
-from sweeper.core.tracked import SweepEnded, Tracked, TrialEnded
+from sweeper.core.tracked import Tracked, TrialEnded
 from sweeper.core.words import cell
 from sweeper.record.atomic import private_folder
-from sweeper.tracking.attempts import Value, newest, values
+from sweeper.tracking.attempts import RunPerTrial, Value, values
 
 if TYPE_CHECKING:
     from tensorboardX.proto.event_pb2 import Event
@@ -25,35 +25,21 @@ MOST_LETTERS = 100
 
 
 @dataclass(frozen=True)
-class TensorBoard:
+class TensorBoard(RunPerTrial):
     """Writes a run per trial that TensorBoard opens: every value of its metrics, and its parameters."""
 
     kind: ClassVar[str] = "tensorboard"
     needs: ClassVar[str] = "tensorboardX"
     secrets: ClassVar[tuple[str, ...]] = ()
-    repeats: ClassVar[bool] = True
     patience_s: ClassVar[float] = 60.0
 
     folder: str | None = option(
         "Where the runs are written, a folder for each sweep; default: runs/NAME/tensorboard.", default=None, low=1
     )
 
-    @classmethod
-    def unasked(cls, config: Mapping[str, Any]) -> bool:
-        """No."""
-        return False
-
-    def started(self, sweep: Tracked) -> None:
-        """Nothing is written."""
-
-    def trial(self, sweep: Tracked, ended: TrialEnded) -> None:
+    def show(self, sweep: Tracked, ended: TrialEnded) -> None:
         """Write its run anew. Raises OSError."""
-        with newest(sweep, ended) as shown:
-            if shown:
-                _write(self.place(sweep) / folder_of(ended), ended)
-
-    def ended(self, sweep: Tracked, ended: SweepEnded) -> None:
-        """Nothing is written."""
+        _write(self.place(sweep) / folder_of(ended), ended)
 
     def place(self, sweep: Tracked) -> Path:
         """The folder of a sweep's runs."""

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from sweeper.core.options import option
-from sweeper.core.tracked import BAD, SweepEnded, Tracked, TrialEnded
+from sweeper.core.tracked import BAD, Tracked, TrialEnded
 from sweeper.record.atomic import private_folder
-from sweeper.tracking.attempts import identity, newest, values
+from sweeper.tracking.attempts import RunPerTrial, identity, values
 
 FOLDER = "wandb"
 _CHILD = "from sweeper.tracking.wandb import write_run; write_run()"
@@ -26,14 +26,13 @@ _QUIET = {"WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"}
 
 
 @dataclass(frozen=True)
-class Wandb:
+class Wandb(RunPerTrial):
     """Keeps a run of Weights & Biases per trial, all of them in one group: in files, or at its server."""
 
     kind: ClassVar[str] = "wandb"
     needs: ClassVar[str] = "wandb"
     secrets: ClassVar[tuple[str, ...]] = ()
     variables: ClassVar[tuple[str, ...]] = ("WANDB_API_KEY",)
-    repeats: ClassVar[bool] = True
 
     mode: Literal["offline", "online"] = option(
         "offline: into runs/NAME/wandb, for `wandb sync`; online: to the server.", default="offline"
@@ -47,26 +46,10 @@ class Wandb:
         """One run, and what it takes to begin it."""
         return self.timeout_s + 1
 
-    @classmethod
-    def unasked(cls, config: Mapping[str, Any]) -> bool:
-        """No."""
-        return False
+    def show(self, sweep: Tracked, ended: TrialEnded) -> None:
+        """Write the trial's run, or send it, by a process of its own. Raises OSError.
 
-    def started(self, sweep: Tracked) -> None:
-        """Nothing is written."""
-
-    def trial(self, sweep: Tracked, ended: TrialEnded) -> None:
-        """Write the trial's run, or send it. Raises OSError."""
-        with newest(sweep, ended) as shown:
-            if shown:
-                self._write(sweep, ended)
-
-    def ended(self, sweep: Tracked, ended: SweepEnded) -> None:
-        """Nothing is written: a group has no run of its own."""
-
-    def _write(self, sweep: Tracked, ended: TrialEnded) -> None:
-        """By a process of its own: the package starts others, and nothing of it holds up our end.
-
+        The package starts others, and nothing of it holds up our end.
         That process outlives us when we are killed. So it writes aside, and what is whole is put in its place by us.
         """
         place = private_folder(sweep.folder.absolute() / FOLDER)
