@@ -19,6 +19,7 @@ from sweeper.core.scope import Scope
 from sweeper.errors import UsageError
 from sweeper.record import revision
 from sweeper.record.parcel import Archive, Content, Parcel
+from sweeper.record.snapshots import Sent
 from sweeper.record.source import Folder, SourceError
 
 NOT_STAGED = ("max_runtime_s", "checkpoint_local_path", "image_uri")
@@ -59,10 +60,20 @@ def requirements(name: str, folder: Folder, versions: Mapping[str, str | None], 
 
 
 class Staging:
-    """Puts what jobs read where they read it; each content once, remembered for this invocation."""
+    """Puts what jobs read where they read it; each content once, remembered for this invocation.
 
-    def __init__(self, clients: Callable[[], Clients], scope: Scope, sweep: str, project: Path) -> None:
-        self._clients, self._scope, self._sweep, self._project = clients, scope, sweep, project
+    `keep` is told of every source that lies there.
+    """
+
+    def __init__(
+        self,
+        clients: Callable[[], Clients],
+        scope: Scope,
+        sweep: str,
+        project: Path,
+        keep: Callable[[Sent], None] = lambda sent: None,
+    ) -> None:
+        self._clients, self._scope, self._sweep, self._project, self._keep = clients, scope, sweep, project, keep
         self._done: dict[str, Staged] = {}
         self._buckets: set[str] = set()
 
@@ -89,8 +100,11 @@ class Staging:
         if Launch(job["launch"]) is Launch.IMAGE:
             return Staged(source="", inputs=inputs, output=output)
         folder = Folder(self._project / job["source_dir"], self._project, most_mb=job.get("max_source_mb"))
-        source = self.put_once(job, SOURCES, _source(job, folder, versions))
-        return Staged(source=source, inputs=inputs, output=output, revision=revision.of(folder.path, files_of(folder)))
+        parcel = _parcel(job, _source(job, folder, versions))
+        source, names = self._put(job, SOURCES, parcel), frozenset(files_of(folder))
+        of = revision.of(folder.path, names)
+        self._keep(Sent(source, parcel, names, folder.path, of))
+        return Staged(source=source, inputs=inputs, output=output, revision=of)
 
     def _input(self, job: Mapping[str, Any], name: str, channel: Channel) -> str:
         where = channel.folder
@@ -109,7 +123,9 @@ class Staging:
 
         The note goes last, and not at all when a file has changed while it was sent.
         """
-        parcel = Parcel(files, job.get("output_kms_key_id") or "")
+        return self._put(job, what, _parcel(job, files))
+
+    def _put(self, job: Mapping[str, Any], what: str, parcel: Parcel) -> str:
         try:
             where = f"{self._below(job, what)}/{parcel.digest[:32]}"
         except OSError as error:
@@ -153,6 +169,10 @@ class Located(Staging):
 
     def _need(self, bucket: Bucket) -> None:
         pass
+
+
+def _parcel(job: Mapping[str, Any], files: Mapping[str, Content]) -> Parcel:
+    return Parcel(files, job.get("output_kms_key_id") or "")
 
 
 def _source(job: Mapping[str, Any], folder: Folder, versions: Mapping[str, str | None]) -> dict[str, Content]:

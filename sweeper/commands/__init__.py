@@ -83,6 +83,11 @@ VERBS: Mapping[str, Verb] = {
         Verb("retry", "NAME [--trial TRIAL|--all]", "open trials again; the next run takes them"),
         Verb("rerun", "NAME [best|TRIAL]", "run that trial again exactly, as its next attempt"),
         Verb("pull", "NAME [best|TRIAL] [--to DIR]", "bring the model that a trial has left, proved and unpacked"),
+        Verb(
+            "source",
+            "NAME [best|TRIAL] [--diff]",
+            "the source that a trial ran with, and how it differed from its commit",
+        ),
         Verb("export", "NAME [best|TRIAL] [--as X]", "its trials and points as tables; --as: a trial as an SDK script"),
         Verb("iam", "[+experiment=NAME]", "the least policy that IAM needs for it: runner, watchdog, jobs' role"),
         Verb("verify", "NAME", "check a sweep's journal against the service"),

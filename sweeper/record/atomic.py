@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import IO, TextIO
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -38,11 +38,27 @@ def replacing(path: Path) -> Iterator[TextIO]:
 
     What is no text in UTF-8 (half a character in a log) is written as an escape.
     """
+    with (
+        _aside(path) as handle,
+        os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        yield file
+
+
+@contextmanager
+def replacing_bytes(path: Path) -> Iterator[IO[bytes]]:
+    """As `replacing`, for what is no text. Raises OSError."""
+    with _aside(path) as handle, os.fdopen(handle, "wb") as file:
+        yield file
+
+
+@contextmanager
+def _aside(path: Path) -> Iterator[int]:
+    """A new file, open to write, that is renamed to this path at the end: to be closed before that."""
     private_folder(path.parent)
     handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            yield file
+        yield handle
         Path(aside).replace(path)
     except BaseException as error:
         Path(aside).unlink(missing_ok=True)

@@ -113,7 +113,7 @@ class Folder:
             return asked
         if _matches(entry.name, CLUTTER) or self._is_output(entry) or rules.gits.says(entry):
             return True
-        if _matches(entry.name.lower(), SECRETS):
+        if keeps_secrets(entry.name):
             self.secrets.append(name)
             return True
         return False
@@ -173,6 +173,11 @@ class Rules:
         """The rules that hold in this folder too."""
         gits = self.gits if data else self.gits.within(folder / GITS, chosen)
         return Rules(self.ours.within(folder / OURS, chosen), gits)
+
+
+def keeps_secrets(name: str) -> bool:
+    """Does the name of a file or folder say that people keep secrets in it?"""
+    return _matches(name.lower(), SECRETS)
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:

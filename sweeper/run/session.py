@@ -13,6 +13,7 @@ from sweeper.core.model import Sweep
 from sweeper.core.ports import Progress, TrainingApi
 from sweeper.core.secrets import Redactor, masked
 from sweeper.record.atomic import write_atomically
+from sweeper.record.snapshots import Snapshots
 from sweeper.run import readiness
 from sweeper.run.claim import Claim
 from sweeper.run.clock import SystemClock
@@ -132,7 +133,8 @@ class Session:
         from sweeper.aws.staging import Staging
 
         connection = self.connection
-        return Staging(connection.clients, connection.scope, self.sweep.name, Path(self.sweep.project))
+        kept = Snapshots(self.folder, self.redact, lambda line: self.shown.say(line))
+        return Staging(connection.clients, connection.scope, self.sweep.name, Path(self.sweep.project), kept.keep)
 
     @cached_property
     def logs(self) -> JobLogs:

@@ -123,6 +123,13 @@ def test_an_added_trial_runs_again_after_everything_has_changed(project: Project
     same(*ran)
     told = json.loads(project.verb("status", "tiny", "--json").out)["rows"]
     assert [row["declared"] for row in told] == [True, False, False]
+    assert len(list((project.root / "runs/tiny/sources").iterdir())) == 2
+    source = project.verb("source", "tiny", "x=6", "--to", "before", "--diff", "--json")
+    told = json.loads(source.out)
+    assert (told["files"], told["commit"], told["diff"]) == (["train.py"], None, None), source.err
+    assert (project.root / "before/train.py").read_text() == script.read_text().replace("* 1000", "* 10")
+    refused = project.verb("source", "tiny", "x=6", "--to", "before")
+    assert (refused.code, "before is not empty" in refused.err) == (2, True)
 
 
 def test_a_model_is_pulled_once_and_only_whole(
@@ -162,7 +169,7 @@ def test_what_cannot_be_run_again_is_said(project: Project) -> None:
         (["tiny", "3"], "no job has begun"),
         (["other"], "no such sweep"),
     ):
-        for verb in ("rerun", "pull"):
+        for verb in ("rerun", "pull", "source"):
             refused = project.verb(verb, *words)
             assert (refused.code, why in refused.err) == (2, True), refused
     (project.root / "runs/tiny/config.yaml").write_text("name: [")

@@ -54,3 +54,43 @@ def test_none_is_known_outside_of_a_repository(tmp_path: Path) -> None:
     assert revision.of(tmp_path, SENT) == revision.of(tmp_path / "gone", SENT) == Revision()
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     assert revision.of(tmp_path, SENT) == Revision()
+
+
+def test_the_diff_tells_what_is_sent_and_nothing_else(git: Git, tmp_path: Path) -> None:
+    """Applied to a clean checkout it gives the same files; a secret that git knew, or that is gone, is not in it."""
+    code = tmp_path / "code"
+    (code / "old.py").write_text("old\n")
+    (code / ".env").write_text("TOKEN=first\n")
+    (code / ".netrc").write_text("login first\n")
+    git("add", "-f", ".")
+    git("commit", "-qm", "second")
+    (code / "old.py").unlink()
+    (code / ".netrc").unlink()
+    (code / ".env").write_text("TOKEN=second\n")
+    (code / "train.py").write_text("2\n")
+    (code / "new.py").write_text("no end of line")
+    (code / "näh.log").write_bytes(b"\xff")
+    (tmp_path / "elsewhere.py").write_text("3")
+    told = revision.diff(code, SENT)
+    assert "TOKEN" not in told and "login" not in told and "elsewhere" not in told
+    assert "# näh.log: new, and no text" in told
+    git("stash", "-qu")
+    subprocess.run(["git", "apply"], cwd=tmp_path, input=told, text=True, check=True)
+    assert {path.name: path.read_text() for path in code.iterdir() if path.suffix == ".py"} == {
+        "train.py": "2\n",
+        "new.py": "no end of line",
+    }
+
+
+def test_a_diff_is_bounded(git: Git, tmp_path: Path) -> None:
+    """Of a file of any size, of any number of files: it says what it leaves out. A folder that is gone has none."""
+    code = tmp_path / "code"
+    (code / "train.py").write_text("x" * 2 * revision.MOST_DIFF)
+    assert revision.diff(code, SENT).endswith("characters\n")
+    assert len(revision.diff(code, SENT)) < revision.MOST_DIFF + 100
+    names = [f"{n}.py" for n in range(revision.MOST_FILES + 5)]
+    for name in names:
+        (code / name).write_text(name)
+    (code / "train.py").write_text("1")
+    assert revision.diff(code, names).endswith("# and 5 more files that changed\n")
+    assert revision.diff(tmp_path / "gone", SENT) == ""
