@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -16,19 +17,23 @@ from sweeper.run.clock import SystemClock
 from sweeper.run.connect import connect
 from sweeper.run.ending import Ending
 from sweeper.run.runner import Runner
-from sweeper.run.session import Session
+from sweeper.run.session import Session, Shown
 from sweeper.run.world import Archive
 from sweeper.show import plain
 from sweeper.show.display import Display
 from sweeper.tracking.telling import Telling
 
 
-def drive(sweep: Sweep, stack: ExitStack, made: type[Session]) -> tuple[Ending, Session, Telling]:
-    """Run the chain under its locks. `made`: which outside it has. Raises what keeps it from running."""
+def drive(
+    sweep: Sweep, stack: ExitStack, made: type[Session], show: Callable[[Session], Shown] = Display
+) -> tuple[Ending, Session, Telling]:
+    """Run the chain under its locks. `made`: which outside it has; `show`: who tells of it. Raises what keeps it from
+    running.
+    """
     clock = SystemClock()
     stack.enter_context(clock.listening())
     versions = {name: package_version(name) for name in ("sweeper", "boto3", "hydra-core")}
-    session = made(sweep, connect(sweep), clock, clock.now(), Display, plain.as_yaml, versions)
+    session = made(sweep, connect(sweep), clock, clock.now(), show, plain.as_yaml, versions)
     with suppress(OSError):  # they are a convenience: what has to be written says so itself
         own_folders(Path(sweep.project))
     hide(session.redact)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 from sweeper.commands.exit_code import exit_code
@@ -30,11 +31,7 @@ def told(sweep: Sweep, ending: Ending, outside: Session, telling: Telling) -> in
     """Report, then say what may still bill: the pool came first. Returns the exit code."""
     try:
         table, best = report(sweep, ending.chain, outside)
-        telling.end(
-            ending.chain, sweep_ended(ending.chain, table, best, [pool.name for pool in ending.unreleased]), complain
-        )
-        for trouble in telling.troubles():
-            complain(trouble)
+        tell_trackers(ending, telling, table, best, complain)
     except OSError as error:
         # A full disk: the journal knows everything, and `sweeper report` writes the files again.
         complain(f"the results could not be written: {error}")
@@ -42,7 +39,17 @@ def told(sweep: Sweep, ending: Ending, outside: Session, telling: Telling) -> in
     except BaseException as error:
         error.unreleased = ending.unreleased  # type: ignore[attr-defined]
         raise
-    return exit_code(sweep, ending, table)
+    return warn_unreleased(ending.unreleased) or exit_code(sweep, ending, table)
+
+
+def tell_trackers(
+    ending: Ending, telling: Telling, table: Results, best: Row | None, say: Callable[[str], None]
+) -> None:
+    """Tell the trackers what the sweep has come to, and a person what is wrong with them."""
+    unreleased = [pool.name for pool in ending.unreleased]
+    telling.end(ending.chain, sweep_ended(ending.chain, table, best, unreleased), say)
+    for trouble in telling.troubles():
+        say(trouble)
 
 
 def report(sweep: Sweep, chain: Chain, outside: Session) -> tuple[Results, Row | None]:

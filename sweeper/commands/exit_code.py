@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sweeper.commands.say import warn_unreleased
+from sweeper.commands.say import BILLING
 from sweeper.core import stop
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import Sweep
@@ -14,7 +14,7 @@ from sweeper.run.ending import Ending
 def exit_code(sweep: Sweep, ending: Ending, table: Results) -> int:
     """The exit code of an ending whose rows these are, by the precedence of the contract."""
     if ending.unreleased:
-        return warn_unreleased(ending.unreleased)
+        return BILLING
     if ending.signal:
         return 128 + ending.signal
     decided = ending.chain.decided.rule if ending.chain.decided else ""

@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -24,12 +25,12 @@ READER_GONE = (errno.EPIPE, errno.EIO)
 
 
 _GIVEN = re.compile(r"[+~]*(?:environment|trackers)\.?([^=]*)=(.*)", re.DOTALL)
-_hidden: list[Callable[[str], str]] = []
+_hidden: ContextVar[Callable[[str], str] | None] = ContextVar("hidden", default=None)
 
 
 def hide(redact: Callable[[str], str]) -> None:
     """From now on this masks the secrets in whatever is said to be wrong."""
-    _hidden[:] = [redact]
+    _hidden.set(redact)
 
 
 def hide_given(words: Sequence[str]) -> None:
@@ -64,7 +65,7 @@ def tell_words(text: str) -> None:
 
 def complain(text: str) -> None:
     """Tell a person what is wrong, on stderr; without a reader there nobody can be told."""
-    _complain_as_is(_masked(text))
+    _complain_as_is(without_secrets(text))
 
 
 def _complain_as_is(text: str) -> None:
@@ -76,13 +77,13 @@ def _complain_as_is(text: str) -> None:
 def trace() -> None:
     """The traceback of the exception that is being handled, on stderr."""
     with suppress(OSError):
-        sys.stderr.write(harmless_lines(_masked(traceback.format_exc())))
+        sys.stderr.write(harmless_lines(without_secrets(traceback.format_exc())))
 
 
-def _masked(text: str) -> str:
-    for redact in _hidden:
-        text = redact(text)
-    return text
+def without_secrets(text: str) -> str:
+    """What is said to be wrong, without the secrets that are known by now."""
+    redact = _hidden.get()
+    return redact(text) if redact else text
 
 
 def warn_unreleased(unreleased: Sequence[Unreleased]) -> int:
@@ -91,7 +92,7 @@ def warn_unreleased(unreleased: Sequence[Unreleased]) -> int:
     The command is to be pasted: no part of a job's name is masked, though the environment may hold it too.
     """
     for pool in unreleased:
-        _complain_as_is(f"THE POOL OF {pool.name} MAY STILL BILL: {_masked(pool.why)}")
+        _complain_as_is(f"THE POOL OF {pool.name} MAY STILL BILL: {without_secrets(pool.why)}")
         _complain_as_is(f"release it with: {pool.command}")
     return BILLING if unreleased else 0
 

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 def run(argv: Sequence[str], then: Callable[[Sweep], int], *, prog: str = "sweeper") -> int:
     """Compose what `argv` says, declare the Sweep and return what `then` makes of it (see `sweeper.config.app.run`)."""
 
+    as_before = gc.enable if gc.isenabled() else gc.disable
+
     def begun(sweep: Sweep) -> int:
-        gc.enable()
+        as_before()
         return then(sweep)
 
     gc.disable()  # what is imported and composed stays: to look through it again and again is a twentieth of a plan
@@ -23,4 +25,4 @@ def run(argv: Sequence[str], then: Callable[[Sweep], int], *, prog: str = "sweep
 
         return app.run(argv, begun, prog=prog)
     finally:
-        gc.enable()
+        as_before()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 VARIABLE = "SWEEPER_PROJECT"
@@ -20,9 +22,23 @@ def find(environ: Mapping[str, str], start: Path) -> Path:
     return next((folder for folder in (start, *start.parents) if (folder / EXPERIMENTS).is_dir()), start)
 
 
+_chosen: ContextVar[Path | None] = ContextVar("chosen", default=None)
+"""The project that is worked in whatever the working directory is."""
+
+
+@contextmanager
+def within(project: Path) -> Iterator[None]:
+    """While it lasts this is the project."""
+    token = _chosen.set(project)
+    try:
+        yield
+    finally:
+        _chosen.reset(token)
+
+
 def here() -> Path:
-    """The project that the working directory lies in."""
-    return find(os.environ, Path.cwd())
+    """The project that was chosen, else the one that the working directory lies in."""
+    return _chosen.get() or find(os.environ, Path.cwd())
 
 
 def packaged_conf() -> Path:

@@ -199,6 +199,8 @@ class ProjectSearchPath(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """The project's `conf/` before ours, its `experiments/` and the folder of the command line after."""
+        if _composed.get() is None:
+            return  # an application of Hydra's in the same process, which has a project of its own
         root = project.here()
         if layers():
             search_path.prepend("layers", f"layered://{project.packaged_conf()}", anchor="main")

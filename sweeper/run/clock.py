@@ -66,7 +66,8 @@ class SystemClock:
         reading, writing = socket.socketpair()
         reading.setblocking(False)
         writing.setblocking(False)
-        before = {number: signal.getsignal(number) for number in SIGNALS}
+        # None: a handler that is not Python's, which Python could not put back
+        before = {number: handler for number in SIGNALS if (handler := signal.getsignal(number)) is not None}
         before_fd = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
         self._wake = reading
         try:
