@@ -53,7 +53,8 @@ class Look:
 
     def masked(self, cut: Callable[[str], str]) -> Look:
         """The same look, the secrets cut from what the service says."""
-        return replace(self, seen=replace(self.seen, message=cut(self.seen.message)))
+        said = self.seen.message
+        return replace(self, seen=replace(self.seen, message=cut(said))) if said else self
 
     @property
     def is_news(self) -> bool:

@@ -26,8 +26,9 @@ def snake(name: str) -> str:
 
 def request_of(said: Any) -> Request:
     """The piece of a request that these options are; one that is null or empty is none of it."""
-    found: Request = dict(_always(type(said)))
-    for name, (member, _) in sent(type(said)).items():
+    options: type = type(said)
+    found: Request = dict(_always(options))
+    for name, (member, _) in sent(options).items():
         value = _sent(getattr(said, name))
         if value is not None and value not in ({}, []):
             put(found, member, value)

@@ -76,7 +76,8 @@ def declared(options: type) -> dict[str, Field[Any]]:
     return {one.name.removesuffix("_"): one for one in fields(options) if _ABOUT in one.metadata}
 
 
-def sent(options: type) -> dict[str, tuple[str, Any]]:
+@cache
+def sent(options: type) -> Mapping[str, tuple[str, Any]]:
     """The options that are members of a request, by name: which member, and the option's type."""
     return {
         name: (one.metadata[_ABOUT].sends, hint) for name, one, hint in _typed(options) if one.metadata[_ABOUT].sends
@@ -114,14 +115,10 @@ def schema_of(*options: type) -> Schema:
     }
 
 
-def _typed(options: type) -> list[tuple[str, Field[Any], Any]]:
-    hints = _hints(options)
-    return [(name, one, hints[one.name]) for name, one in declared(options).items()]
-
-
 @cache
-def _hints(options: type) -> Mapping[str, Any]:
-    return get_type_hints(options, include_extras=True)
+def _typed(options: type) -> Sequence[tuple[str, Field[Any], Any]]:
+    hints = get_type_hints(options, include_extras=True)
+    return [(name, one, hints[one.name]) for name, one in declared(options).items()]
 
 
 def _first_line(options: type) -> str:
@@ -236,7 +233,8 @@ def from_section(options: type[Options], section: Mapping[str, Any]) -> Options:
 
     Raises TypeError when one that is required is missing.
     """
-    said = {one.name: _value(hint, section[name]) for name, one, hint in _typed(options) if name in section}
+    kind: type = options
+    said = {one.name: _value(hint, section[name]) for name, one, hint in _typed(kind) if name in section}
     return options(**said)
 
 

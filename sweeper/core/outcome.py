@@ -22,17 +22,22 @@ _RAN_TOO_LONG, _WAITED_TOO_LONG = "MaxRuntimeExceeded", "MaxWaitTimeExceeded"
 def observation(name: str, description: Mapping[str, Any]) -> ev.Observed:
     """The part of a description that the chain keeps."""
     pool = description.get("WarmPoolStatus") or {}
-    status, secondary = (str(description.get(key, "")) for key in ("TrainingJobStatus", "SecondaryStatus"))
+    status, secondary = str(description.get("TrainingJobStatus", "")), str(description.get("SecondaryStatus", ""))
     waits = JobStatus.of(status) is JobStatus.IN_PROGRESS and secondary not in HAS_MACHINE
-    said = [told.get("StatusMessage") for told in description.get("SecondaryStatusTransitions") or ()][-1:]
     return ev.Observed(
         name=name,
         status=status,
         secondary=secondary,
         pool=PoolStatus.of(pool.get("Status")).value,
         reused_by=str(pool.get("ReusedByJob", "")),
-        message=str(said[0] or "") if waits and said else "",
+        message=_said(description) if waits else "",
     )
+
+
+def _said(description: Mapping[str, Any]) -> str:
+    """What the service says of where the job is."""
+    told = description.get("SecondaryStatusTransitions") or ()
+    return str(told[-1].get("StatusMessage") or "") if told else ""
 
 
 def final_metrics(description: Mapping[str, Any]) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from sweeper.core.job import Locked
@@ -49,7 +50,8 @@ ALONE: Mapping[str, str] = {
 """Members that no option says, and why not; a piece may."""
 
 
-def forbidden() -> dict[str, str]:
+@cache
+def forbidden() -> Mapping[str, str]:
     """What a piece may not say, and what to do instead."""
     locked = {member: f"is locked: set locked.{name}" for member, name in members(Locked)}
     return {

@@ -67,12 +67,16 @@ class Redactor:
 
     def __init__(self, environment: Mapping[str, Any] | None = None) -> None:
         self._all, self._certain = _Masks(), _Masks()
+        self._learnt: set[tuple[str, str]] = set()
         self.learn(environment or {})
 
     def learn(self, environment: Mapping[str, Any]) -> None:
         """The values of a job's environment are secrets, as far as a text can be told from an ordinary word."""
         for key, value in environment.items():
             text = value if isinstance(value, str) else json.dumps(value)
+            if (key, text) in self._learnt:
+                continue  # a job is looked at again and again
+            self._learnt.add((key, text))
             if not text.replace(MASK[0], "").strip() or text.lower() in ORDINARY:
                 continue  # what looks like a mask hides nothing, and would be masked again and again
             sure = looks_secret(key) or _KEY.search(key) is not None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweeper.engine.batch.service import Batch
-from sweeper.engine.training.service import Service
+from sweeper.engine.training.service import Service, only_reads
 from sweeper.engine.wire.faults import Wire
 from sweeper.testing.agenda import Agenda, What
 from sweeper.testing.containers import ScriptedContainers
@@ -33,7 +33,8 @@ class TwinWorld:
         try:
             return self._call(operation, params, now)
         finally:
-            self._take_effects(now)
+            if not only_reads(operation):
+                self._take_effects(now)
 
     def advance(self, now: float) -> None:
         """Let everything happen that happens by itself until now, in the order of time."""

@@ -99,8 +99,9 @@ class ServiceJobs:
         if "jobQueue" not in params:
             raise refused("jobQueue must be specified.")
         queue = self._ledger.queue(params["jobQueue"])
-        known = (job for job in self._ledger.jobs.values() if now >= job.created + self._settings.batch_list_lag_s)
-        found, token = page_of_jobs((job for job in known if job.queue == queue.name), params)
+        newest_first, lag_s = reversed(self._ledger.jobs.values()), self._settings.batch_list_lag_s
+        known = (job for job in newest_first if job.queue == queue.name and now >= job.created + lag_s)
+        found, token = page_of_jobs(known, params)
         told = [summary(job, self._training_arn) for job in found]
         return {"jobSummaryList": told, **({} if token is None else {"nextToken": token})}
 

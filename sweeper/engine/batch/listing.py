@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import dropwhile, islice, takewhile
 from typing import Any
 
 from sweeper.engine.batch.ledger import short
@@ -32,14 +33,24 @@ def page(found: list[Answer], params: Mapping[str, Any]) -> tuple[list[Answer], 
 
 
 def page_of_jobs(jobs: Iterable[ServiceJob], params: Mapping[str, Any]) -> tuple[list[ServiceJob], str | None]:
-    """One page, and the token of the next."""
+    """One page of jobs, which come newest first, and the token of the next; no older job than that takes is looked at.
+
+    Raises ServiceError.
+    """
     check_range(size := params.get("maxResults", 100), 1, 100, "maxResults")
-    before = _number(params["nextToken"]) if "nextToken" in params else None
-    keep = _filter(params)
-    found = [job for job in jobs if keep(job) and (before is None or job.number < before)]
-    found.sort(key=lambda job: -job.number)
-    cut = found[:size]
-    return cut, str(cut[-1].number) if len(found) > size else None
+    if "nextToken" in params:
+        before = _number(params["nextToken"])
+        jobs = dropwhile(lambda job: job.number >= before, jobs)
+    found = [*islice(_chosen(jobs, params), size + 1)]
+    return found[:size], str(found[size - 1].number) if len(found) > size else None
+
+
+def _chosen(jobs: Iterable[ServiceJob], params: Mapping[str, Any]) -> Iterable[ServiceJob]:
+    filters = params.get("filters", [])
+    if len(filters) == 1 and filters[0].get("name") == "AFTER_CREATED_AT" and filters[0].get("values"):
+        since = min(map(_number, filters[0]["values"]))
+        return takewhile(lambda job: job.created * 1000 > since, jobs)
+    return filter(_filter(params), jobs)
 
 
 def _filter(params: Mapping[str, Any]) -> Keep:
@@ -57,9 +68,8 @@ def _filter(params: Mapping[str, Any]) -> Keep:
     if name == "JOB_NAME":
         return lambda job: any(_named(job.name, value) for value in values)
     if name == "BEFORE_CREATED_AT":
-        return lambda job: any(job.created * 1000 < _number(value) for value in values)
-    if name == "AFTER_CREATED_AT":
-        return lambda job: any(job.created * 1000 > _number(value) for value in values)
+        until = max(map(_number, values))
+        return lambda job: job.created * 1000 < until
     if name in _BY_SHARE:
         return lambda job: job.request.get(_BY_SHARE[name]) in values and status in (None, job.status.value)
     raise refused(f"Unknown filter: {name}")

@@ -27,6 +27,8 @@ class Queueing:
 
     def advance(self, now: float) -> None:
         """Follow the training jobs, act on what is due, and send what fits."""
+        if not self._ledger.queues and not self._ledger.shares:
+            return
         for job in list(self._ledger.open.values()):
             if job.status.dispatched:
                 self._attempts.follow(job, now)

@@ -17,7 +17,7 @@ from sweeper.engine.batch.queues import Queues
 from sweeper.engine.batch.quota_shares import QuotaShares
 from sweeper.engine.batch.records import Answer, Operations, Record, ServiceJob
 from sweeper.engine.batch.tags import Tags
-from sweeper.engine.training.service import Service
+from sweeper.engine.training.service import Service, only_reads
 
 
 class Batch:
@@ -60,7 +60,8 @@ class Batch:
         """Answer one request, or raise ServiceError. Whatever was due before `now` has happened first."""
         self.advance(now)
         answer = self._operations[operation](params, now)
-        self.advance(now)
+        if not only_reads(operation):
+            self.advance(now)
         return answer
 
     @staticmethod

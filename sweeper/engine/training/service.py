@@ -21,6 +21,11 @@ from sweeper.engine.training.states import Secondary
 from sweeper.engine.training.timers import Timers
 
 
+def only_reads(operation: str) -> bool:
+    """Does an operation, of this service or of one on top of it, leave everything as it is?"""
+    return operation.startswith(("Describe", "List", "Get", "Search"))
+
+
 class Service:
     """Training jobs and warm pools of one account in one Region, by SageMaker's operations."""
 
