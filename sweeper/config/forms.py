@@ -15,6 +15,7 @@ from sweeper.core.ports import Domains, Proposer
 from sweeper.core.space import draws
 from sweeper.core.space.blocks import Block, Column, Part
 from sweeper.core.space.declared import ROUND, SEARCHES, repeat_of
+from sweeper.core.space.domains import check, some
 from sweeper.core.space.rules import Rule
 
 Values = Mapping[str, Any]
@@ -122,14 +123,20 @@ class Builder:
                 added.append(self._key(key))
         yield self._owned(Block(rows, [str(name) for name in points]), places, added, place)
 
-    def _domains(self, section: Values, place: KeyPath) -> dict[str, tuple[str, Sequence[Any]]]:
+    def _domains(
+        self, section: Values, place: KeyPath, refused: Callable[[str, Sequence[Any]], str] = lambda *_: ""
+    ) -> dict[str, tuple[str, Sequence[Any]]]:
+        """What is drawn for each key; none where one cannot be drawn from, or is refused."""
         domains: dict[str, tuple[str, Sequence[Any]]] = {}
         for name, spec in section["of"].items():
             domain, arguments = next(iter(spec.items())) if isinstance(spec, Mapping) else ("choice", spec)
             try:
-                draws.check(domain, arguments)
+                check(domain, arguments)
+                why = refused(domain, arguments)
             except ValueError as error:
-                self._wrong((*place, "of", name), str(error))
+                why = str(error)
+            if why:
+                self._wrong((*place, "of", name), why)
                 return {}
             domains[name.lstrip("+")] = (domain, arguments)
         return domains
@@ -144,11 +151,10 @@ class Builder:
         for key in self._line.swept:
             what = f"cannot be swept beside sweep.{name}, which proposes one trial after another"
             self.problems.append(Problem(COMMAND_LINE, key, what))
-        domains = self._domains(wanted, place)
+        domains = self._domains(wanted, place, SEARCHES[name].refused)
         places: dict[str, KeyPath] = {name.lstrip("+"): (*place, "of", name) for name in wanted["of"]}
         for key, (domain, arguments) in domains.items():
-            some = arguments if domain == "choice" else [arguments[0], arguments[1]]
-            block = Block([{key: value} for value in some])
+            block = Block([{key: value} for value in some(domain, arguments)])
             self.axes.append(self._owned(block, {key: places[key]}, [self._key(key)], place))
         self.rules = [*self._exclusions.rules(section, ("sweep",), list(domains))]
         if domains:

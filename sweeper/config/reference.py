@@ -20,6 +20,8 @@ from sweeper.core.channels import Channel, FileSystem
 from sweeper.core.job import ExperimentConfig, Mlflow, TensorBoard
 from sweeper.core.options import Schema, defaults_of, schema_of
 from sweeper.core.scope import EngineKind
+from sweeper.core.space.domains import KINDS as KINDS_DRAWN
+from sweeper.core.space.domains import Scale
 from sweeper.tracking import KINDS as TRACKERS
 
 BEGIN = "<!-- reference: begin; written by `python -m sweeper.config.reference` -->"
@@ -45,6 +47,7 @@ INNER: Mapping[str, type] = {
     "mlflow_config": Mlflow,
 }
 """The options of `job` that hold options again."""
+DOMAINS = "sweep.random.of` and `sweep.optuna.of"
 
 
 def text() -> str:
@@ -55,6 +58,7 @@ def text() -> str:
     lines: list[str] = []
     for section in [*ORDER, *(name for name in SECTIONS if name not in ORDER)]:
         lines += _section(section, SECTIONS[section], defaults.get(section))
+        lines += _domains() if section == "sweep" else ()
         for name, options in INNER.items() if section == "job" else ():
             lines += _section(f"job.{name}", schema_of(options), defaults_of(options))
     for kind, tracker in TRACKERS.items():
@@ -64,6 +68,18 @@ def text() -> str:
             f"engine={kind}", schema, {"kind": kind, **defaults_of(*engines.KINDS[EngineKind(kind)].options)}
         )
     return "\n".join(lines).strip() + "\n"
+
+
+def _domains() -> Iterator[str]:
+    """What a search draws from, a row a kind."""
+    yield from (f"### `{DOMAINS}`", "", "What is drawn for a key: a list to choose from, or one of these.", "")
+    yield from ("| kind | draws | Optuna |", "|---|---|---|")
+    for name, kind in KINDS_DRAWN.items():
+        proposes = "yes" if kind.scale.bounded else "no, it has none"
+        if kind.stepped and kind.scale is Scale.LOG:
+            proposes = "with `q` 1 alone"
+        yield f"| `{{{name}: {kind.takes}}}` | {kind.says} | {proposes} |"
+    yield from ("| `{choice: [...]}` | one of these, as a list alone is | yes |", "")
 
 
 def _section(name: str, schema: Schema, default: Any) -> Iterator[str]:

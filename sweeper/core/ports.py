@@ -44,7 +44,7 @@ class Page:
 
 
 Domains = Mapping[str, tuple[str, "Sequence[Any]"]]
-"""What is drawn for each dotted key: a kind of domain and its arguments (sweeper.core.space.draws)."""
+"""What is drawn for each dotted key: a kind of domain and its arguments (sweeper.core.space.domains)."""
 
 LeftOut = Callable[[Mapping[str, Any]], bool]
 """Whether a trial with these values is not to run."""
@@ -115,6 +115,11 @@ class Proposer(Protocol):
     @abstractmethod
     def name(self) -> str:
         """Its name as the experiment file spells it."""
+
+    @classmethod
+    def refused(cls, domain: str, arguments: Sequence[Any]) -> str:
+        """Why it cannot propose from this domain, which can be drawn from, and what to write; empty: it can."""
+        return ""
 
     @abstractmethod
     def missing(self, domains: Domains, objective: Objective) -> str:

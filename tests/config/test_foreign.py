@@ -17,6 +17,7 @@ from sweeper import cli
 from sweeper.config.foreign import detect, hydra_params, sdk_script, tuning_job, wandb
 from sweeper.config.foreign.converted import Converted
 from sweeper.core.model import Sweep
+from sweeper.core.space.optuna_search import unproposable
 from sweeper.errors import UsageError
 from tests.config.conftest import Project
 
@@ -88,17 +89,17 @@ def test_any_grid_of_wandb_has_the_same_product(project: Project, axes: dict[str
         ({"distribution": "log_uniform", "min": -2, "max": 0}, {"loguniform": [0.135335, 1.0]}),
         ({"distribution": "inv_log_uniform", "min": 0, "max": 2}, {"loguniform": [0.135335, 1.0]}),
         ({"distribution": "inv_log_uniform_values", "min": 0.1, "max": 2}, {"loguniform": [0.1, 2]}),
-        ({"distribution": "q_uniform", "min": 0, "max": 1, "q": 0.25}, [0, 0.25, 0.5, 0.75, 1]),
-        ({"distribution": "q_uniform", "min": 16, "max": 64, "q": 16}, [16, 32, 48, 64]),
-        ({"distribution": "q_log_uniform_values", "min": 1, "max": 4}, [1, 2, 3, 4]),
-        ({"distribution": "q_log_uniform", "min": 0, "max": 1, "q": 1}, [1, 2, 3]),
-        ({"distribution": "normal", "mu": 1, "sigma": 0.5}, {"uniform": [0.0, 2.0]}),
-        ({"mu": 0, "sigma": 1}, {"uniform": [-2, 2]}),
-        ({"distribution": "q_normal", "mu": 0, "sigma": 1, "q": 2}, [-2, 0, 2]),
-        ({"distribution": "log_normal", "mu": 0, "sigma": 1}, {"loguniform": [0.135335, 7.38906]}),
-        ({"distribution": "q_log_normal", "mu": 0, "sigma": 0.5}, [0, 1, 2, 3]),
+        ({"distribution": "q_uniform", "min": 0, "max": 1, "q": 0.25}, {"quniform": [0, 1, 0.25]}),
+        ({"distribution": "q_uniform", "min": 16, "max": 64, "q": 16}, {"quniform": [16, 64, 16]}),
+        ({"distribution": "q_log_uniform_values", "min": 1, "max": 4}, {"logint": [1, 4]}),
+        ({"distribution": "q_log_uniform", "min": 0, "max": 5, "q": 2}, {"qloguniform": [2, 148, 2]}),
+        ({"distribution": "normal", "mu": 1, "sigma": 0.5}, {"normal": [1, 0.5]}),
+        ({"mu": 0, "sigma": 1}, {"normal": [0, 1]}),
+        ({"distribution": "q_normal", "mu": 0, "sigma": 1, "q": 2}, {"qnormal": [0, 1, 2]}),
+        ({"distribution": "log_normal", "mu": 0, "sigma": 1}, {"lognormal": [0, 1]}),
+        ({"distribution": "q_log_normal", "mu": 0, "sigma": 0.5}, {"qlognormal": [0, 0.5, 1]}),
         ({"distribution": "beta", "a": 2, "b": 5}, {"uniform": [0.0, 1.0]}),
-        ({"distribution": "q_beta", "a": 2, "b": 5, "q": 0.5}, [0, 0.5, 1]),
+        ({"distribution": "q_beta", "a": 2, "b": 5, "q": 0.5}, {"quniform": [0, 1, 0.5]}),
         ({"values": [1, "a"], "probabilities": [0.1, 0.9]}, [1, "a"]),
         ({"distribution": "categorical", "values": [True, None]}, [True, None]),
     ],
@@ -108,8 +109,28 @@ def test_a_distribution_of_wandb_is_a_domain_of_ours(spec: dict[str, Any], drawn
     found = wandb.convert({"method": "random", "parameters": {"x": spec, "y": {"min": 0, "max": 99}}})
     assert found.problems == []
     assert found.sections["sweep"]["random"]["of"]["hyperparameters.x"] == drawn
-    unlike = {"normal", "beta"} & set(str(spec.get("distribution", "normal" if "mu" in spec else "")).split("_"))
-    assert bool([line for line in found.left if line.startswith("parameters.x: ")]) >= bool(unlike)
+    beta = "beta" in spec.get("distribution", "")
+    assert bool([line for line in found.left if line.startswith("parameters.x: ")]) >= beta
+
+
+@pytest.mark.parametrize(
+    ("spec", "drawn"),
+    [
+        ({"distribution": "normal", "mu": 1, "sigma": 0.5}, {"uniform": [0.0, 2.0]}),
+        ({"distribution": "q_normal", "mu": 0, "sigma": 1, "q": 2}, {"quniform": [-2, 2, 2]}),
+        ({"distribution": "log_normal", "mu": 0, "sigma": 1}, {"loguniform": [0.135335, 7.38906]}),
+        ({"distribution": "q_log_normal", "mu": 0, "sigma": 0.5, "q": 2}, [0, 2]),
+        ({"distribution": "q_log_uniform_values", "min": 4, "max": 8, "q": 4}, [4, 8]),
+    ],
+)
+def test_what_optuna_cannot_draw_from_has_something_in_its_place(spec: dict[str, Any], drawn: Any) -> None:
+    """A bell gets ends and logarithmic steps become a list, and both are said; Optuna takes it."""
+    metric = {"name": "m"}
+    found = wandb.convert({"method": "bayes", "metric": metric, "parameters": {"x": spec, "y": {"min": 0, "max": 99}}})
+    assert found.sections["sweep"]["optuna"]["of"]["hyperparameters.x"] == drawn
+    assert [line for line in found.left if line.startswith("parameters.x: ")]
+    domain = next(iter(drawn.items())) if isinstance(drawn, dict) else ("choice", drawn)
+    assert unproposable(*domain) == ""
 
 
 def test_a_search_of_wandb_keeps_what_it_was_told(project: Project) -> None:
@@ -198,10 +219,11 @@ def test_hydras_own_sweeper_is_a_grid(project: Project) -> None:
         ("interval(0, 1)", {"uniform": [0.0, 1.0]}),
         ("int(interval(1, 8))", {"int": [1, 8]}),
         ("tag(log, interval(0.0001, 1))", {"loguniform": [0.0001, 1.0]}),
-        ("tag(log, int(interval(1, 4)))", [1, 2, 3, 4]),
+        ("tag(log, int(interval(1, 4)))", {"logint": [1, 4]}),
         ("range(1, 5)", {"int": [1, 5]}),
-        ("range(0, 8, step=4)", [0, 4, 8]),
-        ("range(-1.0, 1.0, step=0.5)", [-1, -0.5, 0, 0.5, 1]),
+        ("range(0, 8, step=4)", {"quniform": [0, 8, 4]}),
+        ("range(1, 8, step=4)", [1, 5]),
+        ("range(-1.0, 1.0, step=0.5)", {"quniform": [-1, 1, 0.5]}),
         ("choice(-5, 0, 5)", [-5, 0, 5]),
         ("a,b", ["a", "b"]),
     ],

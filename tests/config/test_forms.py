@@ -204,9 +204,9 @@ def test_groups_in_points(project: Any) -> None:
             f"random: {{count: 3, of: {{{R}: {{logunifrm: [0, 2]}}}}}}",
             [],
             [
-                "{x}:15:27: sweep.random.of.hyperparameters.rank: must be a list to choose from, {{choice: [...]}}, "
-                "{{uniform: [low, high]}}, {{loguniform: [low, high]}} or {{int: [low, high]}}, "
-                "not {{'logunifrm': [0, 2]}}"
+                "{x}:15:27: sweep.random.of.hyperparameters.rank: must be a list to choose from, "
+                "{{uniform: [low, high]}}, {{loguniform: [low, high]}}, {{int: [low, high]}} or another kind "
+                "with what it takes, not {{'logunifrm': [0, 2]}}"
             ],
         ),
         (

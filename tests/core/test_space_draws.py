@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from typing import Any
 
 import pytest
@@ -9,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.core.identity import canonical
-from sweeper.core.space.draws import check, draw
+from sweeper.core.space.domains import KINDS, MOST, Scale, check, drawer, size
+from sweeper.core.space.draws import draw
+from sweeper.core.space.optuna_search import distribution, unproposable
 
 OF: dict[str, tuple[str, list[Any]]] = {"lr": ("loguniform", [1e-5, 1e-1]), "rank": ("choice", [4, 8, 16])}
 
@@ -48,6 +52,63 @@ def test_draws_stay_in_their_domain(seed: int) -> None:
     assert row["c"] == 1.0
 
 
+BOUNDED: list[tuple[str, list[Any], list[Any] | None]] = [
+    ("logint", [1, 3], [1, 2, 3]),
+    ("randint", [0, 3], [0, 1, 2]),
+    ("lograndint", [1, 3], [1, 2]),
+    ("quniform", [0.1, 0.35, 0.1], [0.1, 0.2, 0.3]),
+    ("quniform", [0, 10, 5], [0, 5, 10]),
+    ("qloguniform", [0.1, 0.3, 0.1], [0.1, 0.2, 0.3]),
+    ("qrandint", [3, 9, 4], [4, 8]),
+    ("qlograndint", [1, 8, 4], [4, 8]),
+]
+
+
+@pytest.mark.parametrize(("domain", "arguments", "values"), BOUNDED)
+def test_steps_and_whole_numbers_are_all_there_is(domain: str, arguments: list[Any], values: list[Any]) -> None:
+    """Multiples of the step within the ends, in the step's own type: each of them, and nothing else, is drawn."""
+    assert size(domain, arguments) == len(values)
+    rows = draw(len(values), 1, {"x": (domain, arguments)})
+    assert sorted(canonical(row["x"]) for row in rows) == sorted(map(canonical, values))
+
+
+@pytest.mark.parametrize(
+    ("domain", "arguments", "middle", "spread"),
+    [
+        ("normal", [10, 2], 10.0, 2.0),
+        ("qnormal", [10, 2, 0.5], 10.0, 2.0),
+        ("lognormal", [1, 0.5], math.e, None),
+        ("qlognormal", [1, 0.5, 0.01], math.e, None),
+        ("loguniform", [0.01, 100], 1.0, None),
+        ("logint", [10, 1000], math.sqrt(9.5 * 1000.5), None),
+        ("quniform", [0, 20, 0.01], 10.0, 20 / math.sqrt(12)),
+    ],
+)
+def test_draws_lie_as_their_scale_does(domain: str, arguments: list[Any], middle: float, spread: float | None) -> None:
+    """The median of evenly spaced fractions is the scale's middle, and their deviation what was said."""
+    values = [drawer(domain, arguments)((n + 0.5) / 999) for n in range(999)]
+    assert values == sorted(values)
+    assert statistics.median(values) == pytest.approx(middle, rel=0.01)
+    assert spread is None or statistics.stdev(values) == pytest.approx(spread, rel=0.02)
+
+
+def test_every_kind_of_domain_is_proposed_or_refused_with_a_way_out() -> None:
+    """Optuna has the ends and steps of a random search; for a bell and for logarithmic steps there are words."""
+    pytest.importorskip("optuna")
+    for domain, kind in KINDS.items():
+        arguments = [2, 9, 1][: 2 + kind.stepped]
+        ends = drawer(domain, arguments)(0.0), drawer(domain, arguments)(MOST)
+        if not kind.scale.bounded:
+            assert "give it ends" in unproposable(domain, arguments)
+            continue
+        found: Any = distribution(domain, arguments)
+        assert (found.low, found.high, found.log) == (*ends, kind.scale is Scale.LOG)
+        if kind.stepped:
+            coarse = unproposable(domain, [2, 9, 3])
+            assert ("{loguniform: [3, 9]}" in coarse) is (kind.scale is Scale.LOG)
+            assert coarse or distribution(domain, [2, 9, 3]).to_internal_repr(6) == 6
+
+
 def test_more_than_there_are() -> None:
     """More draws than there are different ones are refused."""
     with pytest.raises(ValueError, match="only 2 different draws"):
@@ -63,6 +124,15 @@ def test_more_than_there_are() -> None:
         ("int", [0.5, 2]),
         ("loguniform", [0, 1]),
         ("int", [True, 2]),
+        ("randint", [2, 2]),
+        ("quniform", [0, 1]),
+        ("quniform", [1, 2, 5]),
+        ("quniform", [0, 1, 0]),
+        ("qrandint", [0, 8, 0.5]),
+        ("qloguniform", [0, 8, 1]),
+        ("normal", [0, 0]),
+        ("lognormal", [800, 1]),
+        ("qnormal", [0, 1, -1]),
     ],
 )
 def test_domains_that_make_no_sense(domain: str, arguments: list[Any]) -> None:

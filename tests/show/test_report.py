@@ -204,6 +204,7 @@ def test_trials_that_differ_in_their_seed_are_one_group(goal: Goal, chosen: int)
         ([1, 2, 3], {}, False),
         ([0, 1, 1000], {}, False),
         ([0.1, 0.5], {"random": {"of": {"hyperparameters.x": {"loguniform": [0.1, 0.5]}}}}, True),
+        ([0.1, 0.5], {"random": {"of": {"hyperparameters.x": {"qloguniform": [0.1, 0.5, 0.1]}}}}, True),
         ([0.1, 0.5], {"concat": [{"grid": {"hyperparameters.x": {"logspace": [0.1, 0.5, 2]}}}]}, True),
         ([0.1, 0.5], {"grid": {"hyperparameters.y": {"logspace": [0.1, 0.5, 2]}}}, False),
         (["a", "b"], {}, False),

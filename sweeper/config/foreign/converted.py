@@ -14,7 +14,7 @@ from sweeper.config.from_job import without_secrets
 from sweeper.config.problems import KeyPath, brief
 from sweeper.config.writing import Reference, experiment_text
 from sweeper.core.job import Job, Locked
-from sweeper.core.space.draws import size
+from sweeper.core.space.domains import size
 from sweeper.driver.matches import NUMBER
 
 MISSING = "???"

@@ -12,7 +12,9 @@ from sweeper.config.problems import KeyPath
 MOST_STEPS = 1000
 """Steps of a range that are written out one by one."""
 LOG_STEPS = 32
-"""Whole numbers that stand for a logarithmic range of them, which no domain of ours draws."""
+"""Numbers that stand for a logarithmic range of steps where they have to be listed."""
+SPREAD = 2
+"""Standard deviations on each side that stand for a normal distribution where there have to be ends."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Range:
     note: str = ""
     path: KeyPath = ()
     """Where it was said."""
+    instead: Range | None = None
+    """What stands for it where Optuna proposes, which cannot do everything that can be drawn."""
 
     @property
     def domain(self) -> tuple[str, Sequence[Any]]:
@@ -36,6 +40,11 @@ class Range:
     def at(self, path: KeyPath) -> Range:
         """The same, said there."""
         return replace(self, path=path)
+
+    @property
+    def proposed(self) -> Range:
+        """The same where Optuna proposes."""
+        return replace(self.instead, path=self.path) if self.instead else self
 
 
 def is_number(value: Any) -> TypeGuard[float]:
@@ -70,40 +79,88 @@ def integers(low: int, high: int, note: str = "") -> Range:
     return Range({"int": [low, high]}, {"range": [low, high + 1, 1]}, note)
 
 
+def log_integers(low: int, high: int) -> Range:
+    """Any whole number from one to the other on a logarithmic scale, both included. Raises ValueError."""
+    log_uniform(low, high)
+    return Range({"logint": [low, high]}, {"range": [low, high + 1, 1]})
+
+
 def steps(low: float, high: float, step: float) -> Range:
-    """From `low` to `high`, both included, by `step`; many steps are drawn between. Raises ValueError."""
+    """From `low` to `high`, both included, by `step`. Raises ValueError."""
     _ordered(low, high)
-    if not (math.isfinite(step) and step > 0):
-        raise ValueError(f"its step is {step:g}")
+    _positive(step)
     count = math.floor((high - low) / step + 1e-9) + 1
+    listed = [_near(low + number * step, low, step) for number in range(min(count, MOST_STEPS + 1))]
+    if abs(low / step - round(low / step)) < 1e-9:
+        last = _near(low + (count - 1) * step, low, step)
+        tried = listed if count <= MOST_STEPS else None
+        return Range({"quniform": [_near(low, low), last, _near(step, step)]}, tried) if count > 1 else choice(listed)
     if count > MOST_STEPS:
         return uniform(low, high, f"drawn between its {count} steps, not only at them")
-    return choice([_near(low + number * step, low, step) for number in range(count)])
+    return choice(listed)
 
 
 def rounded(low: float, high: float, step: float) -> Range:
     """The multiples of `step` that the numbers between round to. Raises ValueError."""
     _ordered(low, high)
-    if not (math.isfinite(step) and step > 0):
-        raise ValueError(f"its step q is {step:g}")
+    _positive(step)
     first, last = round(low / step), round(high / step)
     return steps(_near(first * step, 0, step), _near(last * step, 0, step), step)
 
 
 def log_rounded(low: float, high: float, step: float) -> Range:
-    """The same on a logarithmic scale: a list that is as dense as the scale. Raises ValueError."""
+    """The same on a logarithmic scale. Raises ValueError."""
     log_uniform(low, high)
-    if not (math.isfinite(step) and step > 0):
-        raise ValueError(f"its step q is {step:g}")
+    _positive(step)
+    first, last = (_near(round(end / step) * step, 0, step) for end in (low, high))
+    if first == last:
+        return choice([first])
+    note = "" if first else "0, which small numbers round to, has no place on a logarithmic scale and is not drawn"
+    listed = _log_listed(low, high, step)
+    if step == 1:
+        return Range({"logint": [max(int(first), 1), int(last)]}, listed.tried, note)
+    drawn = {"qloguniform": [first or _near(step, step), last, _near(step, step)]}
+    return Range(drawn, listed.tried, note, instead=listed)
+
+
+def _log_listed(low: float, high: float, step: float) -> Range:
+    """A list that is as dense as the scale."""
     ratio = (math.log(high) - math.log(low)) / (LOG_STEPS - 1)
     points = [math.exp(math.log(low) + number * ratio) for number in range(LOG_STEPS)]
     values = dict.fromkeys(_near(round(point / step) * step, 0, step) for point in points)
     return choice(list(values), f"as {len(values)} values, which lie as its logarithmic scale does")
 
 
-def log_integers(low: int, high: int) -> Range:
-    """Whole numbers on a logarithmic scale. Raises ValueError."""
-    return log_rounded(low, high, 1)
+def normal(mean: float, deviation: float, step: float | None = None) -> Range:
+    """Around `mean`, rounded to a multiple of `step`. Raises ValueError."""
+    if deviation == 0:
+        return choice([mean])
+    low, high = mean - SPREAD * deviation, mean + SPREAD * deviation
+    what = "Optuna has no normal distribution"
+    if step is None:
+        return Range(
+            {"normal": [mean, deviation]}, instead=uniform(low, high, f"{what}: uniform within two sigma of mu")
+        )
+    instead = replace(rounded(low, high, step), note=f"{what}: the steps within two sigma of mu")
+    return Range({"qnormal": [mean, deviation, step]}, instead=instead)
+
+
+def log_normal(mean: float, deviation: float, step: float | None = None) -> Range:
+    """A number whose natural logarithm lies around `mean`, rounded to a multiple of `step`. Raises ValueError."""
+    low, high = (float(f"{math.exp(mean + sign * SPREAD * deviation):.6g}") for sign in (-1, 1))
+    what = "Optuna has no log-normal distribution"
+    if deviation == 0:
+        return choice([low])
+    if step is None:
+        drawn: dict[str, Any] = {"lognormal": [mean, deviation]}
+        return Range(drawn, instead=log_uniform(low, high, f"{what}: log-uniform within two sigma"))
+    instead = replace(log_rounded(low, high, step).proposed, note=f"{what}: the steps within two sigma")
+    return Range({"qlognormal": [mean, deviation, step]}, instead=instead)
+
+
+def _positive(step: float) -> None:
+    if not (math.isfinite(step) and step > 0):
+        raise ValueError(f"its step q is {step:g}")
 
 
 def _ordered(low: float, high: float) -> None:

@@ -20,8 +20,6 @@ _WHY = {
     "$schema": "an editor's",
 }
 GOALS = ("minimize", "maximize")
-_SPREAD = 2
-"""Standard deviations on each side that stand for a normal distribution."""
 _STYLES = {"${args}": "", "${args_no_boolean_flags}": "flags", "${args_no_hyphens}": "hydra"}
 _INTERPRETERS = ("python", "python3", "${interpreter}", "${env}", "/usr/bin/env")
 
@@ -37,7 +35,8 @@ def convert(said: Mapping[str, Any]) -> Converted:
     lose_all(converted, said, _KNOWN, _WHY)
     _metric(converted, said)
     _program(converted, said)
-    axes = dict(_parameters(converted, mapping_of(converted, said, "parameters"), ()))
+    found = dict(_parameters(converted, mapping_of(converted, said, "parameters"), ()))
+    axes = {key: axis.proposed if said.get("method") == "bayes" else axis for key, axis in found.items()}
     for key, axis in axes.items():
         if axis.note:
             converted.lose(f"parameters.{key}", axis.note)
@@ -188,30 +187,8 @@ def _inverted(spec: Mapping[str, Any]) -> Range:
     return ranges.log_uniform(float(f"{1 / high:.6g}"), float(f"{1 / low:.6g}"))
 
 
-def _around(spec: Mapping[str, Any]) -> tuple[float, float]:
-    mu, sigma = _number(spec, "mu", 0), _number(spec, "sigma", 1)
-    return mu - _SPREAD * sigma, mu + _SPREAD * sigma
-
-
-def _normal(spec: Mapping[str, Any]) -> Range:
-    return ranges.uniform(*_around(spec), "a normal distribution has no counterpart: uniform within two sigma of mu")
-
-
-def _log_normal(spec: Mapping[str, Any]) -> Range:
-    low, high = map(_exp, _around(spec))
-    return ranges.log_uniform(low, high, "a log-normal distribution has no counterpart: log-uniform within two sigma")
-
-
-def _q_normal(spec: Mapping[str, Any]) -> Range:
-    found = ranges.rounded(*_around(spec), _number(spec, "q", 1))
-    return ranges.Range(
-        found.drawn, found.tried, "a normal distribution has no counterpart: the steps within two sigma"
-    )
-
-
-def _q_log_normal(spec: Mapping[str, Any]) -> Range:
-    low, high = map(_exp, _around(spec))
-    return ranges.log_rounded(low, high, _number(spec, "q", 1))
+def _bell(spec: Mapping[str, Any]) -> tuple[Any, Any]:
+    return _number(spec, "mu", 0), _number(spec, "sigma", 1)
 
 
 def _beta(_spec: Mapping[str, Any]) -> Range:
@@ -237,10 +214,10 @@ DISTRIBUTIONS: Mapping[str, Callable[[Mapping[str, Any]], Range]] = {
     "q_log_uniform_values": lambda spec: ranges.log_rounded(*_ends(spec), _number(spec, "q", 1)),
     "inv_log_uniform": _inverted,
     "inv_log_uniform_values": lambda spec: ranges.log_uniform(*_ends(spec)),
-    "normal": _normal,
-    "q_normal": _q_normal,
-    "log_normal": _log_normal,
-    "q_log_normal": _q_log_normal,
+    "normal": lambda spec: ranges.normal(*_bell(spec)),
+    "q_normal": lambda spec: ranges.normal(*_bell(spec), _number(spec, "q", 1)),
+    "log_normal": lambda spec: ranges.log_normal(*_bell(spec)),
+    "q_log_normal": lambda spec: ranges.log_normal(*_bell(spec), _number(spec, "q", 1)),
     "beta": _beta,
     "q_beta": _q_beta,
 }

@@ -20,6 +20,7 @@ from sweeper.core.model import Objective, Trial
 from sweeper.core.options import option
 from sweeper.core.ports import Begun, Domains, LeftOut, Proposer, Search
 from sweeper.core.search import Proposal
+from sweeper.core.space.domains import CHOICE, Scale, numbers
 from sweeper.core.space.draws import Domain
 from sweeper.core.space.names import shorten, show
 
@@ -34,7 +35,6 @@ SAMPLERS = {
     "random": "RandomSampler",
 }
 """The names in an experiment file, and Optuna's."""
-DIGITS = 6
 MOST_REPEATS = 100
 """So many proposals in a row that are known already or left out mean that there is nothing new to propose."""
 
@@ -50,6 +50,11 @@ class Optuna(Proposer):
     seed: int | None = option("Other proposals for another seed.", default=0)
     startup: int | None = option("So many trials are drawn at random before the sampler begins.", default=None, low=0)
     of: Mapping[str, Domain] = option("Dotted keys, and what is proposed for each.", low=1)
+
+    @classmethod
+    def refused(cls, domain: str, arguments: Sequence[Any]) -> str:
+        """What Optuna has no distribution for."""
+        return unproposable(domain, arguments)
 
     def settings(self, domains: Domains) -> Settings:
         """The same with its domains read."""
@@ -277,9 +282,9 @@ class OptunaSearch:
 
     def _value(self, key: str, drawn: Any) -> Any:
         domain, arguments = self._settings.of[key]
-        if domain == "choice":
+        if domain == CHOICE:
             return next(option for option in arguments if _text(option) == drawn)
-        return float(f"{drawn:.{DIGITS}g}") if isinstance(drawn, float) else drawn
+        return drawn if isinstance(drawn, int) else numbers(domain, arguments).near(drawn)
 
 
 def _result(value: float | None) -> dict[str, Any]:
@@ -313,7 +318,7 @@ def frozen(
     state = optuna.trial.TrialState
     try:
         return optuna.trial.create_trial(
-            params={k: _text(v) if of[k][0] == "choice" else v for k, v in values.items()},
+            params={k: _text(v) if of[k][0] == CHOICE else v for k, v in values.items()},
             distributions={key: distribution(*domain) for key, domain in of.items()},
             value=value,
             state=state.FAIL if value is None else state.COMPLETE,
@@ -328,16 +333,30 @@ def _text(option: Any) -> str:
     return canonical(option)
 
 
+def unproposable(domain: str, arguments: Sequence[Any]) -> str:
+    """Why Optuna cannot propose from this domain, and what to write; empty: it can."""
+    if domain == CHOICE:
+        return ""
+    said = numbers(domain, arguments)
+    if not said.scale.bounded:
+        return f"Optuna has no {domain} distribution: give it ends, with uniform or loguniform, or take sweep.random"
+    if said.scale is Scale.LOG and said.step is not None and not (isinstance(said.step, int) and said.step == 1):
+        instead = f"{{loguniform: [{said.low:g}, {said.high:g}]}}"
+        return f"Optuna has no steps on a logarithmic scale: write {instead}, or logint for whole numbers"
+    return ""
+
+
 def distribution(domain: str, arguments: Sequence[Any]) -> optuna.distributions.BaseDistribution:
-    """A domain of ours as a distribution of Optuna's."""
+    """A domain of ours that is not `unproposable` as a distribution of Optuna's."""
     from optuna import distributions
 
-    if domain == "choice":
+    if domain == CHOICE:
         return distributions.CategoricalDistribution([_text(option) for option in arguments])
-    low, high = arguments
-    if domain == "int":
-        return distributions.IntDistribution(low, high)
-    return distributions.FloatDistribution(low, high, log=domain == "loguniform")
+    said = numbers(domain, arguments)
+    log = said.scale is Scale.LOG
+    if isinstance(said.step, int):
+        return distributions.IntDistribution(int(said.low), int(said.high), log=log, step=said.step)
+    return distributions.FloatDistribution(said.low, said.high, log=log, step=said.step)
 
 
 def study(settings: Settings, objective: Objective) -> optuna.Study:

@@ -15,6 +15,7 @@ from sweeper.core.grouped import of_a_metric
 from sweeper.core.identity import canonical
 from sweeper.core.repeats import best_group
 from sweeper.core.results import MACHINE, METRIC, PHASES, SAVINGS, Row, equals, grouped, name_of
+from sweeper.core.space.domains import LOGARITHMIC
 from sweeper.show.plain import as_yaml
 from sweeper.show.report import jobs, words
 from sweeper.show.report.importance import Parameter, importance
@@ -103,7 +104,7 @@ def _is_log(config: Mapping[str, Any], key: str, values: Sequence[float]) -> boo
 def _declared_log(node: Any, key: str) -> bool:
     if isinstance(node, Mapping):
         domain = node.get(key, node.get(f"+{key}"))
-        log = isinstance(domain, Mapping) and not {"logspace", "loguniform"}.isdisjoint(domain)
+        log = isinstance(domain, Mapping) and not LOGARITHMIC.isdisjoint(domain)
         return log or any(_declared_log(below, key) for below in node.values())
     return isinstance(node, (list, tuple)) and any(_declared_log(below, key) for below in node)
 
