@@ -29,7 +29,8 @@ def test_every_form_is_right_the_first_time(project: Any) -> None:
     """Each form, copied from the page, declares trials in an experiment that has the keys it names."""
     project.write("conf/recipe/lora.yaml", "# @package _global_\nhyperparameters: {alpha: 1}\n")
     project.write("conf/recipe/full.yaml", "# @package _global_\nhyperparameters: {alpha: 2}\n")
-    base = "hyperparameters: {rank: 8, lr: 0.01, epochs: 5, targets: [q], batch_size: 8, accumulate: 1, alpha: 0, dropout: 0, noise: 0}\n"
+    base = "hyperparameters: {rank: 8, lr: 0.01, epochs: 5, targets: [q], batch_size: 8, accumulate: 1, alpha: 0, "
+    base += "dropout: 0, noise: 0}\n"
     goal = "objective: {metric: accuracy, goal: maximize}\n"
     rules = (
         "  grid: {hyperparameters.rank: [8, 16], hyperparameters.lr: [0.001, 0.1], hyperparameters.batch_size: [8, 64],"
