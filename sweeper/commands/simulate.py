@@ -10,7 +10,9 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sweeper import config
@@ -38,7 +40,7 @@ def main(arguments: Sequence[str], runner: type[Runner] = Runner) -> int:
     parser = argparse.ArgumentParser(
         prog="sweeper simulate",
         usage="sweeper simulate [+experiment=NAME [KEY=VALUE ...]] [--chaos | --calm] [--seeds N] [--first S]\n"
-        "                        [--seed S] [--trace] [--json]\n"
+        "                        [--seed S] [--jobs N] [--trace] [--json]\n"
         "       sweeper simulate [backend=KIND [backend.KEY=VALUE ...]] [the same options]",
         description="Runs an experiment's sweep (its trials, rules, remedies) or, without one, sweeps that are drawn, "
         "on the backend that is said or on one that is drawn too, "
@@ -51,6 +53,7 @@ def main(arguments: Sequence[str], runner: type[Runner] = Runner) -> int:
     parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N", help=f"how many seeds (default {SEEDS})")
     parser.add_argument("--first", type=int, default=0, metavar="S", help="the first seed (default 0)")
     parser.add_argument("--seed", type=int, metavar="S", help="one seed only: an exact replay")
+    parser.add_argument("--jobs", type=int, metavar="N", help="seeds at once, a process each (default: all cores)")
     way = parser.add_mutually_exclusive_group()
     way.add_argument("--chaos", action="store_true", help="faults, crashes, people and rivals (the default)")
     way.add_argument("--calm", action="store_true", help="none of them: only what the service leaves open is drawn")
@@ -59,12 +62,23 @@ def main(arguments: Sequence[str], runner: type[Runner] = Runner) -> int:
     options, overrides = parser.parse_known_args(arguments)
     if options.seeds < 1:
         raise UsageError(f"command line: --seeds: {options.seeds} is not a number of seeds; at least one")
+    if options.jobs is not None and options.jobs < 1:
+        raise UsageError(f"command line: --jobs: {options.jobs} is not a number of processes; at least one")
     again = ["sweeper", "simulate", *overrides, *(["--calm"] if options.calm else [])]
     from sweeper.simulation import backend
 
     if backend.is_all(overrides):
         return _Simulated(options, again, runner, backend.said(overrides) if overrides else None).run(None)
     return config.run(backend.with_queue(overrides), lambda sweep: _Simulated(options, again, runner).run(sweep))
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """One seed: its result, what of its trace is shown, and the seconds of processor time that it took."""
+
+    result: Result
+    trace: Sequence[str]
+    seconds: float
 
 
 @dataclass
@@ -83,17 +97,19 @@ class _Simulated:
 
     def run(self, declared: Sweep | None) -> int:
         """Every seed; Ctrl-C ends it with what is known."""
+        from sweeper.driver.driver import cpus
         from sweeper.simulation.declared import as_simulated
+        from sweeper.simulation.parallel import by_seed
 
-        sweep = as_simulated(declared) if declared else None
-        begun, code = time.process_time(), 0
+        sweep, code = as_simulated(declared) if declared else None, 0
+        self._tick(0)
         try:
-            for number, seed in enumerate(self._seeds()):
-                self._tick(number)
-                self._one(seed, sweep)
+            with closing(by_seed(partial(self._one, sweep), self._seeds(), self.options.jobs or cpus())) as seen:
+                for one in seen:
+                    self._take(one)
+                    self._tick(len(self.results))
         except KeyboardInterrupt:
             code = INTERRUPTED
-        self.seconds = time.process_time() - begun
         self._tick(None)
         tell(json.dumps(self._told(sweep)) if self.options.json else "\n".join(self._lines(sweep)))
         return code or (1 if self.broken else 0)
@@ -102,19 +118,31 @@ class _Simulated:
         options = self.options
         return [options.seed] if options.seed is not None else range(options.first, options.first + options.seeds)
 
-    def _one(self, seed: int, sweep: Sweep | None) -> None:
+    def _one(self, sweep: Sweep | None, seed: int) -> _Seen:
+        """Simulate this seed, in whatever process."""
         from sweeper.simulation.simulation import Simulation
 
-        chaos, first = not self.options.calm, not self.broken
+        begun, chaos = time.process_time(), not self.options.calm
         simulation = Simulation(seed, self.runner, chaos=chaos, most_deaths=3 if chaos else 0, declared=sweep)
         simulation.backend = self.backend
         result = simulation.run()
+        trace: Sequence[str] = ()
+        if self.options.trace:
+            trace = simulation.trace()
+        elif result.violations:
+            trace = simulation.trace(looks=False)[-LAST_LINES:]
+        return _Seen(result, trace, time.process_time() - begun)
+
+    def _take(self, seen: _Seen) -> None:
+        """Count it, and tell what it shows."""
+        result, seed = seen.result, seen.result.seed
         self.results.append(result)
+        self.seconds += seen.seconds
         if self.options.trace:
             # with --json stdout carries one object only
-            tell("\n".join([f"seed {seed}", *simulation.trace()]), file=sys.stderr if self.options.json else sys.stdout)
-        elif result.violations and first:
-            complain("\n".join([f"the end of seed {seed}:", *simulation.trace(looks=False)[-LAST_LINES:]]))
+            tell("\n".join([f"seed {seed}", *seen.trace]), file=sys.stderr if self.options.json else sys.stdout)
+        elif result.violations and not self.broken:
+            complain("\n".join([f"the end of seed {seed}:", *seen.trace]))
         for violation in result.violations:
             complain(f"seed {seed}: {violation}")
             self.broken.append({"seed": seed, "violation": violation, "replay": self._replay(seed)})
