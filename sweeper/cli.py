@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from sweeper.commands import VERBS
 from sweeper.commands.left_open import remind
+from sweeper.commands.output import PEOPLE, Output
 from sweeper.commands.say import (
     READER_GONE,
     complain,
@@ -23,7 +24,7 @@ from sweeper.commands.say import (
 )
 from sweeper.config import project
 from sweeper.config.problems import nearest
-from sweeper.errors import SweeperError, UsageError
+from sweeper.errors import BUG, Fault, SweeperError, UsageError
 
 if TYPE_CHECKING:
     from sweeper.run.release import Unreleased
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _USES = (
     ("sweeper +experiment=NAME [KEY=VALUE ...]", "run the experiment, or continue where it stopped"),
+    ("  [--json] [--events jsonl]", "the same for programs: an object at the end, a line for each thing that happens"),
     *((f"sweeper {verb.name} {verb.words}", verb.about) for verb in VERBS.values()),
     ("sweeper --help", "this text; `sweeper VERB --help` tells more of a verb"),
 )
@@ -49,16 +51,14 @@ Exit codes: 0 done; 1 a trial failed or lacks its metric; 2 usage or configurati
 4 another runner holds this sweep; 5 stopped by the budget; 70 a bug of ours; 128 + N ended by signal N, pool released.
 """
 
-BUG = 70
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     open_standard_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
+    output = Output.meant(arguments)
     if odd := next((word for word in arguments if _undecodable(word)), None):
-        complain(f"command line: {odd!r} is not UTF-8")
-        return UsageError.exit_code
+        return guarded(lambda: refused(f"command line: {odd!r} is not UTF-8"), output)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(HELP, end="")
         return 0
@@ -68,11 +68,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     hide_given(arguments)
     verb = VERBS.get(arguments[0])
     if verb is None and re.fullmatch(r"[\w-]+", arguments[0]) and not arguments[0].startswith("-"):
-        complain(unknown_verb(arguments))
-        return UsageError.exit_code
+        return guarded(lambda: refused(unknown_verb(arguments)), output)
     if verb and verb.reminds:
         remind(complain)
-    return guarded(lambda: verb.main(arguments[1:]) if verb else _run(arguments))
+    return guarded(lambda: verb.main(arguments[1:]) if verb else _run(arguments), output)
+
+
+def refused(message: str) -> NoReturn:
+    """Nothing is done, by this word of the command line."""
+    raise UsageError(message)
 
 
 def _undecodable(word: str) -> bool:
@@ -87,9 +91,11 @@ def _undecodable(word: str) -> bool:
 def _run(arguments: Sequence[str]) -> int:
     """Run the experiment that the arguments declare."""
     from sweeper import config
+    from sweeper.commands.parsing import of_run
     from sweeper.commands.run import run
 
-    return config.run(arguments, run)
+    output, words = of_run(arguments)
+    return config.run(words, lambda sweep: run(sweep, output=output))
 
 
 def unknown_verb(arguments: Sequence[str]) -> str:
@@ -100,8 +106,11 @@ def unknown_verb(arguments: Sequence[str]) -> str:
     return f"command line: there is no verb {arguments[0]!r}{hint or '; sweeper --help lists them'}"
 
 
-def guarded(command: Callable[[], int]) -> int:
-    """Run and map every error to one clear line and its exit code; a traceback only for a bug of ours."""
+def guarded(command: Callable[[], int], output: Output = PEOPLE) -> int:
+    """Run and map every error to one clear line and its exit code; a traceback only for a bug of ours.
+
+    Whoever asked for JSON is told in JSON too.
+    """
     unreleased: Sequence[Unreleased] | None = None
     ended = 0
     try:
@@ -111,12 +120,12 @@ def guarded(command: Callable[[], int]) -> int:
     except SweeperError as error:
         unreleased = _unreleased(error)
         complain(str(error))
-        code = error.exit_code
+        code, faults = error.exit_code, error.faults
         if code == BUG:
             _tell_bug(unreleased)
     except KeyboardInterrupt as error:
         unreleased = _unreleased(error)
-        code = 130
+        code, faults = 130, [Fault("interrupted", "ended by Ctrl-C")]
     except OSError as error:
         unreleased = _unreleased(error)
         forget_stdout()
@@ -124,12 +133,14 @@ def guarded(command: Callable[[], int]) -> int:
             return ended
         # A full or read-only disk, a missing permission: the world's fault, told in one line.
         complain(str(error))
-        code = ended or UsageError.exit_code
+        code, faults = ended or UsageError.exit_code, [Fault("system", str(error))]
     except Exception as error:  # noqa: BLE001 - the last resort: every other error is a bug, and says so
         unreleased = _unreleased(error)
         _tell_bug(unreleased)
-        code = BUG
-    return warn_unreleased(unreleased or ()) or code
+        code, faults = BUG, [Fault("bug", f"{type(error).__name__}: {error}")]
+    code = warn_unreleased(unreleased or ()) or code
+    output.failed(code, faults, unreleased or ())
+    return code
 
 
 def _unreleased(error: BaseException) -> Sequence[Unreleased] | None:

@@ -2,28 +2,80 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import NoReturn
+
+BUG = 70
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong, in parts that a program can use. What is null is not known, or has no place."""
+
+    code: str
+    """A word for its kind: usage, configuration, held, journal, engine, bug, ..."""
+    message: str
+    """All of it, as a person reads it."""
+    file: str | None = None
+    line: int | None = None
+    """From 1."""
+    column: int | None = None
+    """From 1."""
+    key: str | None = None
+    """The key of the configuration, dotted."""
+    remedy: str | None = None
+    """What to do about it."""
+
+
+def remedy_in(message: str) -> str | None:
+    """What a message says is to be done: by custom it stands behind the first semicolon."""
+    return message.partition("; ")[2] or None
 
 
 class SweeperError(Exception):
     """An error with a message for a person: the command line prints the message and no traceback."""
 
     exit_code = 2
+    code: str = "error"
+    """A word for its kind."""
+
+    @property
+    def faults(self) -> Sequence[Fault]:
+        """Everything that is wrong, one or more."""
+        return [Fault(self.code, str(self), remedy=remedy_in(str(self)))]
 
 
 class UsageError(SweeperError):
-    """Something the user wrote is wrong. The message holds one line per problem: `where: what is wrong; what to do`."""
+    """Something the user wrote is wrong. The message holds one line per problem: `where: what is wrong; what to do`.
+
+    `found`: the same in parts, where each has its place.
+    """
+
+    code = "usage"
+
+    def __init__(self, message: str, found: Sequence[Fault] = ()) -> None:
+        super().__init__(message)
+        self._found = tuple(found)
+
+    @property
+    def faults(self) -> Sequence[Fault]:
+        """Everything that is wrong, one or more."""
+        return self._found or super().faults
 
 
 class LockHeldError(SweeperError):
     """Another runner holds this sweep or this pool."""
 
     exit_code = 4
+    code = "held"
 
 
 class JournalError(SweeperError):
     """The journal cannot be read or written. It is never taken for an empty one."""
+
+    code = "journal"
 
 
 class JournalWriteError(JournalError):
@@ -33,19 +85,26 @@ class JournalWriteError(JournalError):
 class EngineError(SweeperError):
     """The local engine did not start or does not answer."""
 
+    code = "engine"
+
 
 class ForeignNameError(SweeperError):
     """A training job of our name exists that is not ours. Nothing of it is touched."""
+
+    code = "foreign_name"
 
 
 class LockedChangedError(SweeperError):
     """The locked section of a trial differs from the frozen one. Always our bug."""
 
-    exit_code = 70
+    exit_code = BUG
+    code = "bug"
 
 
 class LeavesPoolError(SweeperError):
     """A request would leave the pool: a backend that is not ours has changed a field that the pool matches on."""
+
+    code = "leaves_pool"
 
 
 class ApiErrorKind(Enum):
@@ -106,6 +165,11 @@ class ApiError(SweeperError):
         """The service's name for the request; empty where it has given none."""
         self.do = do
         """What helps; empty where that is not known, or is a part of the message."""
+
+    @property
+    def faults(self) -> Sequence[Fault]:
+        """What the failure means for us, whatever the service calls it."""
+        return [Fault(self.kind.value, str(self), remedy=self.do or None)]
 
 
 def assert_never(value: NoReturn) -> NoReturn:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweeper.commands import sweeps
+from sweeper.commands.output import tell_json
+from sweeper.commands.parsing import Parser
 from sweeper.commands.say import tell
 from sweeper.config.problems import nearest
 from sweeper.config.reasons import MAY_CHANGE
@@ -19,7 +19,7 @@ from sweeper.run.clock import SystemClock
 
 def main(arguments: Sequence[str]) -> int:
     """Leave the request in the sweep's journal; returns the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sweeper add",
         description="Queue another trial: the base of the experiment with these values. It runs after the declared "
         "ones, on the same pool; when nothing runs now, the next run of the sweep takes it.",
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     values = parsed(options.values, sweep.config)
     ask(sweep.journal, SystemClock().now(), "add", values=values)
     if options.json:
-        tell(json.dumps({"sweep": sweep.name, "values": values, "running": sweep.runner is not None}))
+        tell_json({"sweep": sweep.name, "values": values, "running": sweep.runner is not None})
     elif sweep.runner:
         tell(f"asked {sweep.runner.short} to run it after the others of {sweep.name}, on the same pool")
     else:

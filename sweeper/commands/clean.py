@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweeper.commands import sweeps
+from sweeper.commands.output import tell_json
+from sweeper.commands.parsing import Parser
 from sweeper.commands.say import complain, relative, tell
 from sweeper.config import project
 from sweeper.core.words import human
@@ -36,7 +36,7 @@ class Item:
 
 def main(arguments: Sequence[str]) -> int:
     """Show what can go, ask, remove it; returns the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sweeper clean",
         description="Remove the local engine's state, what the functions of builders have made and every sweep whose "
         "pools are all closed. What is running or may still bill is kept. Shows all with its size and asks first.",
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
         item.remove()
     if options.json:
         listed = [{"path": str(i.path), "what": i.what, "bytes": i.bytes, "kept": i.kept or None} for i in items]
-        tell(json.dumps({"removed": bool(removed), "items": listed}))
+        tell_json({"removed": bool(removed), "items": listed})
     elif removed:
         tell(f"removed {human(sum(item.bytes for item in going))}")
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.commands.candidates import candidates
+from sweeper.commands.output import tell_json
 from sweeper.commands.planned import Planned
 from sweeper.commands.say import complain, tell
 from sweeper.core import paces
@@ -41,7 +41,10 @@ def show(sweep: Sweep, types: Mapping[str, float | None], *, as_json: bool) -> i
     for warning in sweep.warnings:
         complain(f"warning: {warning}")
     found = _Comparing(Planned(sweep), types)
-    tell(json.dumps(found.told) if as_json else "\n".join(found.lines()))
+    if as_json:
+        tell_json(found.told)
+    else:
+        tell("\n".join(found.lines()))
     return 0
 
 

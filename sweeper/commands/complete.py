@@ -6,7 +6,6 @@ here; argcomplete would want one parser of every verb with completers on its arg
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import os
@@ -15,6 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from sweeper import config
 from sweeper.commands import VERBS, Verb, sweeps
+from sweeper.commands.parsing import Parser
 from sweeper.commands.say import tell
 from sweeper.config import project
 from sweeper.errors import SweeperError
@@ -55,7 +55,7 @@ SCRIPTS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
 
 def main(arguments: Sequence[str]) -> int:
     """Print the script, or (for the script) the candidates; returns the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sweeper complete",
         description='Tab completion for the console script: put eval "$(sweeper complete bash)" into .bashrc, '
         'eval "$(sweeper complete zsh)" into .zshrc behind compinit, or "sweeper complete fish | source" into '

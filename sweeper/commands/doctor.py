@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +10,8 @@ from dataclasses import asdict
 
 from sweeper import config
 from sweeper.commands import smoke
+from sweeper.commands.output import tell_json
+from sweeper.commands.parsing import Parser
 from sweeper.commands.say import complain, tell
 from sweeper.core.model import Sweep
 from sweeper.core.verdict import Check, Verdict, failed
@@ -24,7 +25,7 @@ _ACCOUNT = re.compile(r"engine=aws|engine\.(profile|region)=(.+)")
 
 def main(arguments: Sequence[str]) -> int:
     """Check; returns 2 when something would keep a run from starting, else 0. With --smoke: ask, by a few jobs."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sweeper doctor",
         usage="sweeper doctor [+experiment=NAME [KEY=VALUE ...]] [--json]\n"
         "       sweeper doctor [engine.profile=NAME] [engine.region=REGION] [--json]\n"
@@ -91,7 +92,7 @@ def _checks(connection: Callable[[], Connection], sweep: Sweep | None) -> Iterat
 def _told(sweep: Sweep | None, checks: Sequence[Check], *, as_json: bool) -> int:
     if as_json:
         rows = [{**asdict(check), "verdict": check.verdict.value} for check in checks]
-        tell(json.dumps({"sweep": sweep and sweep.name, "checks": rows}))
+        tell_json({"sweep": sweep and sweep.name, "checks": rows})
     else:
         tell("\n".join(_lines(checks)))
     return UsageError.exit_code if failed(checks) else 0

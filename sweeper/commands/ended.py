@@ -5,20 +5,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 
 from sweeper.commands.exit_code import exit_code
+from sweeper.commands.output import Output
 from sweeper.commands.say import READER_GONE, complain, forget_stdout, relative, tell, tell_words, warn_unreleased
+from sweeper.core.as_json import moment
 from sweeper.core.chain import Chain
 from sweeper.core.model import Sweep
 from sweeper.core.results import Results, Row
 from sweeper.core.tracked import sweep_ended
-from sweeper.errors import UsageError
+from sweeper.errors import Fault, UsageError
 from sweeper.run.clock import SystemClock
 from sweeper.run.ending import Ending
 from sweeper.run.session import Session
 from sweeper.show import files, receipt
 from sweeper.show import report as page
 from sweeper.show import table as tables
+from sweeper.show.summary import RunEnded, may_bill, standing
 from sweeper.tracking.telling import Telling
 
 
@@ -27,19 +31,25 @@ def undisturbed(ending: Ending) -> AbstractContextManager[object]:
     return SystemClock().listening() if ending.unreleased else nullcontext()
 
 
-def told(sweep: Sweep, ending: Ending, outside: Session, telling: Telling) -> int:
+def told(sweep: Sweep, ending: Ending, outside: Session, telling: Telling, output: Output) -> int:
     """Report, then say what may still bill: the pool came first. Returns the exit code."""
     try:
-        table, best = report(sweep, ending.chain, outside)
+        table, best = report(sweep, ending.chain, outside, printed=not output.for_programs)
         tell_trackers(ending, telling, table, best, complain)
     except OSError as error:
         # A full disk: the journal knows everything, and `sweeper report` writes the files again.
-        complain(f"the results could not be written: {error}")
-        return warn_unreleased(ending.unreleased) or UsageError.exit_code
+        message = f"the results could not be written: {error}"
+        complain(message)
+        code = warn_unreleased(ending.unreleased) or UsageError.exit_code
+        output.failed(code, [Fault("system", message)], ending.unreleased)
+        return code
     except BaseException as error:
         error.unreleased = ending.unreleased  # type: ignore[attr-defined]
         raise
-    return warn_unreleased(ending.unreleased) or exit_code(sweep, ending, table)
+    code = warn_unreleased(ending.unreleased) or exit_code(sweep, ending, table)
+    if output.for_programs:
+        tell_programs(run_ended(sweep, ending, outside.folder, table, code), table, output, outside.clock.now())
+    return code
 
 
 def tell_trackers(
@@ -52,10 +62,41 @@ def tell_trackers(
         say(trouble)
 
 
-def report(sweep: Sweep, chain: Chain, outside: Session) -> tuple[Results, Row | None]:
+def run_ended(sweep: Sweep, ending: Ending, folder: Path, table: Results, code: int) -> RunEnded:
+    """What programs are told of the end."""
+    simulated = not sweep.engine.on_aws
+    stands = standing(table, ending.chain, sweep.objective, simulated=simulated, running=False, why=ending.why)
+    return {
+        "sweep": folder.name,
+        "name": sweep.name,
+        "folder": str(folder),
+        "exit_code": code,
+        "unreleased": may_bill(ending.unreleased),
+        **stands,
+    }
+
+
+def tell_programs(ended: RunEnded, table: Results, output: Output, now: float) -> None:
+    """The end, as a stream's last line, and as the one object that has the rows too."""
+    if output.events:
+        output.emit({"event": "ended", "at": moment(now), **ended})
+    if output.json:
+        output.emit({**ended, "rows": [files.as_json(table, row) for row in table.rows]})
+
+
+def report(sweep: Sweep, chain: Chain, outside: Session, *, printed: bool) -> tuple[Results, Row | None]:
     """Write the result files, print the table, write the page; returns the table and its best row. Raises OSError."""
     folder = outside.folder
     rows, chosen = files.write_results(sweep, chain, folder, outside.redact)
+    if printed:
+        print_report(sweep, chain, outside, rows, chosen)
+    page.keep_current(folder, rows, chosen, outside.clock.now())  # last: nobody waits for their table
+    return rows, chosen
+
+
+def print_report(sweep: Sweep, chain: Chain, outside: Session, rows: Results, chosen: Row | None) -> None:
+    """What a person reads at the end. Raises OSError."""
+    folder = outside.folder
     try:
         tables.print_table(sys.stdout, rows, sweep.trials.keys, chosen, sweep.objective)
         tell_words(tables.pool_line(chain))
@@ -75,5 +116,3 @@ def report(sweep: Sweep, chain: Chain, outside: Session) -> tuple[Results, Row |
         forget_stdout()
         if error.errno not in READER_GONE:
             raise
-    page.keep_current(folder, rows, chosen, outside.clock.now())  # last: nobody waits for their table
-    return rows, chosen

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweeper.commands.output import tell_json
+from sweeper.commands.parsing import Parser
 from sweeper.commands.say import relative, tell
 from sweeper.config import project
 from sweeper.core.words import human, utc
@@ -32,7 +34,7 @@ SIMULATED = ("pending_s", "cold_start_s", "warm_start_s", "stopping_s", "max_run
 
 def main(arguments: Sequence[str]) -> int:
     """Serve, tell or stop; returns the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sweeper engine",
         description="The local engine: SageMaker's wire protocol on this machine, for every client.",
     )
@@ -134,7 +136,7 @@ def _tell(engine: EngineInfo, state: Path, people: Mapping[str, str], *, as_json
     if as_json:
         shown = {key: getattr(engine, key) for key in ("url", "pid", "account", "region", "access_key", "secret_key")}
         shown |= {"state_dir": str(state), "environment": environment, **_signed_in(engine, people)}
-        tell(json.dumps(shown), flush=True)
+        tell_json(shown)
         return
     where = f"{engine.url} (account {engine.account}, {engine.region})"
     tell(f"the local engine answers at {where}; its state: {relative(state)}")
@@ -172,7 +174,7 @@ def _status(state: Path, *, as_json: bool) -> int:
         told = {"running": status is not None, "state_dir": str(state), **(status or {})}
         if engine and status:
             told |= {"environment": _environment(engine, state), **_signed_in(engine, status["settings"]["sso_users"])}
-        tell(json.dumps(told))
+        tell_json(told)
         return 0
     if status is None:
         tell(f"no engine runs on {relative(state)}")
@@ -192,7 +194,7 @@ def _stop(state: Path, *, as_json: bool) -> int:
     status = launch.status(state)
     stopped = launch.stop(state)
     if as_json:
-        tell(json.dumps({"stopped": stopped, "state_dir": str(state)}))
+        tell_json({"stopped": stopped, "state_dir": str(state)})
     elif status and stopped:
         ended = f"{status['jobs_running']} running jobs stopped, {status['pools_alive']} pools released"
         tell(f"the engine at {status['url']} has ended; {ended}")

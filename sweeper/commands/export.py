@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sweeper.commands import as_script, sweeps
+from sweeper.commands.parsing import Parser
 from sweeper.commands.say import complain, relative, tell
 from sweeper.core.words import counted
 from sweeper.errors import UsageError
@@ -23,7 +23,7 @@ FOLDER = "export"
 
 def main(arguments: Sequence[str]) -> int:
     """Write it; returns the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sweeper export",
         description="Write a sweep as two tables, trials and points: a row per trial, and one per value of a metric. "
         "Works while another process runs the sweep. With --as, write one trial for another tool. model_trainer: a "

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Sequence
 
 from sweeper import config
 from sweeper.aws.clients import Endpoint
+from sweeper.commands.parsing import Parser
 from sweeper.commands.say import complain, tell
 from sweeper.core import policy
 from sweeper.core.model import Sweep
@@ -18,7 +18,7 @@ from sweeper.run.connect import connect
 
 def main(arguments: Sequence[str]) -> int:
     """Print a policy; returns the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sweeper iam",
         usage="sweeper iam [+experiment=NAME [KEY=VALUE ...]] [--for runner|watchdog|execution|smoke]",
         description="Print the least policy that an experiment needs, as the JSON document that IAM takes: for who "

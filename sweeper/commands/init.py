@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sweeper.commands import making, written_from
+from sweeper.commands.parsing import Parser
 from sweeper.commands.say import relative, tell
 from sweeper.config import templates
 
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sweeper init",
         description="A project to begin with: a first experiment, its script, and what git leaves alone. With --from: "
         "an experiment made of what another tool was told. With --from-job: an experiment whose only trial sends the "

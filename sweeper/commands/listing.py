@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sweeper.commands import sweeps
+from sweeper.commands.output import tell_json
+from sweeper.commands.parsing import Parser
 from sweeper.commands.say import complain, tell
 from sweeper.config import project
 from sweeper.core.words import counted, utc
@@ -23,9 +23,7 @@ HEAD = ("sweep", "state", "done", "changed", "", "", "")
 
 def main(arguments: Sequence[str]) -> int:
     """List the sweeps, the one that changed last first; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="sweeper list", description="Every sweep of this project, the one that changed last first."
-    )
+    parser = Parser(prog="sweeper list", description="Every sweep of this project, the one that changed last first.")
     parser.add_argument("--tag", action="append", default=[], metavar="T", help="only those with this tag; with all")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
     options = parser.parse_args(arguments)
@@ -36,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.json:
         for told in found:
             told["bytes"] = bytes_of(project.here() / "runs" / told["sweep"])
-        tell(json.dumps({"sweeps": found}))
+        tell_json({"sweeps": found})
         return 0
     rows = [_cells(told) for told in found]
     if sys.stdout.isatty() and rows:  # people get columns with a head; a pipe gets the sweeps alone

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from sweeper.aws.clients import Clients
 from sweeper.aws.logs import Tail
 from sweeper.commands import sweeps
+from sweeper.commands.output import tell_json
+from sweeper.commands.parsing import Parser
 from sweeper.commands.say import complain, tell
 from sweeper.core.chain import Job
 from sweeper.core.events import JobStatus
@@ -31,7 +31,7 @@ GAP_S = 0.5
 
 def main(arguments: Sequence[str]) -> int:
     """Print a log; returns the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sweeper logs", description="The log of a trial's last job: the stored one, or the live one while it runs."
     )
     parser.add_argument("name", help="a folder of runs/, or its beginning")
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
         lines = hidden.log(text).split("\n") if text else []
     if options.json:
         answer = {"sweep": sweep.name, "trial": job.intent.trial, "job_name": job.name, "lines": lines}
-        tell(json.dumps(answer))
+        tell_json(answer)
     else:
         tell("".join(f"{line}\n" for line in lines), end="")
     return 0

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 
 from sweeper.commands import making
+from sweeper.commands.parsing import Parser
 from sweeper.config import project, templates
 
 
 def main(arguments: Sequence[str]) -> int:
     """Copy a template with its script under another name; returns the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sweeper new",
         description="An experiment of your own that begins as a copy of a template: its file in experiments/ and its "
         "script in experiments/scripts/, under the new name. What is there already is never overwritten.",

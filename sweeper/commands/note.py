@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from sweeper.commands import sweeps
+from sweeper.commands.output import tell_json
+from sweeper.commands.parsing import Parser
 from sweeper.commands.say import tell
 from sweeper.core.job import TAG, TAG_SAYS
 from sweeper.core.words import utc
@@ -22,7 +22,7 @@ from sweeper.run.clock import SystemClock
 
 def main(arguments: Sequence[str]) -> int:
     """Write it or show what is written; returns the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sweeper note",
         description="Write a note about a sweep, with the time, or give it tags. The report, `status` and `list` show "
         "them; `sweeper list --tag T` finds the sweeps with a tag. Changes nothing else, also while the sweep runs. "
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
         remarks.write(sweep.folder, Remark(now, options.text.strip(), options.tag, options.untag))
         sweep = StoredSweep(sweep.folder)
     if options.json:
-        tell(json.dumps({"sweep": sweep.name, **told(sweep)}))
+        tell_json({"sweep": sweep.name, **told(sweep)})
         return 0
     for line in lines(sweep) or [f"{sweep.name} has no notes and no tags"]:
         tell(line)

@@ -10,6 +10,8 @@ from typing import Any
 
 from sweeper import config
 from sweeper.commands import foreseen
+from sweeper.commands.output import tell_json
+from sweeper.commands.parsing import Parser
 from sweeper.commands.planned import MOST_TRIALS, Planned
 from sweeper.commands.say import complain, tell
 from sweeper.core import paces, plan
@@ -22,7 +24,7 @@ from sweeper.run.job_queue import room_here
 
 def main(arguments: Sequence[str]) -> int:
     """Plan; returns the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sweeper plan",
         usage="sweeper plan +experiment=NAME [KEY=VALUE ...] [--requests] [--all] [--json]\n"
         "       sweeper plan +experiment=NAME [KEY=VALUE ...] --compare [--on TYPE[=SECONDS],...] [--json]",
@@ -63,7 +65,7 @@ class _Plan:
         for warning in self.sweep.warnings:
             complain(f"warning: {warning}")
         if options.json:
-            tell(json.dumps(self.told(requests=options.requests, every=options.all)))
+            tell_json(self.told(requests=options.requests, every=options.all))
         elif options.requests:
             for request in foreseen.requests(self.planned):
                 tell(json.dumps(request))

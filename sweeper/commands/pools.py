@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -11,6 +9,8 @@ from math import inf
 
 from sweeper.commands.billing import LOOK_S, Books, Pool, Unasked, named, place
 from sweeper.commands.columns import columns
+from sweeper.commands.output import tell_json
+from sweeper.commands.parsing import Parser
 from sweeper.commands.say import BILLING, complain, tell, warn_unreleased
 from sweeper.config import project
 from sweeper.core.chain import Job, apply
@@ -31,7 +31,7 @@ HEADER = ("job", "status", "instance type", "since", "sweep", "project", "owner"
 
 def main(arguments: Sequence[str]) -> int:
     """List or release; returns the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sweeper pools",
         description="Every warm pool of this project that is or may be billing: those of the services asked and those "
         "of our journals.",
@@ -77,7 +77,7 @@ def _list(books: Books, *, as_json: bool) -> int:
     shown = [pool for pool in pools if not books.strange(pool) or pool.project is None]
     if as_json:
         unasked = [{"service": place(entry.account), "why": entry.why, "jobs": entry.jobs} for entry in books.unasked]
-        tell(json.dumps({"pools": [asdict(pool) for pool in shown], "unasked": unasked}))
+        tell_json({"pools": [asdict(pool) for pool in shown], "unasked": unasked})
     elif shown:
         tell("\n".join(columns(HEADER, map(_row, shown))))
     elif not books.unasked:
@@ -154,7 +154,7 @@ def _release(books: Books, names: set[str], *, everything: bool, as_json: bool) 
         done.failed += _unreachable(books, entry, names)
     unknown = sorted(name for name in names - {pool.job for _, _, pool, _ in shown} if name not in done)
     if as_json:
-        tell(json.dumps({"released": done.closed, "failed": [asdict(pool) for pool in done.failed]}))
+        tell_json({"released": done.closed, "failed": [asdict(pool) for pool in done.failed]})
     else:
         nothing = "" if books.unasked else "nothing to release"
         if told := "\n".join(f"{name}: closed" for name in done.closed) or nothing:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Sequence
 
 from sweeper.commands import sweeps
+from sweeper.commands.output import tell_json
+from sweeper.commands.parsing import Parser
 from sweeper.commands.say import tell
 from sweeper.core.chain import Job
 from sweeper.core.model import Trial
@@ -17,7 +17,7 @@ from sweeper.run.connect import reconnect
 
 def main(arguments: Sequence[str]) -> int:
     """Tell the queue, and a person what it was before; returns the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sweeper priority",
         description="Give a trial's job another priority in its AWS Batch queue. Of the jobs of one share the higher "
         "goes first; where the share allows it, it takes the machines of a lower one. It is this job's alone: a later "
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     before, status = _change(sweep, job, options.priority)
     told = {"sweep": sweep.name, "trial": trial.id, "job_name": job.name, "status": status}
     if options.json:
-        tell(json.dumps({**told, "priority": options.priority, "before": before}))
+        tell_json({**told, "priority": options.priority, "before": before})
     else:
         what = f"{trial.name} of {sweep.name} has priority {options.priority} (was {before})"
         tell(f"{what} in {sweep.said.queue}: {status}")

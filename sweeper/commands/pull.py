@@ -12,6 +12,8 @@ from typing import Any
 
 from sweeper.aws.artifacts import Unpack, fetch, found
 from sweeper.commands import sweeps
+from sweeper.commands.output import tell_json
+from sweeper.commands.parsing import Parser
 from sweeper.commands.say import relative, tell
 from sweeper.core.chain import Job
 from sweeper.core.words import counted, human
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     files = sorted(_files(folder))
     if options.json:
         told = {"folder": str(folder), "files": files, "pulled": not there, "proved_by": how or None}
-        tell(json.dumps({**_told(sweep, job, model), **told}))
+        tell_json({**_told(sweep, job, model), **told})
         return 0
     size = f"{counted(len(files), 'file')}, {human(bytes_of(folder) - (folder / MARK).stat().st_size)}"
     proof = f" (proved by {how})" if how else ""
@@ -52,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sweeper pull",
         description="Download the model of a trial, prove its bytes by what S3 tells of them, and unpack it: whole or "
         "not at all. What is there already is not brought again; where a connection broke, the same command goes on. "

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sweeper.commands import sweeps
+from sweeper.commands.output import tell_json
+from sweeper.commands.parsing import Parser
 from sweeper.commands.say import relative, tell, tell_words
 from sweeper.commands.side_by_side import PAGE, show
 from sweeper.commands.tell_trackers import tell_trackers
@@ -25,7 +25,7 @@ from sweeper.show.best_file import Best, group_told
 
 def main(arguments: Sequence[str]) -> int:
     """Write and print; returns the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sweeper report",
         description="Write report.html, results.csv, results.jsonl and best.yaml of a sweep from its journal, and "
         "print the table. Works while another process runs the sweep. With several sweeps, compare them instead: what "
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
         tell_trackers(sweep)
     bill = receipt.of_sweep(sweep.config, sweep.chain, sweep.rate, simulated=not sweep.on_aws)
     if options.json:
-        tell(json.dumps(as_json(sweep, bill)))
+        tell_json(as_json(sweep, bill))
         return 0
     table.print_table(sys.stdout, sweep.table, sweep.declared.trials.keys, sweep.best, sweep.objective)
     tell_words(table.pool_line(sweep.chain, running=sweep.runner is not None))
@@ -74,8 +74,7 @@ def as_json(sweep: StoredSweep, bill: Receipt) -> dict[str, Any]:
     told = {"sweep": sweep.name, "files": paths, "best": best, "receipt": bill.row}
     group = best_of(sweep.table, sweep.objective) if grouped else None
     if group and sweep.objective:
-        of = group_told(sweep.table, group, sweep.objective)
-        told["best_group"] = files.strict({**of, "trials": [files.strict(trial) for trial in of["trials"]]})
+        told["best_group"] = group_told(sweep.table, group, sweep.objective)
     return told
 
 

@@ -6,12 +6,12 @@ or was uploaded for it (source, data) is asked of the service.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 
 from sweeper.commands import sweeps
 from sweeper.commands.as_it_was import as_it_was, config_of, described, staged
+from sweeper.commands.parsing import Parser, add_output, output_of
 from sweeper.commands.run import run
 from sweeper.core.model import Launch
 from sweeper.core.request import Staged
@@ -22,7 +22,7 @@ from sweeper.run.world import World
 
 def main(arguments: Sequence[str]) -> int:
     """Run the trial again; returns its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sweeper rerun",
         description="Run a trial again exactly as it ran: the same hyperparameters, locked section, image, source and "
         "data, also those of an experiment file or a command line that is another one today. It is the trial's next "
@@ -31,6 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("name", help="a folder of runs/, or its beginning")
     parser.add_argument("trial", nargs="?", default=sweeps.BEST, help="best (default), or its number, id or name")
+    add_output(parser)
     options = parser.parse_args(arguments)
     stored = sweeps.find(options.name)
     job = sweeps.chosen(stored, options.trial).result
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
         raise UsageError(f"{stored.name}: config.yaml is gone or torn; run the experiment again")
     was = described(stored, job)
     launch = Launch(config_of(stored, job.intent.trial)["job"]["launch"])
-    return run(as_it_was(stored, job, was), _session(staged(job, was, launch)))
+    return run(as_it_was(stored, job, was), _session(staged(job, was, launch)), output_of(options))
 
 
 def _session(where: Staged) -> type[Session]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 
 from sweeper.commands import sweeps
+from sweeper.commands.output import tell_json
+from sweeper.commands.parsing import Parser
 from sweeper.commands.say import tell
 from sweeper.core.asked import queued_values
 from sweeper.core.events import TrialStatus
@@ -21,7 +22,7 @@ FAILED = frozenset({TrialStatus.FAILED, TrialStatus.METRIC_MISSING, TrialStatus.
 
 def main(arguments: Sequence[str]) -> int:
     """Leave the request in the sweep's journal; returns the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sweeper retry",
         description="Open finished trials again. Nothing is sent now: the next run of the sweep (or the one that is "
         "at work) takes them, as the next attempt of each.",
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     if chosen:
         ask(sweep.journal, SystemClock().now(), "retry", trials=[trial.id for trial in chosen], **queued_values(chosen))
     if options.json:
-        tell(json.dumps({"sweep": sweep.name, "reopened": [trial.id for trial in chosen]}))
+        tell_json({"sweep": sweep.name, "reopened": [trial.id for trial in chosen]})
     elif chosen:
         names = ", ".join(trial.name for trial in chosen[: sweeps.NAMED])
         more = ", ..." if len(chosen) > sweeps.NAMED else ""

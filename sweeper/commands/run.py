@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 
 from sweeper.commands.driving import drive
 from sweeper.commands.ended import told, undisturbed
 from sweeper.commands.left_open import left_by
+from sweeper.commands.output import PEOPLE, Output
 from sweeper.commands.say import complain
 from sweeper.core.model import Sweep
 from sweeper.errors import LockHeldError
 from sweeper.record import script
+from sweeper.run.clock import SystemClock
 from sweeper.run.session import Session
+from sweeper.show.display import Display
+from sweeper.show.events import warned
 
 
-def run(sweep: Sweep, session: type[Session] | None = None) -> int:
+def run(sweep: Sweep, session: type[Session] | None = None, output: Output = PEOPLE) -> int:
     """Run a sweep, or continue it; returns the exit code. `session`: another outside than the real one, for tests."""
     for warning in filter(None, (*sweep.warnings, script.warning(sweep))):
         complain(f"warning: {warning}")
+        if output.events:
+            output.emit(warned(warning, SystemClock().now()))
+    show = partial(Display, emit=output.emit if output.events else None)
     try:
         with ExitStack() as stack:
-            ending, outside, telling = drive(sweep, stack, session or Session)
+            ending, outside, telling = drive(sweep, stack, session or Session, show)
     except LockHeldError:
         raise  # who holds it looks after its pools
     except BaseException as error:
@@ -28,4 +36,4 @@ def run(sweep: Sweep, session: type[Session] | None = None) -> int:
             error.unreleased = left_by(sweep, complain)  # type: ignore[attr-defined]
         raise
     with undisturbed(ending):
-        return told(sweep, ending, outside, telling)
+        return told(sweep, ending, outside, telling, output)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from sweeper.commands import sweeps
 from sweeper.commands.columns import columns
+from sweeper.commands.output import tell_json
 from sweeper.commands.say import relative, tell, tell_words
 from sweeper.config import project
 from sweeper.core.words import counted
@@ -33,7 +33,7 @@ def show(names: Sequence[str], *, to: Path | None = None, as_json: bool = False)
     links = [Path(os.path.relpath(one, page.parent)).as_posix() if one.exists() else "" for one in pages]
     write_atomically(page, to_html(compared.page_data(sides, links), scripts=COMPARED))
     if as_json:
-        tell(json.dumps({**compared.as_json(sides), "file": str(page)}))
+        tell_json({**compared.as_json(sides), "file": str(page)})
         return 0
     for head, rows in compared.tables(sides):
         for line in columns(head, rows) if rows else ():

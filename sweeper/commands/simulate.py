@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import statistics
 import sys
@@ -16,6 +15,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sweeper import config
+from sweeper.commands.output import tell_json
+from sweeper.commands.parsing import Parser
 from sweeper.commands.say import complain, tell
 from sweeper.core.words import span
 from sweeper.errors import UsageError
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str], runner: type[Runner] = Runner) -> int:
 
     Raises UsageError for a sweep that cannot be simulated.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sweeper simulate",
         usage="sweeper simulate [+experiment=NAME [KEY=VALUE ...]] [--chaos | --calm] [--seeds N] [--first S]\n"
         "                        [--seed S] [--jobs N] [--trace] [--json]\n"
@@ -111,7 +112,10 @@ class _Simulated:
         except KeyboardInterrupt:
             code = INTERRUPTED
         self._tick(None)
-        tell(json.dumps(self._told(sweep)) if self.options.json else "\n".join(self._lines(sweep)))
+        if self.options.json:
+            tell_json(self._told(sweep))
+        else:
+            tell("\n".join(self._lines(sweep)))
         return code or (1 if self.broken else 0)
 
     def _seeds(self) -> Sequence[int]:

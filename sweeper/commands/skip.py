@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Sequence
 
 from sweeper.commands import sweeps
+from sweeper.commands.output import tell_json
+from sweeper.commands.parsing import Parser
 from sweeper.commands.say import tell
 from sweeper.core.asked import queued_values
 from sweeper.core.model import Trial
@@ -17,7 +17,7 @@ from sweeper.run.clock import SystemClock
 
 def main(arguments: Sequence[str]) -> int:
     """Leave the request in the sweep's journal; returns the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sweeper skip",
         description="Leave a trial out. When it runs now its job is stopped; the next trial takes the pool, or the "
         "runner releases it at the end. With --undo it is taken in again.",
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     if asked:
         ask(sweep.journal, SystemClock().now(), "skip", trial=trial.id, label=trial.name, **queued_values([trial]))
     if options.json:
-        tell(json.dumps({"sweep": sweep.name, "trial": trial.id, "asked": asked, "running": running}))
+        tell_json({"sweep": sweep.name, "trial": trial.id, "asked": asked, "running": running})
     elif not asked:
         done = "is skipped already" if history and history.skipped else "has finished"
         tell(f"{trial.name} of {sweep.name} {done}; nothing to skip")
@@ -56,7 +56,7 @@ def _undo(sweep: StoredSweep, trial: Trial, *, as_json: bool) -> int:
     if skipped:
         ask(sweep.journal, SystemClock().now(), "retry", trials=[trial.id], **queued_values([trial]))
     if as_json:
-        tell(json.dumps({"sweep": sweep.name, "trial": trial.id, "asked": skipped}))
+        tell_json({"sweep": sweep.name, "trial": trial.id, "asked": skipped})
     else:
         what = "is taken in again" if skipped else "was not skipped; nothing to undo"
         tell(f"{trial.name} of {sweep.name} {what}")

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sweeper.commands.output import tell_json
 from sweeper.commands.own_folders import own_folders
 from sweeper.commands.say import complain, package_version, relative, tell, warn_unreleased
 from sweeper.core.model import Sweep
@@ -59,7 +60,10 @@ def smoke(sweep: Sweep, options: argparse.Namespace) -> int:
         asked = session.ask()
         try:
             told = _recording(asked, session)
-            tell(json.dumps(told) if options.json else "\n".join(_lines(asked, path)), flush=True)
+            if options.json:
+                tell_json(told)
+            else:
+                tell("\n".join(_lines(asked, path)), flush=True)
             write_atomically(path, json.dumps(told, indent=2) + "\n")
         except BaseException as error:
             error.unreleased = list(asked.unreleased)  # type: ignore[attr-defined]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from sweeper.commands import sweeps
+from sweeper.commands.output import tell_json
+from sweeper.commands.parsing import Parser
 from sweeper.commands.say import relative, tell
 from sweeper.core.words import counted
 from sweeper.errors import UsageError
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
         "folder": str(options.to.absolute()) if options.to else None,
     }
     if options.json:
-        tell(json.dumps({**told, "files": kept.names, **({"diff": kept.changes or None} if options.diff else {})}))
+        tell_json({**told, "files": kept.names, **({"diff": kept.changes or None} if options.diff else {})})
     elif options.diff:
         tell(kept.changes, end="")
     else:
@@ -58,7 +59,7 @@ def _unpack(kept: Snapshot, to: Path, what: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sweeper source",
         description="The source that a trial ran with: its commit, what was changed since, and its files as they were. "
         "Each content is kept once in runs/NAME/sources, and only what is sent to jobs; known secrets are masked in "

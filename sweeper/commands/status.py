@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from sweeper.commands import note, sweeps
+from sweeper.commands.output import tell_json
+from sweeper.commands.parsing import Parser
 from sweeper.commands.say import tell, tell_words
 from sweeper.commands.watching import watch
 from sweeper.core import measured
@@ -24,7 +24,7 @@ from sweeper.show.plain import shown
 
 def main(arguments: Sequence[str]) -> int:
     """Print the rows of results.csv as they are now; returns the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sweeper status",
         description="The chain now, from its journal. Changes nothing, and works while another process runs the sweep.",
     )
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
         tell_words(line(watch(sweep), SystemClock().now()))
         return 0
     if options.json:
-        tell(json.dumps(as_json(sweep)))
+        tell_json(as_json(sweep))
         return 0
     table.print_table(sys.stdout, sweep.table, sweep.declared.trials.keys, sweep.best, sweep.objective)
     tell_words(table.pool_line(sweep.chain, running=sweep.runner is not None))
@@ -76,7 +76,7 @@ def _shown_by(sweep: StoredSweep, job: Job) -> dict[str, float]:
 
 
 def _running(sweep: StoredSweep, job: Job) -> dict[str, Any]:
-    metrics = files.strict(_shown_by(sweep, job))
+    metrics = _shown_by(sweep, job)
     return {"trial": job.intent.trial, "job_name": job.name, "phase": doing(job), "metrics": metrics}
 
 

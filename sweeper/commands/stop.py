@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from sweeper.commands import sweeps
+from sweeper.commands.output import tell_json
+from sweeper.commands.parsing import Parser
 from sweeper.commands.say import tell, warn_unreleased
 from sweeper.record.journal import ask
 from sweeper.record.stored import StoredSweep
@@ -19,7 +19,7 @@ LOOK_S = 0.2
 
 def main(arguments: Sequence[str]) -> int:
     """Leave the request in the sweep's journal; returns the exit code."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sweeper stop",
         description="Ask a running sweep to end. Its runner ends the chain and releases the pool; the same command "
         "that started it goes on later where it stopped.",
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
         said = f"{sweep.name} is not running; nothing to stop"
     owed = [] if sweep.runner else [job.name for job in sweep.chain.debts_newest_first]
     if options.json:
-        tell(json.dumps({"sweep": sweep.name, "asked": runner is not None, "open_pools": owed}))
+        tell_json({"sweep": sweep.name, "asked": runner is not None, "open_pools": owed})
     else:
         tell(said)
     return warn_unreleased([Unreleased(name, "it was not seen closed and nobody runs its sweep") for name in owed])

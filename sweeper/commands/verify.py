@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Sequence
 
 from sweeper.commands import sweeps
+from sweeper.commands.output import tell_json
+from sweeper.commands.parsing import Parser
 from sweeper.commands.say import complain, tell
 from sweeper.core.ports import TrainingApi
 from sweeper.core.verify import compare, verify
@@ -17,7 +17,7 @@ from sweeper.run.registry import Debt, Registry, state_folder
 
 def main(arguments: Sequence[str]) -> int:
     """Check a sweep; returns 0 when every invariant holds, else 1."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sweeper verify",
         description="Prove a journal unaltered, fold it again, and check the invariants on it and on what the service "
         "says of its jobs. Changes nothing and starts nothing.",
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     asked = "the journal and the service" if api is not None else "the journal"
     if options.json:
         answer = {"sweep": sweep.name, "events": len(sweep.events), "checked": asked, "violations": violations}
-        tell(json.dumps(answer))
+        tell_json(answer)
     else:
         for broken in violations:
             complain(broken)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Sequence
 
 from sweeper.commands import sweeps
+from sweeper.commands.output import tell_json
+from sweeper.commands.parsing import Parser
 from sweeper.commands.say import complain, tell
 from sweeper.errors import UsageError
 from sweeper.run.clock import SystemClock
@@ -16,7 +16,7 @@ MOST_PORT = 65_535
 
 def main(arguments: Sequence[str]) -> int:
     """Serve until Ctrl-C, which is how it ends: raises KeyboardInterrupt."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sweeper view",
         description="Serve the page of report.html for a browser on this machine, and keep it up to date while "
         "the sweep runs. It reads what lies in the sweep's folder and changes nothing. Ctrl-C ends it.",
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as error:
         raise UsageError(f"view: cannot serve on port {options.port}: {error}") from error
     if options.json:
-        tell(json.dumps({"sweep": sweep.name, "address": server.address}), flush=True)
+        tell_json({"sweep": sweep.name, "address": server.address})
     else:
         tell(f"{sweep.name}: {server.address}", flush=True)
         complain("whoever has this address sees the page, from this machine alone; Ctrl-C ends it")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweeper.errors import UsageError
+from sweeper.errors import Fault, UsageError, remedy_in
 
 COMMAND_LINE = "command line"
 MOST_LINES = 50
@@ -59,13 +59,29 @@ class Problem:
     def __str__(self) -> str:
         return ": ".join(part for part in (self.where, self.key, self.what) if part)
 
+    @property
+    def fault(self) -> Fault:
+        """The same in parts."""
+        file, line, column = [*self.where.rsplit(":", 2), "", ""][:3]
+        placed = line.isdigit() and column.isdigit()
+        return Fault(
+            "configuration",
+            str(self),
+            file=(file if placed else None if self.where == COMMAND_LINE else self.where) or None,
+            line=int(line) if placed else None,
+            column=int(column) if placed else None,
+            key=self.key or None,
+            remedy=remedy_in(self.what),
+        )
+
 
 def refuse(problems: Sequence[Problem]) -> None:
     """Raise all of them at once, when there are any: files by line first, the command line last."""
-    lines = list(dict.fromkeys(str(problem) for problem in sorted(problems, key=_place)))
-    if lines:
-        more = len(lines) - MOST_LINES
-        raise UsageError("\n".join([*lines[:MOST_LINES], *([f"... and {more} more"] if more > 0 else [])]))
+    told = {str(problem): problem for problem in sorted(problems, key=_place)}
+    if told:
+        lines, more = list(told)[:MOST_LINES], len(told) - MOST_LINES
+        text = "\n".join([*lines, *([f"... and {more} more"] if more > 0 else [])])
+        raise UsageError(text, [told[line].fault for line in lines])
 
 
 def _place(problem: Problem) -> tuple[bool, str, int, int, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from sweeper.core import events as ev
 from sweeper.core.events import Closed, Event, JobStatus, PoolStatus, TrialStatus
@@ -105,7 +105,7 @@ class Job:
         return refused and unseen and self.closed is Closed.NEVER_HAD_POOL
 
     @property
-    def pool_word(self) -> str:
+    def pool_word(self) -> Literal["cold", "reused", "none"]:
         """The `pool` column of results.csv: cold, reused or none."""
         if self.reused_pool:
             return "reused"

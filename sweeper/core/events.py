@@ -279,6 +279,11 @@ class Withdrawn:
     label: str
 
 
+ASKED_TO_STOP = "asked to stop by `sweeper stop`"
+LEASE_LOST = "the lease on the pool was lost to another runner"
+"""Reasons of an end that programs are told apart."""
+
+
 @dataclass(frozen=True)
 class Stopping:
     """The chain is to end: by a signal, a request or an exception. `now` also stops the running job."""

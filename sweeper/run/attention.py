@@ -44,7 +44,7 @@ class Attention:
     def keep_lease(self) -> None:
         """Without the lease the running job is finished, and nothing new is created (row 22)."""
         if not self.notes.chain.stopping and not self.notes.world.guard.holds():
-            self.notes.note(ev.Stopping(reason="the lease on the pool was lost to another runner", now=False))
+            self.notes.note(ev.Stopping(reason=ev.LEASE_LOST, now=False))
 
     def impatient(self) -> bool:
         """Has a person asked again to end?"""
@@ -88,4 +88,4 @@ class Attention:
         """`sweeper stop` ends the chain after the running job, `sweeper stop --now` stops that job as well."""
         before = self.notes.chain.stopping
         if before is None or (now and not before.now):
-            self.notes.note(ev.Stopping(reason="asked to stop by `sweeper stop`", now=now))
+            self.notes.note(ev.Stopping(reason=ev.ASKED_TO_STOP, now=now))

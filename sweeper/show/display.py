@@ -12,6 +12,7 @@ from sweeper.core.chain import Chain
 from sweeper.core.ports import Clock, Progress
 from sweeper.run.session import Session
 from sweeper.show import files
+from sweeper.show.events import Happening, Stream
 from sweeper.show.live.model import LiveModel, subject_of
 from sweeper.show.live.table import LiveTable
 from sweeper.show.live.terminal import Terminal
@@ -31,15 +32,17 @@ def on_terminal(stream: TextIO, model: LiveModel, clock: Clock, redact: Callable
 
 
 class Display:
-    """Tells of a run on stderr."""
+    """Tells of a run on stderr, and programs by `emit`, where one asked."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, emit: Callable[[Happening], None] | None = None) -> None:
         self._session = session
         self._display = self._made()
+        self._streams = [self._stream(emit)] if emit else []
 
     def say(self, line: str) -> None:
         """A line for a person."""
-        self._display.say(line)
+        for one in (self._display, *self._streams):
+            one.say(line)
 
     def close(self) -> None:
         """From here on there is only the report, which shows the same table."""
@@ -57,7 +60,13 @@ class Display:
 
         if isinstance(display, LiveTable):
             session.logs.following.listeners.append(display.printed)
-        return Several(display, ResultFiles(write, session.clock.monotonic))
+        session.logs.following.listeners += [stream.printed for stream in self._streams]
+        return Several(display, ResultFiles(write, session.clock.monotonic), *self._streams)
+
+    def _stream(self, emit: Callable[[Happening], None]) -> Stream:
+        session = self._session
+        where = session.folder.name, str(session.folder)
+        return Stream(where, session.sweep.trials, emit, session.clock.now, session.redact)
 
     def _made(self) -> PlainProgress | LiveTable:
         session, clock = self._session, self._session.clock

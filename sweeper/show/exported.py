@@ -6,7 +6,7 @@ import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
-from math import isnan
+from math import isfinite, isnan
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,7 +14,6 @@ from sweeper.core.words import cell
 from sweeper.record.atomic import replacing
 from sweeper.record.points import points
 from sweeper.record.stored import StoredSweep
-from sweeper.show.files import strict
 
 SWEEP = "sweep"
 """The first column of both tables: those of several sweeps may be put one below the other."""
@@ -55,12 +54,18 @@ def _cell(value: Any) -> str:
 
 
 def as_jsonl(file: TextIO, columns: Sequence[str], rows: Rows) -> int:
-    """Write it as a JSON object a line, in the same way; NaN and the infinities are null."""
+    """Write it as a JSON object a line, in the same way; NaN and the infinities are null, for columns of numbers."""
     return sum(
         1
         for row in rows
-        if file.write(json.dumps(strict(dict(zip(columns, row, strict=True))), ensure_ascii=False) + "\n")
+        if file.write(
+            json.dumps(dict(zip(columns, map(_finite, row), strict=True)), ensure_ascii=False) + "\n",
+        )
     )
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 FORMATS: Mapping[str, Callable[[TextIO, Sequence[str], Rows], int]] = {"csv": as_csv, "jsonl": as_jsonl}

@@ -5,11 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping
-from math import isfinite
 from pathlib import Path
-from typing import Any
 
+from sweeper.core.as_json import strict
 from sweeper.core.chain import Chain
 from sweeper.core.declared import find
 from sweeper.core.grouped import grouped_results
@@ -35,19 +33,14 @@ def to_csv(table: Results) -> str:
 
 
 def to_jsonl(table: Results) -> str:
-    """The table as one JSON object a line; NaN and the infinities are null, as JSON has no word for them."""
+    """The table as one JSON object a line. What is not known is null; NaN is the text "NaN" (sweeper.core.as_json)."""
     return "".join(json.dumps(as_json(table, row), ensure_ascii=False) + "\n" for row in table.rows)
 
 
 def as_json(table: Results, row: Row) -> Row:
     """A row as strict JSON can hold it."""
-    cells = {column: row.get(column) for column in table.columns}
-    return strict(cells)
-
-
-def strict(found: Mapping[str, Any]) -> Row:
-    """A mapping as strict JSON can hold it: NaN and the infinities are null."""
-    return {k: None if isinstance(v, float) and not isfinite(v) else v for k, v in found.items()}
+    cells: Row = strict({column: row.get(column) for column in table.columns})
+    return cells
 
 
 def write_results(sweep: Sweep, chain: Chain, folder: Path, redact: Redactor) -> tuple[Results, Row | None]:

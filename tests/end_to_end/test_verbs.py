@@ -169,7 +169,6 @@ def test_report_writes_every_file_from_the_journal(project: Project) -> None:
     [
         (("status", "tinny"), "did you mean 'tiny'?"),
         (("logs", "tiny", "x=9"), "no such trial"),
-        (("logs", "tiny", "-f", "--json"), "cannot be followed"),
         (("report", "nothing"), "there is no such sweep"),
         (("engine", "serve", "--set", "no_such=1"), "unknown engine setting: no_such"),
         (("engine", "serve", "--set", "x"), "KEY=VALUE"),
