@@ -47,7 +47,7 @@ def main() -> None:
     print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     print(", ".join(f"{name} {version(name)}" for name in packages))
     whole_chain(size)
-    million()
+    millions()
     start()
     simulated()
     wire.main()
@@ -67,10 +67,10 @@ def whole_chain(size: int) -> None:
     print(f"  ratio of time 1/{basic['seconds'] / ours['seconds']:.1f}, of memory {ours['mb'] / basic['mb']:.2f}")
 
 
-def million() -> None:
-    """A plan of a million trials."""
-    told = child("million")
-    print(f"\nplan of 1,000,000 trials with every identity: {told['seconds']:.2f} s, {told['mb']:.0f} MB")
+def millions() -> None:
+    """A plan of ten million trials."""
+    told = child("millions")
+    print(f"\nplan of 10,000,000 trials with every identity: {told['seconds']:.2f} s, {told['mb']:.0f} MB")
 
 
 def start() -> None:

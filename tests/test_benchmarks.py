@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import chain, million
+from benchmarks import chain, millions
 from sweeper import config
 
 
-@pytest.mark.parametrize("measured", [chain, million], ids=["chain", "million"])
+@pytest.mark.parametrize("measured", [chain, millions], ids=["chain", "millions"])
 def test_what_a_benchmark_runs_is_an_experiment(
     measured: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

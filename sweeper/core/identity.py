@@ -14,6 +14,8 @@ Path = tuple[str, ...]
 Leaves = Mapping[Path, Any]
 
 MASK = (1 << 64) - 1
+WRITTEN = "%016x"
+"""An identity as it is written: 16 hexadecimal characters."""
 DEPENDENCIES = "dependencies"
 """The section whose keys are the names of distributions, which may have dots (`ruamel.yaml`)."""
 
@@ -85,8 +87,8 @@ def total(leaves: Leaves) -> int:
 
 
 def text_of(number: int) -> str:
-    """An identity as it is written: 16 hexadecimal characters."""
-    return f"{number & MASK:016x}"
+    """An identity as it is written."""
+    return WRITTEN % (number & MASK)
 
 
 class Base:

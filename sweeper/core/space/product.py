@@ -18,7 +18,7 @@ MEMO = 100_000
 """A rule is worked out once for each combination of the values it looks at, when they are not more than these."""
 
 LONG = 10_000
-"""A column of so many numbers is not copied."""
+"""A column of so many numbers is not copied, nor made of others."""
 
 Rows = tuple[int, ...]
 """The number of a row in each block of a product."""
@@ -81,7 +81,7 @@ class Product:
         """The identities of all trials in order, as numbers: much faster than one by one."""
         if self._groups:
             return (self.weight(rows) for rows in self)
-        numbers = (number & MASK for number in map(sum, _product(self._weights({}))))
+        numbers = _sums(self._weights({}))
         return numbers if self._kept is None else self._select(numbers)
 
     def drop(self, gone: set[int]) -> None:
@@ -217,6 +217,17 @@ def _product(columns: Sequence[Sequence[int]]) -> Iterator[tuple[int, ...]]:
         for number in columns[at]
         for tail in itertools.product(*after)
     )
+
+
+def _sums(columns: Sequence[Sequence[int]]) -> Iterator[int]:
+    """What each row of a product comes to, in 64 bits: what its last columns add is worked out once."""
+    last = len(columns) - 1
+    while last and math.prod(map(len, columns[last - 1 :])) <= LONG:
+        last -= 1
+    ends = columns[last:]
+    added = ends[0] if len(ends) == 1 else array("Q", (sum(row) & MASK for row in itertools.product(*ends)))
+    for start in map(sum, _product(columns[:last])):
+        yield from ((start + end) & MASK for end in added)
 
 
 def _all_differ(numbers: Sequence[int]) -> bool:

@@ -8,7 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from sweeper.core.identity import MASK, text_of
+from sweeper.core.identity import MASK, WRITTEN, text_of
 from sweeper.core.model import Trial
 from sweeper.core.space.blocks import Part
 from sweeper.core.space.names import labels
@@ -53,8 +53,8 @@ class Space:
                 yield self._trial(next(index), at, rows, number)
 
     def ids(self) -> Iterator[str]:
-        """The identities alone, in order: what a plan of a million trials walks."""
-        return map(text_of, itertools.chain.from_iterable(part.weigh_all() for part in self._parts))
+        """The identities alone, in order: what a plan of millions of trials walks."""
+        return map(WRITTEN.__mod__, itertools.chain.from_iterable(part.weigh_all() for part in self._parts))
 
     def find(self, id: str, index: int) -> Trial | None:  # noqa: A002 - the protocol's word
         """The trial with this identity; `index` is where it stood when it was last seen."""
