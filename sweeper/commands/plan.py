@@ -94,7 +94,7 @@ class _Plan:
             ],
             "duplicates": list(getattr(space, "duplicates", ())),
             "warnings": list(sweep.warnings),
-            "terms": dict(plan.terms(sweep, planned.chain, planned.rate)),
+            "terms": dict(planned.terms),
             "excluded": [{"rule": rule.text, "trials": n} for rule, n in getattr(space, "excluded", ())],
             "arguments": self.arguments and asdict(self.arguments),
             "quota": foreseen.quota(planned),
@@ -123,7 +123,7 @@ class _Plan:
             yield f"  ... and {more} more (--all lists them)"
         yield from (f"duplicate: {line}" for line in getattr(space, "duplicates", ()))
         yield from (f"excluded: {n} by {rule.text}" for rule, n in getattr(space, "excluded", ()))
-        yield from (f"{heading}: {words}" for heading, words in plan.terms(sweep, planned.chain, planned.rate))
+        yield from (f"{heading}: {words}" for heading, words in planned.terms)
         if self.arguments:
             yield f"arguments: {script.told(self.arguments)}"
         yield f"quota: {foreseen.quota(planned)}"

@@ -42,6 +42,14 @@ class Planned:
         index = history.jobs[0].intent.index if history.jobs else 0
         return find(self.sweep, self.chain, history.id, index) is not None
 
+    @property
+    def terms(self) -> Iterator[tuple[str, str]]:
+        """What the sweep is after, what may end it, what it knows of others. Raises UsageError, JournalError."""
+        yield from plan.terms(self.sweep, self.chain, self.rate)
+        taught = [self.chain.taught.get(name) or read() for name, read in self.sweep.teachers.items()]
+        if taught:
+            yield "warm start", "; ".join(one.words for one in taught)
+
     def status(self, trial: Trial) -> str:
         """What the journal says of a trial."""
         history = self.chain.trials.get(trial.id)

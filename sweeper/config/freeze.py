@@ -10,7 +10,7 @@ from sweeper.config.draft import FREE, Draft
 from sweeper.config.forms import Builder
 from sweeper.config.resolve import Resolve
 from sweeper.config.sweep_fields import fields_of
-from sweeper.config.trials import adding, proposed_of, space_of
+from sweeper.config.trials import adding, proposed_of, space_of, teachers_of
 from sweeper.config.values import identity_leaves, plain, prev_keys, read
 from sweeper.config.varying import Compositions
 from sweeper.core.identity import Leaves
@@ -54,6 +54,7 @@ def freeze(
         source_digest=digests["source",],
         trials=trials or space,
         search=search,
+        teachers=teachers_of(draft, values, builder),
         resolve=resolve,
         make=adding(leaves({})),
         composed={s: draft.sections[s] if s in AS_WRITTEN else read(draft.config, s)[0] for s in draft.sections},

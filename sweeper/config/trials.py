@@ -12,6 +12,7 @@ from sweeper.config.draft import MOST_ROWS, Draft
 from sweeper.config.forms import Builder
 from sweeper.config.problems import refuse
 from sweeper.config.sweep_fields import objective_of
+from sweeper.config.teachers import Teachers, teachers
 from sweeper.core.identity import Base, Leaves, text_of
 from sweeper.core.model import Trial
 from sweeper.core.ports import Begun
@@ -42,6 +43,22 @@ def space_of(draft: Draft, parts: Sequence[Part], groups: frozenset[str], leaves
         draft.wrong(error.rule.place, str(error))
         refuse(draft.problems)
         raise
+
+
+def teachers_of(draft: Draft, values: Mapping[str, Any], builder: Builder) -> Teachers:
+    """What reads the other sweeps that the search learns from."""
+    if builder.proposer is None or not builder.proposer[0].learns_from:
+        return {}
+    proposer, domains = builder.proposer
+    place = ("sweep", proposer.name, "warm_start")
+    if why := proposer.cannot_learn:
+        draft.wrong(place, why)
+    if draft.config.name in proposer.learns_from:
+        draft.wrong(place, "is this sweep itself, which knows its own trials")
+    refuse(draft.problems)
+    objective = objective_of(values)
+    assert objective is not None
+    return teachers(proposer.learns_from, draft.root, domains, objective, values)
 
 
 def proposed_of(draft: Draft, values: Mapping[str, Any], builder: Builder, leaves: Leaves) -> Begun:

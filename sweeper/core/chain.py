@@ -13,7 +13,7 @@ from sweeper.errors import assert_never
 
 Turns = ev.Opened | ev.Intent | ev.Outcome | ev.Skipped | ev.Reopened | ev.Added | ev.Withdrawn
 """The events that change which trials there are, and what has come of them."""
-Learnt = ev.Intent | ev.Outcome | ev.Skipped | ev.Reopened
+Learnt = ev.Intent | ev.Outcome | ev.Skipped | ev.Reopened | ev.Taught
 """The events by which a search knows what was proposed, what came of it, and what nobody wants."""
 OfJob = (
     ev.Created | ev.Adopted | ev.Observed | ev.Settled | ev.Outcome | ev.StopSent | ev.Cold | ev.Judged | ev.Extended
@@ -184,6 +184,8 @@ class Chain:
     """When this invocation began, or the killed one that it goes on with: UTC seconds since the epoch."""
     added: dict[str, ev.Added] = field(default_factory=dict)
     """The trials that someone queued into the chain, by identity."""
+    taught: dict[str, ev.Taught] = field(default_factory=dict)
+    """What its search was given of other sweeps, by their names."""
     opened: ev.Opened | None = None
     stopping: ev.Stopping | None = None
     decided: ev.Decided | None = None
@@ -264,6 +266,8 @@ def apply(chain: Chain, event: Event) -> Chain:
             chain.added[event.trial] = event
         case ev.Withdrawn():
             chain.added.pop(event.trial, None)
+        case ev.Taught():
+            chain.taught[event.sweep] = event
         case ev.Skipped() | ev.Reopened():
             _wish(chain, event)
         case _:

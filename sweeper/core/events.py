@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import Any, ClassVar, Union
 
+from sweeper.core.words import counted
+
 
 class JobStatus(str, Enum):
     """TrainingJobStatus in SageMaker's own words. A word we do not know is UNKNOWN and never terminal."""
@@ -285,6 +287,26 @@ LEASE_LOST = "the lease on the pool was lost to another runner"
 
 
 @dataclass(frozen=True)
+class Taught:
+    """What the search is given of another sweep, once and for all: what becomes of that one later changes nothing.
+
+    `trials`: (values by dotted key, the objective's value) of each, oldest first; `others`: how many say nothing here,
+    by reason.
+    """
+
+    kind: ClassVar[str] = "taught"
+    sweep: str
+    trials: Sequence[Sequence[Any]]
+    others: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def words(self) -> str:
+        """What was learnt, on one line."""
+        others = [f"{number} left out: {why}" for why, number in self.others.items()]
+        return "; ".join([f"{counted(len(self.trials), 'trial')} of {self.sweep}", *others])
+
+
+@dataclass(frozen=True)
 class Stopping:
     """The chain is to end: by a signal, a request or an exception. `now` also stops the running job."""
 
@@ -361,6 +383,7 @@ Event = Union[  # noqa: UP007 - a runtime alias on Python 3.10
     Skipped,
     Added,
     Withdrawn,
+    Taught,
     Stopping,
     StopSent,
     PoolClosed,
@@ -385,6 +408,7 @@ KINDS: Mapping[str, type[Any]] = {
         Skipped,
         Added,
         Withdrawn,
+        Taught,
         Stopping,
         StopSent,
         PoolClosed,

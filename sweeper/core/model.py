@@ -20,6 +20,7 @@ from sweeper.errors import UsageError
 if TYPE_CHECKING:
     from sweeper.core.chain import Chain
     from sweeper.core.costs import Rate
+    from sweeper.core.events import Taught
     from sweeper.core.ports import Backend, Search, StopRule
     from sweeper.core.tracked import Tracker
 
@@ -309,6 +310,8 @@ class Sweep:
     composed: Mapping[str, Any] = field(default_factory=dict)
     search: Callable[[Chain], Search] | None = None
     """Makes the search that proposes the trials, knowing the chain so far; None walks them in declared order."""
+    teachers: Mapping[str, Callable[[], Taught]] = field(default_factory=dict)
+    """By name what reads another sweep that the search learns from. They raise UsageError, JournalError."""
     make: Callable[[Mapping[str, Any], int], Trial] = no_more_trials
     """Makes a trial of values by dotted key, with this index: one that someone adds. Raises UsageError."""
     prev: tuple[str, ...] = ()

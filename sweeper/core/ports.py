@@ -116,6 +116,16 @@ class Proposer(Protocol):
     def name(self) -> str:
         """Its name as the experiment file spells it."""
 
+    @property
+    def learns_from(self) -> Sequence[str]:
+        """Names of the sweeps whose trials it is to know from the beginning."""
+        return ()
+
+    @property
+    def cannot_learn(self) -> str:
+        """Why it can make nothing of them, in words; empty: it can."""
+        return ""
+
     @classmethod
     def refused(cls, domain: str, arguments: Sequence[Any]) -> str:
         """Why it cannot propose from this domain, which can be drawn from, and what to write; empty: it can."""

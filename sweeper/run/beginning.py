@@ -28,7 +28,11 @@ class Beginning:
         notes, chain, sweep = self._notes, self._notes.chain, self._notes.sweep
         for job in chain.debts.values():
             self._learn_secrets(job)
+        unread = {} if sweep.only else {name: read for name, read in sweep.teachers.items() if name not in chain.taught}
+        lessons = [read() for read in unread.values()]
         notes.note(opened)
+        for taught in lessons:
+            notes.note(taught)
         self._pass_over_masked()
         for queued in () if sweep.only else withdrawn(sweep, chain):
             notes.note(ev.Withdrawn(queued.trial, queued.label))

@@ -111,6 +111,8 @@ def event_line(event: ev.Event, chain: Chain, trials: Trials) -> str:
             return f"trial {event.label} was added"
         case ev.Withdrawn():
             return f"trial {event.label} was added to another version of this sweep: add it again to have it run"
+        case ev.Taught():
+            return f"warm start: {event.words}"
         case ev.Opened() | ev.Created() | ev.Settled() | ev.Reopened() | ev.Finished():
             return ""
         case _:

@@ -93,6 +93,23 @@ def test_a_rule_that_leaves_everything_out_ends_the_search(project: Any) -> None
             "did you mean 'tpe'?",
         ),
         (
+            SWEEP.replace("count: 5", "count: 5, sampler: qmc, warm_start: [y]") + GOAL,
+            [],
+            "experiments/x.yaml:13:42: sweep.optuna.warm_start: qmc makes nothing of trials that it has not proposed: "
+            "take tpe or gp",
+        ),
+        (
+            SWEEP.replace("count: 5", "count: 5, warm_start: [y, x]") + GOAL,
+            [],
+            "experiments/x.yaml:13:28: sweep.optuna.warm_start: is this sweep itself, which knows its own trials",
+        ),
+        (
+            SWEEP.replace("{loguniform: [1e-4, 1]}", "{normal: [0, 1]}") + GOAL,
+            [],
+            "experiments/x.yaml:13:33: sweep.optuna.of.hyperparameters.lr: Optuna has no normal distribution: give it "
+            "ends, with uniform or loguniform, or take sweep.random",
+        ),
+        (
             SWEEP.replace("[1e-4, 1]", "[0, 1]") + GOAL,
             [],
             "experiments/x.yaml:13:33: sweep.optuna.of.hyperparameters.lr: loguniform takes numbers greater than 0",

@@ -195,6 +195,18 @@ def some(domain: str, arguments: Sequence[Any]) -> list[Any]:
     return [*map(drawer(domain, arguments), (0.0, MOST))]
 
 
+def holds(domain: str, arguments: Sequence[Any], value: Any) -> bool:
+    """Whether this value, of whatever type, is one of the domain."""
+    if domain == CHOICE:
+        return canonical(value) in map(canonical, arguments)
+    said = numbers(domain, arguments)
+    if not _is_number(value):
+        return False
+    if said.scale.bounded and not said.low <= value <= said.high:
+        return False
+    return said.step is None or abs(value / said.step - round(value / said.step)) < ALMOST
+
+
 def short(number: float) -> float:
     """Without the digits that nobody can tell apart."""
     return float(f"{number:.{DIGITS}g}")

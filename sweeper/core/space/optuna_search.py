@@ -10,14 +10,14 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, TrialHistory
 from sweeper.core.events import TrialStatus
 from sweeper.core.identity import Base, canonical, text_of
 from sweeper.core.model import Objective, Trial
-from sweeper.core.options import option
+from sweeper.core.options import Bounds, option
 from sweeper.core.ports import Begun, Domains, LeftOut, Proposer, Search
 from sweeper.core.search import Proposal
 from sweeper.core.space.domains import CHOICE, Scale, numbers
@@ -35,6 +35,8 @@ SAMPLERS = {
     "random": "RandomSampler",
 }
 """The names in an experiment file, and Optuna's."""
+TAUGHT = ("tpe", "gp")
+"""Those that learn from any trial."""
 MOST_REPEATS = 100
 """So many proposals in a row that are known already or left out mean that there is nothing new to propose."""
 
@@ -49,7 +51,24 @@ class Optuna(Proposer):
     sampler: str = option("How it searches.", default="tpe", choices=tuple(SAMPLERS))
     seed: int | None = option("Other proposals for another seed.", default=0)
     startup: int | None = option("So many trials are drawn at random before the sampler begins.", default=None, low=0)
+    warm_start: Annotated[Sequence[Annotated[str, Bounds(low=1)]], Bounds(low=1, high=100)] | None = option(
+        "Names of other sweeps: what their trials have come to is known from the beginning, as far as they fit.",
+        default=None,
+        says="must be a list of names of sweeps",
+    )
     of: Mapping[str, Domain] = option("Dotted keys, and what is proposed for each.", low=1)
+
+    @property
+    def learns_from(self) -> Sequence[str]:
+        """The sweeps of `warm_start`."""
+        return tuple(dict.fromkeys(self.warm_start or ()))
+
+    @property
+    def cannot_learn(self) -> str:
+        """A sampler that makes nothing of trials that it has not proposed."""
+        if not self.warm_start or self.sampler in TAUGHT:
+            return ""
+        return f"{self.sampler} makes nothing of trials that it has not proposed: take {' or '.join(TAUGHT)}"
 
     @classmethod
     def refused(cls, domain: str, arguments: Sequence[Any]) -> str:
@@ -203,6 +222,10 @@ class OptunaSearch:
                     self._leave_out(event.trial)
                 case ev.Reopened():
                     self._skipped.discard(event.trial)
+                case ev.Taught():
+                    for values, value in event.trials:
+                        if seen := frozen(values, self._settings.of, value):
+                            self._study.add_trial(seen)
         self._learnt = len(chain.course)
 
     # -- ask and tell -----------------------------------------------------------------------------------------

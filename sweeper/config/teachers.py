@@ -1,0 +1,60 @@
+"""The sweeps that a search learns from before it proposes: found below `runs/`, and read when somebody asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweeper.config.problems import nearest
+from sweeper.core import events as ev
+from sweeper.core.model import Objective
+from sweeper.core.ports import Domains
+from sweeper.core.space.warm_start import Here, Past
+from sweeper.errors import UsageError
+
+if TYPE_CHECKING:
+    from sweeper.record.stored import StoredSweep
+
+Teachers = Mapping[str, Callable[[], ev.Taught]]
+
+
+def teachers(
+    names: Sequence[str], project: Path, of: Domains, objective: Objective, config: Mapping[str, Any]
+) -> Teachers:
+    """By name what reads a sweep; it raises UsageError when there is none, JournalError when it cannot be read."""
+    here = Here(of, objective.metric, config)
+    return {name: partial(_taught, name, project, here, objective) for name in names}
+
+
+def _taught(name: str, project: Path, here: Here, objective: Objective) -> ev.Taught:
+    from sweeper.record.stored import StoredSweep  # who learns from nobody need not wait for it
+
+    return here.taught(name, _past(StoredSweep(_folder(name, project)), objective))
+
+
+def _past(stored: StoredSweep, objective: Objective) -> Iterator[Past]:
+    """The finished trials of a sweep, in the order in which they were first sent."""
+    from sweeper.core.space.optuna_search import value_of
+
+    for history in stored.chain.trials.values():
+        if history.jobs and history.finished:
+            job = history.result
+            result = value_of(job.outcome, objective) if job.outcome else None
+            yield Past(job.intent.values, stored.config_of(history.id), result)
+
+
+def _folder(name: str, project: Path) -> Path:
+    """The folder of this name, or the only one of a sweep of this name."""
+    from sweeper.core.scope import Scope
+    from sweeper.record.stored import folders
+
+    known = folders(project)
+    found = [at for at in known if at.name == name] or [at for at in known if Scope.of(at.name)[0] == name]
+    if len(found) == 1:
+        return found[0]
+    key = "sweep.optuna.warm_start"
+    if found:
+        raise UsageError(f"{key}: {name} is {' and '.join(at.name for at in found)}: name one of them")
+    raise UsageError(f"{key}: there is no sweep {name!r} in runs/{nearest(name, [at.name for at in known])}")
