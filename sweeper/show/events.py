@@ -272,7 +272,7 @@ class Stream:
                 yield _ended(job, event, at)
             case ev.PoolClosed():
                 yield _closed(event, at)
-            case ev.Decided() | ev.Stopping() | ev.Added() | ev.Skipped() | ev.Withdrawn() | ev.Cold():
+            case ev.Decided() | ev.Stopping() | ev.Added() | ev.Skipped() | ev.Withdrawn() | ev.Cold() | ev.Taught():
                 yield _told(event, at)
             case ev.Created() | ev.Settled() | ev.Judged() | ev.Extended() | ev.Reopened() | ev.Finished():
                 return
@@ -383,7 +383,10 @@ def _closed(event: ev.PoolClosed, at: str) -> PoolOver:
     }
 
 
-def _told(event: ev.Decided | ev.Stopping | ev.Added | ev.Skipped | ev.Withdrawn | ev.Cold, at: str) -> Happening:
+Told = ev.Decided | ev.Stopping | ev.Added | ev.Skipped | ev.Withdrawn | ev.Cold | ev.Taught
+
+
+def _told(event: Told, at: str) -> Happening:
     match event:
         case ev.Decided():
             return {"event": "sweep_ending", "at": at, "rule": event.rule, "why": event.why, "now": event.now}
@@ -404,5 +407,7 @@ def _told(event: ev.Decided | ev.Stopping | ev.Added | ev.Skipped | ev.Withdrawn
             return {"event": "trial_skipped", "at": at, "trial": event.trial, "name": event.label or None}
         case ev.Cold():
             return {"event": "warning", "at": at, "message": f"{event.name} started cold: {event.why}"}
+        case ev.Taught():
+            return {"event": "warning", "at": at, "message": f"warm start: {event.words}"}
         case _:
             assert_never(event)
