@@ -82,6 +82,7 @@ VERBS: Mapping[str, Verb] = {
         Verb("clean", "[NAME ...]", "remove the engine's state and sweeps whose pools are closed; asks first"),
         Verb("retry", "NAME [--trial TRIAL|--all]", "open trials again; the next run takes them"),
         Verb("rerun", "NAME [best|TRIAL]", "run that trial again exactly, as its next attempt"),
+        Verb("try", "NAME [best|TRIAL]", "that trial with the source as it is now, beside its sweep", module="trying"),
         Verb("pull", "NAME [best|TRIAL] [--to DIR]", "bring the model that a trial has left, proved and unpacked"),
         Verb(
             "source",

@@ -60,6 +60,8 @@ def drive(
     ending.unreleased += session.ledger.close_forgotten(ending.chain, session.api)
     if not ending.chain.debts and not ending.unreleased:
         session.ledger.settle()
+    elif sweep.leaves_warm and not ending.unreleased:
+        ending.kept_until = session.ledger.leave_warm(ending.chain)
     ending.unreleased += elsewhere
     return ending, session, telling
 

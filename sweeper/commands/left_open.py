@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sweeper.core.words import utc
 from sweeper.errors import LockHeldError
 from sweeper.record.locks import holder
 from sweeper.run.registry import Debt, Registry, state_folder
@@ -17,16 +18,30 @@ if TYPE_CHECKING:
 
 
 def abandoned(but: str = "") -> Iterator[Debt]:
-    """Open debts whose runner is not alive, but for the sweep in this folder."""
-    for debt in Registry(state_folder()):
-        if debt.folder != but and holder(debt.lock) is None:
-            yield debt
+    """Open debts that nobody looks after, but for the sweep in this folder."""
+    return (debt for debt in _unattended() if debt.folder != but and not _kept(debt))
+
+
+def _unattended() -> Iterator[Debt]:
+    """Open debts whose runner is not alive."""
+    return (debt for debt in Registry(state_folder()) if holder(debt.lock) is None)
+
+
+def _kept(debt: Debt) -> bool:
+    """Is its pool left idle on purpose, under the eyes of a watchdog?"""
+    from sweeper.run.clock import SystemClock
+
+    return bool(debt.kept_until) and debt.kept_until > SystemClock().now()
 
 
 def remind(say: Callable[[str], None]) -> None:
     """Tell of every debt that nobody is looking after."""
-    for debt in abandoned():
-        say(f"warning: the sweep {debt.sweep} in {debt.folder} may have an open pool; see `sweeper pools`")
+    for debt in _unattended():
+        if _kept(debt):
+            until = utc(debt.kept_until)
+            say(f"{debt.sweep} keeps its pool warm until {until}; sooner closed with: sweeper pools release")
+        else:
+            say(f"warning: the sweep {debt.sweep} in {debt.folder} may have an open pool; see `sweeper pools`")
     for path in Registry(state_folder()).unreadable():
         say(f"warning: {path} cannot be read; it may have told of an open pool: see `sweeper pools`")
 

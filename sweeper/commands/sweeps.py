@@ -11,9 +11,12 @@ from sweeper.core.chain import TrialHistory
 from sweeper.core.identity import canonical
 from sweeper.core.model import Trial
 from sweeper.core.remaining import Pace
+from sweeper.core.scope import Scope
 from sweeper.errors import UsageError
 from sweeper.record.stored import StoredSweep, folders
 
+TRIES = ".tries"
+"""What the name of the sweep ends with in which `sweeper try` tries something of another."""
 NAMED = 5
 """How many trials are named before only their number is told."""
 SHORTEST_ID = 4
@@ -25,6 +28,7 @@ def find(name: str) -> StoredSweep:
     if name in by_name:
         return StoredSweep(by_name[name])
     near = [folder for folder in by_name if folder.startswith(name)]
+    near = [folder for folder in near if not Scope.of(folder)[0].endswith(TRIES)] or near
     if len(near) == 1:
         return StoredSweep(by_name[near[0]])
     if near:

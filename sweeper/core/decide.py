@@ -139,6 +139,8 @@ def decide(sweep: Sweep, search: Search, chain: Chain, now: float, held: Held = 
         return rule
     if chain.decided is None and (following := _following(sweep, search, chain, running, now, held)):
         return following
+    if not running and chain.decided is None and (left := _left_warm(sweep, chain)):
+        return left
     return wait if running else _end(chain, chain.decided.why if chain.decided else "every trial is done")
 
 
@@ -243,6 +245,19 @@ def _end_now(chain: Chain, running: list[Job], now: float, held: Held) -> Decisi
 def _end(chain: Chain, why: str) -> Decision:
     debts = tuple(job.name for job in chain.debts_newest_first)
     return Release(debts) if debts else Finish(why)
+
+
+def _left_warm(sweep: Sweep, chain: Chain) -> Decision | None:
+    """The end of a chain whose newest pool is left idle, and no other; None: there is none to be left."""
+    kept = [job for job in chain.debts_newest_first if job.ended and job.keep_alive_s]
+    if not sweep.leaves_warm or not kept:
+        return None
+    newest, others = kept[0], tuple(job.name for job in chain.debts_newest_first if job is not kept[0])
+    if not newest.settled:
+        return Wait((newest.name,))
+    if newest.pool is not PoolStatus.AVAILABLE:
+        return None
+    return Release(others) if others else Finish("its pool is left warm")
 
 
 def _watched(chain: Chain, running: list[Job]) -> tuple[str, ...]:

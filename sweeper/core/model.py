@@ -324,6 +324,8 @@ class Sweep:
     """The place of each key that neither the experiment nor our own defaults have said, by its dotted name."""
     only: str = ""
     """The one trial that is run again; empty: everything that is declared."""
+    leaves_warm: bool = False
+    """Is its pool left idle for whoever comes next, when it ends by itself? A watchdog closes it then."""
     trackers: tuple[Tracker, ...] = ()
     """Who is told of it."""
     siblings: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)

@@ -65,6 +65,12 @@ class RegisteredJournal:
         self._owes = False
         self._registry.record(replace(self._debt, head=self._journal.head, open=False, owed=()))
 
+    def leave(self, until: float) -> None:
+        """What is owed is left open on purpose until then, in UTC seconds. Raises OSError when that is not written."""
+        self._registry.record(
+            replace(self._debt, head=self._journal.head, owed=tuple(self._owed.values()), kept_until=until)
+        )
+
     def close(self) -> None:
         """Close the file."""
         self._journal.close()

@@ -16,3 +16,5 @@ class Ending:
     chain: Chain
     signal: int = 0
     unreleased: list[Unreleased] = field(default_factory=list)
+    kept_until: float = 0.0
+    """Until when its pool is left warm under the watchdog's eyes: UTC seconds since the epoch; 0 when it is not."""

@@ -29,6 +29,11 @@ class Keeping:
         last = islice(ended, UNKEPT_MOST * notes.sweep.in_flight)
         notes.unkept.extendleft(takewhile(lambda job: not notes.world.archive.kept(job), last))
 
+    def keep_rest(self) -> None:
+        """The end: what has ended and leaves its pool warm is stored as well, and everything that is not yet."""
+        self._notes.unkept.extend(job for job in self._notes.chain.debts.values() if job.ended)
+        self.keep()
+
     def keep(self, until: float = math.inf) -> None:
         """Store the logs of ended jobs, step by step, until a moment (monotonic) or a new signal."""
         world, unkept = self._notes.world, self._notes.unkept

@@ -45,6 +45,8 @@ class Ledger:
         journal = SqliteJournal(self.debt.journal, self.clock.now)
         self.journal = RegisteredJournal(journal, self.registry, self.debt, self._forgotten)
         stack.callback(self.journal.close)
+        if self.chain().debts:
+            self.arm()  # whoever watched over these may have given way to us
         self._same_queue()
         for asked in self.journal.requests():
             if asked.kind == "stop" and asked.time < self.begun:
@@ -81,6 +83,21 @@ class Ledger:
         """A run ended by an error: nothing is owed any more where all its pools, and those forgotten, are closed."""
         if not chain.debts and all(owed.name in chain.jobs for owed in self._forgotten):
             self.settle()
+
+    def leave_warm(self, chain: Chain) -> float:
+        """The pool that is left open is the watchdog's from here on, which closes it when its keep-alive has passed.
+
+        Returns when that is, in UTC seconds since the epoch; sooner where it cannot be written down.
+        """
+        ended = ((job, job.outcome.ended_at if job.outcome else None) for job in chain.debts.values())
+        until = max((self.clock.now() if at is None else at) + job.keep_alive_s for job, at in ended)
+        self.arm()
+        try:
+            self.journal.leave(until)
+        except OSError as error:
+            self.say(f"warning: cannot write the registry of open pools: {error}; the watchdog closes the pool soon")
+            return self.clock.now() + self.grace_s
+        return until
 
     def settle(self) -> None:
         """Every pool was observed closed: nothing is owed any more."""

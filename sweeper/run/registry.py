@@ -218,6 +218,8 @@ class Debt:
     head: str = ""
     open: bool = True
     owed: tuple[Owed, ...] | None = None
+    kept_until: float = 0.0
+    """Until when its pool is left idle on purpose, under the eyes of a watchdog: UTC seconds since the epoch."""
 
     @property
     def lock(self) -> Path:
@@ -271,7 +273,7 @@ class Registry:
         newest = self.find(debt.folder)
         if newest and newest.open and newest.head == debt.head:
             with suppress(OSError):
-                self.record(replace(newest, open=False, owed=()))
+                self.record(replace(newest, open=False, owed=(), kept_until=0.0))
 
     def forget(self, folder: str) -> None:
         """The sweep's folder was removed: nothing is remembered of its journal."""
@@ -286,6 +288,11 @@ class Registry:
     def find(self, folder: str) -> Debt | None:
         """What is remembered of this sweep folder, None when nothing is."""
         return _load(self._path(folder))
+
+    def kept_until(self, folder: str) -> float:
+        """Until when the pool of the sweep in this folder is left idle on purpose; 0 when it is not."""
+        known = self.find(folder)
+        return known.kept_until if known and known.open else 0.0
 
     def __iter__(self) -> Iterator[Debt]:
         """Every open debt."""

@@ -82,7 +82,7 @@ class Runner:
             case Decide():
                 self.note(ev.Decided(decision.rule, decision.why, decision.now))
             case Finish():
-                self.parts.keeping.keep()
+                self.parts.keeping.keep_rest()
                 self.note(ev.Finished(decision.why))
             case _:
                 assert_never(decision)

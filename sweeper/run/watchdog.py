@@ -4,7 +4,8 @@ Dormant it is this file alone, run as a script without site packages: it sleeps 
 writer is the runner. End of file without `clean` means that the runner died. After a grace, which lets a restarted
 runner win, it becomes the command that it was given: this module with `--act`, which lets a running job finish, closes
 every pool of the journal and verifies it. It holds the sweep's lock for one round of that at a time, and gives way to a
-runner that comes back. It writes no events: the next run reads what happened from the service.
+runner that comes back. It writes no events: the next run reads what happened from the service. A pool that its runner
+has left warm on purpose is its own to close too, once its time is over (`sweeper try --keep-warm`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ import time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import BinaryIO
+
+
+LOOK_S = 5.0
+"""Seconds between two looks whether a pool that is left warm on purpose still is."""
 
 
 def sleep_until_needed() -> int:
@@ -50,9 +55,12 @@ def act(told: str, state: str) -> int:
     from sweeper.run.release import Running
 
     debt, registry, closes = Debt.from_json(told), Registry(Path(state)), "the watchdog of a run that died"
+    clock = SystemClock()
     try:
-        say(f"the runner of {debt.sweep} died; closing its pools")
-        unreleased = close_debt(debt, registry, SystemClock(), say, closes=closes, running=Running.AWAIT)
+        while (left := registry.kept_until(debt.folder) - clock.now()) > 0:
+            clock.sleep(min(left, LOOK_S))
+        say(f"the runner of {debt.sweep} died, or has left its pool to this; closing its pools")
+        unreleased = close_debt(debt, registry, clock, say, closes=closes, running=Running.AWAIT)
     except LockHeldError as error:
         say(f"nothing to do: {error}")
         return 0
