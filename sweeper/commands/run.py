@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 
@@ -14,9 +15,11 @@ from sweeper.core.model import Sweep
 from sweeper.errors import LockHeldError
 from sweeper.record import script
 from sweeper.run.clock import SystemClock
-from sweeper.run.session import Session
+from sweeper.run.ending import Ending
+from sweeper.run.session import Session, Shown
 from sweeper.show.display import Display
 from sweeper.show.events import warned
+from sweeper.tracking.telling import Telling
 
 
 def run(sweep: Sweep, session: type[Session] | None = None, output: Output = PEOPLE) -> int:
@@ -26,14 +29,21 @@ def run(sweep: Sweep, session: type[Session] | None = None, output: Output = PEO
         if output.events:
             output.emit(warned(warning, SystemClock().now()))
     show = partial(Display, emit=output.emit if output.events else None)
+    ending, outside, telling = driven(sweep, session or Session, show)
+    with undisturbed(ending):
+        return told(sweep, ending, outside, telling, output)
+
+
+def driven(
+    sweep: Sweep, session: type[Session], show: Callable[[Session], Shown] = Display
+) -> tuple[Ending, Session, Telling]:
+    """One invocation, to the end of its runner. An error that ends it brings what may still bill as `unreleased`."""
     try:
         with ExitStack() as stack:
-            ending, outside, telling = drive(sweep, stack, session or Session, show)
+            return drive(sweep, stack, session, show)
     except LockHeldError:
         raise  # who holds it looks after its pools
     except BaseException as error:
         if not hasattr(error, "unreleased"):  # the runner did not come to close anything
             error.unreleased = left_by(sweep, complain)  # type: ignore[attr-defined]
         raise
-    with undisturbed(ending):
-        return told(sweep, ending, outside, telling, output)

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from sweeper.commands.as_it_was import config_of
 from sweeper.commands.sweeps import TRIES
+from sweeper.core.as_json import Number, number
 from sweeper.core.chain import Chain, Job, metric_of
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import Goal, Sweep, Trial
@@ -24,7 +25,6 @@ from sweeper.record.source import Folder, SourceError
 from sweeper.record.stored import StoredSweep
 from sweeper.run.session import Session
 from sweeper.run.world import World
-from sweeper.show.files import strict
 
 NOTE = "try.json"
 """Beside a try's log: what it is a try of."""
@@ -114,6 +114,36 @@ def trying(stored: StoredSweep, base: Base, as_it_was: Sweep, *, leaves_warm: bo
     )
 
 
+class TryTold(TypedDict):
+    """What came of a try."""
+
+    sweep: str
+    """The sweep that its log, its source and its journal are in."""
+    number: int
+    """From 1: what `sweeper logs SWEEP NUMBER` and `sweeper source SWEEP NUMBER` take."""
+    of: str
+    """The name of the trial that it is a try of."""
+    status: str
+    metric: str | None
+    """The objective's, else the first one of the sweep."""
+    before: Number | None
+    """Its value in the trial."""
+    now: Number | None
+    """Its value in the try."""
+    delta: Number | None
+    better: bool | None
+    """Null: there is no objective, one of them has no value, or the try has not completed."""
+    pool: str | None
+    """`cold`, `reused` or `none`; null: no job was sent."""
+    commit: str | None
+    dirty: bool | None
+    job_name: str | None
+    failure: str | None
+    message: str | None
+    kept_until: str | None
+    """Until when its pool is left warm, at most; null: it was closed."""
+
+
 @dataclass(frozen=True)
 class Tried:
     """What came of a try."""
@@ -150,34 +180,32 @@ class Tried:
         return self.job.outcome.trial_status
 
     @property
-    def told(self) -> dict[str, Any]:
-        """It for programs; NaN is null."""
+    def told(self) -> TryTold:
+        """It, for programs."""
         job, before, now = self.job, self.base.before, self.now
         outcome = job.outcome if job else None
-        return strict(
-            {
-                "sweep": self.sweep,
-                "try": self.number,
-                "of": self.base.name,
-                "status": self.status,
-                "metric": self.base.metric or None,
-                "before": before,
-                "now": now,
-                "delta": None if before is None or now is None else now - before,
-                "better": self.better,
-                "pool": job.pool_word if job else None,
-                "commit": (job.intent.commit or None) if job else None,
-                "dirty": job.intent.dirty if job else None,
-                "job_name": job.name if job else None,
-                "failure": (outcome.failure or None) if outcome else None,
-                "message": (outcome.message or None) if outcome else None,
-                "kept_until": utc(self.kept_until) if self.kept_until else None,
-            }
-        )
+        return {
+            "sweep": self.sweep,
+            "number": self.number,
+            "of": self.base.name,
+            "status": self.status,
+            "metric": self.base.metric or None,
+            "before": None if before is None else number(before),
+            "now": None if now is None else number(now),
+            "delta": None if before is None or now is None else number(now - before),
+            "better": self.better,
+            "pool": job.pool_word if job else None,
+            "commit": (job.intent.commit or None) if job else None,
+            "dirty": job.intent.dirty if job else None,
+            "job_name": job.name if job else None,
+            "failure": (outcome.failure or None) if outcome else None,
+            "message": (outcome.message or None) if outcome else None,
+            "kept_until": utc(self.kept_until) if self.kept_until else None,
+        }
 
     @property
     def line(self) -> str:
-        """It in one line for people."""
+        """It, for people."""
         base, job = self.base, self.job
         said = {True: ": better", False: ": not better", None: ""}[self.better]
         values = f"{base.metric} {cell(base.before) or 'unknown'} before, {cell(self.now) or 'unknown'} now{said}"

@@ -7,22 +7,23 @@ those of every sweep, and no row of the sweep that it tries something of changes
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
-from contextlib import ExitStack
 
 from sweeper.commands import sweeps
 from sweeper.commands.as_it_was import as_it_was, config_of, described, staged
-from sweeper.commands.driving import drive
 from sweeper.commands.ended import undisturbed
 from sweeper.commands.exit_code import exit_code
-from sweeper.commands.say import tell
+from sweeper.commands.output import tell_json
+from sweeper.commands.parsing import Parser
+from sweeper.commands.run import driven
+from sweeper.commands.say import tell, warn_unreleased
 from sweeper.commands.tried import Base, listed, tried, trying
 from sweeper.core.declared import find
 from sweeper.core.model import Launch
 from sweeper.errors import LockHeldError, UsageError
 from sweeper.record.stored import StoredSweep
 from sweeper.show import files
+from sweeper.show.summary import may_bill
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -42,30 +43,31 @@ def main(arguments: Sequence[str]) -> int:
         raise UsageError(f"{stored.name}: its image brings its own code: there is no source to try")
     base = Base.of(stored, history.result)
     sweep = trying(stored, base, as_it_was(stored, history.result, was), leaves_warm=options.keep_warm)
-    with ExitStack() as stack:
-        made = base.session(sweep.only, staged(history.result, was, launch))
-        ending, outside, _ = drive(sweep, stack, made)
+    ending, outside, _ = driven(sweep, base.session(sweep.only, staged(history.result, was, launch)))
     with undisturbed(ending):
         table, _ = files.write_results(sweep, ending.chain, outside.folder, outside.redact)
         trial = find(sweep, ending.chain, sweep.only, 0)
         assert trial is not None  # it is declared
         found = tried(ending.chain, trial, base, outside.folder.name, ending.kept_until)
-        code = exit_code(sweep, ending, table)
-        tell(json.dumps({**found.told, "exit_code": code}) if options.json else found.line)
+        code = warn_unreleased(ending.unreleased) or exit_code(sweep, ending, table)
+        if options.json:
+            tell_json({**found.told, "exit_code": code, "unreleased": may_bill(ending.unreleased)})
+        else:
+            tell(found.line)
     return code
 
 
 def _list(stored: StoredSweep, *, as_json: bool) -> int:
     found = listed(stored)
     if as_json:
-        tell(json.dumps({"sweep": stored.name, "tries": [one.told for one in found]}))
+        tell_json({"sweep": stored.name, "tries": [one.told for one in found]})
     for one in () if as_json else found:
         tell(one.line)
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sweeper try",
         description="Run a trial again with its source as it is now: the same hyperparameters, locked section, image "
         "and data. Says its objective's metric before and now, and whether that is better. It runs in a sweep of its "

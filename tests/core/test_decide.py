@@ -207,3 +207,16 @@ def test_a_pool_that_no_successor_took_is_closed() -> None:
     """When the successor trains and the old pool is still Available, it started cold and the old one only costs."""
     running = [intent(1), ev.Created("s-1-a01", "arn"), ev.Observed("s-1-a01", "InProgress", "Training", "InUse")]
     assert Release(("s-0-a01",)) == next_move(a_sweep(), *done(0), *running)
+
+
+def test_a_pool_is_left_warm_only_when_the_chain_ends_by_itself() -> None:
+    """The newest alone, once it is seen Available; where it is not, or a person or a rule ends the chain, all close."""
+    warm, last = a_sweep(1, leaves_warm=True), done(0)
+    assert next_move(warm, *last) == Finish("its pool is left warm")
+    assert next_move(a_sweep(1), *last) == Release(("s-0-a01",))
+    assert next_move(a_sweep(2, leaves_warm=True), *last, *done(1)) == Release(("s-0-a01",))
+    unsettled = [event for event in last if not isinstance(event, ev.Observed)]
+    assert next_move(warm, *unsettled) == Wait(("s-0-a01",))
+    assert next_move(warm, *unsettled, ev.Settled("s-0-a01", "")) == Release(("s-0-a01",))
+    for end in (ev.Stopping("Ctrl-C", signal=2), ev.Decided("budget", "spent")):
+        assert next_move(warm, *last, end) == Release(("s-0-a01",))
