@@ -68,6 +68,7 @@ VERBS: Mapping[str, Verb] = {
             "doctor", "[+experiment=NAME]", "all that is looked at before a run: role, permissions, quotas, buckets ..."
         ),
         Verb("status", "[NAME] [--watch]", "the chain now, from the journal; works while another process runs it"),
+        Verb("wait", "NAME [--timeout S]", "until a sweep that another process runs has ended; its exit code"),
         Verb("view", "[NAME] [--open]", "the page of report.html in a browser, up to date while the sweep runs"),
         Verb("list", "[--tag T]", "every sweep of this project", module="listing"),
         Verb("logs", "NAME [TRIAL] [-f]", "a trial's log, stored or live"),

@@ -22,7 +22,8 @@ from sweeper.run.session import Session
 from sweeper.show import files, receipt
 from sweeper.show import report as page
 from sweeper.show import table as tables
-from sweeper.show.summary import RunEnded, may_bill, standing
+from sweeper.show.events import SweepOver
+from sweeper.show.summary import Run, RunEnded, may_bill, standing
 from sweeper.tracking.telling import Telling
 
 
@@ -79,9 +80,11 @@ def run_ended(sweep: Sweep, ending: Ending, folder: Path, table: Results, code: 
 def tell_programs(ended: RunEnded, table: Results, output: Output, now: float) -> None:
     """The end, as a stream's last line, and as the one object that has the rows too."""
     if output.events:
-        output.emit({"event": "ended", "at": moment(now), **ended})
+        over: SweepOver = {"event": "ended", "at": moment(now), **ended}
+        output.emit(over)
     if output.json:
-        output.emit({**ended, "rows": [files.as_json(table, row) for row in table.rows]})
+        whole: Run = {**ended, "rows": [files.as_json(table, row) for row in table.rows]}
+        output.emit(whole)
 
 
 def report(sweep: Sweep, chain: Chain, outside: Session, *, printed: bool) -> tuple[Results, Row | None]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Sequence
+from typing import TypedDict
 
 from sweeper.commands import sweeps
 from sweeper.commands.output import tell_json
@@ -43,7 +42,8 @@ def main(arguments: Sequence[str]) -> int:
         remarks.write(sweep.folder, Remark(now, options.text.strip(), options.tag, options.untag))
         sweep = StoredSweep(sweep.folder)
     if options.json:
-        tell_json({"sweep": sweep.name, **told(sweep)})
+        noted: Noted = {"sweep": sweep.name, **told(sweep)}
+        tell_json(noted)
         return 0
     for line in lines(sweep) or [f"{sweep.name} has no notes and no tags"]:
         tell(line)
@@ -56,9 +56,27 @@ def lines(sweep: StoredSweep) -> list[str]:
     return [*tags, *(f"{utc(note.at)}  {' '.join(note.text.split())}" for note in notes_of(sweep.remarks))]
 
 
-def told(sweep: StoredSweep) -> Mapping[str, Any]:
+class Note(TypedDict):
+    """What somebody has written about a sweep."""
+
+    at: str
+    text: str
+
+
+class Remarks(TypedDict):
+    """The tags and the notes of a sweep."""
+
+    tags: list[str]
+    notes: list[Note]
+
+
+class Noted(Remarks):
+    """What is written about a sweep."""
+
+    sweep: str
+
+
+def told(sweep: StoredSweep) -> Remarks:
     """The same as plain values."""
-    return {
-        "tags": sweep.tags,
-        "notes": [{"at": utc(note.at), "text": asdict(note)["text"]} for note in notes_of(sweep.remarks)],
-    }
+    notes: list[Note] = [{"at": utc(note.at) or "", "text": note.text} for note in notes_of(sweep.remarks)]
+    return {"tags": sweep.tags, "notes": notes}

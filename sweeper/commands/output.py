@@ -30,6 +30,8 @@ class Output:
     """One object, at the end."""
     events: bool = False
     """A line for each thing, as it happens."""
+    detach: bool = False
+    """Return as soon as the run is accepted."""
 
     @classmethod
     def meant(cls, arguments: Sequence[str]) -> Output:

@@ -28,14 +28,27 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_detach(parser: argparse.ArgumentParser) -> None:
+    """That a run is not waited for."""
+    parser.add_argument(
+        "--detach",
+        action="store_true",
+        help="return once it is accepted; `sweeper wait` waits for its end",
+    )
+
+
 def output_of(options: argparse.Namespace) -> Output:
-    """What it was asked for."""
-    return Output(json=options.json, events=options.events is not None)
+    """What it was asked for. Raises UsageError."""
+    output = Output(options.json, options.events is not None, getattr(options, "detach", False))
+    if output.detach and output.events:
+        raise UsageError("--events is of a run that is waited for; of a detached one: sweeper wait NAME --events jsonl")
+    return output
 
 
 def of_run(arguments: Sequence[str]) -> tuple[Output, list[str]]:
     """What a run is to print, and its other words: experiment, overrides and Hydra's flags. Raises UsageError."""
     parser = Parser(prog="command line", usage=argparse.SUPPRESS, add_help=False, allow_abbrev=False)
     add_output(parser)
+    add_detach(parser)
     options, rest = parser.parse_known_args(arguments)
     return output_of(options), rest

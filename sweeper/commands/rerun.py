@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from sweeper.commands import sweeps
 from sweeper.commands.as_it_was import as_it_was, config_of, described, staged
-from sweeper.commands.parsing import Parser, add_output, output_of
+from sweeper.commands.parsing import Parser, add_detach, add_output, output_of
 from sweeper.commands.run import run
 from sweeper.core.model import Launch
 from sweeper.core.request import Staged
@@ -32,6 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("name", help="a folder of runs/, or its beginning")
     parser.add_argument("trial", nargs="?", default=sweeps.BEST, help="best (default), or its number, id or name")
     add_output(parser)
+    add_detach(parser)
     options = parser.parse_args(arguments)
     stored = sweeps.find(options.name)
     job = sweeps.chosen(stored, options.trial).result

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import partial
 
+from sweeper.commands.detaching import detached
 from sweeper.commands.driving import drive
 from sweeper.commands.ended import told, undisturbed
 from sweeper.commands.left_open import left_by
@@ -17,18 +17,24 @@ from sweeper.record import script
 from sweeper.run.clock import SystemClock
 from sweeper.run.ending import Ending
 from sweeper.run.session import Session, Shown
-from sweeper.show.display import Display
+from sweeper.show.display import Display, streaming
 from sweeper.show.events import warned
 from sweeper.tracking.telling import Telling
 
 
 def run(sweep: Sweep, session: type[Session] | None = None, output: Output = PEOPLE) -> int:
-    """Run a sweep, or continue it; returns the exit code. `session`: another outside than the real one, for tests."""
+    """Run a sweep, or continue it; returns the exit code. `session`: another outside than the real one."""
+    if output.detach:
+        return detached(lambda part: _run(sweep, session, PEOPLE, lambda made: Display(made, part, live=False)), output)
+    streams = [streaming(output.emit)] if output.events else []
+    return _run(sweep, session, output, lambda made: Display(made, *streams))
+
+
+def _run(sweep: Sweep, session: type[Session] | None, output: Output, show: Callable[[Session], Shown]) -> int:
     for warning in filter(None, (*sweep.warnings, script.warning(sweep))):
         complain(f"warning: {warning}")
         if output.events:
             output.emit(warned(warning, SystemClock().now()))
-    show = partial(Display, emit=output.emit if output.events else None)
     ending, outside, telling = driven(sweep, session or Session, show)
     with undisturbed(ending):
         return told(sweep, ending, outside, telling, output)

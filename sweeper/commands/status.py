@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Literal, TypedDict
 
 from sweeper.commands import note, sweeps
+from sweeper.commands.exit_code import stored_exit_code
 from sweeper.commands.output import tell_json
 from sweeper.commands.parsing import Parser
 from sweeper.commands.say import tell, tell_words
 from sweeper.commands.watching import watch
 from sweeper.core import measured
+from sweeper.core.as_json import Number, number
 from sweeper.core.chain import Job
 from sweeper.core.events import JobStatus
-from sweeper.core.words import span
+from sweeper.core.words import span, utc
 from sweeper.errors import UsageError
 from sweeper.record.stored import StoredSweep
 from sweeper.run.clock import SystemClock
 from sweeper.show import files, table
 from sweeper.show.plain import shown
+from sweeper.show.summary import Rows, Runner, Standing, runner_of, stored_standing
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -52,6 +55,8 @@ def main(arguments: Sequence[str]) -> int:
     tell_words(line(sweep, SystemClock().now()))
     for written in note.lines(sweep):
         tell_words(written)
+    if not sweep.runner and (idle := table.idle_line(sweep.table, sweep.chain)):
+        tell_words(idle)
     return 0
 
 
@@ -59,15 +64,60 @@ NAMED = 4
 """Running trials that are told of in the one line; of more only how many there are."""
 
 
-def as_json(sweep: StoredSweep) -> dict[str, Any]:
+class RunningTrial(TypedDict):
+    """A trial whose job has not ended."""
+
+    trial: str
+    job_name: str
+    phase: str
+    """Where it is, in SageMaker's words."""
+    metrics: dict[str, Number]
+    """The last value of each that it has printed."""
+
+
+class Status(Standing):
+    """A sweep as it stands now."""
+
+    sweep: str
+    """The folder's name."""
+    folder: str
+    state: Literal["running", "finished", "open", "interrupted"]
+    """`open`: a pool was not seen closed, and nobody runs it."""
+    exit_code: int | None
+    """Of the newest run; null while it runs."""
+    runner: Runner | None
+    changed_at: str | None
+    """When the newest event happened; null where nothing has."""
+    open_pools: list[str]
+    running: list[RunningTrial]
+    left_seconds: float | None
+    """How long the rest takes, as it goes; null where that is not known."""
+    cost_usd: float | None
+    cost_simulated: bool
+    tags: list[str]
+    notes: list[note.Note]
+    rows: Rows
+
+
+def as_json(sweep: StoredSweep) -> Status:
     """What `--json` prints."""
-    rows = [files.as_json(sweep.table, row) for row in sweep.table.rows]
-    open_pools = [job.name for job in sweep.chain.debts_newest_first]
-    running = [_running(sweep, job) for job in sweep.chain.unfinished.values()]
-    left, usd = sweeps.left_s(sweep, SystemClock().now()), sweep.cost_usd
-    totals = {"running": running, "left_seconds": left, "cost_usd": usd, "cost_simulated": not sweep.on_aws}
-    stands = {"sweep": sweep.name, "state": sweep.state, "open_pools": open_pools, **totals}
-    return {**stands, **note.told(sweep), "rows": rows}
+    stands = stored_standing(sweep)
+    return {
+        "sweep": sweep.name,
+        "folder": str(sweep.folder),
+        "state": sweep.state,
+        "exit_code": None if sweep.runner else stored_exit_code(sweep),
+        "runner": runner_of(sweep),
+        "changed_at": utc(sweep.changed_at or None),
+        "open_pools": stands["pools"]["open"],
+        "running": [_running(sweep, job) for job in sweep.chain.unfinished.values()],
+        "left_seconds": sweeps.left_s(sweep, SystemClock().now()),
+        "cost_usd": sweep.cost_usd,
+        "cost_simulated": not sweep.on_aws,
+        **note.told(sweep),
+        **stands,
+        "rows": [files.as_json(sweep.table, row) for row in sweep.table.rows],
+    }
 
 
 def _shown_by(sweep: StoredSweep, job: Job) -> dict[str, float]:
@@ -75,8 +125,8 @@ def _shown_by(sweep: StoredSweep, job: Job) -> dict[str, float]:
     return measured.last_values(sweep.tail(job).new().points)
 
 
-def _running(sweep: StoredSweep, job: Job) -> dict[str, Any]:
-    metrics = _shown_by(sweep, job)
+def _running(sweep: StoredSweep, job: Job) -> RunningTrial:
+    metrics = {name: number(value) for name, value in _shown_by(sweep, job).items()}
     return {"trial": job.intent.trial, "job_name": job.name, "phase": doing(job), "metrics": metrics}
 
 
@@ -92,7 +142,9 @@ def line(sweep: StoredSweep, now: float) -> str:
         text += f"; {job.intent.label}: {doing(job)}" + (f" ({values})" if values else "")
     if len(running) > NAMED:
         text += f"; {len(running) - NAMED} more run"
-    return f"{text}{_rest(sweep, now)}" + (f" ({sweep.runner})" if sweep.runner else "")
+    who = sweep.last_runner
+    runner = f" ({who})" if who and who.alive else f" ({who.short} has died while it ran it)" if who else ""
+    return f"{text}{_rest(sweep, now)}{runner}"
 
 
 def _rest(sweep: StoredSweep, now: float) -> str:

@@ -12,7 +12,7 @@ from sweeper.commands.say import tell, warn_unreleased
 from sweeper.record.journal import ask
 from sweeper.record.stored import StoredSweep
 from sweeper.run.clock import SystemClock
-from sweeper.run.release import Unreleased
+from sweeper.show.summary import left_open
 
 LOOK_S = 0.2
 
@@ -41,12 +41,12 @@ def main(arguments: Sequence[str]) -> int:
             said = f"{sweep.name} has ended: {sweep.chain}"
     else:
         said = f"{sweep.name} is not running; nothing to stop"
-    owed = [] if sweep.runner else [job.name for job in sweep.chain.debts_newest_first]
+    owed = left_open(sweep)
     if options.json:
-        tell_json({"sweep": sweep.name, "asked": runner is not None, "open_pools": owed})
+        tell_json({"sweep": sweep.name, "asked": runner is not None, "open_pools": [pool.name for pool in owed]})
     else:
         tell(said)
-    return warn_unreleased([Unreleased(name, "it was not seen closed and nobody runs its sweep") for name in owed])
+    return warn_unreleased(owed)
 
 
 def _ended(folder: Path) -> StoredSweep:

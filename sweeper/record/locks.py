@@ -181,10 +181,16 @@ class Holder:
         return _exists(self.pid)
 
 
+def named(path: Path) -> Holder | None:
+    """The runner that the lock at this path names, alive or not; None when none does: it has let go of the lock."""
+    who = _told(path)
+    return who if who and not who.closes else None
+
+
 def holder(path: Path) -> Holder | None:
     """The runner that holds the lock at this path, None when none does. Only reads: nobody is ever kept out by it."""
-    who = _told(path)
-    return who if who and who.alive and not who.closes else None
+    who = named(path)
+    return who if who and who.alive else None
 
 
 def _told(path: Path) -> Holder | None:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sweeper.core import events as ev
 from sweeper.core import measured
@@ -22,7 +22,7 @@ from sweeper.core.results import Results, Row, best, results, value_at
 from sweeper.core.scope import Scope
 from sweeper.record.composed import Composed
 from sweeper.record.journal import pending, read
-from sweeper.record.locks import Holder, holder
+from sweeper.record.locks import Holder, holder, named
 from sweeper.record.log_tail import ENOUGH, LogTail
 from sweeper.record.remarks import Remark, tags_of
 from sweeper.record.remarks import read as read_remarks
@@ -60,6 +60,11 @@ class StoredSweep:
     def runner(self) -> Holder | None:
         """The process that runs this sweep now."""
         return holder(self.folder / ".lock")
+
+    @cached_property
+    def last_runner(self) -> Holder | None:
+        """That process, or one that has died while it ran this sweep."""
+        return named(self.folder / ".lock")
 
     @property
     def changed_at(self) -> float:
@@ -137,7 +142,7 @@ class StoredSweep:
         return best(self.table, self.objective)
 
     @property
-    def state(self) -> str:
+    def state(self) -> Literal["running", "finished", "open", "interrupted"]:
         """The sweep in one word: running, finished, open (a pool was not seen closed) or interrupted."""
         if self.runner:
             return "running"

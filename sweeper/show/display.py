@@ -31,17 +31,31 @@ def on_terminal(stream: TextIO, model: LiveModel, clock: Clock, redact: Callable
     return LiveTable(terminal, model, clock.now, clock.monotonic, redact, colour=not os.environ.get("NO_COLOR"))
 
 
-class Display:
-    """Tells of a run on stderr, and programs by `emit`, where one asked."""
+Also = Callable[[Session], Progress]
+"""What else follows a run."""
 
-    def __init__(self, session: Session, emit: Callable[[Happening], None] | None = None) -> None:
-        self._session = session
+
+def streaming(emit: Callable[[Happening], None]) -> Callable[[Session], Stream]:
+    """What tells programs of a run."""
+
+    def made(session: Session) -> Stream:
+        where = session.folder.name, str(session.folder)
+        return Stream(where, session.sweep.trials, emit, session.clock.now, session.redact)
+
+    return made
+
+
+class Display:
+    """Tells of a run on stderr: a table where that is a terminal and may be one. `also`: who else is told."""
+
+    def __init__(self, session: Session, *also: Also, live: bool = True) -> None:
+        self._session, self._live = session, live
         self._display = self._made()
-        self._streams = [self._stream(emit)] if emit else []
+        self._also = [part(session) for part in also]
 
     def say(self, line: str) -> None:
         """A line for a person."""
-        for one in (self._display, *self._streams):
+        for one in (self._display, *self._also):
             one.say(line)
 
     def close(self) -> None:
@@ -60,18 +74,13 @@ class Display:
 
         if isinstance(display, LiveTable):
             session.logs.following.listeners.append(display.printed)
-        session.logs.following.listeners += [stream.printed for stream in self._streams]
-        return Several(display, ResultFiles(write, session.clock.monotonic), *self._streams)
-
-    def _stream(self, emit: Callable[[Happening], None]) -> Stream:
-        session = self._session
-        where = session.folder.name, str(session.folder)
-        return Stream(where, session.sweep.trials, emit, session.clock.now, session.redact)
+        session.logs.following.listeners += [one.printed for one in self._also if isinstance(one, Stream)]
+        return Several(display, ResultFiles(write, session.clock.monotonic), *self._also)
 
     def _made(self) -> PlainProgress | LiveTable:
         session, clock = self._session, self._session.clock
-        live = on_terminal(sys.stderr, LiveModel(subject_of(session.sweep)), clock, session.redact)
-        if live:
+        model = LiveModel(subject_of(session.sweep))
+        if self._live and (live := on_terminal(sys.stderr, model, clock, session.redact)):
             clock.tick = live.tick
             return live
         return PlainProgress(sys.stderr, clock.now, session.sweep.trials, session.redact)

@@ -230,7 +230,11 @@ class Stream:
 
     def event(self, event: ev.Event, chain: Chain) -> None:
         """Something was journaled, and the chain has taken it in."""
-        for happening in self.happenings(event, chain, moment(self._now())):
+        self.tell(event, chain, self._now())
+
+    def tell(self, event: ev.Event, chain: Chain, at: float) -> None:
+        """Something was journaled at this time, in UTC seconds since the epoch."""
+        for happening in self.happenings(event, chain, moment(at)):
             self._emit(happening)
 
     def watching(self, name: str, description: Mapping[str, Any]) -> None:

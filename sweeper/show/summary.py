@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 from sweeper.core.as_json import Number, number
 from sweeper.core.chain import Chain
 from sweeper.core.events import ASKED_TO_STOP, LEASE_LOST, Closed, TrialStatus
 from sweeper.core.model import Goal, Objective, Over
 from sweeper.core.results import METRIC, Results, Row, best, best_of, name_of, reuse
+from sweeper.core.scope import Scope
 from sweeper.errors import Fault
+from sweeper.record.stored import StoredSweep
 from sweeper.run.release import Unreleased
 from sweeper.show.table import idle_line
 
@@ -92,6 +94,43 @@ class MayBill(TypedDict):
     command: str
 
 
+class ResultRow(TypedDict, total=False):
+    """A row of results.csv: null is not known. Each free parameter and each `metric.NAME` is a key of its own."""
+
+    trial: str
+    name: str
+    index: int | None
+    """Its number, from 1; null where it is not declared any more."""
+    status: TrialStatus
+    job_name: str | None
+    attempts: int | None
+    started_at: str | None
+    ended_at: str | None
+    train_seconds: float | None
+    billable_seconds: float | None
+    retained_seconds: float | None
+    cost_usd: float | None
+    pool: Literal["cold", "reused", "none"] | None
+    failure: str | None
+    message: str | None
+    model: str | None
+    declared: bool
+    cold_because: str | None
+    commit: str | None
+    dirty: bool | None
+    output: str | None
+    checkpoints: str | None
+    start_seconds: float | None
+    download_seconds: float | None
+    upload_seconds: float | None
+    idle_seconds: float | None
+
+
+OfRow = Annotated[Row, ResultRow]
+Rows = list[OfRow]
+"""The rows of results.csv, those of declared trials first."""
+
+
 class Standing(TypedDict):
     """How a sweep stands."""
 
@@ -116,6 +155,12 @@ class RunEnded(Standing):
     exit_code: int
     unreleased: list[MayBill]
     """What may still bill; exit code 3 then."""
+
+
+class Run(RunEnded):
+    """A run that has ended, and its results."""
+
+    rows: Rows
 
 
 class Failed(TypedDict):
@@ -222,6 +267,46 @@ def standing(
         "best": best_trial(table, objective),
         "cost": cost_of(table.rows, simulated=simulated),
         "pools": pools_of(chain),
+    }
+
+
+def left_open(sweep: StoredSweep) -> list[Unreleased]:
+    """What nobody looks after: the pools that were not seen closed, of a sweep that nobody runs."""
+    owed = [] if sweep.runner else sweep.chain.debts_newest_first
+    why = "it was not seen closed and nobody runs its sweep"
+    return [Unreleased(job.name, why, ended=job.ended) for job in owed]
+
+
+class Runner(TypedDict):
+    """The process that runs a sweep, or that has died while it did."""
+
+    pid: int
+    host: str
+    since: str
+    alive: bool
+
+
+def runner_of(sweep: StoredSweep) -> Runner | None:
+    """Who runs a sweep; None when nobody does and its last runner has ended as it should."""
+    who = sweep.last_runner
+    return {"pid": who.pid, "host": who.host, "since": who.since, "alive": who.alive} if who else None
+
+
+def stored_standing(sweep: StoredSweep) -> Standing:
+    """How a sweep stands, by its folder."""
+    running = sweep.runner is not None
+    return standing(sweep.table, sweep.chain, sweep.objective, simulated=not sweep.on_aws, running=running)
+
+
+def stored_ended(sweep: StoredSweep, exit_code: int) -> RunEnded:
+    """The newest run of a sweep, by its folder."""
+    return {
+        "sweep": sweep.name,
+        "name": str(sweep.config.get("name") or Scope.of(sweep.name)[0]),
+        "folder": str(sweep.folder),
+        "exit_code": exit_code,
+        "unreleased": may_bill(left_open(sweep)),
+        **stored_standing(sweep),
     }
 
 

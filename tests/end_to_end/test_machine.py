@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+from pathlib import Path
 from typing import Any
 
-from tests.end_to_end.conftest import Ended, Project
+from tests.end_to_end.conftest import Ended, Project, wait_for
 
 
 def lines(ended: Ended) -> list[dict[str, Any]]:
@@ -33,6 +36,8 @@ def test_a_run_tells_programs_what_happens_and_what_it_came_to(project: Project)
         ("completed", None),
     ]
     assert {line["job_name"] for line in closed} == {line["job_name"] for line in submitted}
+    waited = project.verb("wait", "tiny", "--json")
+    assert (waited.code, lines(waited)) == (1, [told]), "who waits is told the same"
     rows = told.pop("rows")
     assert {**told, "event": "ended", "at": ended["at"]} == ended
     assert (told["exit_code"], told["ended_by"]["by"], told["pools"]["open"]) == (1, "done", [])
@@ -62,3 +67,50 @@ def test_what_is_wrong_is_told_in_parts(project: Project) -> None:
         (told,) = lines(ended)
         assert (ended.code, told["exit_code"], told["error"]["code"]) == (2, 2, "usage")
         assert ended.err.endswith(f"sweeper: {told['error']['message']}\n")
+
+
+def test_a_detached_run_goes_on_by_itself_and_can_be_waited_for(project: Project) -> None:
+    """The command returns when it is accepted; another waits, is told what happens, and ends with the run's exit code.
+
+    Who waits ends nothing: neither when the time is up nor by Ctrl-C.
+    """
+    script, hold = project.root / "experiments/scripts/tiny/train.py", project.root / "hold"
+    script.write_text(script.read_text().replace("sleep(a.wait)", f"sleep(0.02 * os.path.exists({str(hold)!r}))"))
+    script.write_text(script.read_text().replace("time.sleep", f"while os.path.exists({str(hold)!r}): time.sleep"))
+    hold.touch()
+    (begun,) = lines(project.run("hyperparameters.fail=2", "--detach", "--json"))
+    again = project.run("hyperparameters.fail=2", "--detach", "--json")
+    assert (again.code, lines(again)[0]["error"]["code"]) == (4, "held")
+    late = project.verb("wait", "tiny", "--timeout", "0", "--json")
+    assert (late.code, lines(late)[0]["exit_code"], lines(late)[0]["ended_by"]) == (124, 124, None)
+    waiting = project.background("wait", "tiny", "--events", "jsonl")
+    assert waiting.stdout
+    first = [json.loads(waiting.stdout.readline())["event"] for _ in range(2)]
+    given_up = project.background("wait", "tiny", "--events", "jsonl")
+    assert given_up.stdout and given_up.stdout.readline()
+    given_up.send_signal(signal.SIGINT)
+    assert project.ended(given_up).code == 130
+    assert lines(project.verb("status", "tiny", "--json"))[0]["runner"]["pid"] == begun["pid"]
+    hold.unlink()
+    *happened, ended = lines(waited := project.ended(waiting))
+    over = [line["status"] for line in happened if line["event"] == "trial_ended"]
+    assert (first, over) == (["sweep_opened", "trial_submitted"], ["completed", "failed", "completed"])
+    assert (waited.code, ended["event"], ended["exit_code"], ended["pools"]["open"]) == (1, "ended", 1, [])
+    assert "results: runs/tiny/results.csv" in Path(begun["log"]).read_text()
+
+
+def test_a_detached_run_that_is_not_accepted_says_so_itself(project: Project) -> None:
+    """What is wrong is told at once, by its own exit code; a run that was killed has ended by nothing."""
+    refused = project.run("hyperparameters.nothing=1", "--detach")
+    assert (refused.code, refused.out) == (2, "")
+    assert "hyperparameters.nothing" in refused.err
+    script = project.root / "experiments/scripts/tiny/train.py"
+    script.write_text(script.read_text().replace("sleep(a.wait)", "sleep(60)"))
+    (begun,) = lines(project.run("--detach", "--json"))
+    wait_for(project.begun, "it trains")
+    os.kill(begun["pid"], signal.SIGKILL)
+    waited = project.verb("wait", "tiny", "--json")
+    (told,) = lines(waited)
+    assert (waited.code, told["exit_code"], told["ended_by"]["by"]) == (3, 3, "broken_off")
+    assert told["unreleased"][0]["command"] in waited.err
+    assert project.verb("pools", "release").code == 0

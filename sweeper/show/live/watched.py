@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from sweeper.backends import DEFAULT, keeps_pool
 from sweeper.core import events as ev
+from sweeper.core.chain import Job
+from sweeper.core.measured import Part
 from sweeper.errors import UsageError
 from sweeper.record.changes import is_running, marks
 from sweeper.record.log_tail import LogTail
@@ -60,6 +62,8 @@ class Watched:
         self._tails: dict[str, LogTail] = {}
         self._seen = marks(sweep.folder)
         self.sweep = sweep
+        self.listeners: list[Callable[[Job, Part], None]] = []
+        """Who is told what running jobs have printed."""
         self.model = LiveModel(subject_of(sweep))
         self._begin()
 
@@ -79,6 +83,8 @@ class Watched:
             part = tail.new()
             if part.lines:
                 self.model.printed(name, part, now)
+                for listener in self.listeners:
+                    listener(self.sweep.chain.jobs[name], part)
                 printed = True
         return Look(come, printed or bool(come))
 
