@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _USES = (
     ("sweeper +experiment=NAME [KEY=VALUE ...]", "run the experiment, or continue where it stopped"),
-    ("  [--json] [--events jsonl] [--detach]", "for programs: an object at the end, a line for each thing; not waited for"),
+    ("  [--json] [--events jsonl] [--detach]", "for programs: an object at the end, a line a thing; not waited for"),
     *((f"sweeper {verb.name} {verb.words}", verb.about) for verb in VERBS.values()),
     ("sweeper --help", "this text; `sweeper VERB --help` tells more of a verb"),
 )

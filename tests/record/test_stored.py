@@ -116,7 +116,7 @@ def test_a_name_means_the_trial_that_is_declared_now() -> None:
 
 
 def test_what_a_running_trial_has_shown_is_told(tmp_path: Path) -> None:
-    """The last value of each metric in the log of this attempt, NaN as null; an earlier attempt's log says nothing."""
+    """The last value of each metric in the log of this attempt, NaN by its name; an earlier attempt's log says nothing."""
     path = folder(tmp_path, first=1, model=None, declared=True)
     (path / "config.yaml").write_text("job: {metrics: [{name: m, regex: 'm=(\\S+)'}, {name: n, regex: 'n=(\\S+)'}]}\n")
     journal = SqliteJournal(path / "journal.db", lambda: 1000.0)
@@ -126,7 +126,7 @@ def test_what_a_running_trial_has_shown_is_told(tmp_path: Path) -> None:
     log.parent.mkdir(parents=True)
     log.write_text("m=0.1 n=nan\nm=0.5\n")
     (running,) = status.as_json(StoredSweep(path))["running"]
-    assert (running["job_name"], running["metrics"]) == (intent(1).name, {"m": 0.5, "n": None})
+    assert (running["job_name"], running["metrics"]) == (intent(1).name, {"m": 0.5, "n": "NaN"})
     os.utime(log, (999.0, 999.0))
     (running,) = status.as_json(StoredSweep(path))["running"]
     assert running["metrics"] == {}
