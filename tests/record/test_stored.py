@@ -116,7 +116,7 @@ def test_a_name_means_the_trial_that_is_declared_now() -> None:
 
 
 def test_what_a_running_trial_has_shown_is_told(tmp_path: Path) -> None:
-    """The last value of each metric in the log of this attempt, NaN by its name; an earlier attempt's log says nothing."""
+    """The last value of each metric in the log of this attempt, NaN by its name; nothing of an earlier attempt."""
     path = folder(tmp_path, first=1, model=None, declared=True)
     (path / "config.yaml").write_text("job: {metrics: [{name: m, regex: 'm=(\\S+)'}, {name: n, regex: 'n=(\\S+)'}]}\n")
     journal = SqliteJournal(path / "journal.db", lambda: 1000.0)
