@@ -46,6 +46,26 @@ class SweeperError(Exception):
         """Everything that is wrong, one or more."""
         return [Fault(self.code, str(self), remedy=remedy_in(str(self)))]
 
+    @property
+    def file(self) -> str | None:
+        """Where the first thing that is wrong stands; None where it has no file."""
+        return self.faults[0].file
+
+    @property
+    def line(self) -> int | None:
+        """Its line, from 1."""
+        return self.faults[0].line
+
+    @property
+    def key(self) -> str | None:
+        """The dotted key of the configuration that it is about."""
+        return self.faults[0].key
+
+    @property
+    def remedy(self) -> str | None:
+        """What to do about it."""
+        return self.faults[0].remedy
+
 
 class UsageError(SweeperError):
     """Something the user wrote is wrong. The message holds one line per problem: `where: what is wrong; what to do`.
@@ -70,6 +90,21 @@ class LockHeldError(SweeperError):
 
     exit_code = 4
     code = "held"
+
+
+class PoolOpenError(SweeperError):
+    """A pool was not seen to close and may still bill. The message ends with the command that releases it.
+
+    `job_names`: the jobs that the pools belong to; `commands`: what to type for each of them.
+    """
+
+    exit_code = 3
+    code = "pool_open"
+
+    def __init__(self, message: str, job_names: Sequence[str], commands: Sequence[str]) -> None:
+        super().__init__(message)
+        self.job_names = tuple(job_names)
+        self.commands = tuple(commands)
 
 
 class JournalError(SweeperError):

@@ -47,19 +47,28 @@ def main(arguments: Sequence[str]) -> int:
     if options.follow:
         _follow(sweep, options.trial)
         return 0
-    job = _job(sweep, options.trial)
-    lines = _stored(sweep, job)
-    if lines is None:
-        account, clients = _service(sweep)
-        hidden = _hidden(sweep, account.through(clients, sweep.said.queue), clients(), job.name)
-        text = "\n".join(line.shown for line in Tail(clients().client("logs"), job.name, _hosts(sweep)).new())
-        lines = hidden.log(text).split("\n") if text else []
+    job, lines = log_of(sweep, options.trial)
     if options.json:
         answer = {"sweep": sweep.name, "trial": job.intent.trial, "job_name": job.name, "lines": lines}
         tell_json(answer)
     else:
         tell("".join(f"{line}\n" for line in lines), end="")
     return 0
+
+
+def log_of(sweep: StoredSweep, trial: str | None) -> tuple[Job, list[str]]:
+    """The last job of a trial, by default of the one that runs, else ran last; and the lines of its log so far.
+
+    Raises UsageError, and ApiError where a running job's log cannot be had.
+    """
+    job = _job(sweep, trial)
+    lines = _stored(sweep, job)
+    if lines is None:
+        account, clients = _service(sweep)
+        hidden = _hidden(sweep, account.through(clients, sweep.said.queue), clients(), job.name)
+        text = "\n".join(line.shown for line in Tail(clients().client("logs"), job.name, _hosts(sweep)).new())
+        lines = hidden.log(text).split("\n") if text else []
+    return job, lines
 
 
 def _job(sweep: StoredSweep, trial: str | None) -> Job:

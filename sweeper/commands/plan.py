@@ -53,6 +53,12 @@ def main(arguments: Sequence[str]) -> int:
     return config.run(overrides, lambda sweep: _Plan(sweep).show(options))
 
 
+def told_of(sweep: Sweep, *, requests: bool, every: bool) -> tuple[dict[str, Any], str]:
+    """The plan of a sweep as `--json` prints it, and as a person reads it."""
+    plan = _Plan(sweep)
+    return plan.told(requests=requests, every=every), "\n".join(plan.lines(every=every))
+
+
 class _Plan:
     """One sweep's plan, told."""
 

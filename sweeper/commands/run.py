@@ -17,7 +17,7 @@ from sweeper.record import script
 from sweeper.run.clock import SystemClock
 from sweeper.run.ending import Ending
 from sweeper.run.session import Session, Shown
-from sweeper.show.display import Display, streaming
+from sweeper.show.display import Display, in_lines, streaming
 from sweeper.show.events import warned
 from sweeper.tracking.telling import Telling
 
@@ -25,7 +25,9 @@ from sweeper.tracking.telling import Telling
 def run(sweep: Sweep, session: type[Session] | None = None, output: Output = PEOPLE) -> int:
     """Run a sweep, or continue it; returns the exit code. `session`: another outside than the real one."""
     if output.detach:
-        return detached(lambda part: _run(sweep, session, PEOPLE, lambda made: Display(made, part, live=False)), output)
+        return detached(
+            lambda part: _run(sweep, session, PEOPLE, lambda outside: Display(outside, part, made=in_lines)), output
+        )
     streams = [streaming(output.emit)] if output.events else []
     return _run(sweep, session, output, lambda made: Display(made, *streams))
 
@@ -41,7 +43,10 @@ def _run(sweep: Sweep, session: type[Session] | None, output: Output, show: Call
 
 
 def driven(
-    sweep: Sweep, session: type[Session], show: Callable[[Session], Shown] = Display
+    sweep: Sweep,
+    session: type[Session],
+    show: Callable[[Session], Shown] = Display,
+    say: Callable[[str], None] = complain,
 ) -> tuple[Ending, Session, Telling]:
     """One invocation, to the end of its runner. An error that ends it brings what may still bill as `unreleased`."""
     try:
@@ -51,5 +56,5 @@ def driven(
         raise  # who holds it looks after its pools
     except BaseException as error:
         if not hasattr(error, "unreleased"):  # the runner did not come to close anything
-            error.unreleased = left_by(sweep, complain)  # type: ignore[attr-defined]
+            error.unreleased = left_by(sweep, say)  # type: ignore[attr-defined]
         raise

@@ -9,6 +9,8 @@ import copy
 import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -100,6 +102,26 @@ class _WrongError(Exception):
         self.problems = problems
 
 
+GIVEN = Path("Sweep.from_dict")
+"""Stands for the file of an experiment that has none: somebody has given its text."""
+_given: ContextVar[str | None] = ContextVar("given", default=None)
+
+
+@contextmanager
+def giving(written: str) -> Iterator[None]:
+    """While it lasts this is what stands in `GIVEN`."""
+    token = _given.set(written)
+    try:
+        yield
+    finally:
+        _given.reset(token)
+
+
+def is_given() -> bool:
+    """Is there such a text now?"""
+    return _given.get() is not None
+
+
 def load(file: Path) -> DictConfig:
     """One YAML file as a mapping. Raises UsageError with the place of what is wrong."""
     config = copy.deepcopy(document(file).content)
@@ -137,6 +159,8 @@ def document(file: Path) -> Document:
 
 def text(file: Path) -> str:
     """The text of a file. Raises UsageError for what is no file of ours: a pipe, another encoding, too long a one."""
+    if file == GIVEN and (given := _given.get()) is not None:
+        return given
     try:
         with file.open("rb") as opened:
             content = opened.read(MOST_BYTES + 1) if stat.S_ISREG(file.stat().st_mode) else None

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.config.draft import FREE, apply
+from sweeper.config.hydras_state import ours
 from sweeper.config.values import handing_over, plain
 from sweeper.config.varying import Compositions
 from sweeper.core.identity import canonical, path_of, within
@@ -49,7 +50,7 @@ class Resolve:
         config = copy.deepcopy(base)
         apply(config, values)
         try:
-            with handing_over(taken):
+            with handing_over(taken), ours():
                 return _sections(config)
         except OmegaConfBaseException as error:
             raise UsageError(f"trial {name}: {str(error).splitlines()[0]}") from None

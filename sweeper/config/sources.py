@@ -21,7 +21,7 @@ from sweeper.config import project
 from sweeper.config.layers import layers
 from sweeper.config.locate import GROUP
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, brief, dotted, refuse, shown
-from sweeper.config.reading import Loader, Mark, load, marks, text
+from sweeper.config.reading import GIVEN, Loader, Mark, is_given, load, marks, text
 from sweeper.config.theirs import our_word
 from sweeper.config.values import plain
 from sweeper.errors import UsageError
@@ -84,6 +84,8 @@ class ExperimentSource(ConfigSource):
         place = self._place(config_path)
         if place is None or place == Path(self.path):
             return None
+        if place.name == GIVEN.name and is_given():
+            return GIVEN
         file = place.with_name(place.name + SUFFIX)
         return file if project.is_file(file) else None
 

@@ -14,6 +14,7 @@ from sweeper.config import job_files, lengths
 from sweeper.config.axes import Axis
 from sweeper.config.check import Finding, findings
 from sweeper.config.draft import FREE, MOST_ROWS, ONE_LOCKED, Draft, apply, section_of, there_is, to_add
+from sweeper.config.hydras_state import ours
 from sweeper.config.problems import KeyPath, dotted, nearest, refuse
 from sweeper.config.schema import SECTIONS
 from sweeper.config.values import COSMETIC, PINNED, names_a_key, read
@@ -145,7 +146,9 @@ class Compositions:
         known = draft.choices.keys() - {key for o, key in named if o.is_add()}
         options = [f"{'' if group in known else '+'}{group}={option}" for group, option in chosen.items()]
         try:
-            composed = draft.loader.load_sweep_config(draft.composed, [*(str(o.input_line) for o in kept), *options])
+            with ours():
+                lines = [*(str(o.input_line) for o in kept), *options]
+                composed = draft.loader.load_sweep_config(draft.composed, lines)
         except HydraException as error:
             first = (str(error) or str(error.__cause__)).splitlines()[0]
             raise UsageError(f"{', '.join(options)}: {first}") from None

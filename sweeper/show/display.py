@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TextIO
+from typing import Any, TextIO
 
+from sweeper.core import events as ev
 from sweeper.core.chain import Chain
 from sweeper.core.ports import Clock, Progress
 from sweeper.run.session import Session
@@ -16,6 +17,7 @@ from sweeper.show.events import Happening, Stream
 from sweeper.show.live.model import LiveModel, subject_of
 from sweeper.show.live.table import LiveTable
 from sweeper.show.live.terminal import Terminal
+from sweeper.show.notebook import Cell, cell_output
 from sweeper.show.progress import PlainProgress, Several
 from sweeper.show.refresh import ResultFiles
 
@@ -45,12 +47,48 @@ def streaming(emit: Callable[[Happening], None]) -> Callable[[Session], Stream]:
     return made
 
 
-class Display:
-    """Tells of a run on stderr: a table where that is a terminal and may be one. `also`: who else is told."""
+class Silent:
+    """A Progress that tells nothing."""
 
-    def __init__(self, session: Session, *also: Also, live: bool = True) -> None:
-        self._session, self._live = session, live
-        self._display = self._made()
+    def event(self, event: ev.Event, chain: Chain) -> None:
+        """Nothing."""
+
+    def watching(self, name: str, description: Mapping[str, Any]) -> None:
+        """Nothing."""
+
+    def say(self, line: str) -> None:
+        """Nothing."""
+
+
+def in_lines(session: Session) -> PlainProgress:
+    """Lines on stderr."""
+    return PlainProgress(sys.stderr, session.clock.now, session.sweep.trials, session.redact)
+
+
+def on_stderr(session: Session) -> LiveTable | PlainProgress:
+    """A live table on a terminal, else lines."""
+    model = LiveModel(subject_of(session.sweep))
+    return on_terminal(sys.stderr, model, session.clock, session.redact) or in_lines(session)
+
+
+def in_cell(session: Session) -> LiveTable:
+    """A live table in the output of the cell of a notebook that runs."""
+    clock, model = session.clock, LiveModel(subject_of(session.sweep))
+    return LiveTable(Cell(cell_output()), model, clock.now, clock.monotonic, session.redact)
+
+
+Made = Callable[[Session], "LiveTable | PlainProgress | Silent"]
+"""What makes that which a person looks at."""
+
+
+class Display:
+    """Tells a person of a run on what `made` makes. `also`: who else is told."""
+
+    def __init__(self, session: Session, *also: Also, made: Made = on_stderr) -> None:
+        self._session = session
+        self._display = made(session)
+        if isinstance(self._display, LiveTable):
+            session.clock.tick = self._display.tick
         self._also = [part(session) for part in also]
 
     def say(self, line: str) -> None:
@@ -76,11 +114,3 @@ class Display:
             session.logs.following.listeners.append(display.printed)
         session.logs.following.listeners += [one.printed for one in self._also if isinstance(one, Stream)]
         return Several(display, ResultFiles(write, session.clock.monotonic), *self._also)
-
-    def _made(self) -> PlainProgress | LiveTable:
-        session, clock = self._session, self._session.clock
-        model = LiveModel(subject_of(session.sweep))
-        if self._live and (live := on_terminal(sys.stderr, model, clock, session.redact)):
-            clock.tick = live.tick
-            return live
-        return PlainProgress(sys.stderr, clock.now, session.sweep.trials, session.redact)

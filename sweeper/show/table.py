@@ -160,8 +160,8 @@ def _colds(table: Results) -> Iterator[str]:
 
 def _ways(table: Results, keys: Sequence[str]) -> Iterator[Mapping[str, str]]:
     """The headings to try, the widest first; the last is what is left where nothing fits."""
-    yield _headings(table, keys)
-    named = _headings(table, ())
+    yield headings(table, keys)
+    named = headings(table, ())
     yield named
     # The kind of a failure is told again below the table, with its cause; then goes what a narrow screen can miss.
     for left_out in (("failure",), ("failure", SAVINGS, "cost_usd"), ("failure", SAVINGS, "cost_usd", "train_seconds")):
@@ -191,7 +191,7 @@ def _counted(groups: Results) -> Results:
     return Results(groups.columns, tuple(rows))
 
 
-def _headings(table: Results, keys: Sequence[str]) -> Mapping[str, str]:
+def headings(table: Results, keys: Sequence[str]) -> Mapping[str, str]:
     """Column -> heading, in order; columns that are empty everywhere are left out. Without keys, the trials' names."""
     metrics = [column for column in table.columns if column.startswith("metric.")]
     # A point has a name of its own, which its values do not say.

@@ -90,8 +90,14 @@ class Project:
 
     def background(self, *arguments: str, before: Callable[[], None] | None = None) -> subprocess.Popen[str]:
         """Start any command of sweeper in the background."""
+        return self.python(command, *arguments, before=before)
+
+    def python(
+        self, program: Callable[[list[str]], int], *arguments: str, before: Callable[[], None] | None = None
+    ) -> subprocess.Popen[str]:
+        """Start a program in a process of its own, in the project."""
         return Forked(
-            command,
+            program,
             arguments,
             cwd=self.root,
             env=self.environment,

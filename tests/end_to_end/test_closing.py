@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from sweeper import PoolOpenError, Sweep
+from sweeper.commands.say import tell
 from sweeper.core.waits import Waits
 from sweeper.engine import launch
 from sweeper.run.registry import Account, Debt, Registry
@@ -82,10 +84,22 @@ def test_row_86_90_a_run_whose_folder_is_gone_closes_what_it_left(
     ended = project.run(*ONE)
     assert (ended.code, "Traceback" in ended.err) == (3, False), ended.err
     assert ended.err.splitlines()[-1] == f"sweeper: release it with: sweeper pools release {job['TrainingJobName']}"
+    told = json.loads(project.ended(project.python(left_open, *ONE)).out)
+    assert told == [3, "pool_open", [job["TrainingJobName"]], [f"sweeper pools release {job['TrainingJobName']}"]]
     holding()
     wait_for(lambda: idles(project), "the pool idles")
     ended = project.run(*ONE)
     assert (ended.code, project.pools()) == (2, ["Terminated"]), ended.err
+
+
+def left_open(arguments: list[str]) -> int:
+    """Run from Python where nothing can be run; what a program is told of the pool that is left."""
+    try:
+        Sweep.load("tiny", arguments).run(progress=False)
+    except PoolOpenError as error:
+        assert all(command in str(error) for command in error.commands)
+        tell(json.dumps([error.exit_code, error.code, list(error.job_names), list(error.commands)]))
+    return 0
 
 
 def flip_schema(path: Path) -> None:

@@ -7,9 +7,10 @@ raises.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, Job
@@ -19,7 +20,6 @@ from sweeper.core.model import Trials
 from sweeper.show.cells import cells
 from sweeper.show.live import frame
 from sweeper.show.live.model import LiveModel
-from sweeper.show.live.terminal import Terminal
 from sweeper.show.progress import event_line, timestamped
 
 FRAME_S = 0.2
@@ -30,12 +30,32 @@ MOST_ABOVE = 1000
 """Lines that wait for a terminal that does not read."""
 
 
+class Screen(Protocol):
+    """What a table is drawn on: a terminal, or the output of a notebook's cell."""
+
+    @property
+    @abstractmethod
+    def size(self) -> tuple[int, int]:
+        """(columns, rows)."""
+
+    @property
+    @abstractmethod
+    def busy(self) -> bool:
+        """True while nothing can be drawn."""
+
+    def draw(self, above: Sequence[str], lines: Sequence[str], width_of: Callable[[str], int]) -> None:
+        """Replace the lines of the last frame by these; `above` is left standing over them."""
+
+    def close(self) -> None:
+        """Nothing more is drawn."""
+
+
 class LiveTable:
-    """The Progress port on a terminal. `tick` is called while the runner sleeps."""
+    """The Progress port on a screen. `tick` is called while the runner sleeps."""
 
     def __init__(
         self,
-        terminal: Terminal,
+        terminal: Screen,
         model: LiveModel,
         now: Callable[[], float],
         monotonic: Callable[[], float],
@@ -43,7 +63,7 @@ class LiveTable:
         *,
         colour: bool = True,
     ) -> None:
-        self._terminal: Terminal | None = terminal
+        self._terminal: Screen | None = terminal
         self.model = model
         self._now, self._monotonic, self._redact, self._colour = now, monotonic, redact, colour
         self._zero = now() - monotonic()

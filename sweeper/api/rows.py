@@ -1,0 +1,117 @@
+"""The trials of a sweep as rows, and the best of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, overload
+
+from sweeper.core.results import METRIC, Results
+from sweeper.errors import UsageError
+from sweeper.show import notebook
+from sweeper.show.plain import shown
+from sweeper.show.table import headings
+
+if TYPE_CHECKING:
+    import pandas
+
+    from sweeper.show.summary import BestTrial
+
+Row = dict[str, Any]
+
+
+class Rows(Sequence[Row]):
+    """The rows of results.csv: a dict for each declared trial, in their order, and then those not declared any more.
+
+    Values are Python's own: what is not known is None, and a metric that was no number is `nan`. The columns, and what
+    each of them means, are those of docs/results.md. In a notebook the last line of a cell shows them as a table.
+    """
+
+    def __init__(self, table: Results, keys: Sequence[str] = (), best: str | None = None) -> None:
+        self._table, self._keys, self._best = table, tuple(keys), best
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns, in order; every row has all of them."""
+        return self._table.columns
+
+    def __len__(self) -> int:
+        return len(self._table.rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | list[Row]:
+        found = self._table.rows[index]
+        return [self._whole(row) for row in found] if isinstance(found, tuple) else self._whole(found)
+
+    def __iter__(self) -> Iterator[Row]:
+        return (self._whole(row) for row in self._table.rows)
+
+    def _whole(self, row: Mapping[str, Any]) -> Row:
+        return {column: row.get(column) for column in self.columns}
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A DataFrame with these columns, the times as times. Raises UsageError where pandas is not installed."""
+        try:
+            import pandas
+        except ModuleNotFoundError:
+            told = "to_pandas: pandas is not installed; pip install 'sweeper[notebook]', or pandas alone"
+            raise UsageError(told) from None
+        frame = pandas.DataFrame(list(self), columns=list(self.columns))
+        for column in ("started_at", "ended_at"):
+            frame[column] = pandas.to_datetime(frame[column], utc=True)
+        return frame
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} rows: {', '.join(self.columns)}>"
+
+    def _repr_html_(self) -> str:
+        return notebook.table(headings(self._table, self._keys), self._table.declared, self._best)
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best trial so far. Where trials are repeated: the best one of the best group, which `group` tells of."""
+
+    trial: str
+    """Its id."""
+    number: int | None
+    """From 1; None for a trial that is not declared any more."""
+    name: str
+    metric: str
+    goal: str
+    """`maximize` or `minimize`."""
+    value: float
+    """Of the objective's metric."""
+    values: Mapping[str, Any]
+    """Its free parameters, by dotted key."""
+    model: str | None
+    """Where its model is; `sweeper pull NAME best` brings it."""
+    group: Mapping[str, Any] | None = None
+    """What it was chosen by, where trials are repeated: name, over, value, deviation, n, trials."""
+
+    @classmethod
+    def of(cls, told: BestTrial) -> Best:
+        """What programs are told of it, with the value as a number."""
+        group = told["group"]
+        return cls(
+            trial=told["trial"],
+            number=told["number"],
+            name=told["name"],
+            metric=told["metric"],
+            goal=told["goal"].value,
+            value=float(told["value"]),
+            values=told["values"],
+            model=told["model"],
+            group={**group, "over": group["over"].value, "value": float(group["value"])} if group else None,
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.metric} = {shown(self.value)} ({self.goal})"
+
+    def _repr_html_(self) -> str:
+        cells: dict[str, Any] = {"name": self.name, METRIC + self.metric: self.value, **self.values}
+        heads = {key: key.removeprefix(METRIC).removeprefix("name") or "best" for key in cells}
+        return notebook.table(heads, [cells])

@@ -1,0 +1,135 @@
+"""One run in somebody else's process: its signals and what it raises, and how it is told of."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+from sweeper.api.result import Result
+from sweeper.api.rows import Rows
+from sweeper.commands.ended import report, run_ended, tell_trackers, undisturbed
+from sweeper.commands.exit_code import exit_code
+from sweeper.commands.run import driven
+from sweeper.core.as_json import moment
+from sweeper.core.model import Sweep
+from sweeper.errors import LockHeldError, PoolOpenError
+from sweeper.record import script
+from sweeper.run.clock import SystemClock
+from sweeper.run.ending import Ending
+from sweeper.run.release import Unreleased
+from sweeper.run.session import Session
+from sweeper.show.display import Display, Silent, in_cell, on_stderr, streaming
+from sweeper.show.events import Happening
+from sweeper.show.notebook import in_notebook
+
+UNCAUGHT = (
+    "this is not the main thread, where alone Python catches signals: end it with Sweep.stop(now=True); "
+    "if the process dies, its watchdog releases the pool"
+)
+
+_alone = threading.Lock()
+_runs: list[str] = []
+"""The sweep that runs in this process."""
+
+
+@dataclass
+class Telling:
+    """Who is told of a run, and what it was worth a word of."""
+
+    progress: bool | Callable[[Happening], None] | None = None
+    said: list[str] = field(default_factory=list)
+    clock: SystemClock | None = None
+    """That of the run, once it has one."""
+    early: list[int] = field(default_factory=list)
+    """Signals that have come before it had one."""
+
+    @property
+    def emit(self) -> Callable[[Happening], None] | None:
+        """Who is told each thing that happens."""
+        return self.progress if callable(self.progress) else None
+
+    def interrupt(self, number: int) -> None:
+        """End the run as by this signal, from another thread; a run that has not begun is ended when it has."""
+        if self.clock:
+            self.clock.caught.append(number)
+        else:
+            self.early.append(number)
+
+    def show(self, session: Session, *, before: Sequence[str]) -> Display:
+        """What shows the run; first that which was to be said before it began."""
+        session.clock.caught += self.early
+        self.clock = session.clock
+        silent = self.emit is not None or self.progress is False
+        made = (lambda _: Silent()) if silent else in_cell if in_notebook() else on_stderr
+        display = Display(session, *([streaming(self.emit)] if self.emit else []), made=made)
+        for line in before:
+            display.say(line)
+        return display
+
+
+def run(sweep: Sweep, telling: Telling) -> Result:
+    """Run it, or continue it, and give what it came to. One at a time in a process.
+
+    Raises what the command line tells as an error, PoolOpenError above all, and KeyboardInterrupt after a Ctrl-C: the
+    pool is released by then. Another signal that was caught goes to whoever handled it before.
+    """
+    with _only(sweep.name):
+        ending, result = _run(sweep, telling)
+    if ending.signal == signal.SIGINT:
+        raise KeyboardInterrupt
+    if ending.signal:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        signal.raise_signal(ending.signal)
+    return result
+
+
+@contextmanager
+def _only(name: str) -> Iterator[None]:
+    """A run holds back Creates of another pool in all of its process: one at a time. Raises LockHeldError."""
+    if not _alone.acquire(blocking=False):
+        raise LockHeldError(
+            f"{name}: this process runs {', '.join(_runs) or 'a sweep'} already; wait until it has ended, "
+            "or take a process of its own"
+        )
+    _runs.append(name)
+    try:
+        yield
+    finally:
+        _runs.clear()
+        _alone.release()
+
+
+def _run(sweep: Sweep, telling: Telling) -> tuple[Ending, Result]:
+    warnings = [*filter(None, (*sweep.warnings, script.warning(sweep)))]
+    telling.said += warnings
+    before = [f"warning: {warning}" for warning in warnings]
+    if threading.current_thread() is not threading.main_thread():
+        before.append(UNCAUGHT)
+    try:
+        show = partial(telling.show, before=before)
+        ending, outside, trackers = driven(sweep, Session, show, telling.said.append)
+        with undisturbed(ending):
+            table, best = report(sweep, ending.chain, outside, printed=False)
+            tell_trackers(ending, trackers, table, best, telling.said.append)
+    except BaseException as error:
+        if unreleased := getattr(error, "unreleased", None):
+            raise _still_open(unreleased) from error
+        raise
+    if ending.unreleased:
+        raise _still_open(ending.unreleased)
+    told = run_ended(sweep, ending, outside.folder, table, exit_code(sweep, ending, table))
+    if telling.emit:
+        telling.emit({"event": "ended", "at": moment(outside.clock.now()), **told})
+    rows = Rows(table, sweep.trials.keys, best["trial"] if best else None)
+    return ending, Result(told, rows, tuple(telling.said))
+
+
+def _still_open(pools: Sequence[Unreleased]) -> PoolOpenError:
+    lines = [f"the pool of {pool.name} may still bill: {pool.why}; release it with: {pool.command}" for pool in pools]
+    return PoolOpenError("\n".join(lines), [pool.name for pool in pools], [pool.command for pool in pools])

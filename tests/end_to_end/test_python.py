@@ -1,0 +1,297 @@
+"""`from sweeper import Sweep` in processes of its users: the command line's twin, and a guest that leaves no trace."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import hydra
+import pytest
+import yaml
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.singleton import Singleton
+from omegaconf import OmegaConf
+from omegaconf.basecontainer import BaseContainer
+
+from sweeper import LockHeldError, Result, Sweep, SweeperError, UsageError
+from sweeper.commands.say import tell
+from sweeper.core.as_json import line
+from tests.end_to_end.conftest import EXPERIMENT, Project, wait_for
+from tests.end_to_end.test_signals import held
+
+
+def told(project: Project, program: Callable[[list[str]], int], *arguments: str) -> Any:
+    """What a program prints as JSON, and nothing else."""
+    ended = project.ended(project.python(program, *arguments))
+    assert (ended.code, ended.err) == (0, ""), ended.err
+    return json.loads(ended.out)
+
+
+# -- the same as the command line -------------------------------------------------------------------------------------
+
+
+def planned_and_run(arguments: list[str]) -> int:
+    """Plan, run, plan again; tell all of it."""
+    sweep = Sweep.load("tiny", arguments)
+    plan, before = sweep.plan(), (str(sweep.best), len(sweep.results()), sweep.stop())
+    result = sweep.run(progress=False)
+    again = sweep.run(progress=False)
+    assert before == ("x=1: score = 10 (maximize)", 1, False)
+    assert (again.counts, again.told["pools"]) == (result.counts, result.told["pools"])
+    assert (result.ok, result.ended_by, str(result.best), result.best) == (
+        True,
+        "done",
+        "x=3: score = 30 (maximize)",
+        sweep.best,
+    )
+    assert [row["metric.score"] for row in sweep.results()] == [row["metric.score"] for row in result.rows]
+    assert sweep.logs("x=2") == "score=20.0\n"
+    tell(line({"plan": plan.told, "text": str(plan), "status": sweep.status(), "left": sweep.plan().left}))
+    return 0
+
+
+def test_python_goes_on_with_what_the_command_line_began_and_tells_the_same(project: Project) -> None:
+    """Plan, status, rows, log and best are those of the verbs; nothing trains twice, whoever comes second."""
+    first = project.run("hyperparameters.x=1")
+    assert first.code == 0, first.err
+    plan, text = project.verb("plan", "+experiment=tiny", "--json"), project.verb("plan", "+experiment=tiny")
+    found = told(project, planned_and_run)
+    assert (found["plan"], found["left"]) == (
+        {k: v for k, v in json.loads(plan.out).items() if k != "schema_version"},
+        0,
+    )
+    assert found["text"] == text.out.removesuffix("\n")
+    after = project.run()
+    assert (after.code, len(project.begun()), len(project.jobs())) == (0, 3, 3)
+    status = json.loads(project.verb("status", "--json").out)
+    assert [row["job_name"] for row in found["status"]["rows"]] == [row["job_name"] for row in status["rows"]]
+
+
+def refused(arguments: list[str]) -> int:
+    """Tell what a program is told of an error, by each way to it."""
+    name, *overrides = arguments
+    try:
+        Sweep.load(name, overrides).run(progress=False)
+    except SweeperError as error:
+        tell(json.dumps([str(error), error.exit_code, error.code, error.file, error.line, error.key, error.remedy]))
+    return 0
+
+
+@pytest.mark.parametrize("words", [("tiny", "hyperparameters.lr=3"), ("wrong",), ("tniy",)])
+def test_an_error_is_an_exception_with_the_text_of_the_command_line(fresh_project: Project, words: tuple[str]) -> None:
+    """The same message and exit code; its place, key and remedy are attributes."""
+    wrong = EXPERIMENT.replace("name: tiny\n", "").replace("watchdog_grace_s", "watchdog_grace")
+    (fresh_project.root / "experiments/wrong.yaml").write_text(wrong)
+    name, *overrides = words
+    said = fresh_project.verb(f"+experiment={name}", *overrides)
+    message, exit_code, code, file, at, key, remedy = told(fresh_project, refused, *words)
+    assert "".join(f"sweeper: {one}\n" for one in message.splitlines()) == said.err
+    assert (exit_code, code) == (said.code, "usage")
+    if name == "wrong":
+        assert message.startswith(f"{file}:{at}:") and file == "experiments/wrong.yaml"
+        assert f"{key}: " in message and remedy and remedy in message
+
+
+def given(arguments: list[str]) -> int:
+    """An experiment as a dict that inherits from a file, in a folder that is no project; it is saved, and run."""
+    secret = "s3cr3t-in-a-dict"
+    tiny = {"name": "dicted", "defaults": ["tiny"], "sweep": {"grid": {"hyperparameters.x": (4, 5)}}}
+    tiny["environment"] = {"TOKEN": secret}
+    sweep = Sweep.from_dict(tiny)
+    assert (sweep.name, sweep.folder) == ("dicted", Path.cwd() / "runs/dicted")
+    result = sweep.run(progress=False)
+    assert result.best and result.best.values == {"hyperparameters.x": 5}
+    written = b"".join(path.read_bytes() for path in Path("runs").rglob("*") if path.is_file())
+    with pytest.raises(UsageError, match="there already"):
+        Sweep.from_dict(tiny).save(sweep.save())
+    for wrong in ({"job": {"max_runtime_s": "x"}}, {"hyperparameters": {"x": object()}}):
+        with pytest.raises(UsageError) as caught:
+            Sweep.from_dict({**tiny, **wrong})
+        assert (caught.value.file, caught.value.line) == ("Sweep.from_dict", None)
+    with pytest.raises(UsageError, match=r"Sweep\.from_dict: name: is missing"):
+        Sweep.from_dict({})
+    tell(json.dumps([result.told["counts"]["completed"], secret.encode() in written]))
+    return 0
+
+
+def test_an_experiment_without_a_file_is_one_like_all_others(project: Project) -> None:
+    """A dict runs as its file does, which the command line goes on with; its secrets are written nowhere by a run."""
+    assert told(project, given) == [2, False]
+    assert yaml.safe_load((project.root / "experiments/dicted.yaml").read_text())["defaults"] == ["tiny"]
+    again = project.verb("+experiment=dicted")
+    assert (again.code, len(project.jobs())) == (0, 2), again.err
+
+
+# -- a guest ----------------------------------------------------------------------------------------------------------
+
+
+def process() -> dict[str, Any]:
+    """What belongs to the whole process, and so to whoever called."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    root = logging.getLogger()
+    wakeup = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(wakeup)
+    return {
+        "signals": [signal.getsignal(number) for number in numbers],
+        "wakeup": wakeup,
+        "environment": dict(os.environ),
+        "folder": Path.cwd(),
+        "logging": (root.level, list(root.handlers), root.disabled, logging.root.manager.disable),
+        "hydra": {kind: id(Singleton._instances[kind]) for kind in (GlobalHydra, HydraConfig)},
+        "resolvers": {name: BaseContainer._resolvers[name] for name in ("prev", "hydra", "mine")},
+        "streams": (sys.stdout, sys.stderr, list(sys.argv)),
+        "collects": gc.isenabled(),
+        "threads": threading.active_count(),
+    }
+
+
+class Guest:
+    """A process that composes with Hydra itself, handles signals and collects no garbage."""
+
+    def __init__(self) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        gc.disable()
+        OmegaConf.register_new_resolver("prev", lambda key: f"theirs: {key}", replace=True)
+        OmegaConf.register_new_resolver("mine", lambda: 1)
+
+    def says_so(self, run: Callable[[], None]) -> None:
+        """Run, with an application of Hydra's initialised around it."""
+        theirs = Path.cwd() / "theirs"
+        theirs.mkdir()
+        (theirs / "app.yaml").write_text("value: ${mine:}\nother: ${prev:x}\n")
+        with hydra.initialize_config_dir(str(theirs), version_base="1.3"):
+            HydraConfig.instance().cfg = OmegaConf.create({"hydra": {"theirs": True}})
+            before = process()
+            run()
+            assert process() == before
+            composed = hydra.compose("app")
+            assert (composed.value, composed.other) == (1, "theirs: x")
+            sources = [source.provider for source in GlobalHydra.instance().config_loader().get_sources()]
+            assert "experiments" not in sources
+
+
+def in_a_loop(sweep: Sweep) -> None:
+    """Blocking, in a coroutine; and in a thread of the loop."""
+
+    async def main() -> None:
+        assert sweep.run(progress=False).ok
+        assert (await asyncio.to_thread(sweep.run, progress=False)).ok
+
+    asyncio.run(main())
+
+
+def as_a_guest(arguments: list[str]) -> int:
+    """Run in every way that there is in one process, one sweep after another."""
+    guest, root = Guest(), Path.cwd()
+    one, other = Sweep.load("tiny"), Sweep.load("tiny", ["name=other", "hyperparameters.x=4"])
+    os.chdir("/")
+    assert one.project == root
+    os.chdir(root)
+
+    def everything() -> None:
+        os.chdir(root / "experiments")
+        in_a_loop(one)
+        assert [one["event"] for one in other.events()][-1] == "ended"
+        os.chdir(root)
+
+    guest.says_so(everything)
+    tell(json.dumps([(root / "runs" / name / "results.csv").exists() for name in ("tiny", "other")]))
+    return 0
+
+
+def test_a_guest_leaves_the_process_as_it_was(project: Project) -> None:
+    """Signal handlers, Hydra's state, environment, folder, logging: in a loop, a thread, one sweep after another."""
+    assert told(project, as_a_guest) == [True, True]
+    assert len(project.begun()) == 4
+
+
+def one_alone(arguments: list[str]) -> int:
+    """From the progress of a run: another one is refused, what the sweep is can be asked, an error ends it."""
+    sweep, seen = Sweep.load("tiny"), list[str]()
+
+    def progress(happened: Any) -> None:
+        seen.append(happened["event"])
+        if happened["event"] == "trial_ended":
+            with pytest.raises(LockHeldError, match=r"^tiny: this process runs tiny already"):
+                sweep.run()
+            assert sweep.status()["state"] == "running"
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        sweep.run(progress=progress)
+    tell(json.dumps([seen.count("trial_submitted"), sweep.status()["open_pools"]]))
+    return 0
+
+
+def test_what_progress_raises_ends_the_run_with_its_pool_closed(project: Project) -> None:
+    """One run at a time in a process; an error of the caller's is theirs again when nothing is open any more."""
+    assert told(project, one_alone) == [1, []]
+    assert set(project.pools()) <= {"Terminated", ""}
+
+
+# -- interrupted ------------------------------------------------------------------------------------------------------
+
+
+def plainly(sweep: Sweep) -> None:
+    """As most do."""
+    sweep.run(progress=False)
+
+
+def iterating(sweep: Sweep) -> None:
+    """Over what happens, the run in a thread."""
+    for _ in sweep.events():
+        pass
+
+
+def stopping(sweep: Sweep) -> None:
+    """From another thread, as soon as it is asked to by a signal."""
+    ended = SimpleQueue[Result]()
+    threading.Thread(target=lambda: ended.put(sweep.run(progress=False)), daemon=True).start()
+    try:
+        ended.get()
+    except KeyboardInterrupt:
+        assert sweep.stop(now=True)
+        assert ended.get().ended_by == "request"
+        raise
+
+
+WAYS = {way.__name__: way for way in (plainly, iterating, stopping, in_a_loop)}
+
+
+def interrupted(arguments: list[str]) -> int:
+    """Run in this way until Ctrl-C."""
+    sweep = Sweep.load("tiny")
+    with contextlib.suppress(KeyboardInterrupt):
+        WAYS[arguments[0]](sweep)
+        return 1
+    rows = [row["status"] for row in sweep.results()]
+    tell(json.dumps([rows, sweep.status()["open_pools"]]))
+    return 0
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_interrupted_run_leaves_no_pool_and_goes_on_later(project: Project, way: str) -> None:
+    """Ctrl-C stops the job and releases the pool, then KeyboardInterrupt is raised; the command line goes on."""
+    holding = held(project)
+    next(holding)
+    running = project.python(interrupted, way)
+    wait_for(project.begun, "the first trial trains")
+    running.send_signal(signal.SIGINT)
+    ended = project.ended(running)
+    assert ended.code == 0, ended.err
+    assert json.loads(ended.out) == [["interrupted", "planned", "planned"], []]
+    assert set(project.pools()) <= {"Terminated", ""}
+    next(holding, None)
+    assert project.run("hyperparameters.x=1").code == 0
