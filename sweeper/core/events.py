@@ -29,7 +29,7 @@ class JobStatus(str, Enum):
     @classmethod
     def of(cls, word: str | None) -> JobStatus:
         """The status with this name, UNKNOWN for any other word."""
-        return cls(word) if word in cls._value2member_map_ else cls.UNKNOWN
+        return _JOB_STATUSES.get(word, cls.UNKNOWN)
 
 
 HAS_MACHINE = frozenset({"Downloading", "Training", "Uploading"})
@@ -55,7 +55,11 @@ class PoolStatus(str, Enum):
     @classmethod
     def of(cls, word: str | None) -> PoolStatus:
         """The status with this name, ABSENT for none or any other word."""
-        return cls(word) if word in cls._value2member_map_ else cls.ABSENT
+        return _POOL_STATUSES.get(word, cls.ABSENT)
+
+
+_JOB_STATUSES: Mapping[str | None, JobStatus] = {status.value: status for status in JobStatus}
+_POOL_STATUSES: Mapping[str | None, PoolStatus] = {status.value: status for status in PoolStatus}
 
 
 class TrialStatus(str, Enum):

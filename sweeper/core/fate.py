@@ -54,7 +54,9 @@ class Look:
     def masked(self, cut: Callable[[str], str]) -> Look:
         """The same look, the secrets cut from what the service says."""
         said = self.seen.message
-        return replace(self, seen=replace(self.seen, message=cut(said))) if said else self
+        if said == self.job.message:
+            return self  # what is known of it has been masked
+        return replace(self, seen=replace(self.seen, message=cut(said)))
 
     @property
     def is_news(self) -> bool:

@@ -15,6 +15,7 @@ FOLDER = "/opt/ml/sagemaker/warmpoolcache"
 """Where SageMaker mounts it in every container on the pool."""
 MOST_VARIABLES = 100
 """What a request has room for."""
+_OURS = places(FOLDER)
 
 
 def added(environment: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,8 +26,7 @@ def added(environment: Mapping[str, Any]) -> dict[str, Any]:
 
 def without(environment: Mapping[str, Any]) -> dict[str, Any]:
     """What of the environment of a job is not of these."""
-    ours = places(FOLDER)
-    return {name: value for name, value in environment.items() if ours.get(name) != value}
+    return {name: value for name, value in environment.items() if _OURS.get(name) != value}
 
 
 def are_in(environment: Mapping[str, Any]) -> bool:

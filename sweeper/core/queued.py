@@ -239,14 +239,15 @@ def _after(job: Mapping[str, Any], told: Description, now: str = "") -> Descript
 
     `now`: what is said of it while it waits again.
     """
-    lost, shown = before(job, str(told["TrainingJobName"])), [*told.get("SecondaryStatusTransitions", ())]
+    lost = before(job, str(told["TrainingJobName"]))
+    if not lost and not now:
+        return told
+    shown = [*told.get("SecondaryStatusTransitions", ())]
     latest = shown[0]["StartTime"].timestamp() if shown else None
     begins = [*(one.started or one.stopped for one in lost[1:]), latest]
     spans = [(one, until) for one, until in zip(lost, begins, strict=False)]
     transitions = [told for one, until in spans for told in _interrupted(one, until)]
     said = [_transition("Interrupted", None, None, now)] if now else []
-    if not transitions and not said:
-        return told
     waited = [[one.stopped, until, one.words] for one, until in spans]
     return {**told, "SecondaryStatusTransitions": [*transitions, *said, *shown], INTERRUPTIONS: waited}
 

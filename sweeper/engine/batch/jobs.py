@@ -11,7 +11,7 @@ from typing import Any
 from sweeper.engine.batch.attempts import Attempts
 from sweeper.engine.batch.ledger import BatchLedger, short
 from sweeper.engine.batch.limits import SHARES_MAX, check_job, check_range, refused
-from sweeper.engine.batch.listing import page_of_jobs
+from sweeper.engine.batch.listing import page_of_jobs, the_name
 from sweeper.engine.batch.records import INSTANCES, Answer, Operations, Queue, ServiceJob, describe, summary
 from sweeper.engine.errors import ServiceError
 from sweeper.engine.training.settings import ServiceSettings
@@ -88,8 +88,8 @@ class ServiceJobs:
         if "clientToken" not in params:
             return None
         kept = self._settings.batch_token_kept_s
-        known = (job for job in reversed(self._ledger.jobs.values()) if not kept or job.created > now - kept)
-        return next((job for job in known if job.request == params), None)
+        known = (job for job in reversed(self._ledger.named(params["jobName"])) if job.request == params)
+        return next((job for job in known if not kept or job.created > now - kept), None)
 
     def _describe(self, params: Mapping[str, Any], _now: float) -> Answer:
         job = self._ledger.job(params["jobId"])
@@ -99,7 +99,8 @@ class ServiceJobs:
         if "jobQueue" not in params:
             raise refused("jobQueue must be specified.")
         queue = self._ledger.queue(params["jobQueue"])
-        newest_first, lag_s = reversed(self._ledger.jobs.values()), self._settings.batch_list_lag_s
+        name, lag_s = the_name(params), self._settings.batch_list_lag_s
+        newest_first = reversed(self._ledger.named(name) if name else self._ledger.jobs.values())
         known = (job for job in newest_first if job.queue == queue.name and now >= job.created + lag_s)
         found, token = page_of_jobs(known, params)
         told = [summary(job, self._training_arn) for job in found]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweeper.engine.batch import scheduling
@@ -28,6 +28,7 @@ class BatchLedger:
         self.shares: dict[str, Answer] = {}  # quota shares, by ARN
         self.jobs: dict[str, ServiceJob] = {}  # by id, in the order of submission
         self.open: dict[str, ServiceJob] = {}  # those that have not ended
+        self._named: dict[str, list[ServiceJob]] = {}  # by name in lower case, oldest first
         self.changed: set[Record] = set()
 
     # ------------------------------------------------------------------ looking up
@@ -108,6 +109,10 @@ class BatchLedger:
         """Instances of a service environment that are taken, by whatever queue."""
         return sum(job.instances for job in self.at_work(environment))
 
+    def named(self, name: str) -> Sequence[ServiceJob]:
+        """The jobs of this name, whatever its case, oldest first."""
+        return self._named.get(name.lower(), ())
+
     def time_limit(self, job: ServiceJob, reason: str) -> float | None:
         """Seconds after which a job that waits for this reason is ended; None when there is no such limit."""
         actions = self.queues[job.queue].told["jobStateTimeLimitActions"]
@@ -115,8 +120,15 @@ class BatchLedger:
 
     def add(self, job: ServiceJob) -> None:
         """A job that was submitted."""
-        self.jobs[job.id] = self.open[job.id] = job
+        self.hold(job)
         self.mark(job)
+
+    def hold(self, job: ServiceJob) -> None:
+        """A job from now on, the newest; what is known of it is written already."""
+        self.jobs[job.id] = job
+        if not job.status.terminal:
+            self.open[job.id] = job
+        self._named.setdefault(job.name.lower(), []).append(job)
 
     def enter(self, job: ServiceJob, status: JobStatus, at: float) -> None:
         """Change the status; a share's use is counted before what it runs changes."""

@@ -45,6 +45,13 @@ def page_of_jobs(jobs: Iterable[ServiceJob], params: Mapping[str, Any]) -> tuple
     return found[:size], str(found[size - 1].number) if len(found) > size else None
 
 
+def the_name(params: Mapping[str, Any]) -> str:
+    """The one name that all jobs of the list have; empty when others have it too."""
+    (only, *others) = params.get("filters") or [{}]
+    values = only.get("values", []) if only.get("name") == "JOB_NAME" and not others else []
+    return str(values[0]) if len(values) == 1 and not values[0].endswith("*") else ""
+
+
 def _chosen(jobs: Iterable[ServiceJob], params: Mapping[str, Any]) -> Iterable[ServiceJob]:
     filters = params.get("filters", [])
     if len(filters) == 1 and filters[0].get("name") == "AFTER_CREATED_AT" and filters[0].get("values"):
@@ -66,7 +73,8 @@ def _filter(params: Mapping[str, Any]) -> Keep:
     if not values:
         raise refused(f"The filter {name} has no values.")
     if name == "JOB_NAME":
-        return lambda job: any(_named(job.name, value) for value in values)
+        wanted = [value.lower() for value in values]
+        return lambda job: any(_fits(job.name.lower(), one) for one in wanted)
     if name == "BEFORE_CREATED_AT":
         until = max(map(_number, values))
         return lambda job: job.created * 1000 < until
@@ -75,9 +83,8 @@ def _filter(params: Mapping[str, Any]) -> Keep:
     raise refused(f"Unknown filter: {name}")
 
 
-def _named(name: str, value: str) -> bool:
-    lower, wanted = name.lower(), value.lower()
-    return lower.startswith(wanted[:-1]) if wanted.endswith("*") else lower == wanted
+def _fits(name: str, wanted: str) -> bool:
+    return name == wanted or (wanted.endswith("*") and name.startswith(wanted[:-1]))
 
 
 def _number(text: str) -> int:

@@ -39,8 +39,7 @@ def take_up(ledger: BatchLedger, records: Iterable[tuple[str, str, Answer]]) -> 
             used = {share: (amount, at) for share, (amount, at) in value["used"].items()}
             ledger.queues[key] = Queue(value["name"], value["told"], used)
         elif kind == JOB:
-            ledger.jobs[key] = _job(value)
-    ledger.open.update((job.id, job) for job in ledger.jobs.values() if not job.status.terminal)
+            ledger.hold(_job(value))
 
 
 def _told(ledger: BatchLedger) -> Mapping[str, dict[str, Answer]]:
