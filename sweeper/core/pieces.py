@@ -66,6 +66,8 @@ def refused(piece: Mapping[str, Any], own: str | None = None) -> Iterator[tuple[
 
     `own`: the channel that brings the code, if one does.
     """
+    if not piece:
+        return
     for member, what in forbidden().items():
         path = tuple(member.split("."))
         if _holds(piece, path):

@@ -6,6 +6,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from sweeper.core import events as ev
@@ -25,6 +26,7 @@ MUTATIONS = {"CreateTrainingJob", "StopTrainingJob", "UpdateTrainingJob", "Delet
 class Ledger:
     """What the service knows of one sweep, by the fingerprint's beginning (owner/sweep/).
 
+    Of one moment, when its jobs are asked for first: later another one knows more.
     With two runners alive under one name `made` are the jobs that this one created and `known` those that it knows of;
     else every job of the sweep is both.
     """
@@ -37,7 +39,7 @@ class Ledger:
     known: Collection[str] | None = None
     problems: list[str] = field(default_factory=list)
 
-    @property
+    @cached_property
     def everyones(self) -> list[service.Job]:
         """The sweep's jobs, oldest first, whoever created them."""
         jobs = (job for job in self.everybodys if self.mark(job).startswith(self.prefix))

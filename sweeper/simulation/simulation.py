@@ -172,9 +172,10 @@ class Simulation:
             return []
         ledger = Ledger(self.twin, self.hosts[0].ledger.prefix)
         broken = one_job_an_attempt(ledger) + completed_once(ledger, self.hosts[0].reopened + self.hosts[1].reopened)
+        at_the_end = replace(ledger)
         if all(host.ending for host in self.hosts):
-            ledger.nothing_open()
-        return broken + ledger.problems
+            at_the_end.nothing_open()
+        return broken + at_the_end.problems
 
     def _nobody_comes_back(self) -> list[str]:
         """The keep-alive is the bound."""

@@ -61,7 +61,8 @@ class Queueing:
     def _dispatch(self, queue: Queue, now: float) -> bool:
         """Send the job at the head of the queue if it fits; it holds up those behind it until it does."""
         environment = self._ledger.environment(queue.environment)
-        policy, running = self._ledger.fairness(queue), self._ledger.running_by_share(queue)
+        policy = self._ledger.fairness(queue)
+        running = self._ledger.running_by_share(queue) if policy else {}
         waiting = self._ledger.waiting(queue) if environment["state"] == "ENABLED" else []
         job = scheduling.next_job(queue, policy, waiting, running, now)
         for other in self._ledger.of(queue):
@@ -73,8 +74,10 @@ class Queueing:
         if job.instances > capacity:
             return self._block(job, now)
         self._unblock(job)
-        active = {other.share for other in self._ledger.of(queue)}
-        most = capacity if policy is None else scheduling.usable(policy, capacity, len(active))
+        most = capacity
+        if policy is not None:
+            active = {other.share for other in self._ledger.of(queue)}
+            most = scheduling.usable(policy, capacity, len(active))
         if job.not_before or self._ledger.in_use(queue.environment) + job.instances > max(most, job.instances):
             return False
         self._attempts.send(job, now)

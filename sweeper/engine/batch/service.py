@@ -40,11 +40,8 @@ class Batch:
             **ServiceJobs(settings, prefix, ledger, self._attempts).operations,
             **Tags(prefix, ledger).operations,
         }
-
-    @property
-    def operations(self) -> frozenset[str]:
+        self.operations = frozenset(self._operations)
         """The operations this service knows."""
-        return frozenset(self._operations)
 
     @property
     def jobs(self) -> Mapping[str, ServiceJob]:

@@ -34,9 +34,9 @@ class Plans:
 
     def freed(self, plan: str, now: float) -> None:
         """Machines of this plan may be free: those that wait for some look again, the first first."""
-        for job in self._ledger.running:
+        for job in self._ledger.running if plan else ():
             waits = job.pool_id is None and job.status is JobStatus.IN_PROGRESS and not _comes(job)
-            if plan and job.plan == plan and waits:
+            if job.plan == plan and waits:
                 self._timers.set(job, Timer.ADMIT, now)
 
     def _reserved(self, plan: str) -> int:

@@ -41,6 +41,8 @@ class Service:
         self.reports = Reports(self.settings, rng, self.ledger, self._timers, self._jobs, self._pools)
         """Whom the world tells what it did."""
         self._operations = Operations(self.settings, self.ledger, self._jobs, self._pools)
+        self.operations = frozenset(self._operations.known)
+        """The operations this service knows."""
 
     @property
     def jobs(self) -> Mapping[str, Job]:
@@ -61,11 +63,6 @@ class Service:
     def idle_pools(self) -> list[Pool]:
         """Pools that are retained and bill."""
         return self.ledger.idle_pools
-
-    @property
-    def operations(self) -> frozenset[str]:
-        """The operations this service knows."""
-        return frozenset(self._operations.known)
 
     def call(self, operation: str, params: Mapping[str, Any], now: float) -> Answer:
         """Answer one request, or raise ServiceError. Whatever was due before `now` has happened first."""
