@@ -38,6 +38,8 @@ MOST_ROUNDS = 8
 """Invocations after which the world goes quiet, whatever the seed still had in mind."""
 MOST_ASKED = 3
 """Requests that people leave in one sweep."""
+MOST_GUESTS = 100
+"""How often somebody else comes with jobs for a queue that is crowded."""
 LONGEST_S = 40 * 86400.0
 """Virtual seconds in which a sweep of a few trials must have ended."""
 A_FEW = 5
@@ -88,6 +90,10 @@ class Simulation:
     """Seconds between two looks at a job; None: drawn."""
     rivals: Rivals | None = None
     """None: drawn."""
+    room: int | None = None
+    """Machines of its queue; None: drawn."""
+    crowded: bool = False
+    """Somebody else submits jobs to its queue all the while, and not only before each invocation."""
     hosts: list[Host] = field(default_factory=list)
     squatted: bool = False
     rounds: int = 0
@@ -199,7 +205,8 @@ class Simulation:
         self.hosts = [self._host(OWNER, self.journal)]
         if queue := self.sweep.backend.through:
             self.others = random.Random(f"queue {self.seed}")
-            open_queue(self.twin, queue.queue, self.others.choice((1, 2, 4, 8)))
+            drawn = self.others.choice((1, 2, 4, 8))
+            open_queue(self.twin, queue.queue, self.room or drawn)
             if self.rivals is Rivals.HOST:  # a queue takes a second job of the same name: only a lease is in its way
                 self.rivals = Rivals.LEASED
         if self.rivals is not Rivals.NOBODY:
@@ -228,6 +235,9 @@ class Simulation:
         if self.chaos and rng.random() < 0.25:
             danger.ask_chance, danger.asks_left = 0.01, MOST_ASKED
             danger.ask = lambda: ask(host.inbox, host.sweep, fold(host.journal.events()), host.rng, self.clock.now())
+        if self.crowded:
+            danger.ask_chance, danger.asks_left = 0.02, MOST_GUESTS
+            danger.ask = lambda: strangers(self.twin, self._queue, self.others)
         return host
 
     def _api_of(self, sweep: Sweep) -> Callable[[Twin], TrainingApi]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections import Counter
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,14 @@ from sweeper.backends.batch import Batch
 from sweeper.backends.on_demand import OnDemand
 from sweeper.backends.spot import Spot
 from sweeper.core import events as ev
+from sweeper.core.chain import fold
 from sweeper.core.events import Closed, TrialStatus
 from sweeper.core.model import OnFailure, Pruning, Sweep
 from sweeper.core.ports import TrainingApi
 from sweeper.core.scope import EngineKind
 from sweeper.core.stop import rules
 from sweeper.core.verify import verify
+from sweeper.engine.training.job import milliseconds
 from sweeper.engine.training.settings import ServiceSettings
 from sweeper.simulation.drawn import ListedTrials, draw_sweep
 from sweeper.simulation.queued import open_queue
@@ -93,6 +97,35 @@ def test_a_long_sweep_under_faults_deaths_and_other_peoples_jobs_loses_and_doubl
     jobs = host.ledger.jobs
     most = max(sum(1 for other in jobs if other.created <= job.created < (other.ended or 0.0)) for job in jobs)
     assert most == 4
+
+
+def crowded(seed: int, trials: int) -> list[str]:
+    """What is broken after so many trials on a queue of four: calls fail, the runner dies, others submit jobs too."""
+    sweep = many(trials, Batch("q", max_in_flight=4))
+    simulation = Simulation(
+        seed, declared=sweep, chance=0.001, rivals=Rivals.NOBODY, poll_s=120.0, room=4, crowded=True
+    )
+    broken = simulation.run().violations
+    host, twin = simulation.hosts[0], simulation.twin
+    if not host.abandoned:
+        done = [trial for trial in fold(host.journal.events()).trials.values() if trial.finished]
+        broken += [] if len(done) == trials else [f"{trials - len(done)} trials were lost"]
+    broken += verify(host.journal.events())
+    at_work = [(job.created, 1) for job in twin.service.jobs.values()]
+    at_work += [(milliseconds(job.ended), -1) for job in twin.service.jobs.values() if job.ended is not None]
+    most = max(accumulate(change for _, change in sorted(at_work)))
+    broken += [] if most == 4 else [f"{most} machines of four were used at once"]
+    sent = [call.at for call in twin.calls if call.operation == "SubmitServiceJob"]
+    fast = [at for at, sixth in zip(sent, sent[5:], strict=False) if sixth - at < 1.0]
+    return broken + [f"six submissions in the second after {at}" for at in fast]
+
+
+SEEDS = int(os.environ.get("SWEEPER_TEST_QUEUES", "1"))
+
+
+def test_five_hundred_trials_on_a_crowded_queue_lose_and_double_nothing() -> None:
+    """Every invariant under faults, deaths and a second user's jobs; capacity and rate are never exceeded."""
+    assert {seed: found for seed in range(SEEDS) if (found := crowded(seed, 500))} == {}
 
 
 def test_the_invariants_notice_one_job_too_many(tmp_path: Path) -> None:
