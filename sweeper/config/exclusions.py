@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sweeper.config.problems import KeyPath, nearest
-from sweeper.core.space.rules import Rule, RuleError, expression, matching
+from sweeper.core.space.applying import Condition, Conditions, RuleFailedError
+from sweeper.core.space.rules import Rule, RuleError, expression, formula, matching
+
+ONLY_IF = "only_if"
 
 
 class Exclusions:
@@ -27,6 +30,35 @@ class Exclusions:
                 except RuleError as error:
                     self._wrong(here, str(error))
 
+    def conditions(
+        self, section: Mapping[str, Any], place: KeyPath, optional: Sequence[str], swept: Sequence[str]
+    ) -> Conditions:
+        """Those of this section, in which the keys in `optional` may be left out and those in `swept` are set."""
+        found: list[Condition] = []
+        for name, text in (section.get(ONLY_IF) or {}).items():
+            here, key = (*place, ONLY_IF, name), name.lstrip("+")
+            if key not in optional:
+                self._wrong(here, f"is varied by no grid, random or optuna here{nearest(key, optional)}")
+                continue
+            try:
+                found.append(Condition(key, text, formula(text, lambda name: self._named(name, swept)), here))
+            except RuleError as error:
+                self._wrong(here, str(error))
+        try:
+            return Conditions(found)
+        except RuleFailedError as error:
+            self._wrong(error.rule.place, str(error))
+            return Conditions()
+
+    def conditions_within(self, section: Mapping[str, Any], place: KeyPath, keys: Sequence[str]) -> Conditions:
+        """Those for these keys, which are drawn together: each looks at others of them alone."""
+        own = {name: text for name, text in (section.get(ONLY_IF) or {}).items() if name.lstrip("+") in keys}
+        found = self.conditions({ONLY_IF: own}, place, keys, keys)
+        for condition in found.ordered:
+            if others := [key for key in condition.formula.keys if key not in keys]:
+                self._wrong(condition.place, f"looks at {others[0]}, which is not drawn together with it")
+        return found
+
     def _rule(self, rule: Any, form: str, here: KeyPath, swept: Sequence[str]) -> Rule:
         if not isinstance(rule, Mapping):
             return expression(rule, lambda name: self._named(name, swept), keep=form == "when", place=here)
@@ -36,12 +68,13 @@ class Exclusions:
 
     def _named(self, name: str, swept: Sequence[str]) -> str:
         """The key that a rule means: its full name, or an end of it that only one key has; swept keys come first."""
-        every = [".".join(path) for path in self._base]
-        parts = [".".join(path[:length]) for path in self._base for length in range(1, len(path))]
+        known = [path for path in self._base if path[0] != "sweep"]  # which says what varies, and is none of it
+        every = [".".join(path) for path in known]
+        parts = [".".join(path[:length]) for path in known for length in range(1, len(path))]
         if name in {*swept, *every, *parts}:
             return name
-        for known in (swept, every):
-            meant = [key for key in known if key.endswith("." + name)]
+        for some in (swept, every):
+            meant = [key for key in some if key.endswith("." + name)]
             if len(meant) == 1:
                 return meant[0]
             if meant:

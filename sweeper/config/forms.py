@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sweeper.config.axes import Axis, CommandLine, axis_values
-from sweeper.config.exclusions import Exclusions
+from sweeper.config.exclusions import ONLY_IF, Exclusions
 from sweeper.config.locate import Origin
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem
 from sweeper.core.identity import above, path_of
 from sweeper.core.options import from_section
 from sweeper.core.ports import Domains, Proposer
 from sweeper.core.space import draws
+from sweeper.core.space.applying import Conditions, RuleFailedError
 from sweeper.core.space.blocks import Block, Column, Part
 from sweeper.core.space.declared import ROUND, SEARCHES, repeat_of
 from sweeper.core.space.domains import check, some
@@ -35,6 +36,8 @@ class Builder:
         """The parameter that counts the repeats."""
         self.rules: list[Rule] = []
         """What leaves out its proposals."""
+        self.conditions = Conditions()
+        """Which of its parameters are there for which of them."""
         self._used: set[str] = set()
         self._exclusions = Exclusions(base, self._wrong)
 
@@ -48,6 +51,8 @@ class Builder:
             for form in ("grid", "zip", "points", "random"):
                 if _says_something(section.get(form)):
                     self._wrong(("sweep", form), "cannot stand beside concat: make it one more item of concat")
+            if section.get(ONLY_IF):
+                self._wrong(("sweep", ONLY_IF), "cannot stand beside concat: put it into the items that it is for")
         made = [self._axes(part, place) for part, place in sections]
         extra = [*self._added()]
         repeats = [*self._repeat(section.get(ROUND), ("sweep", ROUND))]
@@ -57,7 +62,12 @@ class Builder:
         known = list(dict.fromkeys(key for axis in self.axes for key in axis.block.keys))
         rules = [*self._exclusions.rules(section, ("sweep",), known)] if several else []
         parts = [
-            Part([axis.block for axis in axes], [*self._exclusions.rules(one, place, known), *rules], _name(place))
+            Part(
+                [axis.block for axis in axes],
+                [*self._exclusions.rules(one, place, known), *rules],
+                self._exclusions.conditions(one, place, _optional(one), [*dict.fromkeys([*known, *_optional(one)])]),
+                _name(place),
+            )
             for axes, (one, place) in zip(made, sections, strict=True)
         ]
         return [*self._first(section.get("first"), repeats), *parts]
@@ -66,14 +76,15 @@ class Builder:
 
     def _axes(self, section: Values, place: KeyPath) -> list[Axis]:
         return [
-            *self._grid(section.get("grid"), (*place, "grid")),
+            *self._grid(section, (*place, "grid")),
             *self._zip(section.get("zip"), (*place, "zip")),
             *self._points(section, (*place, "points")),
-            *self._random(section.get("random"), (*place, "random")),
+            *self._random(section, (*place, "random")),
         ]
 
-    def _grid(self, grid: Values | None, place: KeyPath) -> Iterator[Axis]:
-        for name, spec in (grid or {}).items():
+    def _grid(self, section: Values, place: KeyPath) -> Iterator[Axis]:
+        conditional = {name.lstrip("+") for name in section.get(ONLY_IF) or ()}
+        for name, spec in (section.get("grid") or {}).items():
             key, added = self._key(name)
             places: dict[str, KeyPath] = {}
             if key in self._line.swept:
@@ -87,7 +98,8 @@ class Builder:
                 places[key] = (*place, name)
                 values = self._values(key, spec, places[key])
             if values:
-                yield Axis(Block(Column(key, values)), places, added, _name(place))
+                rows: Sequence[Values] = Column(key, values)
+                yield Axis(Block([*rows, {}] if key in conditional else rows), places, added, _name(place))
 
     def _zip(self, blocks: Any, place: KeyPath) -> Iterator[Axis]:
         several = blocks if isinstance(blocks, list) else [blocks] if blocks else []
@@ -146,7 +158,7 @@ class Builder:
         place: KeyPath = ("sweep", name)
         wanted = section[name]
         for form in section:
-            if form not in (name, "exclude", "when") and _says_something(section[form]):
+            if form not in (name, "exclude", "when", ONLY_IF) and _says_something(section[form]):
                 self._wrong(("sweep", form), f"cannot stand beside {name}, which proposes one trial after another")
         for key in self._line.swept:
             what = f"cannot be swept beside sweep.{name}, which proposes one trial after another"
@@ -157,24 +169,29 @@ class Builder:
             block = Block([{key: value} for value in some(domain, arguments)])
             self.axes.append(self._owned(block, {key: places[key]}, [self._key(key)], place))
         self.rules = [*self._exclusions.rules(section, ("sweep",), list(domains))]
+        self._exclusions.conditions(section, ("sweep",), list(domains), list(domains))  # each of them is proposed
+        self.conditions = self._exclusions.conditions_within(section, ("sweep",), list(domains))
         if domains:
             self.proposer = from_section(SEARCHES[name], wanted), domains
         return []
 
-    def _random(self, section: Values | None, place: KeyPath) -> Iterator[Axis]:
-        if not section:
-            return
-        domains = self._domains(section, place)
+    def _random(self, section: Values, place: KeyPath) -> Iterator[Axis]:
+        wanted: Values = section.get("random") or {}
+        domains = self._domains(wanted, place) if wanted else {}
         if not domains:
             return
+        conditions = self._exclusions.conditions_within(section, place[:-1], list(domains))
         try:
-            said = from_section(draws.Random, section)
-            rows = draws.draw(said.count, said.seed or 0, domains)
+            said = from_section(draws.Random, wanted)
+            rows = draws.draw(said.count, said.seed or 0, domains, conditions.there)
+        except RuleFailedError as error:
+            self._wrong(error.rule.place, str(error))
+            return
         except ValueError as error:
             self._wrong((*place, "count"), str(error))
             return
-        places: dict[str, KeyPath] = {name.lstrip("+"): (*place, "of", name) for name in section["of"]}
-        yield self._owned(Block(rows), places, [self._key(name) for name in section["of"]], place)
+        places: dict[str, KeyPath] = {name.lstrip("+"): (*place, "of", name) for name in wanted["of"]}
+        yield self._owned(Block(rows), places, [self._key(name) for name in wanted["of"]], place)
 
     def _repeat(self, repeat: Any, place: KeyPath) -> Iterator[Axis]:
         """The same trials again, under other seeds: the first round is the one that has no `repeat` at all."""
@@ -204,7 +221,7 @@ class Builder:
             added = [self._key(key) for row in wanted for key in row]
             axis = self._owned(Block(rows), places, added, ("sweep", "first"), refuse=False)
             self.axes.append(axis)
-            yield Part([axis.block, *(repeat.block for repeat in repeats)], (), "sweep.first")
+            yield Part([axis.block, *(repeat.block for repeat in repeats)], name="sweep.first")
 
     def _added(self) -> Iterator[Axis]:
         """What the command line sweeps and no grid mentions."""
@@ -266,6 +283,12 @@ class Builder:
 
     def _wrong(self, place: KeyPath, what: str) -> None:
         self.problems.append(self._origin().problem(place, what, _name(place)))
+
+
+def _optional(section: Values) -> list[str]:
+    """The keys of a section that a condition may leave out."""
+    drawn = (section.get("random") or {}).get("of") or {}
+    return [name.lstrip("+") for name in (*(section.get("grid") or {}), *drawn)]
 
 
 def _says_something(form: Any) -> bool:

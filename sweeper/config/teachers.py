@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sweeper.config.problems import nearest
 from sweeper.core import events as ev
 from sweeper.core.model import Objective
-from sweeper.core.ports import Domains
 from sweeper.core.space.warm_start import Here, Past
 from sweeper.errors import UsageError
 
@@ -20,11 +19,8 @@ if TYPE_CHECKING:
 Teachers = Mapping[str, Callable[[], ev.Taught]]
 
 
-def teachers(
-    names: Sequence[str], project: Path, of: Domains, objective: Objective, config: Mapping[str, Any]
-) -> Teachers:
+def teachers(names: Sequence[str], project: Path, here: Here, objective: Objective) -> Teachers:
     """By name what reads a sweep; it raises UsageError when there is none, JournalError when it cannot be read."""
-    here = Here(of, objective.metric, config)
     return {name: partial(_taught, name, project, here, objective) for name in names}
 
 

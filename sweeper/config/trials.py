@@ -16,10 +16,12 @@ from sweeper.config.teachers import Teachers, teachers
 from sweeper.core.identity import Base, Leaves, text_of
 from sweeper.core.model import Trial
 from sweeper.core.ports import Begun
+from sweeper.core.space.applying import RuleFailedError, leaves_out
 from sweeper.core.space.blocks import Part
 from sweeper.core.space.names import shorten, show
-from sweeper.core.space.product import Bases, RuleFailedError, leaves_out
+from sweeper.core.space.product import Bases
 from sweeper.core.space.trials import Space
+from sweeper.core.space.warm_start import Here
 from sweeper.errors import UsageError
 
 MOST_TRIALS = 10**12
@@ -58,7 +60,8 @@ def teachers_of(draft: Draft, values: Mapping[str, Any], builder: Builder) -> Te
     refuse(draft.problems)
     objective = objective_of(values)
     assert objective is not None
-    return teachers(proposer.learns_from, draft.root, domains, objective, values)
+    here = Here(domains, objective.metric, values, builder.conditions)
+    return teachers(proposer.learns_from, draft.root, here, objective)
 
 
 def proposed_of(draft: Draft, values: Mapping[str, Any], builder: Builder, leaves: Leaves) -> Begun:
@@ -77,14 +80,14 @@ def proposed_of(draft: Draft, values: Mapping[str, Any], builder: Builder, leave
         refuse(draft.problems)
 
     def left_out(values: Mapping[str, Any]) -> bool:
-        return any(leaves_out(rule, values, lambda: leaves) for rule in builder.rules)
+        return any(leaves_out(rule, values, lambda: leaves, builder.conditions.keys) for rule in builder.rules)
 
-    _try_rules(draft, left_out)
-    return proposer.begun(domains, objective, Base(leaves, tuple(domains)), left_out)
+    _try_rules(draft, lambda values: left_out(builder.conditions.there(values)))
+    return proposer.begun(domains, objective, Base(leaves, tuple(domains)), left_out, builder.conditions)
 
 
 def _try_rules(draft: Draft, left_out: Callable[[Mapping[str, Any]], bool]) -> None:
-    """Values of every kind that may be proposed: a rule that cannot be worked out is told now, not in a chain."""
+    """Values of every kind that may be proposed: what cannot be worked out for them is told now, not in a chain."""
     for rows in itertools.islice(itertools.product(*(axis.block.rows for axis in draft.axes)), MOST_ROWS):
         try:
             left_out({key: value for row in rows for key, value in row.items()})

@@ -105,6 +105,20 @@ class Search(Protocol):
         """The next trial to run given what has happened and what is pending; None when there is nothing more."""
 
 
+class Presence(Protocol):
+    """Which parameters are there for which values of the others."""
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Those that are not always there."""
+
+    def there(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values without those of parameters that are not there for them."""
+
+    def filled(self, values: Mapping[str, Any], draw: Callable[[str], Any]) -> dict[str, Any]:
+        """The values of what is always there, and of each parameter that is there too one that `draw` gives."""
+
+
 class Proposer(Protocol):
     """What an experiment says of a search that proposes one trial after another: the options under its name in `sweep`.
 
@@ -136,10 +150,11 @@ class Proposer(Protocol):
         """What has to be installed before it can begin, as pip takes it; empty: nothing."""
 
     @abstractmethod
-    def begun(self, domains: Domains, objective: Objective, base: Base, left_out: LeftOut) -> Begun:
+    def begun(self, domains: Domains, objective: Objective, base: Base, left_out: LeftOut, presence: Presence) -> Begun:
         """The trials that it has proposed, none yet, and what makes the search of what has happened so far.
 
-        `base`: the identity of what does not vary; `left_out`: whether a rule leaves out a trial with these values.
+        `base`: the identity of what does not vary; `left_out`: whether a rule leaves out a trial with these values;
+        `presence`: which parameters are there for which values of the others.
         """
 
 

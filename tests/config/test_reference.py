@@ -30,7 +30,7 @@ def test_every_form_is_right_the_first_time(project: Any) -> None:
     project.write("conf/recipe/lora.yaml", "# @package _global_\nhyperparameters: {alpha: 1}\n")
     project.write("conf/recipe/full.yaml", "# @package _global_\nhyperparameters: {alpha: 2}\n")
     base = "hyperparameters: {rank: 8, lr: 0.01, epochs: 5, targets: [q], batch_size: 8, accumulate: 1, alpha: 0, "
-    base += "dropout: 0, noise: 0}\n"
+    base += "dropout: 0, noise: 0, optimizer: adam, momentum: null, nesterov: null}\n"
     goal = "objective: {metric: accuracy, goal: maximize}\n"
     rules = (
         "  grid: {hyperparameters.rank: [8, 16], hyperparameters.lr: [0.001, 0.1], hyperparameters.batch_size: [8, 64],"
@@ -45,4 +45,4 @@ def test_every_form_is_right_the_first_time(project: Any) -> None:
         text += block if "objective:" in block else block + goal
         project.write("experiments/x.yaml", text.replace("eval_accuracy", "accuracy"))
         numbers.append(len(project.sweep().trials))
-    assert numbers == [3 * 4 * 3 * 2 * 2 * 2, 3, 3, 20, 30, 9, 5]
+    assert numbers == [3 * 4 * 3 * 2 * 2 * 2, 3, 3, 20, 30, 4, 9, 5]

@@ -14,6 +14,7 @@ from sweeper.core.identity import Base
 from sweeper.core.model import Goal, Objective
 from sweeper.core.options import from_section
 from sweeper.core.ports import Proposer
+from sweeper.core.space.applying import Conditions
 from sweeper.core.space.declared import SEARCHES, Sweeps
 from tests.core.test_decide import OPENED, done
 
@@ -40,7 +41,7 @@ def ended(trial: Any, value: float) -> list[Any]:
 
 def proposals(proposer: Proposer, past: list[Any]) -> tuple[list[Any], Any]:
     """The trials known after this past, and the next one, of a search that begins anew."""
-    trials, search = proposer.begun(DOMAINS, OBJECTIVE, Base({}, (KEY,)), lambda values: values[KEY] == 5)
+    trials, search = proposer.begun(DOMAINS, OBJECTIVE, Base({}, (KEY,)), lambda values: values[KEY] == 5, Conditions())
     chain: Chain = fold([OPENED, *past])
     found = search(chain).propose(chain)
     return [trial for trial in trials if trial.id], found

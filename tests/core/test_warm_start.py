@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from sweeper.core import events as ev
 from sweeper.core.chain import fold
+from sweeper.core.space.applying import Condition, Conditions
 from sweeper.core.space.domains import holds
+from sweeper.core.space.rules import formula
 from sweeper.core.space.warm_start import Here, Past
 from tests.core.test_search_optuna import OF, run, search
 
@@ -36,6 +39,15 @@ def test_a_trial_of_another_sweep_fits_or_is_told_why_not(values: Any, config: A
     assert taught.others == ({why: 1} if why else {})
     assert taught.trials == ([] if why else [[FIT, 1.0]])
     assert taught.words == ("0 trials of other; 1 left out: " + why if why else "1 trial of other")
+
+
+def test_a_parameter_that_would_not_be_there_is_not_looked_at() -> None:
+    """A trial fits by the parameters that its values ask for."""
+    rank_if_a = Condition(RANK, "kind == 'a'", formula("kind == 'a'", lambda name: f"hyperparameters.{name}"))
+    here = replace(HERE, conditions=Conditions([rank_if_a]))
+    without = {LR: 0.01, KIND: 1}
+    past = [Past(FIT, {}, 1.0), Past(without, {}, 2.0), Past({**without, RANK: 99}, {}, 3.0)]
+    assert here.taught("other", past).trials == [[FIT, 1.0], [without, 2.0], [without, 3.0]]
 
 
 @pytest.mark.parametrize(

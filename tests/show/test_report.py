@@ -25,7 +25,7 @@ from sweeper.core.space.declared import seed_key
 from sweeper.show.report import data, to_html
 from sweeper.show.report.curves import Curve, split, thin
 from sweeper.show.report.data import varied
-from sweeper.show.report.importance import Parameter, importance
+from sweeper.show.report.importance import PARTLY, Parameter, importance
 from sweeper.show.report.page import to_json
 from sweeper.show.report.subject import Subject
 from sweeper.show.report.words import busy_seconds
@@ -215,6 +215,16 @@ def test_an_axis_is_logarithmic_where_it_is_one(values: list[Any], sweep: dict[s
     table = seeded(*((value, 0, "completed", 0.5) for value in values))
     (parameter,) = varied(Subject("s", table, fold([OPENED]), config={"sweep": sweep}))
     assert parameter.log is log
+
+
+def test_a_parameter_that_only_some_trials_have_matters_among_them() -> None:
+    """A number counts where there is one, even where Optuna's forest would be asked otherwise; a word is one more."""
+    parameters = [Parameter("x", "x", True, False), Parameter("kind", "kind", False, False)]
+    rows = [{"kind": "a", "x": n, "m": -n} for n in range(6)] + [{"kind": None, "m": n} for n in range(6)]
+    found = importance(parameters, rows, "m", "maximize", forest=True)
+    assert (found.method, dict(found.shares)["x"]) == ("rank correlation", 1.0)
+    assert found.words.endswith(PARTLY)
+    assert dict(importance(parameters, rows[6:], "m", "maximize", forest=False).shares) == {}
 
 
 def test_a_rank_correlation_knows_what_matters() -> None:

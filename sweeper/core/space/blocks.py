@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, overload
 
+from sweeper.core.space.applying import Conditions
 from sweeper.core.space.rules import Rule
 
 
@@ -53,4 +54,6 @@ class Part:
 
     blocks: Sequence[Block]
     rules: Sequence[Rule] = ()
+    conditions: Conditions = field(default_factory=Conditions)
+    """Which of its parameters are there for which trials; their blocks have a row without them."""
     name: str = ""

@@ -64,6 +64,12 @@ class Forms:
         default=None,
         says="must be an expression such as 'rank * batch <= 64', or a list of them",
     )
+    only_if: Annotated[Mapping[str, _Text], Bounds(low=1, high=MOST_AXES)] | None = option(
+        "Parameters that vary only where an expression is true: dotted keys of grid, random or optuna, and what must "
+        "hold. Elsewhere they are as they are without the sweep: null is not there.",
+        default=None,
+        says="must be a mapping of dotted keys to expressions such as optimizer == 'sgd'",
+    )
 
 
 SEARCHES: Mapping[str, type[Proposer]] = {made.name: made for made in (Optuna,)}

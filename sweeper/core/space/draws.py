@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -42,8 +42,16 @@ class Random:
     of: Mapping[str, Domain] = option("Dotted keys, and what is drawn for each.", low=1)
 
 
-def draw(count: int, seed: int, of: Mapping[str, tuple[str, Sequence[Any]]]) -> list[dict[str, Any]]:
-    """So many different draws. Raises ValueError when there are not that many."""
+def draw(
+    count: int,
+    seed: int,
+    of: Mapping[str, tuple[str, Sequence[Any]]],
+    there: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+) -> list[dict[str, Any]]:
+    """So many different draws; `there` leaves out of each what is not there for it.
+
+    Raises ValueError when there are not that many.
+    """
     available = math.prod(size(*domain) for domain in of.values())
     if count > available:
         raise ValueError(f"count is {count}, but there are only {available:g} different draws")
@@ -52,7 +60,7 @@ def draw(count: int, seed: int, of: Mapping[str, tuple[str, Sequence[Any]]]) -> 
     seen: set[str] = set()
     for number in range(count):
         for again in range(MOST_TRIES + 64 * int(min(available, 10_000))):
-            row = {key: drawn(_unit(seed, key, number, again)) for key, drawn in drawers.items()}
+            row = there({key: drawn(_unit(seed, key, number, again)) for key, drawn in drawers.items()})
             if (text := canonical(row)) not in seen:
                 break
         else:

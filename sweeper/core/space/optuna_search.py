@@ -18,8 +18,9 @@ from sweeper.core.events import TrialStatus
 from sweeper.core.identity import Base, canonical, text_of
 from sweeper.core.model import Objective, Trial
 from sweeper.core.options import Bounds, option
-from sweeper.core.ports import Begun, Domains, LeftOut, Proposer, Search
+from sweeper.core.ports import Begun, Domains, LeftOut, Presence, Proposer, Search
 from sweeper.core.search import Proposal
+from sweeper.core.space.applying import Conditions, RuleFailedError
 from sweeper.core.space.domains import CHOICE, Scale, numbers
 from sweeper.core.space.draws import Domain
 from sweeper.core.space.names import shorten, show
@@ -35,6 +36,7 @@ SAMPLERS = {
     "random": "RandomSampler",
 }
 """The names in an experiment file, and Optuna's."""
+ALWAYS = Conditions()
 TAUGHT = ("tpe", "gp")
 """Those that learn from any trial."""
 MOST_REPEATS = 100
@@ -87,12 +89,12 @@ class Optuna(Proposer):
             return "sweeper[optuna]" if error.name in (None, "optuna") else str(error.name)
         return ""
 
-    def begun(self, domains: Domains, objective: Objective, base: Base, left_out: LeftOut) -> Begun:
+    def begun(self, domains: Domains, objective: Objective, base: Base, left_out: LeftOut, presence: Presence) -> Begun:
         """Each search has learnt what the chain knows before it is asked; what a chain does not know was never sent."""
         trials = OptunaTrials(self.count, tuple(domains), base, left_out)
 
         def search(chain: Chain) -> Search:
-            made = OptunaSearch(self.settings(domains), trials, objective)
+            made = OptunaSearch(self.settings(domains), trials, objective, presence)
             made.learn(chain)
             return made
 
@@ -160,8 +162,11 @@ class OptunaSearch:
     search begins anew without it.
     """
 
-    def __init__(self, settings: Settings, trials: OptunaTrials, objective: Objective) -> None:
+    def __init__(
+        self, settings: Settings, trials: OptunaTrials, objective: Objective, presence: Presence = ALWAYS
+    ) -> None:
         self._settings, self._trials, self._objective = settings, trials, objective
+        self._presence = presence
         self._distributions = {key: distribution(*domain) for key, domain in settings.of.items()}
         self._begin_anew()
 
@@ -238,8 +243,8 @@ class OptunaSearch:
             self._tell(trial_id, values, value)
         self._ended.clear()
         for _ in range(MOST_REPEATS):
-            asked = self._study.ask(dict(self._distributions))
-            trial = self._trials.make({key: self._value(key, asked.params[key]) for key in self._distributions})
+            asked, values = self._proposed()
+            trial = self._trials.make(values)
             if self._trials.left_out(trial.values):
                 # not as failed: of those a sampler learns nothing, and proposes the same again and again
                 self._study.tell(asked, state=optuna.trial.TrialState.PRUNED)
@@ -250,6 +255,18 @@ class OptunaSearch:
                 self._trials.known.append(trial)
                 return trial
         return None
+
+    def _proposed(self) -> tuple[optuna.Trial, dict[str, Any]]:
+        """What the sampler proposes: what is always there first, then what these values ask for."""
+        optional = self._presence.keys
+        asked = self._study.ask({key: one for key, one in self._distributions.items() if key not in optional})
+        always = {key: self._value(key, drawn) for key, drawn in asked.params.items()}
+
+        def draw(key: str) -> Any:
+            return self._value(key, suggested(asked, key, self._distributions[key]))
+
+        found = self._presence.filled(always, draw)
+        return asked, {key: found[key] for key in self._distributions if key in found}
 
     def _replay(self, was: ev.Intent) -> None:
         """Ask as before. When Optuna answers otherwise (another version), the trial is taken in as it was."""
@@ -270,8 +287,18 @@ class OptunaSearch:
 
     def _declares(self, was: ev.Intent) -> bool:
         """Would these values be the same trial today, and may they still be proposed?"""
-        same = set(was.values) == set(self._distributions) and self._trials.make(was.values).id == was.trial
+        known = set(was.values) <= set(self._distributions)
+        if not known or set(self._there(was.values)) != set(was.values):
+            return False
+        same = self._trials.make(was.values).id == was.trial
         return same and frozen(was.values, self._settings.of, None) is not None
+
+    def _there(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The keys that a trial with these values has; those of another declaration may be none of them."""
+        try:
+            return self._presence.there({**dict.fromkeys(self._distributions), **values})
+        except RuleFailedError:
+            return {}
 
     def _take(self, intent: ev.Intent, outcome: ev.Outcome) -> None:
         """An attempt has ended. One that was interrupted is none, unless nobody wants another."""
@@ -342,7 +369,7 @@ def frozen(
     try:
         return optuna.trial.create_trial(
             params={k: _text(v) if of[k][0] == CHOICE else v for k, v in values.items()},
-            distributions={key: distribution(*domain) for key, domain in of.items()},
+            distributions={key: distribution(*of[key]) for key in values},
             value=value,
             state=state.FAIL if value is None else state.COMPLETE,
             user_attrs=dict(told or {}),
@@ -380,6 +407,21 @@ def distribution(domain: str, arguments: Sequence[Any]) -> optuna.distributions.
     if isinstance(said.step, int):
         return distributions.IntDistribution(int(said.low), int(said.high), log=log, step=said.step)
     return distributions.FloatDistribution(said.low, said.high, log=log, step=said.step)
+
+
+def suggested(asked: optuna.Trial, key: str, among: optuna.distributions.BaseDistribution) -> Any:
+    """A value for one more parameter of a trial that has been asked for."""
+    from optuna import distributions
+
+    match among:
+        case distributions.CategoricalDistribution():
+            return asked.suggest_categorical(key, among.choices)
+        case distributions.IntDistribution():
+            return asked.suggest_int(key, among.low, among.high, step=among.step, log=among.log)
+        case distributions.FloatDistribution():
+            return asked.suggest_float(key, among.low, among.high, step=among.step, log=among.log)
+        case _:
+            raise AssertionError(f"{among} is none of ours")
 
 
 def study(settings: Settings, objective: Objective) -> optuna.Study:

@@ -7,12 +7,14 @@ import math
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from sweeper.core.identity import MASK, Base, Leaves, above, canonical, path_of
+from sweeper.core.identity import MASK, Base, Leaves, canonical
+from sweeper.core.space.applying import Condition, leaves_out
 from sweeper.core.space.blocks import Block, Column, Part
 from sweeper.core.space.names import written
-from sweeper.core.space.rules import Rule, RuleError
+from sweeper.core.space.rules import Rule
 
 MEMO = 100_000
 """A rule is worked out once for each combination of the values it looks at, when they are not more than these."""
@@ -26,19 +28,11 @@ Bases = Callable[[Mapping[str, Any]], Leaves]
 """The leaves under a choice of config group options; the empty choice is the composed configuration itself."""
 
 
-class RuleFailedError(ValueError):
-    """A rule cannot be applied to a trial."""
-
-    def __init__(self, rule: Rule, what: str) -> None:
-        super().__init__(what)
-        self.rule = rule
-
-
 class Product:
     """One part: the last block turns fastest, as in `itertools.product`."""
 
     def __init__(self, part: Part, leaves: Bases, groups: frozenset[str]) -> None:
-        self._leaves, self._groups = leaves, groups
+        self._leaves, self._groups, self._conditions = leaves, groups, part.conditions
         self._keys = tuple(dict.fromkeys(key for block in part.blocks for key in block.keys))
         self._bases: dict[str, Base] = {}
         self._cache: dict[str, list[Sequence[int]]] = {}
@@ -47,7 +41,7 @@ class Product:
         self.blocks = [self._distinct(block) for block in part.blocks]
         self.dropped: Counter[Rule] = Counter(dict.fromkeys(part.rules, 0))
         self._size = math.prod(len(block.rows) for block in self.blocks)
-        self._kept: array[int] | None = self._keep(part.rules) if part.rules else None
+        self._kept: array[int] | None = self._keep(part.rules) if part.rules or part.conditions else None
         self._weights({})  # now: what the outside decides must not change while the sweep runs
 
     def __len__(self) -> int:
@@ -135,8 +129,11 @@ class Product:
         weights = self._column(base, block)
         if not grouped and _all_differ(weights):
             return block
+        conditional = self._conditions.keys.intersection(block.keys)
         for position, (row, weight) in enumerate(zip(block.rows, weights, strict=True)):
             options = canonical({key: value for key, value in row.items() if key in grouped}) if grouped else ""
+            if not conditional.isdisjoint(row):
+                options += "there"  # as it would be without it, and yet not left out
             first = seen.setdefault((weight, options), position)
             if first != position:
                 again[first] += 1
@@ -148,10 +145,14 @@ class Product:
         return Block([block.rows[i] for i in kept], names)
 
     def _keep(self, rules: Sequence[Rule]) -> array[int]:
-        """The positions of the product that no rule drops."""
-        tests = [self._test(rule) for rule in rules]
+        """The positions of the product that are trials by the conditions, and that no rule drops."""
+        impossible = [self._test(one, partial(self._disagrees, one)) for one in self._conditions.ordered]
+        tests = [self._test(rule, partial(self._drops, rule)) for rule in rules]
         kept = array("Q")
         for at, rows in enumerate(self._every()):
+            if any(test(rows) for test in impossible):
+                self.declared -= 1
+                continue
             for rule, test in zip(rules, tests, strict=True):
                 if test(rows):
                     self.dropped[rule] += 1
@@ -160,49 +161,31 @@ class Product:
                 kept.append(at)
         return kept
 
-    def _test(self, rule: Rule) -> Callable[[Rows], bool]:
-        """The rule as a question about rows, worked out once for each combination of those it looks at."""
-        matters = [i for i, block in enumerate(self.blocks) if {*rule.keys, *self._groups}.intersection(block.keys)]
+    def _test(self, asked: Rule | Condition, answer: Callable[[Rows], bool]) -> Callable[[Rows], bool]:
+        """A question about rows, worked out once for each combination of those it looks at."""
+        looks_at = {*asked.keys, *self._groups}
+        matters = [i for i, block in enumerate(self.blocks) if looks_at.intersection(block.keys)]
         memo: dict[Rows, bool] | None = {}
         if math.prod(len(self.blocks[i].rows) for i in matters) > MEMO:
             memo = None
 
         def test(rows: Rows) -> bool:
             if memo is None:
-                return self._drops(rule, rows)
+                return answer(rows)
             key = tuple(rows[i] for i in matters)
             if key not in memo:
-                memo[key] = self._drops(rule, rows)
+                memo[key] = answer(rows)
             return memo[key]
 
         return test
 
     def _drops(self, rule: Rule, rows: Rows) -> bool:
-        return leaves_out(rule, self.values(rows), lambda: self._leaves(self._chosen(rows)))
+        return leaves_out(rule, self.values(rows), lambda: self._leaves(self._chosen(rows)), self._conditions.keys)
 
-
-def leaves_out(rule: Rule, values: Mapping[str, Any], base: Callable[[], Leaves]) -> bool:
-    """Whether a rule leaves the trial with these values out; `base` has the rest. Raises RuleFailedError."""
-    leaves = base() if any(key not in values for key in rule.keys) else {}
-    try:
-        return rule.drops({key: values[key] if key in values else _under(leaves, key) for key in rule.keys})
-    except RuleError as error:
-        raise RuleFailedError(rule, str(error)) from None
-
-
-def _under(leaves: Leaves, key: str) -> Any:
-    """The base's value of a key that the trial does not set."""
-    path = path_of(key, above(leaves))
-    if path in leaves:
-        return leaves[path]
-    below: dict[str, Any] = {}
-    for found, value in leaves.items():
-        if found[: len(path)] == path:
-            node = below
-            for part in found[len(path) : -1]:
-                node = node.setdefault(part, {})
-            node[found[-1]] = value
-    return below or None
+    def _disagrees(self, condition: Condition, rows: Rows) -> bool:
+        values = self.values(rows)
+        there = self._conditions.holds(condition, values, lambda: self._leaves(self._chosen(rows)))
+        return (condition.key in values) is not there
 
 
 def _product(columns: Sequence[Sequence[int]]) -> Iterator[tuple[int, ...]]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sweeper.core import events as ev
 from sweeper.core.identity import canonical, path_of, within
 from sweeper.core.ports import Domains
+from sweeper.core.space.applying import Conditions, RuleFailedError
 from sweeper.core.space.declared import ROUND
 from sweeper.core.space.domains import holds
 
@@ -33,6 +34,8 @@ class Here:
     """The objective."""
     config: Mapping[str, Any]
     """What every trial here has but for what is proposed, by section."""
+    conditions: Conditions = field(default_factory=Conditions)
+    """Which of what is proposed is there for which trials."""
 
     def taught(self, sweep: str, past: Iterable[Past]) -> ev.Taught:
         """What there is to learn of this sweep, and how many of its trials say nothing here, by reason."""
@@ -52,10 +55,14 @@ class Here:
             if key not in self.of and key != ROUND and canonical(value) != canonical(_under(self.config, key)):
                 return {}, f"{key} is another than here"
         values = {key: trial.values[key] if key in trial.values else _under(trial.config, key) for key in self.of}
-        for key, domain in self.of.items():
-            if not holds(*domain, values[key]):
+        try:
+            found = self.conditions.there(values)
+        except RuleFailedError as error:
+            return {}, f"{error.rule.keys[0]} may be there or not"
+        for key, value in found.items():
+            if not holds(*self.of[key], value):
                 return {}, f"{key} has a value that is not proposed here"
-        return values, ""
+        return found, ""
 
 
 def _under(config: Mapping[str, Any], key: str) -> Any:

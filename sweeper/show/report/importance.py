@@ -15,6 +15,7 @@ from sweeper.core.identity import canonical
 LEAST = 4
 """Trials with a value below which nothing is said."""
 LEAST_FOR_FANOVA = 10
+PARTLY = ", a number among the trials that have it."
 MOST_FOR_FANOVA = 250
 """Its forest takes a second or two for so many; more are sampled evenly."""
 
@@ -47,7 +48,8 @@ def importance(
     varied = [p for p in parameters if len({canonical(row.get(p.key)) for row in known}) > 1]
     if len(known) < LEAST or not varied or len({row[column] for row in known}) < 2:
         return Importance(f"{LEAST} completed trials whose parameters and results differ are needed to say.")
-    better = len(known) >= LEAST_FOR_FANOVA and len(varied) > 1 and _there("optuna", "sklearn")
+    whole = all(row.get(p.key) is not None for row in known for p in varied if p.number)
+    better = len(known) >= LEAST_FOR_FANOVA and len(varied) > 1 and whole and _there("optuna", "sklearn")
     if forest and better:
         shares = _fanova(varied, _even(known, MOST_FOR_FANOVA), column, goal)
         sampled = f", an even sample of {MOST_FOR_FANOVA}" if len(known) > MOST_FOR_FANOVA else ""
@@ -56,8 +58,8 @@ def importance(
     shares = {p.key: _correlation(p, known, column) for p in varied}
     words = (
         f"Rank correlation with the result over {len(known)} completed trials, its sign left out: Spearman's for "
-        "numbers, the correlation ratio of the ranks for words. It sees each parameter alone."
-    ) + (" Optuna is here: sweeper report works out fANOVA in its place." if better else "")
+        "numbers, the correlation ratio of the ranks for words. It sees each parameter alone"
+    ) + (". Optuna is here: sweeper report works out fANOVA in its place." if better else "." if whole else PARTLY)
     return Importance(words, _sorted(shares), "rank correlation")
 
 
@@ -101,9 +103,11 @@ def _distribution(parameter: Parameter, values: Sequence[Any]) -> Any:
 
 
 def _correlation(parameter: Parameter, rows: Sequence[Mapping[str, Any]], column: str) -> float:
-    results = _ranks([row[column] for row in rows])
     if parameter.number:
-        return abs(_pearson(_ranks([row[parameter.key] for row in rows]), results))
+        pairs = [(row[parameter.key], row[column]) for row in rows if row.get(parameter.key) is not None]
+        values, found = ([pair[side] for pair in pairs] for side in (0, 1))
+        return abs(_pearson(_ranks(values), _ranks(found))) if pairs else 0.0
+    results = _ranks([row[column] for row in rows])
     groups: dict[str, list[float]] = {}
     for row, rank in zip(rows, results, strict=True):
         groups.setdefault(canonical(row.get(parameter.key)), []).append(rank)
