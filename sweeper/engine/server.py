@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fcntl
 import json
 import logging
@@ -100,9 +101,18 @@ class EngineProcess:
                 )
                 looked = time.monotonic()
         (self._state / "engine.json").unlink(missing_ok=True)
-        self.server.shutdown()
+        self._hang_up()
         self._control.close()
         self._objects.close()
+
+    def _hang_up(self) -> None:
+        """Answer nobody any more. Between calls the server looks twice a second whether it is to end: so call it."""
+        ending = threading.Thread(target=self.server.shutdown, name="end of http", daemon=True)
+        ending.start()
+        while ending.is_alive():
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", self.server.server_port), timeout=0.1).close()
+            ending.join(0.01)
 
     def end(self, *_: object) -> None:
         """Leave; running jobs go on, and the next engine adopts them."""
