@@ -16,11 +16,14 @@ CLIENT_sdk3 := "sagemaker-train>=1.27,<2" --editable .
 TRACKERS := .venv-trackers
 TOLD     := "mlflow>=3,<4" "tensorboard>=2.18,<3" "pandas>=2,<4" "polars>=1,<3"
 
+# A kernel of Jupyter, and what drives one.
+KERNEL   := .venv-kernel
+
 # Where a machine tells Python not to keep what it compiles, each of some thousand processes would compile it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup run test test-matrix test-clients test-trackers check docs pictures bench clean test-crash fuzz coverage
-.PHONY: release
+.PHONY: release test-notebook notebook
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -65,6 +68,18 @@ $(TRACKERS)/.ready: pyproject.toml Makefile
 test-trackers: $(TRACKERS)/.ready  ## MLflow on a real server, W&B's and TensorBoard's files, pandas and polars
 	SWEEPER_TRACKERS=1 $(TRACKERS)/bin/python -m pytest -q -n auto --dist worksteal tests/trackers_real tests/contracts/test_trackers.py
 
+$(KERNEL)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(KERNEL)
+	$(KERNEL)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(KERNEL)/bin/python -m pip install --quiet --editable ".[examples,notebook]" --group dev "nbclient>=0.10,<1" "nbformat>=5.10,<6"
+	touch $@
+
+test-notebook: $(KERNEL)/.ready  ## docs/notebook.ipynb in a real kernel of Jupyter, which is interrupted too
+	SWEEPER_KERNEL=1 $(KERNEL)/bin/python -m pytest -q tests/kernel_real
+
+notebook: $(KERNEL)/.ready  ## docs/notebook.ipynb with its outputs anew
+	$(KERNEL)/bin/python -m tools.notebook
+
 test-crash: $(READY)  ## kill the runner at 200 random moments, and stop a sweep at 50 of its steps
 	SWEEPER_TEST_KILLS=200 SWEEPER_TEST_STOPS=50 $(BIN)/python -m pytest -q tests/end_to_end/test_crashes.py -k any_moment
 
@@ -102,4 +117,4 @@ release: $(READY)  ## VERSION=x.y.z: tried, committed, tagged and built; pushing
 	$(BIN)/python -m tools.release "$(VERSION)"
 
 clean:  ## remove the environment and everything a run leaves behind
-	rm -rf $(VENV) $(NEXT) $(CLIENTS) $(TRACKERS) runs .sweeper build dist
+	rm -rf $(VENV) $(NEXT) $(CLIENTS) $(TRACKERS) $(KERNEL) runs .sweeper build dist

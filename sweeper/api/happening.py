@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from queue import SimpleQueue
+from typing import Any
 
 from sweeper.api.result import Result
 from sweeper.api.running import Telling
-from sweeper.show.events import Happening
 
 LOOK_S = 0.2
 """Seconds between two looks at whether the run has ended: an interrupt is heeded between them everywhere."""
 
 
-def happenings(run: Callable[[Telling], Result]) -> Iterator[Happening]:
+def happenings(run: Callable[[Telling], Result]) -> Iterator[Mapping[str, Any]]:
     """Run, and give each thing as it happens. Raises what the run raises, when all that came before has been given.
 
     Whoever stops iterating, or is interrupted, ends the run: its job is stopped and its pool released first.
     """
-    come: SimpleQueue[Happening | None] = SimpleQueue()
+    come: SimpleQueue[Mapping[str, Any] | None] = SimpleQueue()
     failed: list[BaseException] = []
     telling, ended = Telling(come.put), threading.Event()
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sweeper.core.as_json import plain
 from sweeper.show import notebook
 
 
@@ -18,6 +18,11 @@ class Plan:
     """All of it, as `sweeper plan --json` prints it (docs/command-line.md)."""
     text: str
     """All of it as `sweeper plan` prints it for a person; `print(plan)` shows it."""
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any], text: str) -> Plan:
+        """What programs are told of it, and what a person is."""
+        return cls(plain(told), text)
 
     @property
     def sweep(self) -> str:
@@ -74,8 +79,4 @@ class Plan:
         return f"<Plan of {self.sweep}: {self.trials} trials, {self.done} done, {self.left} to run>"
 
     def _repr_html_(self) -> str:
-        head, *rest = self.text.splitlines()
-        heads = {"index": "#", "name": "trial", "status": "status"}
-        said = "\n".join(line for line in rest if not line.startswith("  ") or line.startswith("   ") is False)
-        trials = notebook.table(heads, list(self.order))
-        return f"{notebook.paragraph(head)}{trials}<pre>{html.escape(said)}</pre>"
+        return notebook.text(self.text)

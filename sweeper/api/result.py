@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sweeper.api.rows import Best, Rows
 from sweeper.core.words import counted
 from sweeper.show import notebook
-
-if TYPE_CHECKING:
-    from sweeper.show.summary import RunEnded
 
 
 @dataclass(frozen=True, repr=False)
 class Result:
     """What a run has come to; every pool was seen to close."""
 
-    told: RunEnded
+    told: Mapping[str, Any]
     """All of it, as `sweeper +experiment=NAME --json` prints it, but for the rows (docs/command-line.md)."""
     rows: Rows
     """Every trial."""
@@ -29,7 +26,7 @@ class Result:
     @property
     def exit_code(self) -> int:
         """What the command line would have ended with: 0; 1, a trial failed or lacks its metric; 5, the budget."""
-        return self.told["exit_code"]
+        return int(self.told["exit_code"])
 
     @property
     def ok(self) -> bool:
@@ -56,12 +53,14 @@ class Result:
     @property
     def counts(self) -> Mapping[str, int]:
         """How many trials are what, by status."""
-        return self.told["counts"]
+        counts: Mapping[str, int] = self.told["counts"]
+        return counts
 
     @property
     def cost_usd(self) -> float | None:
         """USD of all jobs; on the local engine what they would cost on SageMaker. None where no price is known."""
-        return self.told["cost"]["usd"]
+        usd: float | None = self.told["cost"]["usd"]
+        return usd
 
     @property
     def folder(self) -> Path:
@@ -81,4 +80,4 @@ class Result:
         return f"<Result of {self}>"
 
     def _repr_html_(self) -> str:
-        return notebook.paragraph(str(self)) + self.rows._repr_html_()
+        return notebook.text(str(self)) + self.rows._repr_html_()

@@ -6,16 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
 
-from sweeper.core.results import METRIC, Results
+from sweeper.core.results import Results
 from sweeper.errors import UsageError
 from sweeper.show import notebook
 from sweeper.show.plain import shown
-from sweeper.show.table import headings
+from sweeper.show.table import MOST_ROWS, headings, texts
 
 if TYPE_CHECKING:
     import pandas
-
-    from sweeper.show.summary import BestTrial
 
 Row = dict[str, Any]
 
@@ -68,7 +66,10 @@ class Rows(Sequence[Row]):
         return f"<{len(self)} rows: {', '.join(self.columns)}>"
 
     def _repr_html_(self) -> str:
-        return notebook.table(headings(self._table, self._keys), self._table.declared, self._best)
+        heads, rows = headings(self._table, self._keys), self._table.declared[:MOST_ROWS]
+        best = next((n for n, row in enumerate(rows) if row["trial"] == self._best), None)
+        more = len(self._table.declared) - len(rows)
+        return notebook.table(heads.values(), texts(rows, heads), best) + (f"... and {more} more" if more else "")
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class Best:
     """What it was chosen by, where trials are repeated: name, over, value, deviation, n, trials."""
 
     @classmethod
-    def of(cls, told: BestTrial) -> Best:
+    def of(cls, told: Mapping[str, Any]) -> Best:
         """What programs are told of it, with the value as a number."""
         group = told["group"]
         return cls(
@@ -101,17 +102,16 @@ class Best:
             number=told["number"],
             name=told["name"],
             metric=told["metric"],
-            goal=told["goal"].value,
+            goal=told["goal"],
             value=float(told["value"]),
             values=told["values"],
             model=told["model"],
-            group={**group, "over": group["over"].value, "value": float(group["value"])} if group else None,
+            group={**group, "value": float(group["value"])} if group else None,
         )
 
     def __str__(self) -> str:
         return f"{self.name}: {self.metric} = {shown(self.value)} ({self.goal})"
 
     def _repr_html_(self) -> str:
-        cells: dict[str, Any] = {"name": self.name, METRIC + self.metric: self.value, **self.values}
-        heads = {key: key.removeprefix(METRIC).removeprefix("name") or "best" for key in cells}
-        return notebook.table(heads, [cells])
+        cells = {"best": self.name, self.metric: self.value, **self.values}
+        return notebook.table(cells, [list(map(shown, cells.values()))])

@@ -5,17 +5,18 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from sweeper.api.result import Result
 from sweeper.api.rows import Rows
 from sweeper.commands.ended import report, run_ended, tell_trackers, undisturbed
 from sweeper.commands.exit_code import exit_code
 from sweeper.commands.run import driven
-from sweeper.core.as_json import moment
+from sweeper.core.as_json import moment, plain
 from sweeper.core.model import Sweep
 from sweeper.errors import LockHeldError, PoolOpenError
 from sweeper.record import script
@@ -41,7 +42,7 @@ _runs: list[str] = []
 class Telling:
     """Who is told of a run, and what it was worth a word of."""
 
-    progress: bool | Callable[[Happening], None] | None = None
+    progress: bool | Callable[[Mapping[str, Any]], None] | None = None
     said: list[str] = field(default_factory=list)
     clock: SystemClock | None = None
     """That of the run, once it has one."""
@@ -50,8 +51,9 @@ class Telling:
 
     @property
     def emit(self) -> Callable[[Happening], None] | None:
-        """Who is told each thing that happens."""
-        return self.progress if callable(self.progress) else None
+        """Who is told each thing that happens, as a program is that reads it from stdout."""
+        tell = self.progress
+        return (lambda happened: tell(plain(happened))) if callable(tell) else None
 
     def interrupt(self, number: int) -> None:
         """End the run as by this signal, from another thread; a run that has not begun is ended when it has."""
@@ -127,7 +129,7 @@ def _run(sweep: Sweep, telling: Telling) -> tuple[Ending, Result]:
     if telling.emit:
         telling.emit({"event": "ended", "at": moment(outside.clock.now()), **told})
     rows = Rows(table, sweep.trials.keys, best["trial"] if best else None)
-    return ending, Result(told, rows, tuple(telling.said))
+    return ending, Result(plain(told), rows, tuple(telling.said))
 
 
 def _still_open(pools: Sequence[Unreleased]) -> PoolOpenError:

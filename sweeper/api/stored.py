@@ -9,6 +9,7 @@ from typing import Any
 from sweeper.api.rows import Best, Rows
 from sweeper.commands import logs
 from sweeper.commands import status as statuses
+from sweeper.core.as_json import plain
 from sweeper.core.chain import Chain
 from sweeper.core.model import Sweep
 from sweeper.core.results import results
@@ -44,12 +45,12 @@ def best(folder: Path) -> Best | None:
     """The best trial; None where there is none."""
     found = _of(folder)
     told = best_trial(found.table, found.objective) if found else None
-    return Best.of(told) if told else None
+    return Best.of(plain(told)) if told else None
 
 
 def status(folder: Path) -> Mapping[str, Any]:
     """What `sweeper status --json` prints."""
-    return statuses.as_json(_begun(folder))
+    return plain(statuses.as_json(_begun(folder)))
 
 
 def stop(folder: Path, *, now: bool) -> bool:

@@ -25,8 +25,6 @@ from sweeper.run.connect import connect
 if TYPE_CHECKING:
     from os import PathLike
 
-    from sweeper.show.events import Happening
-
 T = TypeVar("T")
 
 
@@ -98,9 +96,9 @@ class Sweep:
         `requests`: with the request of every trial that is left. `every`: all trials in `order`, not only the first 20.
         """
         self._composed = self._compose()
-        return self._within(lambda sweep: Plan(*told_of(sweep, requests=requests, every=every)))
+        return self._within(lambda sweep: Plan.of(*told_of(sweep, requests=requests, every=every)))
 
-    def run(self, *, progress: bool | Callable[[Happening], None] | None = None) -> Result:
+    def run(self, *, progress: bool | Callable[[Mapping[str, Any]], None] | None = None) -> Result:
         """Run the sweep, or continue it, until nothing is left to do; every pool is closed when it returns.
 
         `progress`: None shows it in the cell of a notebook, as a table on a terminal, else as lines on stderr. False
@@ -117,7 +115,7 @@ class Sweep:
         """
         return self._run(Telling(progress))
 
-    def events(self) -> Iterator[Happening]:
+    def events(self) -> Iterator[Mapping[str, Any]]:
         """Run the sweep as `run` does, in a thread, and give each thing as it happens; the last one is what it came to.
 
         They are the records of `--events jsonl`. Nothing runs before the first is asked for. Whoever stops iterating

@@ -40,6 +40,12 @@ def line(told: Mapping[str, Any]) -> str:
     return json.dumps({"schema_version": SCHEMA_VERSION, **strict(told)}, allow_nan=False)
 
 
+def plain(told: Mapping[str, Any]) -> dict[str, Any]:
+    """The same as who reads that line has it."""
+    read: dict[str, Any] = json.loads(line(told))
+    return read
+
+
 def moment(seconds: float) -> str:
     """UTC seconds since the epoch as ISO 8601 with Z, to the millisecond: things happen faster than by the second."""
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -5,18 +5,12 @@ from __future__ import annotations
 import html
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
-
-from sweeper.show.plain import shown
+from collections.abc import Callable, Iterable, Sequence
 
 COLUMNS, ROWS = 110, 40
 """How large a frame is that a cell shows; what is wider scrolls."""
 MOST_ABOVE = 12
 """Lines above the table that stay; a terminal has room for all of them, and scrolls."""
-MOST_SHOWN = 200
-"""Rows of a table that are shown; the rows themselves have all of them."""
-
 _ESCAPE = re.compile(r"\x1b\[([\d;]*)m")
 _STYLES = {
     "1": "font-weight:bold",
@@ -92,24 +86,18 @@ def _painted(line: str) -> str:
     return "".join(out)
 
 
-def table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], best: str | None = None) -> str:
-    """Rows as an HTML table, the best one bold. `columns`: the heading of each column that is shown."""
-    head = "".join(f"<th>{html.escape(heading)}</th>" for heading in columns.values())
-    body = "".join(_row(row, columns, bold=best is not None and row.get("trial") == best) for row in rows[:MOST_SHOWN])
-    more = len(rows) - MOST_SHOWN
-    rest = f"<p>... and {more} more</p>" if more > 0 else ""
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{rest}"
+def table(heads: Iterable[str], rows: Sequence[Sequence[str]], bold: int | None = None) -> str:
+    """Texts as an HTML table; the row of this number, from 0, is bold."""
+    head = "".join(f"<th>{html.escape(one)}</th>" for one in heads)
+    body = "".join(_row(row, bold=number == bold) for number, row in enumerate(rows))
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _row(row: Mapping[str, Any], columns: Iterable[str], *, bold: bool) -> str:
+def _row(row: Iterable[str], *, bold: bool) -> str:
     style = ' style="font-weight:bold"' if bold else ""
-    return f"<tr{style}>" + "".join(f"<td>{_cell(row.get(column))}</td>" for column in columns) + "</tr>"
+    return f"<tr{style}>" + "".join(f"<td>{html.escape(text)}</td>" for text in row) + "</tr>"
 
 
-def _cell(value: Any) -> str:
-    return "" if value is None else html.escape(shown(value))
-
-
-def paragraph(text: str) -> str:
-    """A sentence."""
-    return f"<p>{html.escape(text)}</p>"
+def text(told: str) -> str:
+    """Lines as they are; long ones are broken."""
+    return f'<pre style="white-space:pre-wrap">{html.escape(told)}</pre>'

@@ -105,22 +105,27 @@ def _plain(told: str) -> str:
     return "\n".join(line.rstrip() for line in told.splitlines()).strip("\n") + "\n"
 
 
-def _grid(table: Results, headings: Mapping[str, str], chosen: Row | None) -> Table:
+def _grid(table: Results, headed: Mapping[str, str], chosen: Row | None) -> Table:
     """The first rows under these headings. Only what tells the trials apart may be folded; words stay whole."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     rows = table.declared[:MOST_ROWS]
-    digits = _money_digits(rows)
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column, heading in headings.items():
+    for column, heading in headed.items():
         justify: Literal["left", "right"] = "right" if is_numeric(rows, column) else "left"
         grid.add_column(Text(harmless(heading)), overflow="fold", no_wrap=column in WHOLE, justify=justify)
-    for row in rows:
+    for row, cells in zip(rows, texts(rows, headed), strict=True):
         style = "bold" if chosen is not None and row is chosen else ""
-        grid.add_row(*(Text(_cell(row.get(column), column, digits), style=style) for column in headings))
+        grid.add_row(*(Text(cell, style=style) for cell in cells))
     return grid
+
+
+def texts(rows: Sequence[Row], columns: Iterable[str]) -> list[list[str]]:
+    """The rows as a person reads them, in these columns."""
+    digits, wanted = _money_digits(rows), [*columns]
+    return [[_cell(row.get(column), column, digits) for column in wanted] for row in rows]
 
 
 def _cell(value: Any, column: str, money_digits: int) -> str:
