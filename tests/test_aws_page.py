@@ -144,11 +144,3 @@ def test_the_role_and_the_quotas_of_the_page_are_to_be_had(engine: launch.Engine
     quotas = asked(engine, by_name["service-quotas list-aws-default-service-quotas"], files)
     names = {name for _, _, name in quotas}
     assert {f"ml.m5.large for training {usage} usage" for usage in ("job", "warm pool")} <= names
-
-
-def test_every_link_of_the_page_leads_somewhere() -> None:
-    """Each anchor is a heading of its page."""
-    for page, anchor in re.findall(r"\]\(([\w./-]*\.md)?(?:#([^)]+))?\)", PAGE):
-        text = (DOCS / page).read_text(encoding="utf-8") if page else PAGE
-        headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-        assert not anchor or anchor in {re.sub(r"[^\w -]", "", h).strip().lower().replace(" ", "-") for h in headings}

@@ -28,11 +28,11 @@ def job(name: str, lr: float, value: float | None, status: str = "completed") ->
     return [intent, ev.Outcome(name, "Completed", status, {} if value is None else {"loss": value})]
 
 
-def told(folder: Path, events: list[Any], sweep: dict[str, Any]) -> None:
+def told(folder: Path, events: list[Any], sweep: dict[str, Any], name: str = "x") -> None:
     """Tell it of the end of this sweep, of which the trials a to d are declared."""
     trials = StoredTrials((), [Trial(at, name * 16, name, {}) for at, name in enumerate("abcd")])
     objective, notes, chain = Objective("loss", Goal.MINIMIZE), Ledger(folder, "optuna_journal"), fold(events)
-    seen = Tracked("x", folder, {"sweep": sweep}, objective, trials, notes)
+    seen = Tracked(name, folder, {"sweep": sweep}, objective, trials, notes)
     OptunaJournal().ended(seen, sweep_ended(chain, Results((), ()), None))
 
 
