@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,9 @@ def install(
     name: str = NAME,
     group: str = "sweeper.backends",
 ) -> None:
-    """Put the package where Python finds packages, for as long as the test runs."""
+    """Put the package where Python finds packages, for as long as the test runs: then it is not imported either."""
+    monkeypatch.setitem(sys.modules, module, None)
+    del sys.modules[module]
     metadata = folder / f"{module}-1.0.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import own_backend
+
 NAME = "enough"
 MODULE = '''
 from __future__ import annotations
@@ -56,9 +58,6 @@ def install(
     monkeypatch: pytest.MonkeyPatch, folder: Path, *, text: str = MODULE, module: str = "rules_of_ours"
 ) -> None:
     """Put the package where Python finds packages, for as long as the test runs."""
-    metadata = folder / f"{module}-1.0.dist-info"
-    metadata.mkdir(parents=True)
-    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(f"[sweeper.stop_rules]\n{NAME} = {module}:Enough\n")
-    (folder / f"{module}.py").write_text(text)
-    monkeypatch.syspath_prepend(str(folder))
+    own_backend.install(
+        monkeypatch, folder, text=text, module=module, found="Enough", name=NAME, group="sweeper.stop_rules"
+    )

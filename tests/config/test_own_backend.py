@@ -36,6 +36,15 @@ def test_a_backend_of_ones_own_is_used_by_its_name(project: Any) -> None:
     assert project.sweep("backend=mine").backend.wait_s == "short"
 
 
+def test_a_package_that_was_installed_for_a_test_is_gone_with_it(tmp_path: Path) -> None:
+    """Another one of the same name is another one: what the first has left imported is not taken for it."""
+    for number, name in enumerate(("long", "short")):
+        with pytest.MonkeyPatch.context() as patching:
+            text = own_backend.MODULE.replace('default="long"', f'default="{name}"')
+            own_backend.install(patching, tmp_path / str(number), text=text)
+            assert backends.made({"kind": "reserved", "training_plan_arn": own_backend.ARN}).wait_s == name
+
+
 @pytest.mark.usefixtures("installed")
 def test_its_options_are_checked_by_its_own_fields(project: Any) -> None:
     """What is missing, does not fit, is nobody's or is another backend's: a line each, where it stands."""

@@ -109,7 +109,7 @@ class Project:
     @staticmethod
     def ended(process: subprocess.Popen[str]) -> Ended:
         """Wait for a run."""
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=240)
         return Ended(process.returncode, out, err)
 
     def rows(self) -> list[dict[str, str]]:
@@ -143,7 +143,7 @@ def sagemaker(engine: launch.EngineInfo) -> Any:
     return boto3.client("sagemaker", **engine.client_options)  # type: ignore[call-overload]
 
 
-def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 60) -> Any:
+def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 180) -> Any:
     """Wait until a condition is true and return what it gave."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:

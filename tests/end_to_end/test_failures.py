@@ -4,13 +4,12 @@ test_run.py (a traceback) and test_iterating.py (memory, no output), the depende
 
 from __future__ import annotations
 
-import os
-import signal
 from pathlib import Path
 
 from sweeper.engine import launch
 from sweeper.run.registry import Registry
 from tests.end_to_end.conftest import Project, wait_for
+from tests.engine.conftest import kill_container
 from tests.forked import start_engine
 
 HELD = """\
@@ -38,8 +37,7 @@ def test_an_internal_error_loses_the_machine_and_the_same_trial_is_sent_again(pr
     wait_for(project.begun, "the trial trains")
     status = launch.status(project.root / ".sweeper/engine")
     assert status is not None
-    for process in ("supervisor_pid", "pid"):
-        os.kill(status["jobs"][0][process], signal.SIGKILL)
+    kill_container(status["jobs"][0])
     wait_for(lambda: len(project.begun()) == 2, "the second attempt trains")
     held.unlink()
     ended = project.ended(running)

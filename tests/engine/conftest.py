@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +81,13 @@ class Clients:
         """Put a Python script into the channel `code` and create a job that runs it."""
         self.s3.put_object(Bucket="bucket", Key=f"code/{name}/train.py", Body=script.encode())
         self.sagemaker.create_training_job(**request(name, **changes))
+
+
+def kill_container(job: Mapping[str, Any]) -> None:
+    """As if the host of this job, of those in an engine's status, had died. What it runs may go with its supervisor."""
+    os.kill(job["supervisor_pid"], signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(job["pid"], signal.SIGKILL)
 
 
 def wait_for(true: Callable[[], object], timeout_s: float = 20) -> None:

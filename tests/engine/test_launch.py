@@ -26,7 +26,7 @@ from sweeper.errors import EngineError
 from tests.engine.test_interpreter import set_traps
 from tests.forked import start_engine
 
-from .conftest import FAST, Clients, request, wait_for
+from .conftest import FAST, Clients, kill_container, request, wait_for
 
 GROUP = "/aws/sagemaker/TrainingJobs"
 
@@ -219,8 +219,7 @@ def test_a_lost_job_fails_honestly(folder: Path) -> None:
     assert status is not None
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: gone(folder))
-    for process in ("supervisor_pid", "pid"):
-        os.kill(status["jobs"][0][process], signal.SIGKILL)
+    kill_container(status["jobs"][0])
     clients, _ = start(folder)
     assert clients.ended("lost")["FailureReason"].startswith("InternalServerError: the local engine found neither")
 
