@@ -18,7 +18,11 @@ PAIR = re.compile(
     r"(?: with `(?P<words>[^`]+)`)?:\n\n```yaml\n(?P<ours>.*?)```\n",
     re.MULTILINE | re.DOTALL,
 )
-SCRIPTS = {"code/train.py": "", "my_app.py": "import hydra\n\n\n@hydra.main()\ndef main(config): ...\n"}
+SCRIPTS = {
+    "code/train.py": "",
+    "experiments/scripts/tuner/train.py": "",
+    "my_app.py": "import hydra\n\n\n@hydra.main()\ndef main(config): ...\n",
+}
 
 
 @dataclass(frozen=True)

@@ -46,8 +46,8 @@ def _parser() -> argparse.ArgumentParser:
         dest="file",
         type=Path,
         metavar="FILE",
-        help="a W&B sweep.yaml, a configuration with hydra.sweeper, an AMT request (JSON), or a Python script with a "
-        "ModelTrainer or an Estimator, which is read and not run",
+        help="a W&B sweep.yaml, a configuration with hydra.sweeper, an AMT request (JSON), or a Python script or "
+        "notebook with a ModelTrainer, an Estimator or a Ray Tuner, which is read and not run",
     )
     parser.add_argument("--from-job", metavar="JOB", help="write the experiment that this training job is a trial of")
     parser.add_argument("--name", metavar="EXPERIMENT", help="what it is called; default: as the file or the job")

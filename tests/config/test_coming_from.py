@@ -30,7 +30,13 @@ def test_the_page_shows_what_is_made_of_each_file(project: Project, pair: Pair) 
 
 
 def test_each_tool_has_its_pair_and_a_way_there() -> None:
-    """W&B, Hydra with Optuna, AMT and ModelTrainer are shown, and the README and the first steps lead to the page."""
-    assert [Path(pair.file).name for pair in PAIRS] == ["sweep.yaml", "config.yaml", "tuning.json", "launch.py"]
+    """W&B, Hydra with Optuna, AMT, Ray and ModelTrainer, and the README and the first steps lead to the page."""
+    assert [Path(pair.file).name for pair in PAIRS] == [
+        "sweep.yaml",
+        "config.yaml",
+        "tuning.json",
+        "tuner.py",
+        "launch.py",
+    ]
     for page in (PAGE.parent / "getting-started.md", PAGE.parent.parent / "README.md"):
         assert "coming-from.md" in page.read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sweeper import cli
-from sweeper.config.foreign import detect, hydra_params, sdk_script, tuning_job, wandb
+from sweeper.config.foreign import detect, hydra_params, ray_tune, sdk_script, tuning_job, wandb
 from sweeper.config.foreign.converted import Converted
 from sweeper.core.model import Sweep
 from sweeper.core.space.optuna_search import unproposable
@@ -485,7 +485,9 @@ def test_a_command_without_a_source_is_the_containers_own() -> None:
 @pytest.mark.parametrize("text", ["x = 1", "def f(:", "ModelTrainer", "print('ModelTrainer()')"])
 def test_a_script_without_a_trainer_is_refused(project: Project, text: str) -> None:
     """Python that trains nothing, or is none, is refused in one line."""
-    with pytest.raises(UsageError, match=r"^x\.py: is not a W&B sweep, .* or a Python script with a ModelTrainer"):
+    with pytest.raises(
+        UsageError, match=r"^x\.py: is not a W&B sweep, .* or a Python script or notebook with a ModelTrainer"
+    ):
         detect.converted(project.write("x.py", text))
 
 
@@ -658,3 +660,74 @@ def test_what_is_none_of_them_is_refused_in_one_line(
     assert not (project.root / "experiments").exists()
     assert cli.main(["init", "--from", "nowhere"]) == 2
     assert capsys.readouterr().err == "sweeper: nowhere: No such file or directory\n"
+
+
+def ray(space: str, rest: str = "", before: str = "") -> Converted:
+    """A script with this param_space."""
+    config = f"tune_config=tune.TuneConfig(metric='loss', mode='max', {rest})"
+    return ray_tune.convert(f"{before}\ntuner = tune.Tuner(train, param_space={space}, {config})\n")
+
+
+@pytest.mark.parametrize(
+    ("said", "drawn"),
+    [
+        ("tune.uniform(0, 1)", {"uniform": [0, 1]}),
+        ("tune.loguniform(lower=LOW, upper=0.1)", {"loguniform": [0.01, 0.1]}),
+        ("tune.quniform(0, 1, 0.25)", {"quniform": [0, 1, 0.25]}),
+        ("tune.qloguniform(2, 64, 2)", {"qloguniform": [2, 64, 2]}),
+        ("tune.randint(1, 9)", {"int": [1, 8]}),
+        ("tune.lograndint(1, 9)", {"logint": [1, 8]}),
+        ("tune.qrandint(8, 64, q=8)", {"quniform": [8, 64, 8]}),
+        ("tune.qlograndint(8, 64, 8)", {"qloguniform": [8, 64, 8]}),
+        ("tune.randn(0, 2)", {"normal": [0, 2]}),
+        ("ray.tune.qrandn(mean=0, sd=2, q=0.5)", {"qnormal": [0, 2, 0.5]}),
+        ("choice(['a', 'b'])", ["a", "b"]),
+    ],
+)
+def test_a_distribution_of_ray_is_a_domain_of_ours(said: str, drawn: Any) -> None:
+    """Each with its ends, an upper one that Ray leaves out left out, and its steps; names of constants are known."""
+    found = ray(f"{{'x': {said}, 'y': tune.uniform(0, 1)}}", "num_samples=2", "LOW = 0.01")
+    assert (found.problems, found.left) == ([], [])
+    assert found.sections["sweep"]["random"]["of"]["hyperparameters.x"] == drawn
+    assert found.sections["objective"] == {"metric": "loss", "goal": "maximize"}
+
+
+def test_how_a_tuner_searches_and_ends(project: Project) -> None:
+    """A grid times its samples, a search by results, a scheduler, a budget; nested, fixed and computed values."""
+    space = "{'o': grid_search([1, 2]), 'm': {'w': tune.choice([3, 4]), 'k': 5}, 'c': tune.sample_from(f), "
+    space += "'n': tune.randn(0, 1)}"
+    stops = "num_samples=3, time_budget_s=60, max_concurrent_trials=2, scheduler=ASHAScheduler(grace_period=2)"
+    found = ray(space, stops)
+    assert len(experiment(project, found).trials) == 6
+    assert found.sections["hyperparameters"] == {"o": None, "m": {"w": None, "k": 5}, "c": None, "n": None}
+    assert (found.sections["prune"], found.sections["stop"]) == (
+        {"halving": {"first": 2, "factor": 4}},
+        {"max_seconds": 60},
+    )
+    assert [line.split(":")[0] for line in found.left] == ["c", "num_samples", "max_concurrent_trials"]
+    by_results = ray(space, "num_samples=3, search_alg=HyperOptSearch(), scheduler=MedianStoppingRule()")
+    of = by_results.sections["sweep"]["optuna"]["of"]
+    assert (of["hyperparameters.o"], of["hyperparameters.n"]) == ([1, 2], {"uniform": [-2, 2]})
+    assert by_results.sections["prune"] == {"median": {"min_trials": 3}}
+    repeated = ray_tune.convert("tune.run(f, config={'o': tune.grid_search([1, 2])}, num_samples=2)")
+    assert repeated.sections["sweep"] == {
+        "grid": {"hyperparameters.o": [1, 2]}, "repeat": {"times": 2, "seed": None}
+    }  # fmt: skip
+    ((where, what),) = ray("make()").problems
+    assert (where, what) == ((), "line 2 has no param_space that can be read without running the script")
+
+
+def test_a_notebook_is_read_as_the_script_of_its_cells(project: Project) -> None:
+    """What IPython alone understands is left out; the experiment is that of the script."""
+    script = "from ray import tune\nt = tune.Tuner(f, param_space={'x': tune.grid_search([1, 2])})\n"
+    cells = [
+        {"cell_type": "markdown", "source": "text"},
+        {"cell_type": "code", "source": ["%pip install ray\n", "from ray import tune\n", "!ls\n", "tune?"]},
+        {"cell_type": "code", "source": "%%bash\nls ("},
+        {"cell_type": "code", "source": script.splitlines()[1]},
+    ]
+    book = detect.converted(project.write("n.ipynb", json.dumps({"cells": cells})))
+    assert book.sections == detect.converted(project.write("n.py", script)).sections
+    for text, what in (("{", "not valid JSON"), ("{}", "is not a W&B sweep"), ('{"cells": [1]}', "is not a W&B sweep")):
+        with pytest.raises(UsageError, match=what):
+            detect.converted(project.write("n.ipynb", text))

@@ -82,6 +82,7 @@ def test_every_member_of_a_request_is_told_what_says_it() -> None:
         ("'ContinuousParameter(0.1, 1, scaling_type=\"Logarithmic\")'", "{loguniform: [0.1, 1.0]}"),
         ("'CategoricalParameter([1, 2])'", "[1, 2]"),
         ("'tune.loguniform(0.1, 1)'", "{loguniform: [0.1, 1]}"),
+        ("'tune.qrandint(1, 8, 2)'", "{quniform: [0, 8, 2]}"),
         ("'trial.suggest_int(\"x\", 1, 4)'", "{int: [1, 4]}"),
     ],
 )

@@ -37,6 +37,18 @@ class Computed:
         return f"{self.text} (line {self.line}) is computed when the script runs"
 
 
+def calls(tree: ast.AST) -> list[ast.Call]:
+    """Every call of a script, in its order."""
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return sorted(found, key=lambda call: (call.lineno, call.col_offset))
+
+
+def called(call: ast.Call) -> str:
+    """The last name of what is called: a class, a function or a method."""
+    function = call.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
 class Constants:
     """The names of a script that are given a value once, and what expressions of them are."""
 

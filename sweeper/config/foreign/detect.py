@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sweeper.config.foreign import hydra_params, sdk_script, tuning_job, wandb
+from sweeper.config.foreign import hydra_params, ray_tune, sdk_script, tuning_job, wandb
 from sweeper.config.foreign.converted import Converted
 from sweeper.config.problems import KeyPath, Problem, dotted, refuse, shown
 from sweeper.config.reading import MOST_BYTES, load, marks
@@ -16,13 +16,21 @@ from sweeper.config.templates import script_folder
 from sweeper.config.values import plain
 from sweeper.errors import UsageError
 
-KNOWN = "a W&B sweep, Hydra's hydra.sweeper, an AMT request, or a Python script with a ModelTrainer or an Estimator"
+KNOWN = (
+    "a W&B sweep, Hydra's hydra.sweeper, an AMT request, or a Python script or notebook with a ModelTrainer, an "
+    "Estimator or a Ray Tuner"
+)
 _CONVERTERS: tuple[tuple[Callable[[Mapping[str, Any]], bool], Callable[[Mapping[str, Any]], Converted]], ...] = (
     (tuning_job.looks_like, tuning_job.convert),
     (hydra_params.looks_like, hydra_params.convert),
     (wandb.looks_like, wandb.convert),
 )
+_SCRIPTS: tuple[tuple[Callable[[str], bool], Callable[[str], Converted]], ...] = (
+    (sdk_script.looks_like, sdk_script.convert),
+    (ray_tune.looks_like, ray_tune.convert),
+)
 _HYDRA_MAIN = re.compile(r"\bhydra\.main\b|from hydra import .*\bmain\b")
+_MAGIC = re.compile(r"\s*[%!?]|.*\?\s*$")
 MOST_SCRIPTS = 100
 
 
@@ -37,15 +45,29 @@ def converted(file: Path) -> Converted:
         raise UsageError(f"{shown(file)}: is not text in UTF-8") from None
     if len(raw) > MOST_BYTES:
         raise UsageError(f"{shown(file)}: has more than {MOST_BYTES:,} bytes")
-    found = _of_script(file, text) if file.suffix == ".py" else _of_mapping(file, text)
+    readers = {".py": _of_script, ".ipynb": _of_notebook}
+    found = readers.get(file.suffix, _of_mapping)(file, text)
     refuse([Problem(_place(file, path), dotted(path), what) for path, what in found.problems])
     return found
 
 
 def _of_script(file: Path, text: str) -> Converted:
-    if not sdk_script.looks_like(text):
-        raise UsageError(f"{shown(file)}: is not {KNOWN}")
-    return sdk_script.convert(text)
+    for looks_like, convert in _SCRIPTS:
+        if looks_like(text):
+            return convert(text)
+    raise UsageError(f"{shown(file)}: is not {KNOWN}")
+
+
+def _of_notebook(file: Path, text: str) -> Converted:
+    """The cells of code, one after another; what IPython alone understands (`%pip`, `!ls`, `??`) is left out."""
+    cells = _json(file, text).get("cells")
+    lines: list[str] = []
+    for cell in cells if isinstance(cells, list) else []:
+        if isinstance(cell, dict) and cell.get("cell_type") == "code":
+            source = cell.get("source") or ""
+            code = source if isinstance(source, str) else "".join(map(str, source))
+            lines += [] if code.lstrip().startswith("%%") else code.splitlines()
+    return _of_script(file, "\n".join("" if _MAGIC.match(line) else line for line in lines))
 
 
 def _of_mapping(file: Path, text: str) -> Converted:

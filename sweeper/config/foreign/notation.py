@@ -11,31 +11,17 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from sweeper.config.check import Finding
-from sweeper.config.foreign import hydra_params, ranges, sdk_script, tuning_job, wandb
+from sweeper.config.foreign import hydra_params, ranges, ray_tune, sdk_script, tuning_job, wandb
 from sweeper.config.foreign.ranges import Range
 from sweeper.config.problems import KeyPath, brief
 from sweeper.config.writing import as_line
 
 _CALLED: Mapping[str, Callable[..., Range]] = {
-    "uniform": ranges.uniform,
-    "loguniform": ranges.log_uniform,
-    "log_uniform": ranges.log_uniform,
-    "randint": lambda low, high: ranges.integers(low, high - 1),
-    "lograndint": lambda low, high: ranges.log_integers(low, high - 1),
-    "quniform": ranges.rounded,
-    "qrandint": ranges.rounded,
-    "qloguniform": ranges.log_rounded,
-    "qlograndint": ranges.log_rounded,
-    "normal": ranges.normal,
-    "randn": ranges.normal,
-    "qrandn": ranges.normal,
-    "choice": ranges.choice,
-    "grid_search": ranges.choice,
     "suggest_float": lambda _name, low, high: ranges.uniform(low, high),
     "suggest_int": lambda _name, low, high: ranges.integers(low, high),
     "suggest_categorical": lambda _name, values: ranges.choice(values),
 }
-"""Functions of other tools' scripts that draw, by their last name: Ray Tune's, Optuna's."""
+"""Functions of Optuna's scripts that draw, by their last name."""
 MOST_LETTERS = 200
 
 
@@ -112,5 +98,7 @@ def _of_python(text: str) -> Range | None:
     name = ast.unparse(node.func).rpartition(".")[2]
     if name in sdk_script.RANGES:
         return sdk_script.range_of(node)
+    if name in ray_tune.DRAWN:
+        return ray_tune.range_of(node)
     arguments = [ast.literal_eval(argument) for argument in node.args]
     return _CALLED[name](*arguments) if name in _CALLED else None

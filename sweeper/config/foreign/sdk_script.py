@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sweeper.config.foreign import ranges
-from sweeper.config.foreign.constants import Computed, Constants
+from sweeper.config.foreign.constants import Computed, Constants, called, calls
 from sweeper.config.foreign.converted import HYPERPARAMETERS, MISSING, Converted, printed, whole
 from sweeper.config.foreign.ranges import Range
 from sweeper.config.foreign.tuning_job import scaled
@@ -66,28 +66,28 @@ class _Script:
 
     def named(self, *names: str) -> list[ast.Call]:
         """The calls of these classes or methods, in the order of the script."""
-        return [call for call in self.calls if _name(call) in names]
+        return [call for call in self.calls if called(call) in names]
 
 
 def looks_like(text: str) -> bool:
     """True for a Python script that makes a trainer or an estimator."""
     try:
-        calls = _calls(ast.parse(text))
+        found = calls(ast.parse(text))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
-    return any(_name(call) in (*TRAINERS, *ESTIMATORS) for call in calls)
+    return any(called(call) in (*TRAINERS, *ESTIMATORS) for call in found)
 
 
 def convert(text: str) -> Converted:
     """The training of a script as an experiment; what is computed when it runs is left to be written."""
     tree = ast.parse(text)
-    trains = [call for call in _calls(tree) if _name(call) in (*TRAINERS, *ESTIMATORS)]
+    trains = [call for call in calls(tree) if called(call) in (*TRAINERS, *ESTIMATORS)]
     made = trains[0]
-    name = _name(made)
+    name = called(made)
     converted = Converted(f"a script with SageMaker's {name}")
     for other in trains[1:]:
-        converted.lose(f"{_name(other)} in line {other.lineno}", "one experiment is one trainer; the first is taken")
-    script = _Script(tree, Constants(tree), converted, _calls(tree))
+        converted.lose(f"{called(other)} in line {other.lineno}", "one experiment is one trainer; the first is taken")
+    script = _Script(tree, Constants(tree), converted, calls(tree))
     _arguments(script, made)
     _methods(script)
     _tuned(script)
@@ -96,22 +96,11 @@ def convert(text: str) -> Converted:
     return converted
 
 
-def _calls(tree: ast.AST) -> list[ast.Call]:
-    found = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    return sorted(found, key=lambda call: (call.lineno, call.col_offset))
-
-
-def _name(call: ast.Call) -> str:
-    """The last name of what is called: a class, or a method."""
-    function = call.func
-    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-
-
 # -- the trainer --------------------------------------------------------------------------------------------------
 
 
 def _arguments(script: _Script, call: ast.Call) -> None:
-    converted, own = script.converted, _name(call)
+    converted, own = script.converted, called(call)
     if call.args and own in ESTIMATORS and own != "Estimator":
         _said(script, "entry_point", call.args[0])
     elif call.args and own == "Estimator":
@@ -128,7 +117,7 @@ def _said(script: _Script, name: str, node: ast.expr) -> None:
     """One argument of the trainer, or of an object that it takes."""
     converted = script.converted
     node = script.constants.node(node)
-    if isinstance(node, ast.Call) and _name(node) in _OBJECTS:
+    if isinstance(node, ast.Call) and called(node) in _OBJECTS:
         for word in node.keywords:
             _said(script, str(word.arg), word.value)
         return
@@ -137,7 +126,7 @@ def _said(script: _Script, name: str, node: ast.expr) -> None:
         return
     if name in ("command", "args"):
         script.started[name] = value
-    elif name == "distributed" and isinstance(node, ast.Call) and _name(node) in RUNNERS:
+    elif name == "distributed" and isinstance(node, ast.Call) and called(node) in RUNNERS:
         _launcher(script, node)
     elif name in SDK:
         section, key = SDK[name]
@@ -160,12 +149,12 @@ def _said(script: _Script, name: str, node: ast.expr) -> None:
 def _launcher(script: _Script, made: ast.Call) -> None:
     """What starts several processes: one of version 3's objects."""
     job = script.converted.section(_JOB)
-    job["launcher"] = RUNNERS[_name(made)]
+    job["launcher"] = RUNNERS[called(made)]
     for word, value in _object(script, made).items():
         if word == "process_count_per_node":
             job["processes_per_host"] = _known(script.converted, _JOB, "processes_per_host", value)
         else:
-            script.converted.lose(f"{_name(made)}.{word}", "no option of an experiment says it")
+            script.converted.lose(f"{called(made)}.{word}", "no option of an experiment says it")
 
 
 _SHELL = re.compile(r"[^\w\s./:=,@%+-]")
@@ -383,7 +372,7 @@ def range_of(call: ast.Call, constants: Constants | None = None) -> Range:
     known = constants or Constants(call)
     words = {str(word.arg): known.value(word.value) for word in call.keywords}
     given = [known.value(node) for node in call.args]
-    if _name(call) == "CategoricalParameter":
+    if called(call) == "CategoricalParameter":
         values = words.get("values", given[0] if given else None)
         if not isinstance(values, list) or any(isinstance(value, Computed) for value in values):
             raise ValueError(f"{ast.unparse(call)} is computed when the script runs")
@@ -391,7 +380,7 @@ def range_of(call: ast.Call, constants: Constants | None = None) -> Range:
     low, high = (words.get(key, given[at] if at < len(given) else None) for at, key in enumerate(_ENDS))
     if not (ranges.is_number(low) and ranges.is_number(high)):
         raise ValueError(f"{ast.unparse(call)} is computed when the script runs")
-    if _name(call) == "IntegerParameter":
+    if called(call) == "IntegerParameter":
         return scaled(int(low), int(high), words.get("scaling_type", "Auto"))
     return scaled(float(low), float(high), words.get("scaling_type", "Auto"))
 
