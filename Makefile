@@ -106,6 +106,7 @@ docs: $(READY)  ## write anew what follows from the code: defaults and schema in
 	$(BIN)/python -m sweeper.config.requests docs/requests.md
 	$(BIN)/python -m tests.documented
 	$(BIN)/python -m tests.coming_from
+	$(BIN)/python -m tools.api_page
 
 pictures: $(READY)  ## docs/pictures/ anew, from a sweep that runs: a terminal and a browser (Chromium) are looked at
 	$(BIN)/python -m tools.pictures

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweeper.core.as_json import plain
 from sweeper.show import notebook
 
 
@@ -18,11 +17,6 @@ class Plan:
     """All of it, as `sweeper plan --json` prints it (docs/command-line.md)."""
     text: str
     """All of it as `sweeper plan` prints it for a person; `print(plan)` shows it."""
-
-    @classmethod
-    def of(cls, told: Mapping[str, Any], text: str) -> Plan:
-        """What programs are told of it, and what a person is."""
-        return cls(plain(told), text)
 
     @property
     def sweep(self) -> str:

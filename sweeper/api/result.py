@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sweeper.api.rows import Best, Rows
+from sweeper.api.rows import Best, Rows, best_told
 from sweeper.core.words import counted
 from sweeper.show import notebook
 
@@ -48,7 +48,7 @@ class Result:
     @property
     def best(self) -> Best | None:
         """The best trial; None without an objective, and where none has completed."""
-        return Best.of(self.told["best"]) if self.told["best"] else None
+        return best_told(self.told["best"]) if self.told["best"] else None
 
     @property
     def counts(self) -> Mapping[str, int]:

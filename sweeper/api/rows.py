@@ -93,25 +93,16 @@ class Best:
     group: Mapping[str, Any] | None = None
     """What it was chosen by, where trials are repeated: name, over, value, deviation, n, trials."""
 
-    @classmethod
-    def of(cls, told: Mapping[str, Any]) -> Best:
-        """What programs are told of it, with the value as a number."""
-        group = told["group"]
-        return cls(
-            trial=told["trial"],
-            number=told["number"],
-            name=told["name"],
-            metric=told["metric"],
-            goal=told["goal"],
-            value=float(told["value"]),
-            values=told["values"],
-            model=told["model"],
-            group={**group, "value": float(group["value"])} if group else None,
-        )
-
     def __str__(self) -> str:
         return f"{self.name}: {self.metric} = {shown(self.value)} ({self.goal})"
 
     def _repr_html_(self) -> str:
         cells = {"best": self.name, self.metric: self.value, **self.values}
         return notebook.table(cells, [list(map(shown, cells.values()))])
+
+
+def best_told(told: Mapping[str, Any]) -> Best:
+    """What programs are told of the best trial, with its values as numbers."""
+    group = told["group"]
+    numbers = {"value": float(told["value"]), "group": group and {**group, "value": float(group["value"])}}
+    return Best(**{**told, **numbers})

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sweeper.api.rows import Best, Rows
+from sweeper.api.rows import Best, Rows, best_told
 from sweeper.commands import logs
 from sweeper.commands import status as statuses
 from sweeper.core.as_json import plain
@@ -45,7 +45,7 @@ def best(folder: Path) -> Best | None:
     """The best trial; None where there is none."""
     found = _of(folder)
     told = best_trial(found.table, found.objective) if found else None
-    return Best.of(plain(told)) if told else None
+    return best_told(plain(told)) if told else None
 
 
 def status(folder: Path) -> Mapping[str, Any]:

@@ -18,6 +18,7 @@ from sweeper.commands.say import without_secrets
 from sweeper.config import project as projects
 from sweeper.config.guest import Composed, as_text, compose, words
 from sweeper.core import model
+from sweeper.core.as_json import plain
 from sweeper.errors import SweeperError, UsageError
 from sweeper.record.atomic import write_atomically
 from sweeper.run.connect import connect
@@ -41,6 +42,7 @@ class Sweep:
     def __init__(self, experiment: str | Mapping[str, Any], overrides: Sequence[str], root: Path) -> None:
         self._experiment, self._overrides, self._root = experiment, words(overrides), root
         self._composed = self._compose()
+        self._folder: Path | None = None
 
     @classmethod
     def load(
@@ -88,15 +90,17 @@ class Sweep:
         """Where the sweep keeps its files: `runs/NAME`, on AWS `runs/NAME@ACCOUNT.REGION`, for which the account is
         asked once.
         """
-        return self._within(lambda sweep: _folder(sweep))
+        if self._folder is None:
+            self._folder = self._within(_folder)
+        return self._folder
 
     def plan(self, *, requests: bool = False, every: bool = False) -> Plan:
         """What a run would do now: everything short of spending. Nothing is sent but questions.
 
         `requests`: with the request of every trial that is left. `every`: all trials in `order`, not only the first 20.
         """
-        self._composed = self._compose()
-        return self._within(lambda sweep: Plan.of(*told_of(sweep, requests=requests, every=every)))
+        self._composed, self._folder = self._compose(), None
+        return self._within(lambda sweep: _plan(sweep, requests=requests, every=every))
 
     def run(self, *, progress: bool | Callable[[Mapping[str, Any]], None] | None = None) -> Result:
         """Run the sweep, or continue it, until nothing is left to do; every pool is closed when it returns.
@@ -125,30 +129,34 @@ class Sweep:
 
     def results(self) -> Rows:
         """Every trial as it stands now, also while another process runs the sweep."""
-        return self._within(lambda sweep: stored.rows(_folder(sweep), sweep))
+        return self._within(partial(stored.rows, self.folder))
 
     @property
     def best(self) -> Best | None:
         """The best trial so far; None without an objective, and as long as none has completed."""
-        return self._within(lambda sweep: stored.best(_folder(sweep)))
+        folder = self.folder
+        return self._within(lambda _: stored.best(folder))
 
     def status(self) -> Mapping[str, Any]:
         """How it stands now: what `sweeper status --json` prints. Raises UsageError when it has never run."""
-        return self._within(lambda sweep: stored.status(_folder(sweep)))
+        folder = self.folder
+        return self._within(lambda _: stored.status(folder))
 
     def stop(self, *, now: bool = False) -> bool:
         """Ask whoever runs the sweep to end it after its job; `now` stops the job too. Its runner releases the pool.
 
         False when nobody runs it. Works from any thread and process; returns at once.
         """
-        return self._within(lambda sweep: stored.stop(_folder(sweep), now=now))
+        folder = self.folder
+        return self._within(lambda _: stored.stop(folder, now=now))
 
     def logs(self, trial: str | int | None = None) -> str:
         """The log of a trial's last job so far. `trial`: its number, id, name, or a part of one, such as `lr=0.1`.
 
         Without it: of the one that runs, else of the one that ran last. Raises UsageError when there is none.
         """
-        return self._within(lambda sweep: stored.log(_folder(sweep), None if trial is None else str(trial)))
+        folder = self.folder
+        return self._within(lambda _: stored.log(folder, None if trial is None else str(trial)))
 
     def save(self, path: str | PathLike[str] | None = None) -> Path:
         """Write an experiment that was given as a dict to a file, by default `experiments/NAME.yaml` of the project.
@@ -169,7 +177,7 @@ class Sweep:
         return f"<Sweep {self.name}: {len(self._composed.sweep.trials)} trials, in {self._root}>"
 
     def _run(self, telling: Telling) -> Result:
-        self._composed = self._compose()
+        self._composed, self._folder = self._compose(), None
         return self._within(partial(run, telling=telling))
 
     def _compose(self) -> Composed:
@@ -196,6 +204,11 @@ def _root(project: str | PathLike[str] | None) -> Path:
     if not projects.is_dir(root):
         raise UsageError(f"project: there is no folder {root}")
     return root
+
+
+def _plan(sweep: model.Sweep, *, requests: bool, every: bool) -> Plan:
+    told, text = told_of(sweep, requests=requests, every=every)
+    return Plan(plain(told), text)
 
 
 def _folder(sweep: model.Sweep) -> Path:
