@@ -47,6 +47,7 @@ BY_OTHERS: tuple[tuple[str, str, str], ...] = (
     ("docs/coming-from.md", "json", "tests/coming_from.py"),
     ("docs/coming-from.md", "python", "tests/coming_from.py"),
     ("docs/contributing/*.md", "*", "tests/contracts/test_recipes.py"),
+    ("docs/python.md", "python", "tests/end_to_end/test_python.py"),
     ("docs/experiment-file.md", "yaml", "tests/config/test_reference.py"),
 )
 """Pages, a language, and the tests that take these blocks from the page."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, overload
 
 from sweeper.core.results import Results
@@ -105,4 +105,4 @@ def best_told(told: Mapping[str, Any]) -> Best:
     """What programs are told of the best trial, with its values as numbers."""
     group = told["group"]
     numbers = {"value": float(told["value"]), "group": group and {**group, "value": float(group["value"])}}
-    return Best(**{**told, **numbers})
+    return Best(**{**{one.name: told[one.name] for one in fields(Best)}, **numbers})

@@ -9,6 +9,7 @@ import io
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -314,11 +315,26 @@ def cells(arguments: list[str]) -> int:
     return 0
 
 
-def test_the_notebook_runs_the_trials_of_its_experiment_file(project: Project) -> None:
-    """Its cells do what they show; the command line finds nothing left to train, and the same results."""
+def guide(arguments: list[str]) -> int:
+    """What the blocks of docs/python.md do, one after another."""
+    page = (Path(__file__).parents[2] / "docs/python.md").read_text(encoding="utf-8")
+    within: dict[str, Any] = {}
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        for block in re.findall(r"^```python\n(.*?)^```", page, re.M | re.S):
+            exec(block, within)
+        finer = within["finer"].run(progress=False)
+    tell(json.dumps([len(finer.rows), *(row["status"] for row in finer.rows)]))
+    return 0
+
+
+def test_notebook_and_guide_run_the_trials_of_its_experiment_file(project: Project) -> None:
+    """Cells and blocks do what they show; the command line finds nothing left to train, and the same results."""
     assert project.verb("init").code == 0
     found = told(project, cells)
     trained = len(project.jobs("first-"))
     again = project.verb("+experiment=first", "--json")
     assert (again.code, len(project.jobs("first-")), trained) == (0, 4, 4), again.err
     assert found == {row["name"]: row["metric.loss"] for row in json.loads(again.out)["rows"]}
+    before = len(project.jobs("finer-"))
+    assert told(project, guide) == [3, "completed", "completed", "completed"]
+    assert (len(project.jobs("first-")), len(project.jobs("finer-")), before) == (4, 3, 3), "the guide asks the same"
