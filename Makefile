@@ -104,6 +104,7 @@ docs: $(READY)  ## write anew what follows from the code: defaults and schema in
 	$(BIN)/python -m sweeper.config.schema conf/schema
 	$(BIN)/python -m sweeper.config.reference docs/experiment-file.md
 	$(BIN)/python -m sweeper.config.requests docs/requests.md
+	$(BIN)/python -m sweeper.commands.shapes conf/schema/outputs docs/machine.md
 	$(BIN)/python -m tests.documented
 	$(BIN)/python -m tests.coming_from
 	$(BIN)/python -m tools.api_page

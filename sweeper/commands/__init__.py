@@ -94,6 +94,7 @@ VERBS: Mapping[str, Verb] = {
         Verb("iam", "[+experiment=NAME]", "the least policy that IAM needs for it: runner, watchdog, jobs' role"),
         Verb("verify", "NAME", "check a sweep's journal against the service"),
         Verb("simulate", "[+experiment=NAME]", "a sweep, or drawn ones, under simulated faults and crashes, by seed"),
+        Verb("schema", "[VERB]", "the JSON Schema of what a verb prints with --json", reminds=False),
         Verb("complete", "bash|zsh|fish", 'tab completion: eval "$(sweeper complete bash)"'),
     )
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from sweeper.commands import sweeps
 from sweeper.commands.output import tell_json
@@ -15,6 +15,16 @@ from sweeper.core.identity import flatten
 from sweeper.errors import UsageError
 from sweeper.record.journal import ask
 from sweeper.run.clock import SystemClock
+
+
+class Added(TypedDict):
+    """A trial that was queued."""
+
+    sweep: str
+    values: dict[str, Any]
+    """Its free values, by dotted key."""
+    running: bool
+    """Does its runner take it? Else the next run does."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -32,7 +42,8 @@ def main(arguments: Sequence[str]) -> int:
     values = parsed(options.values, sweep.config)
     ask(sweep.journal, SystemClock().now(), "add", values=values)
     if options.json:
-        tell_json({"sweep": sweep.name, "values": values, "running": sweep.runner is not None})
+        told: Added = {"sweep": sweep.name, "values": values, "running": sweep.runner is not None}
+        tell_json(told)
     elif sweep.runner:
         tell(f"asked {sweep.runner.short} to run it after the others of {sweep.name}, on the same pool")
     else:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from sweeper.commands import sweeps
 from sweeper.commands.output import tell_json
@@ -34,6 +35,24 @@ class Item:
     remove: Callable[[], None]
 
 
+class Removable(TypedDict):
+    """Something that may be removed."""
+
+    path: str
+    what: str
+    """`sweep`, `engine`, or `built`: what functions of builders have made."""
+    bytes: int
+    kept: str | None
+    """Why it is kept; null: it goes."""
+
+
+class Cleaned(TypedDict):
+    """What is removed, or would be with --yes."""
+
+    removed: bool
+    items: list[Removable]
+
+
 def main(arguments: Sequence[str]) -> int:
     """Show what can go, ask, remove it; returns the exit code."""
     parser = Parser(
@@ -54,8 +73,11 @@ def main(arguments: Sequence[str]) -> int:
     for item in going if removed else ():
         item.remove()
     if options.json:
-        listed = [{"path": str(i.path), "what": i.what, "bytes": i.bytes, "kept": i.kept or None} for i in items]
-        tell_json({"removed": bool(removed), "items": listed})
+        listed: list[Removable] = [
+            {"path": str(i.path), "what": i.what, "bytes": i.bytes, "kept": i.kept or None} for i in items
+        ]
+        told: Cleaned = {"removed": bool(removed), "items": listed}
+        tell_json(told)
     elif removed:
         tell(f"removed {human(sum(item.bytes for item in going))}")
     return 0

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from sweeper.commands.candidates import candidates
 from sweeper.commands.output import tell_json
 from sweeper.commands.planned import Planned
 from sweeper.commands.say import complain, tell
 from sweeper.core import paces
-from sweeper.core.comparison import Compared, Comparison, compared
+from sweeper.core.comparison import BreakEven, Compared, Comparison, OfWay, compared
 from sweeper.core.machines import choices
 from sweeper.core.model import Sweep
 from sweeper.core.paces import Assumed
@@ -48,6 +48,19 @@ def show(sweep: Sweep, types: Mapping[str, float | None], *, as_json: bool) -> i
     return 0
 
 
+class BackendsCompared(TypedDict):
+    """What is left of an experiment on every backend, by estimate."""
+
+    jobs: int
+    rows: list[OfWay]
+    """The experiment's own backend first."""
+    break_even: BreakEven
+    """Where another backend gets better."""
+    sentence: str
+    assumed: dict[str, Assumed]
+    """By instance type."""
+
+
 class _Comparing:
     """One planned sweep, compared."""
 
@@ -67,14 +80,14 @@ class _Comparing:
         return replace(given, train_s=train_s, sources={**given.sources, "train_s": "as --on says"})
 
     @property
-    def told(self) -> dict[str, Any]:
+    def told(self) -> BackendsCompared:
         """The comparison as one JSON object."""
         return {
             "jobs": self.comparison.jobs,
             "rows": [one.row for one in self.comparison.every],
-            "break_even": asdict(self.comparison.break_even),
+            "break_even": self.comparison.break_even,
             "sentence": self.comparison.sentence,
-            "assumed": {kind: asdict(given) for kind, given in self.given.items()},
+            "assumed": self.given,
         }
 
     def lines(self) -> Iterator[str]:
@@ -114,8 +127,8 @@ def _reasons(every: Sequence[Compared]) -> Iterator[str]:
 
 def _cells(one: Compared) -> tuple[str, ...]:
     row = one.row
-    seconds = ("start_s", "run_s", "idle_s", "wait_s", "wall_s")
+    seconds = (row["start_s"], row["run_s"], row["idle_s"], row["wait_s"], row["wall_s"])
     unknown = "?" if one.all_jobs else "-"
-    times = [unknown if row[name] is None else span(row[name]) for name in seconds]
+    times = [unknown if each is None else span(each) for each in seconds]
     money = "-" if one.usd is None else f"{one.usd:.2f}"
     return (one.kind, one.candidate.instance_type, str(one.at_once), *times, money)

@@ -6,7 +6,7 @@ import argparse
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from typing import TypedDict
 
 from sweeper import config
 from sweeper.commands import smoke
@@ -21,6 +21,14 @@ from sweeper.run.clock import SystemClock
 from sweeper.run.connect import Connection, aws, connect
 
 _ACCOUNT = re.compile(r"engine=aws|engine\.(profile|region)=(.+)")
+
+
+class Checked(TypedDict):
+    """What was looked at before a run."""
+
+    sweep: str | None
+    """Null: an account alone."""
+    checks: list[Check]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -91,8 +99,8 @@ def _checks(connection: Callable[[], Connection], sweep: Sweep | None) -> Iterat
 
 def _told(sweep: Sweep | None, checks: Sequence[Check], *, as_json: bool) -> int:
     if as_json:
-        rows = [{**asdict(check), "verdict": check.verdict.value} for check in checks]
-        tell_json({"sweep": sweep and sweep.name, "checks": rows})
+        told: Checked = {"sweep": sweep.name if sweep else None, "checks": [*checks]}
+        tell_json(told)
     else:
         tell("\n".join(_lines(checks)))
     return UsageError.exit_code if failed(checks) else 0

@@ -9,7 +9,7 @@ import shlex
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from sweeper.commands.output import tell_json
 from sweeper.commands.parsing import Parser
@@ -30,6 +30,63 @@ if TYPE_CHECKING:
 
 FOR_EVER = 1e9
 SIMULATED = ("pending_s", "cold_start_s", "warm_start_s", "stopping_s", "max_runtime_late_s")
+
+
+class _SignedIn(TypedDict, total=False):
+    sso_tokens: dict[str, str]
+    """A new token of single sign-on for each person who may have one."""
+
+
+class Serving(_SignedIn):
+    """An engine that answers, and how any client finds it."""
+
+    url: str
+    pid: int
+    account: str
+    region: str
+    access_key: str
+    secret_key: str
+    state_dir: str
+    environment: dict[str, str]
+    """What points any client at it."""
+
+
+class _Answering(_SignedIn, total=False):
+    id: str
+    url: str
+    pid: int
+    account: str
+    region: str
+    started: float
+    """UTC seconds since the epoch."""
+    jobs_running: int
+    pools_alive: int
+    jobs: list[dict[str, Any]]
+    """Every job with its status, pool and process."""
+    isolation: str
+    disk_bytes: int
+    disk_cap_bytes: int
+    object_bytes: int
+    """Of S3."""
+    asked: list[dict[str, Any]]
+    """What IAM would have been asked so far: action, resource, and what conditions look at."""
+    settings: dict[str, Any]
+    environment: dict[str, str]
+
+
+class EngineTold(_Answering):
+    """The engine of a folder; where none runs, that alone."""
+
+    running: bool
+    state_dir: str
+
+
+class EngineStopped(TypedDict):
+    """An engine that was asked to end."""
+
+    stopped: bool
+    """Did one run?"""
+    state_dir: str
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -134,9 +191,17 @@ def _keep(state: Path, pair: KeyPair) -> None:
 def _tell(engine: EngineInfo, state: Path, people: Mapping[str, str], *, as_json: bool) -> None:
     environment = _environment(engine, state)
     if as_json:
-        shown = {key: getattr(engine, key) for key in ("url", "pid", "account", "region", "access_key", "secret_key")}
-        shown |= {"state_dir": str(state), "environment": environment, **_signed_in(engine, people)}
-        tell_json(shown)
+        shown: Serving = {
+            "url": engine.url,
+            "pid": engine.pid,
+            "account": engine.account,
+            "region": engine.region,
+            "access_key": engine.access_key,
+            "secret_key": engine.secret_key,
+            "state_dir": str(state),
+            "environment": environment,
+        }
+        tell_json({**shown, **_signed_in(engine, people)})
         return
     where = f"{engine.url} (account {engine.account}, {engine.region})"
     tell(f"the local engine answers at {where}; its state: {relative(state)}")
@@ -171,10 +236,11 @@ def _status(state: Path, *, as_json: bool) -> int:
     status = launch.status(state)
     if as_json:
         engine = launch.find(state)
-        told = {"running": status is not None, "state_dir": str(state), **(status or {})}
+        told: EngineTold = {"running": status is not None, "state_dir": str(state)}
+        more: dict[str, Any] = {**(status or {})}
         if engine and status:
-            told |= {"environment": _environment(engine, state), **_signed_in(engine, status["settings"]["sso_users"])}
-        tell_json(told)
+            more |= {"environment": _environment(engine, state), **_signed_in(engine, status["settings"]["sso_users"])}
+        tell_json({**told, **more})
         return 0
     if status is None:
         tell(f"no engine runs on {relative(state)}")
@@ -194,7 +260,8 @@ def _stop(state: Path, *, as_json: bool) -> int:
     status = launch.status(state)
     stopped = launch.stop(state)
     if as_json:
-        tell_json({"stopped": stopped, "state_dir": str(state)})
+        told: EngineStopped = {"stopped": stopped, "state_dir": str(state)}
+        tell_json(told)
     elif status and stopped:
         ended = f"{status['jobs_running']} running jobs stopped, {status['pools_alive']} pools released"
         tell(f"the engine at {status['url']} has ended; {ended}")

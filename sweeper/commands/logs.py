@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypedDict
 
 from sweeper.aws.clients import Clients
 from sweeper.aws.logs import Tail
@@ -29,6 +30,29 @@ GAP_S = 0.5
 """The same where several are: an account answers so many questions a second."""
 
 
+class Logged(TypedDict):
+    """The log of a job."""
+
+    sweep: str
+    trial: str
+    job_name: str
+    lines: list[str]
+    """Those that were asked for; of a long log the last ones alone."""
+    omitted: int
+    """How many lines before these there was no room for."""
+
+
+class LogLine(TypedDict):
+    """With -f: a line of a log, as it comes."""
+
+    sweep: str
+    trial: str
+    job_name: str
+    at: str | None
+    """When it was written; null of a stored log, which does not tell."""
+    line: str
+
+
 def main(arguments: Sequence[str]) -> int:
     """Print a log; returns the exit code."""
     parser = Parser(
@@ -49,7 +73,13 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     job, lines = log_of(sweep, options.trial)
     if options.json:
-        answer = {"sweep": sweep.name, "trial": job.intent.trial, "job_name": job.name, "lines": lines}
+        answer: Logged = {
+            "sweep": sweep.name,
+            "trial": job.intent.trial,
+            "job_name": job.name,
+            "lines": lines,
+            "omitted": 0,
+        }
         tell_json(answer)
     else:
         tell("".join(f"{line}\n" for line in lines), end="")

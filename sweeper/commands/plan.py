@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from typing import Any
+from typing import Any, TypedDict
 
 from sweeper import config
 from sweeper.commands import foreseen
@@ -14,12 +13,71 @@ from sweeper.commands.output import tell_json
 from sweeper.commands.parsing import Parser
 from sweeper.commands.planned import MOST_TRIALS, Planned
 from sweeper.commands.say import complain, tell
-from sweeper.core import paces, plan
+from sweeper.core import argcheck, paces, plan
+from sweeper.core.as_json import strict
+from sweeper.core.costs import Rate
 from sweeper.core.machines import types
 from sweeper.core.model import Sweep
+from sweeper.core.ports import Request
 from sweeper.core.words import counted, span
 from sweeper.record import script
 from sweeper.run.job_queue import room_here
+
+
+class PlannedTrial(TypedDict):
+    """A trial in its place."""
+
+    trial: str
+    index: int
+    """Its number, from 1."""
+    name: str
+    status: str
+    """As in results.csv."""
+
+
+class Excluded(TypedDict):
+    """How many trials a rule of `exclude` leaves out."""
+
+    rule: str
+    trials: int
+
+
+class _Requests(TypedDict, total=False):
+    requests: list[Request]
+    """With --requests: every CreateTrainingJob request, in SageMaker's own words."""
+
+
+class Plan(_Requests):
+    """What a run would do. Nothing has been sent."""
+
+    trials: int
+    """How many are declared, those that rules leave out not counted."""
+    declared: int
+    done: int
+    skipped: int
+    queued: int
+    left: int
+    sweep: str
+    """The name that the experiment gives it."""
+    engine: str
+    backend: str
+    order: list[PlannedTrial]
+    """The first of them, in their order; --all: every one."""
+    duplicates: list[str]
+    warnings: list[str]
+    terms: dict[str, str]
+    """Stop rules, pruning, budget and the like in words."""
+    excluded: list[Excluded]
+    arguments: argcheck.Verdict | None
+    """Whether the script reads what is swept; null: nothing is given to a script alone."""
+    quota: str
+    assumed: paces.Assumed
+    price: Rate | None
+    here: plan.Estimate | None
+    """On this machine, once jobs were measured here."""
+    estimates: list[plan.Estimate]
+    """On SageMaker, each way."""
+    worst_idle: plan.Estimate
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -56,7 +114,8 @@ def main(arguments: Sequence[str]) -> int:
 def told_of(sweep: Sweep, *, requests: bool, every: bool) -> tuple[dict[str, Any], str]:
     """The plan of a sweep as `--json` prints it, and as a person reads it."""
     plan = _Plan(sweep)
-    return plan.told(requests=requests, every=every), "\n".join(plan.lines(every=every))
+    told: dict[str, Any] = strict(plan.told(requests=requests, every=every))
+    return told, "\n".join(plan.lines(every=every))
 
 
 class _Plan:
@@ -81,10 +140,10 @@ class _Plan:
 
     # -- what there is to tell ---------------------------------------------------------------------------------
 
-    def told(self, *, requests: bool, every: bool) -> dict[str, Any]:
+    def told(self, *, requests: bool, every: bool) -> Plan:
         """The plan as one JSON object."""
         sweep, space, planned = self.sweep, self.sweep.trials, self.planned
-        answer: dict[str, Any] = {
+        answer: Plan = {
             "trials": len(space),
             "declared": getattr(space, "declared", len(space)),
             "done": planned.done,
@@ -102,15 +161,17 @@ class _Plan:
             "warnings": list(sweep.warnings),
             "terms": dict(planned.terms),
             "excluded": [{"rule": rule.text, "trials": n} for rule, n in getattr(space, "excluded", ())],
-            "arguments": self.arguments and asdict(self.arguments),
+            "arguments": self.arguments,
             "quota": foreseen.quota(planned),
-            "assumed": asdict(planned.given),
-            "price": None if planned.rate is None else asdict(planned.rate),
-            "here": asdict(self._time_here) if self._time_here else None,
-            "estimates": [asdict(e) for e in plan.estimates(sweep, planned.jobs, planned.given, planned.rate)],
-            "worst_idle": asdict(plan.worst_idle(sweep, planned.rate)),
+            "assumed": planned.given,
+            "price": planned.rate,
+            "here": self._time_here,
+            "estimates": [*plan.estimates(sweep, planned.jobs, planned.given, planned.rate)],
+            "worst_idle": plan.worst_idle(sweep, planned.rate),
         }
-        return {**answer, "requests": list(foreseen.requests(planned))} if requests else answer
+        if requests:
+            answer["requests"] = [*foreseen.requests(planned)]
+        return answer
 
     def lines(self, *, every: bool) -> Iterator[str]:
         """The plan for a person."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from math import inf
+from typing import TypedDict
 
 from sweeper.commands.billing import LOOK_S, Books, Pool, Unasked, named, place
 from sweeper.commands.columns import columns
@@ -27,6 +28,32 @@ from sweeper.run.registry import Account, Debt, Registry, state_folder
 from sweeper.run.release import Running, Unreleased
 
 HEADER = ("job", "status", "instance type", "since", "sweep", "project", "owner")
+
+
+class NotAsked(TypedDict):
+    """A service that could not be asked."""
+
+    service: str
+    why: str
+    jobs: list[str]
+    """Those that may bill there."""
+
+
+class OpenPools(TypedDict):
+    """Every pool that is or may be billing."""
+
+    pools: list[Pool]
+    unasked: list[NotAsked]
+    """Exit code 3 then: what is there is not known."""
+
+
+class PoolsReleased(TypedDict):
+    """What became of the pools."""
+
+    released: list[str]
+    """The jobs whose pool was seen closed."""
+    failed: list[Unreleased]
+    """Those that may still bill."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -76,8 +103,11 @@ def _list(books: Books, *, as_json: bool) -> int:
     pools += [books.owed(debt, name) for name, debt in _unseen(books, known)]
     shown = [pool for pool in pools if not books.strange(pool) or pool.project is None]
     if as_json:
-        unasked = [{"service": place(entry.account), "why": entry.why, "jobs": entry.jobs} for entry in books.unasked]
-        tell_json({"pools": [asdict(pool) for pool in shown], "unasked": unasked})
+        unasked: list[NotAsked] = [
+            {"service": place(entry.account), "why": entry.why, "jobs": [*entry.jobs]} for entry in books.unasked
+        ]
+        told: OpenPools = {"pools": shown, "unasked": unasked}
+        tell_json(told)
     elif shown:
         tell("\n".join(columns(HEADER, map(_row, shown))))
     elif not books.unasked:
@@ -154,7 +184,8 @@ def _release(books: Books, names: set[str], *, everything: bool, as_json: bool) 
         done.failed += _unreachable(books, entry, names)
     unknown = sorted(name for name in names - {pool.job for _, _, pool, _ in shown} if name not in done)
     if as_json:
-        tell_json({"released": done.closed, "failed": [asdict(pool) for pool in done.failed]})
+        released: PoolsReleased = {"released": done.closed, "failed": done.failed}
+        tell_json(released)
     else:
         nothing = "" if books.unasked else "nothing to release"
         if told := "\n".join(f"{name}: closed" for name in done.closed) or nothing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypedDict
 
 from sweeper.commands import sweeps
 from sweeper.commands.output import tell_json
@@ -13,6 +14,18 @@ from sweeper.core.model import Trial
 from sweeper.errors import UsageError
 from sweeper.record.stored import StoredSweep
 from sweeper.run.connect import reconnect
+
+
+class Prioritised(TypedDict):
+    """A job that has another priority in its queue."""
+
+    sweep: str
+    trial: str
+    job_name: str
+    status: str
+    """Where it is, in AWS Batch's words."""
+    priority: int
+    before: int
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -34,9 +47,16 @@ def main(arguments: Sequence[str]) -> int:
     trial = sweeps.find_trial(sweep, options.trial)
     job = _queued(sweep, trial)
     before, status = _change(sweep, job, options.priority)
-    told = {"sweep": sweep.name, "trial": trial.id, "job_name": job.name, "status": status}
     if options.json:
-        tell_json({**told, "priority": options.priority, "before": before})
+        told: Prioritised = {
+            "sweep": sweep.name,
+            "trial": trial.id,
+            "job_name": job.name,
+            "status": status,
+            "priority": options.priority,
+            "before": before,
+        }
+        tell_json(told)
     else:
         what = f"{trial.name} of {sweep.name} has priority {options.priority} (was {before})"
         tell(f"{what} in {sweep.said.queue}: {status}")

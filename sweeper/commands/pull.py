@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from sweeper.aws.artifacts import Unpack, fetch, found
 from sweeper.commands import sweeps
@@ -27,6 +27,26 @@ MARK = ".sweeper-model.json"
 """Tells which job a folder's content is of."""
 
 
+class _Model(TypedDict):
+    sweep: str
+    trial: str
+    job_name: str
+    model: str
+    """Where it is in S3."""
+
+
+class Pulled(_Model):
+    """A model that was brought."""
+
+    folder: str
+    files: list[str]
+    """Those in it, relative to it."""
+    pulled: bool
+    """False: it was there already."""
+    proved_by: str | None
+    """What its bytes were proved by."""
+
+
 def main(arguments: Sequence[str]) -> int:
     """Bring it, or say that it is there; returns the exit code."""
     options = _parser().parse_args(arguments)
@@ -41,8 +61,14 @@ def main(arguments: Sequence[str]) -> int:
     how = "" if there else _bring(sweep, job, model, folder, unpacked)
     files = sorted(_files(folder))
     if options.json:
-        told = {"folder": str(folder), "files": files, "pulled": not there, "proved_by": how or None}
-        tell_json({**_told(sweep, job, model), **told})
+        told: Pulled = {
+            **_told(sweep, job, model),
+            "folder": str(folder),
+            "files": files,
+            "pulled": not there,
+            "proved_by": how or None,
+        }
+        tell_json(told)
         return 0
     size = f"{counted(len(files), 'file')}, {human(bytes_of(folder) - (folder / MARK).stat().st_size)}"
     proof = f" (proved by {how})" if how else ""
@@ -82,7 +108,7 @@ def gigabytes(word: str) -> int:
     return int(size)
 
 
-def _told(sweep: StoredSweep, job: Job, model: str) -> dict[str, Any]:
+def _told(sweep: StoredSweep, job: Job, model: str) -> _Model:
     """Which model it is."""
     return {"sweep": sweep.name, "trial": job.intent.trial, "job_name": job.name, "model": model}
 

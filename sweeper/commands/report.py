@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from sweeper.commands import sweeps
 from sweeper.commands.output import tell_json
@@ -13,7 +13,7 @@ from sweeper.commands.parsing import Parser
 from sweeper.commands.say import relative, tell, tell_words
 from sweeper.commands.side_by_side import PAGE, show
 from sweeper.commands.tell_trackers import tell_trackers
-from sweeper.core.receipt import Receipt
+from sweeper.core.receipt import Bill, Receipt
 from sweeper.core.results import best_of
 from sweeper.core.scope import Scope
 from sweeper.errors import UsageError
@@ -21,6 +21,22 @@ from sweeper.record.stored import StoredSweep
 from sweeper.run.clock import SystemClock
 from sweeper.show import files, receipt, report, table
 from sweeper.show.best_file import Best, group_told
+from sweeper.show.summary import OfRow
+
+
+class _Grouped(TypedDict, total=False):
+    best_group: dict[str, Any]
+    """With `repeat`: what the best group comes to, and its trials."""
+
+
+class Reported(_Grouped):
+    """The files that were written, the best trial and the receipt."""
+
+    sweep: str
+    files: dict[str, str]
+    """By name, where each is."""
+    best: OfRow | None
+    receipt: Bill
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -65,13 +81,13 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def as_json(sweep: StoredSweep, bill: Receipt) -> dict[str, Any]:
+def as_json(sweep: StoredSweep, bill: Receipt) -> Reported:
     """What `--json` prints: the files, the best trial, and with `repeat` the best group."""
     grouped = [files.GROUPED] if sweep.table.seed else []
     names = ("report.html", "results.csv", "results.jsonl", *grouped, "best.yaml")
     paths = {name: str(sweep.folder / name) for name in names}
     best = files.as_json(sweep.table, sweep.best) if sweep.best else None
-    told = {"sweep": sweep.name, "files": paths, "best": best, "receipt": bill.row}
+    told: Reported = {"sweep": sweep.name, "files": paths, "best": best, "receipt": bill.row}
     group = best_of(sweep.table, sweep.objective) if grouped else None
     if group and sweep.objective:
         told["best_group"] = group_told(sweep.table, group, sweep.objective)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import TypedDict
 
 from sweeper.commands import sweeps
 from sweeper.commands.output import tell_json
@@ -18,6 +19,14 @@ from sweeper.record.stored import StoredSweep
 from sweeper.run.clock import SystemClock
 
 FAILED = frozenset({TrialStatus.FAILED, TrialStatus.METRIC_MISSING, TrialStatus.STOPPED})
+
+
+class Retried(TypedDict):
+    """Trials that the next run takes again."""
+
+    sweep: str
+    reopened: list[str]
+    """By identity."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -43,7 +52,8 @@ def main(arguments: Sequence[str]) -> int:
     if chosen:
         ask(sweep.journal, SystemClock().now(), "retry", trials=[trial.id for trial in chosen], **queued_values(chosen))
     if options.json:
-        tell_json({"sweep": sweep.name, "reopened": [trial.id for trial in chosen]})
+        told: Retried = {"sweep": sweep.name, "reopened": [trial.id for trial in chosen]}
+        tell_json(told)
     elif chosen:
         names = ", ".join(trial.name for trial in chosen[: sweeps.NAMED])
         more = ", ..." if len(chosen) > sweeps.NAMED else ""

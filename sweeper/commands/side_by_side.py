@@ -22,6 +22,12 @@ PAGE = Path("runs", "compared.html")
 """Where the page lies in a project, until the next comparison."""
 
 
+class Page(compared.ComparedSweeps):
+    """Sweeps beside each other, and the page that shows them."""
+
+    file: str
+
+
 def show(names: Sequence[str], *, to: Path | None = None, as_json: bool = False) -> int:
     """Write the page and print the tables; returns the exit code. Raises UsageError, OSError."""
     found = [sweeps.find(name) for name in names]
@@ -33,7 +39,8 @@ def show(names: Sequence[str], *, to: Path | None = None, as_json: bool = False)
     links = [Path(os.path.relpath(one, page.parent)).as_posix() if one.exists() else "" for one in pages]
     write_atomically(page, to_html(compared.page_data(sides, links), scripts=COMPARED))
     if as_json:
-        tell_json({**compared.as_json(sides), "file": str(page)})
+        told: Page = {**compared.as_json(sides), "file": str(page)}
+        tell_json(told)
         return 0
     for head, rows in compared.tables(sides):
         for line in columns(head, rows) if rows else ():

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from sweeper import config
 from sweeper.commands.output import tell_json
@@ -82,6 +82,37 @@ class _Seen:
     seconds: float
 
 
+class Violation(TypedDict):
+    """An invariant that a seed has broken."""
+
+    seed: int
+    violation: str
+    replay: str
+    """The command that shows it again."""
+
+
+class _OfSweep(TypedDict, total=False):
+    sweep: str
+    """Of a declared sweep; drawn ones have none."""
+    trials: int
+
+
+class SimulatedSweeps(_OfSweep):
+    """What the seeds have come to."""
+
+    seeds: int
+    violations: list[Violation]
+    sweeps_per_second: float
+    """Of processor time."""
+    jobs: int
+    calls: int
+    deaths: int
+    """How often a runner was killed."""
+    refused: int
+    ended: dict[str, int]
+    """How many sweeps have ended by what."""
+
+
 @dataclass
 class _Simulated:
     """What the seeds have come to so far."""
@@ -92,7 +123,7 @@ class _Simulated:
     backend: Backend | None = None
     """Of drawn sweeps; None: drawn too."""
     results: list[Result] = field(default_factory=list)
-    broken: list[dict[str, Any]] = field(default_factory=list)
+    broken: list[Violation] = field(default_factory=list)
     seconds: float = 0.0
     """Of processor time: other work on this machine does not count."""
 
@@ -170,19 +201,20 @@ class _Simulated:
     def _sum(self, name: str) -> int:
         return sum(getattr(result, name) for result in self.results)
 
-    def _told(self, sweep: Sweep | None) -> dict[str, Any]:
-        sums = {name: self._sum(name) for name in ("jobs", "calls", "deaths", "refused")}
-        ways = dict(Counter(result.why for result in self.results))
-        of = {"sweep": sweep.name, "trials": len(sweep.trials)} if sweep else {}
-        rate = round(self._rate, 1)
-        return {
-            **of,
+    def _told(self, sweep: Sweep | None) -> SimulatedSweeps:
+        told: SimulatedSweeps = {
             "seeds": len(self.results),
             "violations": self.broken,
-            "sweeps_per_second": rate,
-            **sums,
-            "ended": ways,
+            "sweeps_per_second": round(self._rate, 1),
+            "jobs": self._sum("jobs"),
+            "calls": self._sum("calls"),
+            "deaths": self._sum("deaths"),
+            "refused": self._sum("refused"),
+            "ended": dict(Counter(result.why for result in self.results)),
         }
+        if sweep:
+            told.update({"sweep": sweep.name, "trials": len(sweep.trials)})
+        return told
 
     def _lines(self, sweep: Sweep | None) -> Iterator[str]:
         of = f" of {sweep.name} ({len(sweep.trials)} trials)" if sweep else ""

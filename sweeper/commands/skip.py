@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypedDict
 
 from sweeper.commands import sweeps
 from sweeper.commands.output import tell_json
@@ -13,6 +14,17 @@ from sweeper.core.model import Trial
 from sweeper.record.journal import ask
 from sweeper.record.stored import StoredSweep
 from sweeper.run.clock import SystemClock
+
+
+class SkipAsked(TypedDict):
+    """A trial that is to be left out, or with --undo to be taken in again."""
+
+    sweep: str
+    trial: str
+    asked: bool
+    """False: there was nothing to do."""
+    running: bool
+    """Does its job run? Then it is stopped."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -38,7 +50,8 @@ def main(arguments: Sequence[str]) -> int:
     if asked:
         ask(sweep.journal, SystemClock().now(), "skip", trial=trial.id, label=trial.name, **queued_values([trial]))
     if options.json:
-        tell_json({"sweep": sweep.name, "trial": trial.id, "asked": asked, "running": running})
+        told: SkipAsked = {"sweep": sweep.name, "trial": trial.id, "asked": asked, "running": running}
+        tell_json(told)
     elif not asked:
         done = "is skipped already" if history and history.skipped else "has finished"
         tell(f"{trial.name} of {sweep.name} {done}; nothing to skip")
@@ -56,7 +69,8 @@ def _undo(sweep: StoredSweep, trial: Trial, *, as_json: bool) -> int:
     if skipped:
         ask(sweep.journal, SystemClock().now(), "retry", trials=[trial.id], **queued_values([trial]))
     if as_json:
-        tell_json({"sweep": sweep.name, "trial": trial.id, "asked": skipped})
+        told: SkipAsked = {"sweep": sweep.name, "trial": trial.id, "asked": skipped, "running": False}
+        tell_json(told)
     else:
         what = "is taken in again" if skipped else "was not skipped; nothing to undo"
         tell(f"{trial.name} of {sweep.name} {what}")

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from sweeper.commands.output import tell_json
 from sweeper.commands.own_folders import own_folders
@@ -16,7 +15,7 @@ from sweeper.commands.say import complain, package_version, relative, tell, warn
 from sweeper.core.model import Sweep
 from sweeper.core.smoke.budget import Budget
 from sweeper.core.smoke.jobs import INSTANCE_TYPE
-from sweeper.core.smoke.questions import Account, Answer, Question, open_of, recording
+from sweeper.core.smoke.questions import Account, Answer, Question, Recording, open_of, recording
 from sweeper.core.words import span
 from sweeper.errors import UsageError
 from sweeper.record.atomic import write_atomically
@@ -71,7 +70,7 @@ def smoke(sweep: Sweep, options: argparse.Namespace) -> int:
         return warn_unreleased(asked.unreleased) or _code(asked, clock)
 
 
-def _recording(asked: Questioning, session: SmokeSession) -> dict[str, Any]:
+def _recording(asked: Questioning, session: SmokeSession) -> Recording:
     scope, answers = session.connection.scope, asked.asking.answers
     account = Account(scope.account, scope.region, INSTANCE_TYPE)
     return recording(answers, account, package_version("sweeper"), session.clock.now())

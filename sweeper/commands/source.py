@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypedDict
 
 from sweeper.commands import sweeps
 from sweeper.commands.output import tell_json
@@ -16,6 +17,28 @@ from sweeper.record.snapshots import Snapshot
 from sweeper.record.unpacking import unpack
 
 
+class _Diff(TypedDict, total=False):
+    diff: str | None
+    """With --diff: what its source has changed since the commit; null: nothing, or there is no commit."""
+
+
+class Source(_Diff):
+    """The source that a trial ran with."""
+
+    sweep: str
+    trial: str
+    job_name: str
+    commit: str | None
+    dirty: bool | None
+    source: str | None
+    """Where the job has read it."""
+    archive: str | None
+    """The copy that is kept here."""
+    folder: str | None
+    """Where it was unpacked."""
+    files: list[str]
+
+
 def main(arguments: Sequence[str]) -> int:
     """Tell of it, or unpack it; returns the exit code."""
     options = _parser().parse_args(arguments)
@@ -25,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
     kept = Snapshot.of(sweep.folder, intent.source, intent.commit)
     if options.to:
         _unpack(kept, options.to.absolute(), f"the source of {intent.label}")
-    told = {
+    told: Source = {
         "sweep": sweep.name,
         "trial": intent.trial,
         "job_name": job.name,
@@ -34,9 +57,12 @@ def main(arguments: Sequence[str]) -> int:
         "source": intent.source or None,
         "archive": str(kept.archive) if kept.archive.exists() else None,
         "folder": str(options.to.absolute()) if options.to else None,
+        "files": [*kept.names],
     }
     if options.json:
-        tell_json({**told, "files": kept.names, **({"diff": kept.changes or None} if options.diff else {})})
+        if options.diff:
+            told["diff"] = kept.changes or None
+        tell_json(told)
     elif options.diff:
         tell(kept.changes, end="")
     else:

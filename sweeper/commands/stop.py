@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypedDict
 
 from sweeper.commands import sweeps
 from sweeper.commands.output import tell_json
@@ -15,6 +16,16 @@ from sweeper.run.clock import SystemClock
 from sweeper.show.summary import left_open
 
 LOOK_S = 0.2
+
+
+class StopAsked(TypedDict):
+    """A sweep that was asked to end."""
+
+    sweep: str
+    asked: bool
+    """False: nobody runs it."""
+    open_pools: list[str]
+    """The jobs whose pool was not seen closed, of a sweep that nobody runs; exit code 3 then."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -43,7 +54,12 @@ def main(arguments: Sequence[str]) -> int:
         said = f"{sweep.name} is not running; nothing to stop"
     owed = left_open(sweep)
     if options.json:
-        tell_json({"sweep": sweep.name, "asked": runner is not None, "open_pools": [pool.name for pool in owed]})
+        told: StopAsked = {
+            "sweep": sweep.name,
+            "asked": runner is not None,
+            "open_pools": [pool.name for pool in owed],
+        }
+        tell_json(told)
     else:
         tell(said)
     return warn_unreleased(owed)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import TypedDict
 
 from sweeper.commands import sweeps
 from sweeper.commands.as_it_was import as_it_was, config_of, described, staged
@@ -17,13 +18,28 @@ from sweeper.commands.output import tell_json
 from sweeper.commands.parsing import Parser
 from sweeper.commands.run import driven
 from sweeper.commands.say import tell, warn_unreleased
-from sweeper.commands.tried import Base, listed, tried, trying
+from sweeper.commands.tried import Base, TryTold, listed, tried, trying
 from sweeper.core.declared import find
 from sweeper.core.model import Launch
 from sweeper.errors import LockHeldError, UsageError
 from sweeper.record.stored import StoredSweep
 from sweeper.show import files
-from sweeper.show.summary import may_bill
+from sweeper.show.summary import MayBill, may_bill
+
+
+class TryEnded(TryTold):
+    """A try that has ended."""
+
+    exit_code: int
+    unreleased: list[MayBill]
+    """What may still bill; exit code 3 then."""
+
+
+class Tries(TypedDict):
+    """The tries of a sweep's trials so far."""
+
+    sweep: str
+    tries: list[TryTold]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -51,7 +67,8 @@ def main(arguments: Sequence[str]) -> int:
         found = tried(ending.chain, trial, base, outside.folder.name, ending.kept_until)
         code = warn_unreleased(ending.unreleased) or exit_code(sweep, ending, table)
         if options.json:
-            tell_json({**found.told, "exit_code": code, "unreleased": may_bill(ending.unreleased)})
+            told: TryEnded = {**found.told, "exit_code": code, "unreleased": may_bill(ending.unreleased)}
+            tell_json(told)
         else:
             tell(found.line)
     return code
@@ -60,7 +77,8 @@ def main(arguments: Sequence[str]) -> int:
 def _list(stored: StoredSweep, *, as_json: bool) -> int:
     found = listed(stored)
     if as_json:
-        tell_json({"sweep": stored.name, "tries": [one.told for one in found]})
+        told: Tries = {"sweep": stored.name, "tries": [one.told for one in found]}
+        tell_json(told)
     for one in () if as_json else found:
         tell(one.line)
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypedDict
 
 from sweeper.commands import sweeps
 from sweeper.commands.output import tell_json
@@ -13,6 +14,16 @@ from sweeper.core.verify import compare, verify
 from sweeper.errors import ApiError, ApiErrorKind
 from sweeper.record.stored import StoredSweep
 from sweeper.run.registry import Debt, Registry, state_folder
+
+
+class Verified(TypedDict):
+    """A journal, held against its own rules and the service."""
+
+    sweep: str
+    events: int
+    checked: str
+    violations: list[str]
+    """Exit code 1, where there is one."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -34,7 +45,12 @@ def main(arguments: Sequence[str]) -> int:
             violations += compare(job, _described(api, job.name))
     asked = "the journal and the service" if api is not None else "the journal"
     if options.json:
-        answer = {"sweep": sweep.name, "events": len(sweep.events), "checked": asked, "violations": violations}
+        answer: Verified = {
+            "sweep": sweep.name,
+            "events": len(sweep.events),
+            "checked": asked,
+            "violations": violations,
+        }
         tell_json(answer)
     else:
         for broken in violations:

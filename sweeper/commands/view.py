@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypedDict
 
 from sweeper.commands import sweeps
 from sweeper.commands.output import tell_json
@@ -12,6 +13,13 @@ from sweeper.errors import UsageError
 from sweeper.run.clock import SystemClock
 
 MOST_PORT = 65_535
+
+
+class Viewed(TypedDict):
+    """A page that is served until Ctrl-C."""
+
+    sweep: str
+    address: str
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -38,7 +46,8 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as error:
         raise UsageError(f"view: cannot serve on port {options.port}: {error}") from error
     if options.json:
-        tell_json({"sweep": sweep.name, "address": server.address})
+        told: Viewed = {"sweep": sweep.name, "address": server.address}
+        tell_json(told)
     else:
         tell(f"{sweep.name}: {server.address}", flush=True)
         complain("whoever has this address sees the page, from this machine alone; Ctrl-C ends it")

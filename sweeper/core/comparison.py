@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 from sweeper.core.costs import Rate
 from sweeper.core.machines import choices, of_one_type
@@ -62,6 +62,25 @@ class Candidate:
         return queued or (self.backend.interrupts and self.given.spot_wait_s is None)
 
 
+class OfWay(TypedDict):
+    """The jobs of a sweep on a backend and a type of machine. Null is not known."""
+
+    backend: str
+    instance_type: str
+    at_once: int
+    """How many jobs run at once."""
+    start_s: float | None
+    """Seconds of all jobs together."""
+    run_s: float | None
+    idle_s: float | None
+    wait_s: float | None
+    wall_s: float | None
+    """Seconds on the wall."""
+    usd: float | None
+    reasons: list[str]
+    """What keeps it from being known, or used."""
+
+
 @dataclass(frozen=True)
 class Compared:
     """What so many jobs take on a candidate; `all_jobs` is None where they cannot run, or would hardly ever end."""
@@ -95,17 +114,18 @@ class Compared:
         return of_those.billed_s
 
     @property
-    def row(self) -> dict[str, Any]:
-        """All of it by name: seconds of all jobs together, and on the wall."""
-        seconds = {name: getattr(self.all_jobs, name, None) for name in ("start_s", "run_s", "idle_s", "wait_s")}
-        if self.candidate.waits_unknown:
-            seconds["wait_s"] = None
+    def row(self) -> OfWay:
+        """All of it by name."""
+        took = self.all_jobs
         return {
             "backend": self.kind,
             "instance_type": self.candidate.instance_type,
             "at_once": self.at_once,
-            **seconds,
-            "wall_s": self.all_jobs and self.all_jobs.wall_s,
+            "start_s": took.start_s if took else None,
+            "run_s": took.run_s if took else None,
+            "idle_s": took.idle_s if took else None,
+            "wait_s": took.wait_s if took and not self.candidate.waits_unknown else None,
+            "wall_s": took.wall_s if took else None,
             "usd": self.usd,
             "reasons": list(self.reasons),
         }

@@ -88,8 +88,8 @@ def kind_of(hint: Any) -> tuple[str, Any]:
     """What a type holds, `null` and bounds aside: ("one", options or None), ("list", ...) or ("mapping", ...)."""
     while get_origin(hint) is Annotated:
         hint = get_args(hint)[0]
-    (kind, *_) = [part for part in _parts(hint) if part is not type(None)]
-    container = _container(kind)
+    (kind, *_) = [part for part in alternatives(hint) if part is not type(None)]
+    container = container_of(kind)
     if container is None:
         return "one", kind if _is_options(kind) else None
     _, held = kind_of(get_args(kind)[-1])
@@ -139,7 +139,7 @@ def _schema(hint: Any, bounds: Bounds) -> Schema:
     if get_origin(hint) is Annotated:
         hint, within = get_args(hint)[:2]
         return _schema(hint, within)
-    parts = _parts(hint)
+    parts = alternatives(hint)
     says = {"errorMessage": bounds.says} if bounds.says else {}
     if bounds.choices:
         return {"enum": [*bounds.choices, *([None] if type(None) in parts else [])], **says}
@@ -153,17 +153,19 @@ def _schema(hint: Any, bounds: Bounds) -> Schema:
     return {"anyOf": [_schema(part, replace(bounds, says=None)) for part in parts], **says}
 
 
-def _parts(hint: Any) -> tuple[Any, ...]:
+def alternatives(hint: Any) -> tuple[Any, ...]:
+    """The types of which a value may be; one, where it is no union."""
     return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
 
 
 def _is_list_or_null(parts: Sequence[Any]) -> bool:
     """A list or a mapping that need not be there."""
     others = [part for part in parts if part is not type(None)]
-    return len(others) == 1 < len(parts) and _container(others[0]) is not None
+    return len(others) == 1 < len(parts) and container_of(others[0]) is not None
 
 
-def _container(hint: Any) -> str | None:
+def container_of(hint: Any) -> str | None:
+    """Whether a type holds others as an `object` or an `array`, in the words of a schema; None: it holds none."""
     origin = get_origin(hint)
     if not isinstance(origin, type) or issubclass(origin, str):
         return None
@@ -179,7 +181,7 @@ def _shape(hint: Any, bounds: Bounds) -> Schema:
         return {}
     if get_origin(hint) is Literal:
         return {"enum": list(get_args(hint))}
-    if container := _container(hint):
+    if container := container_of(hint):
         inside = _items(*get_args(hint)) if container == "array" else _entries(*get_args(hint))
         return {"type": container, **inside, **_limits(container, bounds)}
     if isinstance(hint, type) and issubclass(hint, Enum):
@@ -242,11 +244,11 @@ def _value(hint: Any, value: Any) -> Any:
     """A value as its type has it: an enum, options again, a tuple of them."""
     if get_origin(hint) is Annotated:
         return _value(get_args(hint)[0], value)
-    others = [part for part in _parts(hint) if part is not type(None)]
+    others = [part for part in alternatives(hint) if part is not type(None)]
     if value is None or len(others) != 1:
         return value
     (kind,) = others
-    if _container(kind) == "array":
+    if container_of(kind) == "array":
         return tuple(_value(get_args(kind)[0], item) for item in value)
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind(value)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from sweeper.core import paces
 from sweeper.core.chain import Chain, Job
-from sweeper.core.comparison import Candidate, Compared, Comparison, compared
+from sweeper.core.comparison import Candidate, Compared, Comparison, OfWay, compared
 from sweeper.core.costs import Rate, cost
 from sweeper.core.events import Closed
 from sweeper.core.keepalive import gaps, idle_seconds
@@ -47,6 +47,44 @@ class AsComposed:
         return (self.composed.get("job") or {}).get("max_runtime_s")
 
 
+class AgainstRow(TypedDict):
+    """Dollars of a pool, and of as many cold machines; null where the price is unknown."""
+
+    pool_usd: float | None
+    cold_usd: float | None
+    percent: float | None
+    saved_usd: float | None
+
+
+class SavedRow(TypedDict):
+    """What a pool spared of as many cold starts."""
+
+    seconds: float
+    """Below 0 it took longer."""
+    starts_billed: AgainstRow
+    """Where the start of a machine is billed as its use is."""
+    starts_unbilled: AgainstRow
+
+
+class Bill(TypedDict):
+    """Seconds and dollars of a sweep; null where nobody has told."""
+
+    cold: int
+    reused: int
+    billable_s: float | None
+    idle_s: float | None
+    usd: float | None
+    idle_usd: float | None
+    simulated: bool
+    provisional: list[str]
+    """What may still change them."""
+    saved: SavedRow | None
+    ways: list[OfWay]
+    """As it ran, then every other backend."""
+    nothing_because: str
+    assuming: str
+
+
 class Against(NamedTuple):
     """Dollars of a pool, and of as many cold machines; None where the price is unknown. `percent`: what it saves."""
 
@@ -58,6 +96,16 @@ class Against(NamedTuple):
     def saved_usd(self) -> float | None:
         """What the pool cost less; below 0 it cost more."""
         return None if self.pool_usd is None or self.cold_usd is None else round(self.cold_usd - self.pool_usd, 4)
+
+    @property
+    def row(self) -> AgainstRow:
+        """All of it by name."""
+        return {
+            "pool_usd": self.pool_usd,
+            "cold_usd": self.cold_usd,
+            "percent": self.percent,
+            "saved_usd": self.saved_usd,
+        }
 
     @classmethod
     def of(cls, found: Comparison) -> Against:
@@ -76,6 +124,11 @@ class Saved(NamedTuple):
     seconds: float
     billed: Against
     unbilled: Against
+
+    @property
+    def row(self) -> SavedRow:
+        """All of it by name."""
+        return {"seconds": self.seconds, "starts_billed": self.billed.row, "starts_unbilled": self.unbilled.row}
 
 
 @dataclass(frozen=True)
@@ -131,7 +184,7 @@ class Receipt:
         return f"{told}; provisional: {', '.join(self.provisional)}" if self.provisional else told
 
     @property
-    def row(self) -> dict[str, Any]:
+    def row(self) -> Bill:
         """All of it by name, as JSON can hold it."""
         saved = self.saved
         return {
@@ -143,12 +196,7 @@ class Receipt:
             "idle_usd": self.idle_usd,
             "simulated": self.simulated,
             "provisional": list(self.provisional),
-            "saved": saved
-            and {
-                "seconds": saved.seconds,
-                "starts_billed": {**saved.billed._asdict(), "saved_usd": saved.billed.saved_usd},
-                "starts_unbilled": {**saved.unbilled._asdict(), "saved_usd": saved.unbilled.saved_usd},
-            },
+            "saved": saved and saved.row,
             "ways": [one.row for one in self.comparison.every] if self.comparison else [],
             "nothing_because": self.nothing_because,
             "assuming": self.assuming,

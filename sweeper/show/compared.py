@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypedDict
 
+from sweeper.core.as_json import Number, number
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import Objective
 from sweeper.core.results import best
@@ -140,17 +140,55 @@ def _finished(side: Side) -> int:
 # -- as plain values ----------------------------------------------------------------------------------------------
 
 
-def as_json(compared: Compared) -> dict[str, Any]:
+class _SideTold(TypedDict):
+    sweep: str
+    state: str
+    trials: int
+    finished: int
+    train_seconds: float | None
+    cost_usd: float | None
+    cost_simulated: bool
+    tags: list[str]
+
+
+class ComparedSweep(_SideTold):
+    """A sweep beside others."""
+
+    best: dict[str, Any] | None
+    """Its row of results.csv."""
+
+
+class MatchedTrials(TypedDict):
+    """The trials with the same free values, one of each sweep that has one."""
+
+    values: dict[str, Any]
+    trials: list[str | None]
+    metric: list[Number | None]
+    """What each has come to by the objective of the first sweep that has one."""
+
+
+class ComparedSweeps(TypedDict):
+    """Sweeps beside each other."""
+
+    sweeps: list[ComparedSweep]
+    differs: dict[str, list[Any]]
+    """What their declarations differ in: by key, what each says."""
+    metric: str | None
+    matched: list[MatchedTrials]
+    said: list[str]
+
+
+def as_json(compared: Compared) -> ComparedSweeps:
     """What `--json` prints."""
     return {
         "sweeps": [{**_plain(side), "best": _best(side)} for side in compared.sides],
-        "differs": compared.differs,
+        "differs": {key: [*values] for key, values in compared.differs.items()},
         "metric": compared.objective.metric if compared.objective else None,
         "matched": [
             {
-                "values": match.values,
-                "trials": [row and row["trial"] for row in match.rows],
-                "metric": [_finite(value(row, compared.objective)) for row in match.rows],
+                "values": {**match.values},
+                "trials": [row["trial"] if row else None for row in match.rows],
+                "metric": [_number(value(row, compared.objective)) for row in match.rows],
             }
             for match in compared.matches
         ],
@@ -158,8 +196,8 @@ def as_json(compared: Compared) -> dict[str, Any]:
     }
 
 
-def _finite(found: float | None) -> float | None:
-    return found if found is None or math.isfinite(found) else None
+def _number(found: float | None) -> Number | None:
+    return None if found is None else number(found)
 
 
 def _best(side: Side) -> dict[str, Any] | None:
@@ -167,7 +205,7 @@ def _best(side: Side) -> dict[str, Any] | None:
     return row_as_json(side.table, row) if row else None
 
 
-def _plain(side: Side) -> dict[str, Any]:
+def _plain(side: Side) -> _SideTold:
     return {
         "sweep": side.name,
         "state": side.state,

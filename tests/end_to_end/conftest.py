@@ -17,6 +17,7 @@ import boto3
 import pytest
 
 from sweeper.engine import launch
+from tests.as_told import check_told
 from tests.end_to_end.terminal import Opened
 from tests.forked import Forked, command, heed_signals, start_engine
 
@@ -108,8 +109,10 @@ class Project:
 
     @staticmethod
     def ended(process: subprocess.Popen[str]) -> Ended:
-        """Wait for a run."""
+        """Wait for a run. Whatever JSON it has printed is as its schema says."""
         out, err = process.communicate(timeout=240)
+        assert isinstance(process.args, list)
+        check_told([str(word) for word in process.args], out)
         return Ended(process.returncode, out, err)
 
     def rows(self) -> list[dict[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, TypedDict
 
 from sweeper.core.words import utc
 
@@ -59,12 +59,30 @@ class Account:
     instance_type: str
 
 
-def recording(answers: Mapping[Question, Answer], account: Account, version: str, at: float) -> dict[str, Any]:
+class Recording(TypedDict):
+    """What an account was seen to do."""
+
+    what: str
+    version: str
+    """Of sweeper."""
+    recorded: str
+    account: str
+    region: str
+    instance_type: str
+    answered: int
+    """How many of the questions are answered."""
+    settings: dict[str, Any]
+    """Of the local engine, that make it do the same."""
+    questions: dict[str, Any]
+    """By its id: each question, its answer and its evidence."""
+
+
+def recording(answers: Mapping[Question, Answer], account: Account, version: str, at: float) -> Recording:
     """What is written down: each question, its answer and its evidence, and all settings together."""
     return {
         "what": "what an account was seen to do, for the local engine: engine.recorded=FILE",
         "version": version,
-        "recorded": utc(at),
+        "recorded": utc(at) or "",
         "account": account.number,
         "region": account.region,
         "instance_type": account.instance_type,
