@@ -1,4 +1,4 @@
-"""What programs are told of a sweep, drawn over seeds: of whatever happens, and of every state that a crash may leave."""
+"""What programs are told of a sweep, drawn over seeds: of whatever happens, in every state that a crash may leave."""
 
 from __future__ import annotations
 
@@ -94,6 +94,6 @@ def test_the_published_schemas_and_the_page_are_those_of_the_types() -> None:
     root = Path(__file__).resolve().parents[2]
     found = {path.stem: path.read_text("utf-8") for path in (root / "conf/schema/outputs").glob("*.json")}
     assert found == {verb: shapes.to_json(schema) for verb, schema in shapes.schemas()}
-    assert {verb for verb in VERBS if "--json" in documented.help_of(verb)} <= {*found}
+    assert {verb for verb in VERBS if "[--json]" in documented.help_of(verb)} <= {*found}
     page = (root / "docs/machine.md").read_text("utf-8")
     assert page == shapes.page_of(page)
