@@ -22,8 +22,8 @@ KERNEL   := .venv-kernel
 # Where a machine tells Python not to keep what it compiles, each of some thousand processes would compile it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup run test test-matrix test-clients test-trackers check docs pictures bench clean test-crash fuzz coverage
-.PHONY: release test-notebook notebook
+.PHONY: setup run test test-matrix test-clients test-trackers check docs pictures bench bench-agent clean test-crash fuzz
+.PHONY: coverage release test-notebook notebook
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -114,6 +114,9 @@ pictures: $(READY)  ## docs/pictures/ anew, from a sweep that runs: a terminal a
 
 bench: $(READY) $(CLIENTS)/sdk3/.ready  ## ratios of time and memory, measured in one run
 	$(BIN)/python -m benchmarks
+
+bench-agent: $(READY)  ## an agent's 25 tasks, by one that is a script; AGENT='COMMAND' puts another in its place
+	$(BIN)/python -m benchmarks.agent $(if $(AGENT),--agent "$(AGENT)")
 
 release: $(READY)  ## VERSION=x.y.z: tried, committed, tagged and built; pushing is yours
 	$(BIN)/python -m tools.release "$(VERSION)"
