@@ -30,9 +30,12 @@ if TYPE_CHECKING:
     from sweeper.run.release import Unreleased
 
 
+WAIT = "--wait"
+"""Of a run: it waits for a pool that another sweep holds, and is not refused."""
 _USES = (
     ("sweeper +experiment=NAME [KEY=VALUE ...]", "run the experiment, or continue where it stopped"),
     ("  [--json] [--events jsonl] [--detach]", "for programs: an object at the end, a line a thing; not waited for"),
+    ("  [--wait]", "where another sweep holds its pool: wait, and take it over"),
     *((f"sweeper {verb.name} {verb.words}", verb.about) for verb in VERBS.values()),
     ("sweeper --help", "this text; `sweeper VERB --help` tells more of a verb"),
 )
@@ -93,9 +96,11 @@ def _run(arguments: Sequence[str]) -> int:
     from sweeper import config
     from sweeper.commands.parsing import of_run
     from sweeper.commands.run import run
+    from sweeper.run.tenure import Turn
 
     output, words = of_run(arguments)
-    return config.run(words, lambda sweep: run(sweep, output=output))
+    turn = Turn.FOR_POOL if WAIT in words else Turn.AT_ONCE
+    return config.run([w for w in words if w != WAIT], lambda sweep: run(sweep, output=output, turn=turn))
 
 
 def unknown_verb(arguments: Sequence[str]) -> str:

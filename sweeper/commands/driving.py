@@ -16,37 +16,63 @@ from sweeper.record.locks import held
 from sweeper.run.clock import SystemClock
 from sweeper.run.connect import connect
 from sweeper.run.ending import Ending
+from sweeper.run.release import Unreleased
 from sweeper.run.runner import Runner
 from sweeper.run.session import Session, Shown
+from sweeper.run.tenure import Tenure, runs_of
 from sweeper.run.world import Archive
 from sweeper.show import plain
 from sweeper.show.display import Display
 from sweeper.tracking.telling import Telling
 
 
-def drive(
-    sweep: Sweep, stack: ExitStack, made: type[Session], show: Callable[[Session], Shown] = Display
-) -> tuple[Ending, Session, Telling]:
-    """Run the chain under its locks. `made`: which outside it has; `show`: who tells of it. Raises what keeps it from
-    running.
+def begin(
+    sweep: Sweep, stack: ExitStack, made: type[Session], clock: SystemClock, show: Callable[[Session], Shown] = Display
+) -> Session:
+    """The outside of an invocation, its folder locked. `made`: which outside it has; `show`: who tells of it.
+
+    Raises what keeps it from running.
     """
-    clock = SystemClock()
-    stack.enter_context(clock.listening())
     versions = {name: package_version(name) for name in ("sweeper", "boto3", "hydra-core")}
     session = made(sweep, connect(sweep), clock, clock.now(), show, plain.as_yaml, versions)
     with suppress(OSError):  # they are a convenience: what has to be written says so itself
         own_folders(Path(sweep.project))
     hide(session.redact)
     stack.callback(lambda: session.shown.close())
-    runs = f"the sweep {sweep.name} in {session.folder}"
-    lock = session.folder / ".lock"
+    lock, runs = session.folder / ".lock", runs_of(session)
     stack.enter_context(held(lock, f"the sweep {sweep.name}", clock.now(), runs=runs, wait=clock.sleep))
+    return session
+
+
+def drive(
+    sweep: Sweep,
+    stack: ExitStack,
+    made: type[Session],
+    show: Callable[[Session], Shown] = Display,
+    tenure: Tenure | None = None,
+) -> tuple[Ending, Session, Telling]:
+    """Run the chain under its locks. `tenure`: what this process holds already. Raises what keeps it from running."""
+    tenure = tenure or Tenure(stack)
+    session = begin(sweep, stack, made, tenure.clock, show)
+    if tenure.waits:
+        session.open(stack)
     if sweep.backend.finds_pool:
-        stack.enter_context(held(session.claim.lock, "the pool that this sweep uses", clock.now(), runs=runs))
-    session.open(stack)
+        tenure.take(session)
+        session.succession = tenure.succession()
+    if not tenure.waits:
+        session.open(stack)
+    return run_in(session, stack)
+
+
+def run_in(session: Session, stack: ExitStack) -> tuple[Ending, Session, Telling]:
+    """Run the chain of a session that is open and holds its pool."""
+    sweep, clock, ledger = session.sweep, session.clock, session.ledger
+    session.claim.freeze(stack)
     session.claim.take_lease(stack)
     session.preflight()
-    elsewhere = settle_others(clock, session.shown.say, but=str(session.folder)) if sweep.pool.settle_debts else []
+    elsewhere: list[Unreleased] = []
+    if sweep.pool.settle_debts:
+        elsewhere = settle_others(clock, session.shown.say, str(session.folder), ledger.inherited_from)
     telling, world = _telling(sweep, session), session.world()
     world.archive = Archive(telling.after(world.archive.keep), world.archive.kept)
     runner = Runner(sweep, session.connection.scope, session.connection.owner, world)
@@ -55,13 +81,13 @@ def drive(
         try:
             ending = runner.run()
         except BaseException:  # what it was, and whether a pool is left, is told further up
-            session.ledger.broken_off(runner.chain)
+            ledger.broken_off(runner.chain)
             raise
-    ending.unreleased += session.ledger.close_forgotten(ending.chain, session.api)
+    ending.unreleased += ledger.close_forgotten(ending.chain, session.api)
     if not ending.chain.debts and not ending.unreleased:
-        session.ledger.settle()
+        ledger.settle()
     elif sweep.leaves_warm and not ending.unreleased:
-        ending.kept_until = session.ledger.leave_warm(ending.chain)
+        ending.kept_until = ledger.leave_warm(ending.chain)
     ending.unreleased += elsewhere
     return ending, session, telling
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from sweeper.run.release import Unreleased
 
 
-def abandoned(but: str = "") -> Iterator[Debt]:
-    """Open debts that nobody looks after, but for the sweep in this folder."""
-    return (debt for debt in _unattended() if debt.folder != but and not _kept(debt))
+def abandoned(*but: str) -> Iterator[Debt]:
+    """Open debts that nobody looks after, but for the sweeps in these folders."""
+    return (debt for debt in _unattended() if debt.folder not in but and not _kept(debt))
 
 
 def _unattended() -> Iterator[Debt]:
@@ -46,14 +46,17 @@ def remind(say: Callable[[str], None]) -> None:
         say(f"warning: {path} cannot be read; it may have told of an open pool: see `sweeper pools`")
 
 
-def settle_others(clock: SystemClock, say: Callable[[str], None], but: str) -> list[Unreleased]:
+def settle_others(
+    clock: SystemClock, say: Callable[[str], None], but: str, heirs_of: Collection[str] = ()
+) -> list[Unreleased]:
     """Close what other, dead runners left open, before a new sweep adds to it. What still trains is left alone.
 
     Whatever is wrong with another's debt is told and passed over: it is not this sweep's. But what this project owes
     in an account that these credentials are not of is returned: whoever runs it is the one who can take the right ones.
+    `heirs_of`: the folders of those whose pools this sweep has taken over; their watchdogs look after the rest.
     """
     out_of_reach: list[Unreleased] = []
-    for debt in abandoned(but):
+    for debt in abandoned(but, *heirs_of):
         if Path(debt.folder).parent == Path(but).parent and (why := debt.account.strange_caller):
             out_of_reach += unasked(debt, why)
             continue

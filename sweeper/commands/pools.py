@@ -242,7 +242,7 @@ def _unreachable(books: Books, entry: Unasked, names: set[str]) -> Iterator[Unre
     """The jobs of a service that could not be asked."""
     for name in entry.jobs:
         if not names or name in names:
-            ended = books.chains[books.jobs[name].folder].jobs[name].ended
+            ended = books.chains[books.jobs[name].folder].job(name).ended
             why = f"its account could not be asked: {entry.why}"
             yield Unreleased(name, why, entry.account.flags, ended=ended)
 

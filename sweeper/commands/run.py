@@ -17,27 +17,34 @@ from sweeper.record import script
 from sweeper.run.clock import SystemClock
 from sweeper.run.ending import Ending
 from sweeper.run.session import Session, Shown
+from sweeper.run.tenure import Tenure, Turn
 from sweeper.show.display import Display, in_lines, streaming
 from sweeper.show.events import warned
 from sweeper.tracking.telling import Telling
 
 
-def run(sweep: Sweep, session: type[Session] | None = None, output: Output = PEOPLE) -> int:
-    """Run a sweep, or continue it; returns the exit code. `session`: another outside than the real one."""
+def run(sweep: Sweep, session: type[Session] | None = None, output: Output = PEOPLE, turn: Turn = Turn.AT_ONCE) -> int:
+    """Run a sweep, or continue it; returns the exit code. `session`: another outside than the real one.
+
+    `turn`: when it begins where another sweep holds its pool.
+    """
     if output.detach:
         return detached(
-            lambda part: _run(sweep, session, PEOPLE, lambda outside: Display(outside, part, made=in_lines)), output
+            lambda part: _run(sweep, session, PEOPLE, lambda outside: Display(outside, part, made=in_lines), turn),
+            output,
         )
     streams = [streaming(output.emit)] if output.events else []
-    return _run(sweep, session, output, lambda made: Display(made, *streams))
+    return _run(sweep, session, output, lambda made: Display(made, *streams), turn)
 
 
-def _run(sweep: Sweep, session: type[Session] | None, output: Output, show: Callable[[Session], Shown]) -> int:
+def _run(
+    sweep: Sweep, session: type[Session] | None, output: Output, show: Callable[[Session], Shown], turn: Turn
+) -> int:
     for warning in filter(None, (*sweep.warnings, script.warning(sweep))):
         complain(f"warning: {warning}")
         if output.events:
             output.emit(warned(warning, SystemClock().now()))
-    ending, outside, telling = driven(sweep, session or Session, show)
+    ending, outside, telling = driven(sweep, session or Session, show, turn=turn)
     with undisturbed(ending):
         return told(sweep, ending, outside, telling, output)
 
@@ -47,11 +54,12 @@ def driven(
     session: type[Session],
     show: Callable[[Session], Shown] = Display,
     say: Callable[[str], None] = complain,
+    turn: Turn = Turn.AT_ONCE,
 ) -> tuple[Ending, Session, Telling]:
     """One invocation, to the end of its runner. An error that ends it brings what may still bill as `unreleased`."""
     try:
         with ExitStack() as stack:
-            return drive(sweep, stack, session, show)
+            return drive(sweep, stack, session, show, Tenure(stack, turn))
     except LockHeldError:
         raise  # who holds it looks after its pools
     except BaseException as error:

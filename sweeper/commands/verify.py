@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     violations = verify([event for _, event in sweep.events])
     api = None if options.offline else _service(sweep)
     if api is not None:
-        for job in sweep.chain.jobs.values():
+        for job in (*sweep.chain.jobs.values(), *sweep.chain.inherited.values()):
             violations += compare(job, _described(api, job.name))
     asked = "the journal and the service" if api is not None else "the journal"
     if options.json:

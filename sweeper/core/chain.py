@@ -38,6 +38,8 @@ class Job:
     settled: bool = False
     outcome: ev.Outcome | None = None
     closed: Closed | None = None
+    closed_by: str = ""
+    """Which job took its pool, or which sweep it was handed to."""
     retained_s: float | None = None
     reused_pool: bool = False
     cold: ev.Cold | None = None
@@ -206,6 +208,15 @@ class Chain:
     given_up: set[str] = field(default_factory=set, repr=False, compare=False)
     """Names of the failed jobs for which sweeper.core.remedies has found nothing."""
 
+    awaited: ev.Awaited | None = None
+    """Who takes the pool over when this invocation ends; None: nobody waits."""
+    offered: ev.Offered | None = None
+    """What was offered last, and to whom."""
+    unclaimed: set[str] = field(default_factory=set)
+    """Folders of the sweeps that did not take in time what they were offered."""
+    inherited: dict[str, Job] = field(default_factory=dict)
+    """Jobs of other sweeps whose pools were taken over: debts of ours, and no trials."""
+
     def __str__(self) -> str:
         done = sum(1 for t in self.trials.values() if t.finished and not t.left_out)
         return f"{done} finished, {len(self.unfinished)} running, {len(self.debts)} open pools"
@@ -224,6 +235,10 @@ class Chain:
         if not history or not history.jobs:
             return 1
         return history.last.intent.attempt + (not history.last.never_was)
+
+    def job(self, name: str) -> Job:
+        """The job of this name, one of ours or one whose pool was taken over. Raises KeyError."""
+        return self.jobs[name] if name in self.jobs else self.inherited[name]
 
     @property
     def debts_newest_first(self) -> list[Job]:
@@ -270,9 +285,36 @@ def apply(chain: Chain, event: Event) -> Chain:
             chain.taught[event.sweep] = event
         case ev.Skipped() | ev.Reopened():
             _wish(chain, event)
+        case ev.Awaited() | ev.Offered() | ev.Unclaimed() | ev.Inherited():
+            _succeed(chain, event)
         case _:
-            _tell(chain, chain.jobs[event.name], event)
+            _tell(chain, chain.job(event.name), event)
     return chain
+
+
+def _succeed(chain: Chain, event: ev.Awaited | ev.Offered | ev.Unclaimed | ev.Inherited) -> None:
+    """A pool goes from one sweep to another."""
+    match event:
+        case ev.Awaited():
+            chain.awaited = event if event.by else None
+        case ev.Offered():
+            chain.offered = event
+        case ev.Unclaimed():
+            chain.unclaimed.add(event.to)
+            chain.awaited = None
+        case ev.Inherited():
+            chain.inherited[event.name] = chain.debts[event.name] = _heirloom(event)
+        case _:
+            assert_never(event)
+
+
+def _heirloom(event: ev.Inherited) -> Job:
+    """Another sweep's job: it has ended, and all that is left of it is its pool."""
+    name, kept_s = event.name, event.keep_alive_s
+    intent = ev.Intent(name, "", 0, name, {}, 1, event.fingerprint, kept_s, event.max_runtime_s, "")
+    outcome = ev.Outcome(name, event.status, TrialStatus.INTERRUPTED.value, ended_at=event.ended_at)
+    status = JobStatus.of(event.status)
+    return Job(intent, True, status, pool=PoolStatus.AVAILABLE, settled=True, outcome=outcome)
 
 
 def _wish(chain: Chain, event: ev.Skipped | ev.Reopened) -> None:
@@ -331,6 +373,8 @@ def _open(chain: Chain, event: ev.Opened) -> None:
         one_by_one = chain.opened is None or chain.opened.in_flight == 1
         chain.failed = {trial: job for trial, job in chain.failed.items() if not one_by_one or job is chain.last_ended}
     chain.opened, chain.stopping, chain.decided, chain.finished = event, None, None, None
+    chain.awaited = None
+    chain.unclaimed.clear()
 
 
 def _intend(chain: Chain, event: ev.Intent) -> None:
@@ -364,14 +408,23 @@ def _observe(job: Job, event: ev.Observed) -> None:
 
 
 def _close(chain: Chain, event: ev.PoolClosed) -> None:
-    job = chain.jobs[event.name]
+    job = chain.job(event.name)
     job.closed, job.retained_s, job.settled = Closed(event.how), event.retained_s, True
+    job.closed_by = event.by
+    if _by_heir(chain, event):
+        job.closed, job.retained_s = Closed.HANDED_OVER, 0.0
     chain.debts.pop(event.name, None)
     chain.unfinished.pop(event.name, None)
     if job.closed is Closed.REUSED_BY_OWN:
         chain.reusers.add(event.by)
         if event.by in chain.jobs:
             chain.jobs[event.by].reused_pool = True
+
+
+def _by_heir(chain: Chain, event: ev.PoolClosed) -> bool:
+    """Did the sweep that was offered the pool use it before it was seen to have taken it? It is billed there."""
+    offered = chain.offered is not None and chain.offered.name == event.name
+    return offered and event.how == Closed.REUSED_BY_OWN.value and event.by not in chain.jobs
 
 
 def metric_of(job: Job, name: str) -> float | None:

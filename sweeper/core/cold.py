@@ -64,7 +64,7 @@ def pair(chain: Chain, running: Job | None, back: int = 1) -> tuple[Job, Job] | 
     return (before, after) if kept and began and not after.reused_pool and after.cold is None else None
 
 
-_NEVER = (Closed.NEVER_HAD_POOL, Closed.ENGINE_GONE, Closed.REUSED_BY_OWN)
+_NEVER = (Closed.NEVER_HAD_POOL, Closed.ENGINE_GONE, Closed.REUSED_BY_OWN, Closed.HANDED_OVER)
 
 
 def is_known(after: Job, described: Description, pool: History) -> bool:

@@ -109,7 +109,8 @@ def cost(jobs: Iterable[Job], per: Rate | None) -> float | None:
 
 def spent(chain: Chain, per: Rate) -> float:
     """USD that the jobs so far may have cost or may still cost at most: what is not known counts at its worst."""
-    return sum(worst_seconds(job, per) * per.of(job) for job in chain.jobs.values())
+    taken_over = sum(_worst_idle(job) * per.usd_per_second for job in chain.inherited.values())
+    return sum(worst_seconds(job, per) * per.of(job) for job in chain.jobs.values()) + taken_over
 
 
 def worst_seconds(job: Job, per: Rate) -> float:

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 LONGEST_PAUSE_S = 3600.0
 MARGIN_S = 60
 """Seconds for which a pool is kept past the end of a pause."""
+OFFER_S = 60.0
+"""Seconds in which a sweep that waits must have taken the pool that it is offered."""
+TAKEN_S = 0.2
+"""Seconds between two looks whether it has."""
 SKIPPED = "skipped by `sweeper skip`"
 
 
@@ -68,6 +72,21 @@ class Release:
 
 
 @dataclass(frozen=True)
+class HandOver:
+    """Offer the pool of this ended job to the sweep that waits, until then (UTC seconds since the epoch)."""
+
+    name: str
+    until: float
+
+
+@dataclass(frozen=True)
+class PassOver:
+    """The sweep that waits has not taken what it was offered: it is offered nothing any more."""
+
+    to: str
+
+
+@dataclass(frozen=True)
 class Extend:
     """Keep an Available pool for so many seconds from now: a long gap is coming. `bound_s`: from its job's end."""
 
@@ -92,7 +111,9 @@ class Finish:
     why: str
 
 
-Decision = Union[Submit, StopJob, Wait, Release, Extend, Decide, Finish]  # noqa: UP007 - a runtime alias on Python 3.10
+Decision = Union[  # noqa: UP007 - a runtime alias on Python 3.10
+    Submit, StopJob, Wait, Release, HandOver, PassOver, Extend, Decide, Finish
+]
 
 
 @dataclass(frozen=True)
@@ -124,7 +145,7 @@ def decide(sweep: Sweep, search: Search, chain: Chain, now: float, held: Held = 
             return _end_now(chain, running, now, held)
         if running:
             return _end_of_running(sweep, chain, running, [], now, held) or wait
-        return _end(chain, chain.stopping.reason)
+        return _end(chain, chain.stopping.reason, now)
     if chain.unfinished and (ending := _end_of_running(sweep, chain, running, unsent, now, held)):
         return ending
     # While one job runs alone nothing new is known that a rule could end the chain by.
@@ -141,7 +162,7 @@ def decide(sweep: Sweep, search: Search, chain: Chain, now: float, held: Held = 
         return following
     if not running and chain.decided is None and (left := _left_warm(sweep, chain)):
         return left
-    return wait if running else _end(chain, chain.decided.why if chain.decided else "every trial is done")
+    return wait if running else _end(chain, chain.decided.why if chain.decided else "every trial is done", now)
 
 
 def _until_free(wait: Wait, running: list[Job]) -> Wait:
@@ -239,25 +260,48 @@ def _end_now(chain: Chain, running: list[Job], now: float, held: Held) -> Decisi
     for job in _waiting_first(running):
         if _may_be_asked(job, now, held):
             return StopJob(job.name, chain.stopping.reason)
-    return Wait(tuple(j.name for j in running), held.until(now)) if running else _end(chain, chain.stopping.reason)
+    return Wait(tuple(j.name for j in running), held.until(now)) if running else _end(chain, chain.stopping.reason, now)
 
 
-def _end(chain: Chain, why: str) -> Decision:
+def _end(chain: Chain, why: str, now: float) -> Decision:
+    if handing := _to_heir(chain, now):
+        return handing
     debts = tuple(job.name for job in chain.debts_newest_first)
     return Release(debts) if debts else Finish(why)
 
 
 def _left_warm(sweep: Sweep, chain: Chain) -> Decision | None:
     """The end of a chain whose newest pool is left idle, and no other; None: there is none to be left."""
+    found = _kept_alone(chain) if sweep.leaves_warm and chain.awaited is None else None
+    return Finish("its pool is left warm") if isinstance(found, Job) else found
+
+
+def _to_heir(chain: Chain, now: float) -> Decision | None:
+    """What brings the pool to the sweep that waits for it; None: it is released, as it is where a signal ends all."""
+    awaited, offered = chain.awaited, chain.offered
+    if awaited is None or (chain.stopping and chain.stopping.signal):
+        return None
+    found = _kept_alone(chain)
+    if not isinstance(found, Job):
+        return found
+    if offered is None or (offered.name, offered.to) != (found.name, awaited.by):
+        return HandOver(found.name, now + OFFER_S)
+    if now < offered.until:
+        return Wait((found.name,), min(offered.until, now + TAKEN_S))
+    return PassOver(awaited.by)
+
+
+def _kept_alone(chain: Chain) -> Job | Wait | Release | None:
+    """The job whose pool idles when no other may; what has to be done before that; None: there is no such pool."""
     kept = [job for job in chain.debts_newest_first if job.ended and job.keep_alive_s]
-    if not sweep.leaves_warm or not kept:
+    if not kept:
         return None
     newest, others = kept[0], tuple(job.name for job in chain.debts_newest_first if job is not kept[0])
     if not newest.settled:
         return Wait((newest.name,))
     if newest.pool is not PoolStatus.AVAILABLE:
         return None
-    return Release(others) if others else Finish("its pool is left warm")
+    return Release(others) if others else newest
 
 
 def _watched(chain: Chain, running: list[Job]) -> tuple[str, ...]:

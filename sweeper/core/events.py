@@ -89,6 +89,7 @@ class Closed(str, Enum):
     NEVER_HAD_POOL = "never_had_pool"
     EXPIRED_BY_BOUND = "expired_by_bound"
     ENGINE_GONE = "engine_gone"
+    HANDED_OVER = "handed_over"
 
 
 @dataclass(frozen=True)
@@ -358,6 +359,60 @@ class Cold:
 
 
 @dataclass(frozen=True)
+class Awaited:
+    """Another sweep waits to take the pool over when this one ends; `by` is its folder, empty: nobody does any more.
+
+    `mark`: how the fingerprints of its jobs begin.
+    """
+
+    kind: ClassVar[str] = "awaited"
+    by: str
+    sweep: str = ""
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Offered:
+    """The pool of this ended job was offered to the sweep in that folder, until then (UTC seconds since the epoch).
+
+    `mark`: how the fingerprints of its jobs begin.
+    """
+
+    kind: ClassVar[str] = "offered"
+    name: str
+    to: str
+    sweep: str
+    until: float
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Unclaimed:
+    """The sweep in that folder did not take in time what it was offered: it is offered nothing any more."""
+
+    kind: ClassVar[str] = "unclaimed"
+    to: str
+
+
+@dataclass(frozen=True)
+class Inherited:
+    """Another sweep's ended job whose pool is ours to close from now on. Durable before the other one lets it go.
+
+    `folder` is the other sweep's, `ended_at` in UTC seconds since the epoch, None where it is not known.
+    """
+
+    kind: ClassVar[str] = "inherited"
+    name: str
+    fingerprint: str
+    keep_alive_s: int
+    max_runtime_s: int
+    status: str
+    sweep: str
+    folder: str
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True)
 class Reopened:
     """Someone asked for this trial to be run again."""
 
@@ -392,6 +447,10 @@ Event = Union[  # noqa: UP007 - a runtime alias on Python 3.10
     StopSent,
     PoolClosed,
     Cold,
+    Awaited,
+    Offered,
+    Unclaimed,
+    Inherited,
     Reopened,
     Finished,
 ]
@@ -417,6 +476,10 @@ KINDS: Mapping[str, type[Any]] = {
         StopSent,
         PoolClosed,
         Cold,
+        Awaited,
+        Offered,
+        Unclaimed,
+        Inherited,
         Reopened,
         Finished,
     )

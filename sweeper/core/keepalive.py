@@ -24,7 +24,8 @@ RECENT = 5
 
 def keep_alive_s(sweep: Sweep, chain: Chain, *, last: bool) -> int:
     """Seconds of keep-alive for the next job: none for one that is known to be the last, and leaves it to nobody."""
-    if last and sweep.pool.last_job_releases and not sweep.leaves_warm:
+    left = sweep.leaves_warm or chain.awaited is not None
+    if last and sweep.pool.last_job_releases and not left:
         return 0
     declared = sweep.pool.keep_alive_s
     return fitting(chain) if declared == AUTO else int(declared)

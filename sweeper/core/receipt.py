@@ -208,14 +208,15 @@ def receipt(
 ) -> Receipt:
     """The receipt of these jobs. `backends`: that of the sweep, then those that it is compared with; may be none."""
     jobs = list(chain.jobs.values())
+    left = [*jobs, *chain.inherited.values()]  # a pool that was taken over bills its last holder from its job's end on
     cold, reused = reuse(chain.jobs)
     bill = Receipt(
         cold,
         reused,
         _sum(job.outcome.billable_seconds for job in jobs if job.outcome),
-        _sum(job.retained_s for job in jobs),
-        cost(jobs, rate),
-        None if rate is None else _sum(s * rate.of(job) for job in jobs if (s := job.retained_s) is not None),
+        _sum(job.retained_s for job in left),
+        cost(left, rate),
+        None if rate is None else _sum(s * rate.of(job) for job in left if (s := job.retained_s) is not None),
         simulated,
         tuple(_provisional(jobs)),
     )

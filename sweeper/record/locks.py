@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +63,10 @@ def _exists(pid: int) -> bool:
 @contextmanager
 def held(
     path: Path, what: str, now: float, *, runs: str = "", wait: Callable[[float], None] | None = None
-) -> Iterator[None]:
-    """Hold the lock at this path meanwhile. Raises LockHeldError that names the holder, OSError when there is none.
+) -> Iterator[Callable[[str], None]]:
+    """Hold the lock at this path meanwhile; yields what tells others that it is held for another sweep now.
+
+    Raises LockHeldError that names the holder, OSError when there is none.
 
     `runs`: the sweep that it is held for, told to others. `wait` sleeps: with it, who only closes is waited for.
     The kernel drops the lock when its holder dies, so a stale file never blocks.
@@ -73,8 +75,9 @@ def held(
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         _take(handle, path, what, wait)
-        with _named(handle, Holder.here(now, runs=runs)):
-            yield
+        who = Holder.here(now, runs=runs)
+        with _named(handle, who):
+            yield lambda another: _write(handle, json.dumps(asdict(replace(who, runs=another))))
     finally:
         os.close(handle)
 

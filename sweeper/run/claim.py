@@ -41,6 +41,12 @@ class Claim:
         on_aws = self.connection.scope.engine.on_aws
         return (state_folder() if on_aws else Path(self.sweep.project) / ".sweeper") / "locks" / f"{self._pool}.lock"
 
+    @property
+    def line(self) -> Path:
+        """The line of all sweeps of this account and region, or of this project's local engine."""
+        scope = self.connection.scope
+        return self.lock.with_name(f"{scope.account}.{scope.region}.line")
+
     def freeze(self, stack: ExitStack) -> None:
         """From here on no Create of another pool leaves this process."""
         stack.enter_context(guard.frozen(locked_key(self.sweep.locked, self.sweep.backend)))

@@ -39,7 +39,7 @@ class RegisteredJournal:
 
     def append(self, *events: ev.Event) -> None:
         """Make these events durable. Raises JournalError."""
-        if not self._owes and any(isinstance(event, ev.Intent) for event in events):
+        if not self._owes and any(isinstance(event, (ev.Intent, ev.Inherited)) for event in events):
             self._owes = True
             self._remember()
         self._journal.append(*events)
@@ -79,6 +79,8 @@ class RegisteredJournal:
         match event:
             case ev.Intent():
                 self._owed[event.name] = _owed(event, event.keep_alive_s)
+            case ev.Inherited():
+                self._owed[event.name] = Owed(event.name, event.fingerprint, event.keep_alive_s, event.max_runtime_s)
             case ev.Adopted() | ev.Extended() if event.name in self._owed:
                 owed = self._owed[event.name]
                 self._owed[event.name] = replace(owed, keep_alive_s=max(owed.keep_alive_s, event.keep_alive_s or 0))

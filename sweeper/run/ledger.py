@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+from sweeper.core import events as ev
 from sweeper.core.chain import Chain, fold
 from sweeper.core.ports import Clock, TrainingApi
 from sweeper.core.queued import short_name
@@ -72,6 +73,18 @@ class Ledger:
         if self._watchdog is None:
             log = self.debt.journal.with_name("watchdog.log")
             self._watchdog = Watchdog(self.debt.to_json(), self.grace_s, str(log), str(state_folder()))
+
+    def inherit(self, pool: ev.Inherited) -> None:
+        """Another sweep's pool is ours to close: from before it is, somebody does so if we die. Raises JournalError."""
+        if pool.name not in self.chain().inherited:
+            self.arm()
+            self.journal.append(pool)
+
+    @property
+    def inherited_from(self) -> set[str]:
+        """The folders of the sweeps whose pools are ours to close now."""
+        events, owed = self.journal.events(), self.chain().debts
+        return {event.folder for event in events if isinstance(event, ev.Inherited) and event.name in owed}
 
     def close_forgotten(self, chain: Chain, api: TrainingApi) -> list[Unreleased]:
         """What a journal that was removed had left open and this sweep does not declare any more: closed, or named."""

@@ -44,13 +44,13 @@ class Notes:
         if not isinstance(event, ev.Observed) or self._may_last(event):
             self.flush()
         apply(self.chain, event)
-        if isinstance(event, ev.PoolClosed) and self.chain.jobs[event.name].ended:
-            self.unkept.append(self.chain.jobs[event.name])
+        if isinstance(event, ev.PoolClosed) and (own := self.chain.jobs.get(event.name)) and own.ended:
+            self.unkept.append(own)
         self.world.progress.event(event, self.chain)
 
     def _may_last(self, seen: ev.Observed) -> bool:
         """Whether a job has come into a phase that may last, or out of one."""
-        phases = {self.chain.jobs[seen.name].secondary, seen.secondary}
+        phases = {self.chain.job(seen.name).secondary, seen.secondary}
         return self.sweep.backend.interrupts or not phases.isdisjoint(ev.WAITS_LONG)
 
     def flush(self) -> None:

@@ -9,6 +9,7 @@ from sweeper.core.scope import Scope
 from sweeper.run.attention import Attention
 from sweeper.run.beginning import Beginning
 from sweeper.run.engine_state import EngineState
+from sweeper.run.handing import Handing
 from sweeper.run.harvesting import Harvesting
 from sweeper.run.keeping import Keeping
 from sweeper.run.notes import Notes
@@ -26,6 +27,7 @@ class Parts:
     attention: type[Attention] = Attention
     releasing: type[Releasing] = Releasing
     submitting: type[Submitting] = Submitting
+    handing: type[Handing] = Handing
 
 
 class Assembly:
@@ -40,4 +42,5 @@ class Assembly:
         self.watching = Watching(self.notes, self.attention, harvesting, self.releasing)
         self.keeping = Keeping(self.notes)
         self.beginning = Beginning(self.notes, self.attention, self.keeping)
+        self.handing = parts.handing(self.notes)
         self.engine_state = EngineState(self.notes, self.releasing)

@@ -51,7 +51,7 @@ class Releasing:
             arriving_s=self._arriving_s,
             gone=lambda: world.place.state() != self.state,
         )
-        for failed in releaser.close_all([notes.chain.jobs[name] for name in names]):
+        for failed in releaser.close_all([notes.chain.job(name) for name in names]):
             self.unreleased[failed.name] = failed
         notes.closing = closing
 
@@ -115,4 +115,6 @@ class Releasing:
             mark = fingerprint_of(notes.world.api.describe_training_job(name))
         except ApiError:
             return False
-        return mark.startswith(fingerprint(notes.owner, notes.sweep.name, "", 0).removesuffix("/0"))
+        heir = notes.chain.offered.mark if notes.chain.offered else ""
+        own = fingerprint(notes.owner, notes.sweep.name, "", 0).removesuffix("/0")
+        return mark.startswith(own) or (bool(heir) and mark.startswith(heir))

@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from sweeper.core import events as ev
-from sweeper.core.decide import Decide, Decision, Extend, Finish, Held, Release, StopJob, Submit, Wait, decide
+from sweeper.core.decide import (
+    Decide,
+    Decision,
+    Extend,
+    Finish,
+    HandOver,
+    Held,
+    PassOver,
+    Release,
+    StopJob,
+    Submit,
+    Wait,
+    decide,
+)
 from sweeper.core.model import Sweep
 from sweeper.core.scope import Scope
 from sweeper.core.search import search_for
@@ -59,6 +72,7 @@ class Runner:
         while True:
             self.parts.attention.look_up()
             self.parts.engine_state.look()
+            self.parts.handing.look()
             now = self.world.clock.now()
             decision = self.decide(self.sweep, self.search, self.chain, now, self._held(now))
             self._do(decision)
@@ -77,6 +91,10 @@ class Runner:
                 self._wait(decision)
             case Release():
                 self.parts.releasing.release_or_give_up(decision.names)
+            case HandOver():
+                self.parts.handing.offer(decision)
+            case PassOver():
+                self.note(ev.Unclaimed(decision.to))
             case Extend():
                 self._extend(decision)
             case Decide():
@@ -101,7 +119,7 @@ class Runner:
         clock, watching = self.world.clock, self.parts.watching
         for name in watching.due(decision.names):
             before = self._version()
-            watching.look(self.chain.jobs[name])
+            watching.look(self.chain.job(name))
             changed = self._version() != before
             watching.looked(name, again=changed)
             if changed:

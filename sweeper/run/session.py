@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,7 +23,7 @@ from sweeper.run.job_queue import carrying, make_queue
 from sweeper.run.ledger import Ledger
 from sweeper.run.masking import learn_credentials, redactor
 from sweeper.run.quota import warm_pools
-from sweeper.run.world import Archive, Guard, Inbox, Logs, Place, World
+from sweeper.run.world import Archive, Guard, Inbox, Logs, Place, Succession, World
 
 if TYPE_CHECKING:
     from sweeper.aws.staging import Staging
@@ -55,6 +55,8 @@ class Session:
     show: Callable[[Session], Shown]
     as_yaml: Callable[[Mapping[str, Any]], str]
     versions: Mapping[str, str]
+    succession: Succession = field(default_factory=Succession)
+    """Who takes the pool over when this sweep has ended."""
 
     @cached_property
     def folder(self) -> Path:
@@ -85,7 +87,6 @@ class Session:
 
     def open(self, stack: ExitStack) -> None:
         """Open the journal under the lock, proved against what the registry remembers of it."""
-        self.claim.freeze(stack)
         self.ledger.prove()
         write_atomically(self.folder / "config.yaml", self.as_yaml(masked(self.sweep.composed, self.redact)))
         self.ledger.open(stack)
@@ -110,7 +111,8 @@ class Session:
             archive=Archive(logs.keep, logs.kept),
             inbox=Inbox(self.clock.caught, journal.requests, journal.answered),
             guard=Guard(self.ledger.arm, self.claim.holds),
-            place=Place(connection.service, self.ledger.debt.account.flags, self.renew),
+            place=Place(connection.service, self.ledger.debt.account.flags, str(self.folder), self.renew),
+            succession=self.succession,
             redact=self.redact,
             versions=self.versions,
             warm_pool_quota=lambda: warm_pools(self.sweep, connection),

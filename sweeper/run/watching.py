@@ -72,7 +72,7 @@ class Watching:
             return notes.settings.poll_s * max(1.0, len(notes.chain.unfinished) / MANY)
         now, began = notes.world.clock.now(), self._began.get(name)
         running_s = None if began is None else now - began
-        return looks.pause_s(notes.chain.jobs[name], running_s, looks.lengths(notes.chain), notes.settings.poll_s)
+        return looks.pause_s(notes.chain.job(name), running_s, looks.lengths(notes.chain), notes.settings.poll_s)
 
     def look(self, job: Job) -> None:
         """Look once. Raises ForeignNameError, and ApiError for what has been denied for too long."""

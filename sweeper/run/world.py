@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sweeper.core.asked import Asked
 from sweeper.core.chain import Job
+from sweeper.core.events import Awaited, Inherited
 from sweeper.core.measured import Readings
 from sweeper.core.ports import Clock, Journal, Progress, Request, TrainingApi
 from sweeper.core.request import Staged
@@ -71,8 +72,22 @@ class Place:
     """Which engine state answers now; empty for AWS, which is never another one."""
     flags: str = ""
     """How the AWS CLI is told where it is: region and profile; empty for the local engine."""
+    folder: str = ""
+    """Where the sweep keeps its files."""
     renew: Callable[[], None] = lambda: None
     """Called when another state answers: what jobs need there is to be put there again."""
+
+
+@dataclass(frozen=True)
+class Succession:
+    """Who takes the pool over when this sweep has ended. Sweeps are named by their folders."""
+
+    heir: Callable[[Collection[str]], Awaited | None] = lambda passed: None
+    """Who waits for this pool and would have it next, but for those that were passed over."""
+    offer: Callable[[str, Inherited], None] = lambda to, pool: None
+    """Tells the one that waits what it may take."""
+    taken: Callable[[str, str], bool] = lambda name, to: False
+    """Is the pool of this job the debt of that sweep, durably?"""
 
 
 @dataclass
@@ -92,6 +107,7 @@ class World:
     inbox: Inbox = field(default_factory=Inbox)
     guard: Guard = field(default_factory=Guard)
     place: Place = field(default_factory=Place)
+    succession: Succession = field(default_factory=Succession)
     redact: Redactor = field(default_factory=Redactor)
     """Masks the environments of the jobs in what is told; it learns them here, as they are resolved."""
     versions: Mapping[str, str] = field(default_factory=dict)

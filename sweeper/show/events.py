@@ -266,7 +266,8 @@ class Stream:
                 if not (adopted and event.name in self._pools):  # of a job of ours, it is the answer that was lost
                     yield self._submitted(chain.jobs[event.name], at, adopted=adopted)
             case ev.Observed():
-                yield from self._observed(event, chain.jobs[event.name], at)
+                if event.name in chain.jobs:  # else it is another sweep's, whose pool was taken over
+                    yield from self._observed(event, chain.jobs[event.name], at)
             case ev.StopSent():
                 job = chain.jobs[event.name]
                 yield {"event": "job_stopping", "at": at, **_of(job), "why": event.reason}
@@ -278,6 +279,8 @@ class Stream:
                 yield _closed(event, at)
             case ev.Decided() | ev.Stopping() | ev.Added() | ev.Skipped() | ev.Withdrawn() | ev.Cold() | ev.Taught():
                 yield _told(event, at)
+            case ev.Awaited() | ev.Offered() | ev.Unclaimed() | ev.Inherited():
+                return  # a pool that changes hands is told when it is closed
             case ev.Created() | ev.Settled() | ev.Judged() | ev.Extended() | ev.Reopened() | ev.Finished():
                 return
             case _:

@@ -88,7 +88,7 @@ def event_line(event: ev.Event, chain: Chain, trials: Trials) -> str:
         case ev.Outcome():
             return f"{_label(chain, event.name)}: {describe(chain.jobs[event.name])}"
         case ev.Observed():
-            job = chain.jobs[event.name]
+            job = chain.job(event.name)
             ended = JobStatus.of(event.status).terminal
             return "" if ended else f"{job.intent.label}: {job.phase or event.status}"
         case ev.StopSent():
@@ -113,6 +113,14 @@ def event_line(event: ev.Event, chain: Chain, trials: Trials) -> str:
             return f"trial {event.label} was added to another version of this sweep: add it again to have it run"
         case ev.Taught():
             return f"warm start: {event.words}"
+        case ev.Awaited():
+            return f"{event.sweep} waits to take the pool over" if event.by else "nobody waits for the pool any more"
+        case ev.Offered():
+            return f"pool of {event.name} is offered to the sweep in {event.to}"
+        case ev.Unclaimed():
+            return f"the sweep in {event.to} did not take the pool in time"
+        case ev.Inherited():
+            return f"pool of {event.name} is taken over from {event.sweep}"
         case ev.Opened() | ev.Created() | ev.Settled() | ev.Reopened() | ev.Finished():
             return ""
         case _:
@@ -127,7 +135,7 @@ def _ending(event: ev.Stopping, chain: Chain) -> str:
 
 
 def _label(chain: Chain, name: str) -> str:
-    return chain.jobs[name].intent.label
+    return chain.job(name).intent.label
 
 
 def describe(job: Job) -> str:
@@ -151,5 +159,7 @@ def _closed(event: ev.PoolClosed) -> str:
             return f"pool of {event.name} is closed{kept}"
         case Closed.EXPIRED_BY_BOUND:
             return f"pool of {event.name} has run out"
+        case Closed.HANDED_OVER:
+            return f"pool of {event.name} is handed to {event.by}"
         case _:
             return ""  # handed on to the next job, or never there: nothing to tell

@@ -7,7 +7,7 @@ from math import floor, log10
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from sweeper.core.chain import Chain
-from sweeper.core.events import TrialStatus
+from sweeper.core.events import Closed, TrialStatus
 from sweeper.core.grouped import COUNTS, FIRST, LAST, grouped_results
 from sweeper.core.keepalive import idle_seconds
 from sweeper.core.model import Objective
@@ -254,6 +254,12 @@ def _on_aws(chain: Chain) -> bool:
     return chain.opened is not None and Scope.of(chain.opened.scope)[1].engine.on_aws
 
 
+def _let_go(chain: Chain) -> str:
+    last = next(reversed(chain.jobs.values()), None)
+    handed = last is not None and last.closed is Closed.HANDED_OVER
+    return f"its pool is handed to {last.closed_by}" if last and handed else "every pool is closed"
+
+
 def pool_line(chain: Chain, *, running: bool = False) -> str:
     """How the machines were used, in one line. `running`: a runner is at work and will close what is open."""
     cold, reused = reuse(chain.jobs)
@@ -261,5 +267,5 @@ def pool_line(chain: Chain, *, running: bool = False) -> str:
     kept = any(job.keep_alive_s for job in chain.debts.values())
     at_work = "the pool is in use" if kept else f"{debts} in flight"
     owed = at_work if running else f"{counted(debts, 'pool' if kept else 'job')} may still bill"
-    state = owed if debts else "every pool is closed"
+    state = owed if debts else _let_go(chain)
     return f"{counted(cold + reused, 'job')}: {cold} cold, {reused} reused; {state}"

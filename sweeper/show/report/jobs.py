@@ -24,6 +24,7 @@ CLOSED = {
     Closed.NEVER_HAD_POOL: "there was none",
     Closed.EXPIRED_BY_BOUND: "its keep-alive is over",
     Closed.ENGINE_GONE: "the local engine that held it is gone",
+    Closed.HANDED_OVER: "handed to another sweep",
 }
 
 

@@ -1,0 +1,107 @@
+"""Waiting for a pool that another sweep holds, and taking it over when that one offers it (R21).
+
+What is offered is made our debt, durably and with somebody who closes it if we die, before the other one lets it go.
+Our turn comes when the lock on the pool is ours: until then nothing is sent.
+"""
+
+from __future__ import annotations
+
+import signal as signals
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from sweeper.core import events as ev
+from sweeper.core.ports import Clock
+from sweeper.errors import LockHeldError, SweeperError
+from sweeper.record.line import Member, Ticket
+
+LOOK_S = 0.1
+"""Seconds between two looks at the line: they cost little, and a pool that is handed over bills meanwhile."""
+
+
+class GaveUpWaitingError(SweeperError):
+    """It was asked to end while it waited: nothing was sent."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@dataclass
+class Waiting:
+    """One sweep that waits for its turn. `take` takes the lock on the pool. Raises LockHeldError while it is held.
+
+    `inherit` makes a pool our debt. `stopped` is true when somebody asked this sweep to end.
+    """
+
+    member: Member
+    clock: Clock
+    take: Callable[[], None]
+    inherit: Callable[[ev.Inherited], None]
+    say: Callable[[str], None]
+    caught: Sequence[int] = ()
+    stopped: Callable[[], bool] = lambda: False
+    _told: set[str] = field(default_factory=set)
+    _inherited: bool = False
+
+    def wait(self) -> None:
+        """Return when the pool is ours. Raises GaveUpWaitingError when it is asked to end and nothing is owed."""
+        while not self._turn():
+            self._heed()
+            if offered := self.member.offered():
+                self._accept(offered)
+            self.clock.sleep(LOOK_S)
+
+    def _turn(self) -> bool:
+        """Is nobody before us, and the lock ours?"""
+        if ahead := self.member.ahead():
+            for other in ahead[:-1]:
+                self._say(f"waiting for {other}")
+            self._tell(ahead[-1])
+            return False
+        try:
+            self.take()
+        except LockHeldError as error:
+            self._say(f"waiting: {error}")
+            return False
+        if offered := self.member.offered():  # of one that died before it saw that we had taken it
+            self._accept(offered)
+        return True
+
+    def _tell(self, other: Ticket) -> None:
+        """Whose turn comes just before ours, and what becomes of its pool."""
+        own = self.member.ticket
+        if other.pool == own.pool:
+            self._say(f"waiting for {other}: its pool fits, and the first job here takes it over")
+        else:
+            why = differences(other, own)
+            self._say(f"waiting for {other}: its pool does not fit ({why}), so it is closed first and this starts cold")
+
+    def _say(self, line: str) -> None:
+        if line not in self._told:
+            self._told.add(line)
+            self.say(line)
+
+    def _accept(self, offered: ev.Inherited) -> None:
+        self.inherit(offered)
+        self._say(f"the pool of {offered.name} is taken over from {offered.sweep}")
+        self._inherited = True
+
+    def _heed(self) -> None:
+        """Whoever owes a pool goes on: its runner closes it, and ends by the same signal."""
+        if self._inherited:
+            return
+        if self.caught:
+            number = self.caught[0]
+            by = signals.Signals(number).name
+            raise GaveUpWaitingError(f"stopped waiting by {by}; nothing was sent", 128 + number)
+        if self.stopped():
+            raise GaveUpWaitingError("asked to stop while it waited; nothing was sent", 0)
+
+
+def differences(theirs: Ticket, ours: Ticket) -> str:
+    """What keeps the pool of one sweep from the jobs of another, in words."""
+    from sweeper.core.request import PoolKey
+
+    found = PoolKey(theirs.pool).differences(PoolKey(ours.pool))
+    return ", ".join(f"{name} is {was} there and {now} here" for name, (was, now) in found.items())

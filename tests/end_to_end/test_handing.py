@@ -1,0 +1,121 @@
+"""Several sweeps on one pool: each takes it over from the one before, and whoever dies, somebody closes it."""
+
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import pytest
+
+from sweeper.core import events as ev
+from sweeper.errors import JournalError
+from sweeper.record.journal import read
+from tests.end_to_end.conftest import Project, wait_for
+from tests.end_to_end.test_signals import held
+
+
+@pytest.fixture
+def holding(project: Project) -> Iterator[Callable[[], None]]:
+    """Trials train until this is called."""
+    hold = held(project)
+    next(hold)
+    yield lambda: next(hold, None)
+    next(hold, None)
+
+
+def first(project: Project, *words: str) -> subprocess.Popen[str]:
+    """A sweep whose first trial trains."""
+    running = project.start("name=first", "hyperparameters.x=1", *words)
+    wait_for(project.begun, "the first sweep trains")
+    return running
+
+
+def queued(project: Project, name: str, *words: str) -> subprocess.Popen[str]:
+    """Another sweep that waits for its turn."""
+    there = len(tickets(project))
+    waiting = project.background("queue", "+experiment=tiny", f"name={name}", "hyperparameters.x=2,3", *words)
+    wait_for(lambda: len(tickets(project)) > there, f"{name} is in the line")
+    return waiting
+
+
+def tickets(project: Project, kind: str = "ticket") -> list[str]:
+    """What lies in the line."""
+    return sorted(path.name for path in project.root.glob(f".sweeper/locks/*.line/*.{kind}"))
+
+
+def noted(project: Project, name: str, kind: type[ev.Event]) -> bool:
+    """Does the journal of this sweep tell of such an event?"""
+    with suppress(JournalError):
+        return any(isinstance(event, kind) for _, event in read(project.root / f"runs/{name}/journal.db"))
+    return False
+
+
+def test_three_sweeps_have_one_cold_start_and_one_release(project: Project, holding: Callable[[], None]) -> None:
+    """What waits takes the pool over from what ran; a run that does not wait is refused and told who has it."""
+    running = first(project, "hyperparameters.x=1,4")
+    waiting = [queued(project, "second"), queued(project, "third")]
+    wait_for(lambda: noted(project, "first", ev.Awaited), "the first sweep knows that it is waited for")
+    refused = project.run("name=other")
+    holding()
+    ended = [project.ended(one) for one in (running, *waiting)]
+    assert [one.code for one in ended] == [0, 0, 0], [one.err for one in ended]
+    assert refused.code == 4
+    assert f"the sweep first in {project.root}/runs/first" in refused.err
+    assert project.pools() == ["Reused"] * 5 + ["Terminated"]
+    assert ["its pool is handed to second" in ended[0].out, "0 cold, 2 reused" in ended[2].out] == [True, True]
+    for name in ("first", "second", "third"):
+        told = project.verb("verify", name)
+        assert told.code == 0, told.err
+
+
+def offering(project: Project, holding: Callable[[], None], grace_s: int) -> list[subprocess.Popen[str]]:
+    """A sweep that is stopped when it has offered its pool, and the one that waited, which has taken it meanwhile."""
+    running = first(project, "pool.last_job_releases=false", f"pool.watchdog_grace_s={grace_s}")
+    waiting = queued(project, "second")
+    wait_for(lambda: noted(project, "first", ev.Awaited), "the first sweep knows that it is waited for")
+    waiting.send_signal(signal.SIGSTOP)
+    holding()
+    wait_for(lambda: tickets(project, "offer"), "the pool is offered")
+    running.send_signal(signal.SIGSTOP)
+    waiting.send_signal(signal.SIGCONT)
+    wait_for(lambda: noted(project, "second", ev.Inherited), "the pool is taken")
+    return [running, waiting]
+
+
+def test_who_is_killed_when_its_pool_was_taken_does_not_take_it_back(
+    project: Project, holding: Callable[[], None]
+) -> None:
+    """The one that waited owes the pool already: it uses and releases it, and no other sweep's debt is left."""
+    running, waiting = offering(project, holding, grace_s=600)
+    running.kill()
+    running.communicate()
+    ended = project.ended(waiting)
+    assert (ended.code, project.pools()) == (0, ["Reused", "Reused", "Terminated"]), ended.err
+
+
+def test_who_is_killed_when_it_has_taken_the_pool_is_watched_over(
+    project: Project, holding: Callable[[], None]
+) -> None:
+    """Its own watchdog closes it. The one before ends in order: the pool was not its own any more."""
+    running, waiting = offering(project, holding, grace_s=1)
+    waiting.kill()
+    waiting.communicate()
+    running.send_signal(signal.SIGCONT)
+    ended = project.ended(running)
+    assert (ended.code, "its pool is handed to second" in ended.out) == (0, True), ended.err
+    wait_for(lambda: project.pools() == ["Terminated"], "the watchdog closes the pool")
+
+
+def test_who_is_killed_while_it_waits_leaves_the_pool_to_be_released(
+    project: Project, holding: Callable[[], None]
+) -> None:
+    """The one before learns that nobody waits any more, and closes its pool."""
+    running = first(project, "pool.last_job_releases=false")
+    waiting = queued(project, "second")
+    wait_for(lambda: noted(project, "first", ev.Awaited), "the first sweep knows that it is waited for")
+    waiting.kill()
+    waiting.communicate()
+    holding()
+    ended = project.ended(running)
+    assert (ended.code, project.pools()) == (0, ["Terminated"]), ended.err
+    assert "nobody waits for the pool any more" in ended.err
