@@ -1,7 +1,8 @@
 """Who runs and who waits on this machine, in order: a ticket a sweep, alive as long as its process holds it.
 
 A ticket is a file that its process has locked; the kernel drops the lock when the process dies, so a stale one never
-counts. What is offered to a sweep that waits lies beside its ticket.
+counts. What is offered to a sweep that waits lies beside its ticket. Only joining needs the line for itself: a process
+that is stopped while it looks keeps nobody from looking.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ MOST_WAITING = 16
 """Sweeps that may wait in one line."""
 _TICKET, _OFFER = ".ticket", ".offer"
 _PATIENCE_S = 30.0
-"""The longest that the line is kept from being looked at: every look is a matter of milliseconds."""
+"""The longest that somebody else's joining is waited for: it is a matter of milliseconds."""
+_ROOM = 4096
+"""Bytes of a ticket: it is written anew in place, and whoever reads it meanwhile reads all of one."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,9 @@ class Line:
     def joined(self, ticket: Ticket, since: str) -> Iterator[Member]:
         """Be in the line meanwhile. Raises LockHeldError when too many wait, OSError where no line can be made."""
         private_folder(self._folder)
-        with self.alone():
-            there = self._live()
+        with self._alone():
+            self._sweep_up()
+            there = self.live()
             if ticket.waits and sum(other.waits for other in there) >= MOST_WAITING:
                 raise LockHeldError(f"{MOST_WAITING} sweeps wait already: {there[0]} is the first of the line")
             number = max((other.number for other in there), default=0) + 1
@@ -73,17 +77,16 @@ class Line:
             path = self._path(number, _TICKET)
             self._path(number, _OFFER).unlink(missing_ok=True)
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _write(handle, own)
+            self._lock(handle)  # who looks at it holds it for a moment
         try:
             yield Member(self, own, handle)
         finally:
             os.close(handle)  # and nothing else: who dies does no more either
 
     def live(self) -> list[Ticket]:
-        """Every sweep in the line, first come first. Raises LockHeldError, OSError."""
-        with self.alone():
-            return self._live()
+        """Every sweep in the line, first come first. Raises OSError."""
+        return [ticket for number in self.numbers if (ticket := self._ticket(number))]
 
     @property
     def numbers(self) -> list[int]:
@@ -106,40 +109,34 @@ class Line:
             return found if isinstance(found, dict) else None
         return None
 
-    def _live(self) -> list[Ticket]:
-        return [ticket for number in self.numbers if (ticket := self._ticket(number))]
-
     def _ticket(self, number: int) -> Ticket | None:
-        """The ticket of this number; a stale one is removed."""
+        """The ticket of this number; None when it is stale."""
         path = self._path(number, _TICKET)
-        try:
-            handle = os.open(path, os.O_RDWR)
-        except FileNotFoundError:
-            return None
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return _read(path)
-        else:
-            path.unlink(missing_ok=True)
-            self._path(number, _OFFER).unlink(missing_ok=True)
-            return None
-        finally:
-            os.close(handle)
+        return _read(path) if _is_held(path) else None
+
+    def _sweep_up(self) -> None:
+        """Remove what the dead have left."""
+        for number in self.numbers:
+            if not _is_held(path := self._path(number, _TICKET)):
+                path.unlink(missing_ok=True)
+                self._path(number, _OFFER).unlink(missing_ok=True)
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Nobody else looks at the line, joins it or leaves it meanwhile."""
+    def _alone(self) -> Iterator[None]:
+        """Nobody else joins the line meanwhile. Raises LockHeldError when that is kept up for long."""
         handle = os.open(self._folder / ".line", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            end = time.monotonic() + _PATIENCE_S
-            while not _locked(handle):
-                if time.monotonic() > end:
-                    raise LockHeldError(f"{self._folder}: another process keeps the line of sweeps that wait")
-                time.sleep(0.01)
+            self._lock(handle)
             yield
         finally:
             os.close(handle)
+
+    def _lock(self, handle: int) -> None:
+        end = time.monotonic() + _PATIENCE_S
+        while not _locked(handle, fcntl.LOCK_EX):
+            if time.monotonic() > end:
+                raise LockHeldError(f"{self._folder}: another process keeps the line of sweeps that wait")
+            time.sleep(0.01)
 
     def _path(self, number: int, kind: str) -> Path:
         return self._folder / f"{number:08d}{kind}"
@@ -163,8 +160,7 @@ class Member:
         """Its turn has come, or another sweep of the same process has it now."""
         own = self.ticket
         now = replace(ticket, waits=False, number=own.number, pid=own.pid, host=own.host, since=own.since)
-        with self.line.alone():
-            _write(self._handle, now)
+        _write(self._handle, now)
         return replace(self, ticket=now)
 
     def heir(self, passed: Collection[str] = ()) -> Ticket | None:
@@ -187,17 +183,28 @@ class Member:
         return None
 
 
-def _locked(handle: int) -> bool:
+def _locked(handle: int, how: int) -> bool:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, how | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
 
 
+def _is_held(path: Path) -> bool:
+    """Does the process live that made this ticket?"""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _locked(handle, fcntl.LOCK_SH)
+    finally:
+        os.close(handle)
+
+
 def _write(handle: int, ticket: Ticket) -> None:
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, json.dumps(asdict(ticket)).encode(), 0)
+    os.pwrite(handle, json.dumps(asdict(ticket)).encode().ljust(_ROOM), 0)
 
 
 def _read(path: Path) -> Ticket | None:

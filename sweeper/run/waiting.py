@@ -42,14 +42,16 @@ class Waiting:
     caught: Sequence[int] = ()
     stopped: Callable[[], bool] = lambda: False
     _told: set[str] = field(default_factory=set)
-    _inherited: bool = False
+    _inherited: str = ""
 
     def wait(self) -> None:
         """Return when the pool is ours. Raises GaveUpWaitingError when it is asked to end and nothing is owed."""
-        while not self._turn():
-            self._heed()
-            if offered := self.member.offered():
+        while True:
+            if offered := self.member.offered():  # also of one that died before it saw that we had taken it
                 self._accept(offered)
+            if self._turn():
+                return
+            self._heed()
             self.clock.sleep(LOOK_S)
 
     def _turn(self) -> bool:
@@ -64,8 +66,6 @@ class Waiting:
         except LockHeldError as error:
             self._say(f"waiting: {error}")
             return False
-        if offered := self.member.offered():  # of one that died before it saw that we had taken it
-            self._accept(offered)
         return True
 
     def _tell(self, other: Ticket) -> None:
@@ -83,9 +83,10 @@ class Waiting:
             self.say(line)
 
     def _accept(self, offered: ev.Inherited) -> None:
-        self.inherit(offered)
-        self._say(f"the pool of {offered.name} is taken over from {offered.sweep}")
-        self._inherited = True
+        if offered.name != self._inherited:
+            self.inherit(offered)
+            self._inherited = offered.name
+            self.say(f"the pool of {offered.name} is taken over from {offered.sweep}")
 
     def _heed(self) -> None:
         """Whoever owes a pool goes on: its runner closes it, and ends by the same signal."""

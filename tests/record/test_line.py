@@ -69,7 +69,9 @@ def test_who_died_is_not_waited_for_and_takes_nothing(joining: Joining, tmp_path
     assert (names(behind.ahead()), behind.line.offered(1) is not None) == (["dead"], True)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    assert (behind.ahead(), behind.line.numbers, behind.line.offered(1)) == ([], [2], None)
+    assert behind.ahead() == []
+    joining("c")
+    assert (behind.line.numbers, behind.line.offered(1)) == ([2, 3], None), "who joins removes what the dead have left"
 
 
 def test_an_offer_reaches_the_one_that_waits_and_nobody_else(joining: Joining) -> None:
