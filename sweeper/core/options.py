@@ -7,7 +7,7 @@ derived from there. Pure.
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from enum import Enum
 from functools import cache
@@ -236,22 +236,39 @@ def from_section(options: type[Options], section: Mapping[str, Any]) -> Options:
     Raises TypeError when one that is required is missing.
     """
     kind: type = options
-    said = {one.name: _value(hint, section[name]) for name, one, hint in _typed(kind) if name in section}
-    return options(**said)
+    return options(**{called: read(section[name]) for name, called, read in _readers(kind) if name in section})
 
 
-def _value(hint: Any, value: Any) -> Any:
-    """A value as its type has it: an enum, options again, a tuple of them."""
+Read = Callable[[Any], Any]
+"""Makes of a value that a file says what the type of its option has."""
+
+
+@cache
+def _readers(options: type) -> Sequence[tuple[str, str, Read]]:
+    """Name and field of each option, and how its value is read."""
+    return [(name, one.name, _reader(hint)) for name, one, hint in _typed(options)]
+
+
+def _reader(hint: Any) -> Read:
+    """How a value of this type is read: an enum, options again, a tuple of them; `null` is none of these."""
     if get_origin(hint) is Annotated:
-        return _value(get_args(hint)[0], value)
+        return _reader(get_args(hint)[0])
     others = [part for part in alternatives(hint) if part is not type(None)]
-    if value is None or len(others) != 1:
-        return value
-    (kind,) = others
+    read = _reader_of(others[0]) if len(others) == 1 else None
+    return _as_it_is if read is None else lambda value: None if value is None else read(value)
+
+
+def _reader_of(kind: Any) -> Read | None:
+    """None: a value is taken as it is."""
     if container_of(kind) == "array":
-        return tuple(_value(get_args(kind)[0], item) for item in value)
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return kind(value)
-    if kind in (int, float):  # to a schema 3.0 is a whole number too
-        return kind(value)
-    return from_section(kind, value) if _is_options(kind) and isinstance(value, Mapping) else value
+        item = _reader(get_args(kind)[0])
+        return lambda value: tuple(map(item, value))
+    if isinstance(kind, type) and (issubclass(kind, Enum) or kind in (int, float)):
+        return kind  # to a schema 3.0 is a whole number too
+    if _is_options(kind):
+        return lambda value: from_section(kind, value) if isinstance(value, Mapping) else value
+    return None
+
+
+def _as_it_is(value: Any) -> Any:
+    return value

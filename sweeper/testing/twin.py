@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sweeper.core.ports import Clock, Description, Page, Request
 from sweeper.core.request import listing, searching
@@ -30,8 +29,7 @@ from sweeper.testing.world import TwinWorld
 __all__ = ["Behaviour", "Call", "Faults", "Script", "Twin", "VirtualClock", "WireError", "always"]
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """One call as the service saw it, or did not."""
 
     at: float

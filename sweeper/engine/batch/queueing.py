@@ -48,6 +48,8 @@ class Queueing:
 
     def next_due(self) -> float | None:
         """When something happens next by itself; None when nothing will."""
+        if not self._ledger.open:
+            return None
         return min((due for job in self._ledger.open.values() for due in self._dues(job)), default=None)
 
     def _dues(self, job: ServiceJob) -> Iterator[float]:
