@@ -57,11 +57,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Load what is asked for (PEP 562)."""
-    if name not in _FROM:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_FROM[name]}"), name)
+if not TYPE_CHECKING:  # a name that there is not is an error to a type checker too
+
+    def __getattr__(name: str) -> Any:
+        """Load what is asked for (PEP 562)."""
+        if name not in _FROM:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(f"{__name__}.{_FROM[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from sweeper.api.result import Result
-from sweeper.api.running import Telling
+from sweeper.api.telling import Telling
 
 LOOK_S = 0.2
 """Seconds between two looks at whether the run has ended: an interrupt is heeded between them everywhere."""

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sweeper.commands.plan import told_of
+from sweeper.core.as_json import plain
+from sweeper.core.model import Sweep
 from sweeper.show import notebook
 
 
@@ -74,3 +77,9 @@ class Plan:
 
     def _repr_html_(self) -> str:
         return notebook.text(self.text)
+
+
+def plan_of(sweep: Sweep, *, requests: bool, every: bool) -> Plan:
+    """The plan of a sweep: see `Sweep.plan`."""
+    told, text = told_of(sweep, requests=requests, every=every)
+    return Plan(plain(told), text)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from sweeper.api.result import Result
 from sweeper.api.rows import Rows
+from sweeper.api.telling import Telling
 from sweeper.commands.ended import report, run_ended, tell_trackers, undisturbed
 from sweeper.commands.exit_code import exit_code
 from sweeper.commands.run import driven
@@ -20,13 +19,9 @@ from sweeper.core.as_json import moment, plain
 from sweeper.core.model import Sweep
 from sweeper.errors import LockHeldError, PoolOpenError
 from sweeper.record import script
-from sweeper.run.clock import SystemClock
 from sweeper.run.ending import Ending
 from sweeper.run.release import Unreleased
 from sweeper.run.session import Session
-from sweeper.show.display import Display, Silent, in_cell, on_stderr, streaming
-from sweeper.show.events import Happening
-from sweeper.show.notebook import in_notebook
 
 UNCAUGHT = (
     "this is not the main thread, where alone Python catches signals: end it with Sweep.stop(now=True); "
@@ -36,42 +31,6 @@ UNCAUGHT = (
 _alone = threading.Lock()
 _runs: list[str] = []
 """The sweep that runs in this process."""
-
-
-@dataclass
-class Telling:
-    """Who is told of a run, and what it was worth a word of."""
-
-    progress: bool | Callable[[Mapping[str, Any]], None] | None = None
-    said: list[str] = field(default_factory=list)
-    clock: SystemClock | None = None
-    """That of the run, once it has one."""
-    early: list[int] = field(default_factory=list)
-    """Signals that have come before it had one."""
-
-    @property
-    def emit(self) -> Callable[[Happening], None] | None:
-        """Who is told each thing that happens, as a program is that reads it from stdout."""
-        tell = self.progress
-        return (lambda happened: tell(plain(happened))) if callable(tell) else None
-
-    def interrupt(self, number: int) -> None:
-        """End the run as by this signal, from another thread; a run that has not begun is ended when it has."""
-        if self.clock:
-            self.clock.caught.append(number)
-        else:
-            self.early.append(number)
-
-    def show(self, session: Session, *, before: Sequence[str]) -> Display:
-        """What shows the run; first that which was to be said before it began."""
-        session.clock.caught += self.early
-        self.clock = session.clock
-        silent = self.emit is not None or self.progress is False
-        made = (lambda _: Silent()) if silent else in_cell if in_notebook() else on_stderr
-        display = Display(session, *([streaming(self.emit)] if self.emit else []), made=made)
-        for line in before:
-            display.say(line)
-        return display
 
 
 def run(sweep: Sweep, telling: Telling) -> Result:
@@ -113,18 +72,20 @@ def _run(sweep: Sweep, telling: Telling) -> tuple[Ending, Result]:
     before = [f"warning: {warning}" for warning in warnings]
     if threading.current_thread() is not threading.main_thread():
         before.append(UNCAUGHT)
+    open_now: Sequence[Unreleased] = ()
     try:
         show = partial(telling.show, before=before)
         ending, outside, trackers = driven(sweep, Session, show, telling.said.append)
+        open_now = ending.unreleased
         with undisturbed(ending):
             table, best = report(sweep, ending.chain, outside, printed=False)
             tell_trackers(ending, trackers, table, best, telling.said.append)
-    except BaseException as error:
-        if unreleased := getattr(error, "unreleased", None):
-            raise _still_open(unreleased) from error
+    except BaseException as error:  # whatever it is: what may still bill is told first
+        if pools := getattr(error, "unreleased", open_now):
+            raise _still_open(pools) from error
         raise
-    if ending.unreleased:
-        raise _still_open(ending.unreleased)
+    if open_now:
+        raise _still_open(open_now)
     told = run_ended(sweep, ending, outside.folder, table, exit_code(sweep, ending, table))
     if telling.emit:
         telling.emit({"event": "ended", "at": moment(outside.clock.now()), **told})

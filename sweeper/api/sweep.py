@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sweeper.api import stored
 from sweeper.api.happening import happenings
-from sweeper.api.plan import Plan
+from sweeper.api.packages import as_before
+from sweeper.api.plan import Plan, plan_of
 from sweeper.api.result import Result
 from sweeper.api.rows import Best, Rows
-from sweeper.api.running import Telling, run
-from sweeper.commands.plan import told_of
+from sweeper.api.running import run
+from sweeper.api.telling import Telling
 from sweeper.commands.say import without_secrets
 from sweeper.config import project as projects
 from sweeper.config.guest import Composed, as_text, compose, words
 from sweeper.core import model
-from sweeper.core.as_json import plain
 from sweeper.errors import SweeperError, UsageError
 from sweeper.record.atomic import write_atomically
 from sweeper.run.connect import connect
@@ -100,7 +100,7 @@ class Sweep:
         `requests`: with the request of every trial that is left. `every`: all trials in `order`, not only the first 20.
         """
         self._composed, self._folder = self._compose(), None
-        return self._within(lambda sweep: _plan(sweep, requests=requests, every=every))
+        return self._within(lambda sweep: plan_of(sweep, requests=requests, every=every))
 
     def run(self, *, progress: bool | Callable[[Mapping[str, Any]], None] | None = None) -> Result:
         """Run the sweep, or continue it, until nothing is left to do; every pool is closed when it returns.
@@ -181,11 +181,13 @@ class Sweep:
         return self._within(partial(run, telling=telling))
 
     def _compose(self) -> Composed:
-        return compose(self._root, self._experiment, self._overrides)
+        with as_before():
+            return compose(self._root, self._experiment, self._overrides)
 
     def _within(self, call: Callable[[model.Sweep], T]) -> T:
         """Do it in the context that it was composed in, which nothing is left of afterwards."""
-        return self._composed.context.copy().run(_said, partial(call, self._composed.sweep))
+        with as_before():
+            return self._composed.context.copy().run(_said, partial(call, self._composed.sweep))
 
 
 def _said(call: Callable[[], T]) -> T:
@@ -204,11 +206,6 @@ def _root(project: str | PathLike[str] | None) -> Path:
     if not projects.is_dir(root):
         raise UsageError(f"project: there is no folder {root}")
     return root
-
-
-def _plan(sweep: model.Sweep, *, requests: bool, every: bool) -> Plan:
-    told, text = told_of(sweep, requests=requests, every=every)
-    return Plan(plain(told), text)
 
 
 def _folder(sweep: model.Sweep) -> Path:

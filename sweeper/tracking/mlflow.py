@@ -31,7 +31,7 @@ MOST_LETTERS = 500
 OF_TRIAL = ("config.yaml", "log.txt", "metrics.csv")
 OF_SWEEP = ("config.yaml", "results.csv", "results.jsonl", "best.yaml", "report.html")
 """What is kept beside a run."""
-_QUIET = {
+QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -77,7 +77,7 @@ class MLflow(RunPerTrial):
         self._store(sweep).end(ended)
 
     def _store(self, sweep: Tracked) -> _Store:
-        for name, value in _QUIET.items():
+        for name, value in QUIET.items():
             os.environ.setdefault(name, value)
         from mlflow.tracking import MlflowClient
 

@@ -13,7 +13,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -150,6 +150,7 @@ def process() -> dict[str, Any]:
         "logging": (root.level, list(root.handlers), root.disabled, logging.root.manager.disable),
         "hydra": {kind: id(Singleton._instances[kind]) for kind in (GlobalHydra, HydraConfig)},
         "resolvers": {name: BaseContainer._resolvers[name] for name in ("prev", "hydra", "mine")},
+        "loud": [logging.getLogger(name).level for name in ("optuna", "mlflow")],
         "streams": (sys.stdout, sys.stderr, list(sys.argv)),
         "collects": gc.isenabled(),
         "threads": threading.active_count(),
@@ -195,12 +196,18 @@ def as_a_guest(arguments: list[str]) -> int:
     """Run in every way that there is in one process, one sweep after another."""
     guest, root = Guest(), Path.cwd()
     one, other = Sweep.load("tiny"), Sweep.load("tiny", ["name=other", "hyperparameters.x=4"])
+    search = {"grid": None, "optuna": {"count": 1, "seed": 1, "of": {"hyperparameters.x": {"choice": [5]}}}}
+    searched = Sweep.from_dict({"name": "searched", "defaults": ["tiny"], "sweep": search})
+    import optuna  # after which it may be told what to say
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     os.chdir("/")
     assert one.project == root
     os.chdir(root)
 
     def everything() -> None:
         os.chdir(root / "experiments")
+        assert searched.run(progress=False).ok
         in_a_loop(one)
         assert [one["event"] for one in other.events()][-1] == "ended"
         os.chdir(root)
@@ -213,31 +220,7 @@ def as_a_guest(arguments: list[str]) -> int:
 def test_a_guest_leaves_the_process_as_it_was(project: Project) -> None:
     """Signal handlers, Hydra's state, environment, folder, logging: in a loop, a thread, one sweep after another."""
     assert told(project, as_a_guest) == [True, True]
-    assert len(project.begun()) == 4
-
-
-def one_alone(arguments: list[str]) -> int:
-    """From the progress of a run: another one is refused, what the sweep is can be asked, an error ends it."""
-    sweep, seen = Sweep.load("tiny"), list[str]()
-
-    def progress(happened: Any) -> None:
-        seen.append(happened["event"])
-        if happened["event"] == "trial_ended":
-            with pytest.raises(LockHeldError, match=r"^tiny: this process runs tiny already"):
-                sweep.run()
-            assert sweep.status()["state"] == "running"
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        sweep.run(progress=progress)
-    tell(json.dumps([seen.count("trial_submitted"), sweep.status()["open_pools"]]))
-    return 0
-
-
-def test_what_progress_raises_ends_the_run_with_its_pool_closed(project: Project) -> None:
-    """One run at a time in a process; an error of the caller's is theirs again when nothing is open any more."""
-    assert told(project, one_alone) == [1, []]
-    assert set(project.pools()) <= {"Terminated", ""}
+    assert len(project.begun()) == 5
 
 
 # -- interrupted ------------------------------------------------------------------------------------------------------
@@ -266,32 +249,50 @@ def stopping(sweep: Sweep) -> None:
         raise
 
 
-WAYS = {way.__name__: way for way in (plainly, iterating, stopping, in_a_loop)}
+WAYS = (plainly, iterating, stopping, in_a_loop)
 
 
-def interrupted(arguments: list[str]) -> int:
-    """Run in this way until Ctrl-C."""
+def raising(sweep: Sweep) -> None:
+    """From the progress of a run another one is refused, and what the sweep is can be asked; an error ends the run."""
+
+    def progress(happened: Mapping[str, Any]) -> None:
+        if happened["event"] == "trial_submitted":
+            with pytest.raises(LockHeldError, match=r"^tiny: this process runs tiny already"):
+                sweep.run()
+            assert sweep.status()["state"] == "running"
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        sweep.run(progress=progress)
+
+
+def ended_early(arguments: list[str]) -> int:
+    """By an error, by Ctrl-C in each way to run, and last by a signal that this process does not handle."""
     sweep = Sweep.load("tiny")
-    with contextlib.suppress(KeyboardInterrupt):
-        WAYS[arguments[0]](sweep)
-        return 1
-    rows = [row["status"] for row in sweep.results()]
-    tell(json.dumps([rows, sweep.status()["open_pools"]]))
-    return 0
+    raising(sweep)
+    left = [sweep.status()["open_pools"]]
+    for way in WAYS:
+        with pytest.raises(KeyboardInterrupt):
+            way(sweep)
+        left.append(sweep.status()["open_pools"])
+    tell(json.dumps(left), flush=True)
+    sweep.run(progress=False)
+    return 1
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_an_interrupted_run_leaves_no_pool_and_goes_on_later(project: Project, way: str) -> None:
-    """Ctrl-C stops the job and releases the pool, then KeyboardInterrupt is raised; the command line goes on."""
+def test_a_run_that_is_ended_early_leaves_no_pool_and_goes_on_later(project: Project) -> None:
+    """The job is stopped and the pool released before the caller hears of it; the command line goes on."""
     holding = held(project)
     next(holding)
-    running = project.python(interrupted, way)
-    wait_for(project.begun, "the first trial trains")
-    running.send_signal(signal.SIGINT)
+    running = project.python(ended_early)
+    for number, ending in enumerate([*[signal.SIGINT for _ in WAYS], signal.SIGTERM], start=1):
+        wait_for(lambda: len(project.begun()) == number, "the trial trains again")  # noqa: B023 - it is called at once
+        running.send_signal(ending)
     ended = project.ended(running)
-    assert ended.code == 0, ended.err
-    assert json.loads(ended.out) == [["interrupted", "planned", "planned"], []]
+    assert (ended.code, ended.err) == (-signal.SIGTERM, "")
+    assert json.loads(ended.out) == [[] for _ in range(len(WAYS) + 1)]
     assert set(project.pools()) <= {"Terminated", ""}
+    assert {row["status"] for row in project.rows()} == {"interrupted", "planned"}
     next(holding, None)
     assert project.run("hyperparameters.x=1").code == 0
 
