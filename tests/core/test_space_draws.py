@@ -133,6 +133,11 @@ def test_more_than_there_are() -> None:
         ("normal", [0, 0]),
         ("lognormal", [800, 1]),
         ("qnormal", [0, 1, -1]),
+        ("quniform", [0, 1e308, 1e-308]),
+        ("qnormal", [0, 1, 5e-324]),
+        ("int", [0, 10**400]),
+        ("logint", [1, 10**310]),
+        ("uniform", [-1e308, 1.7e308]),
     ],
 )
 def test_domains_that_make_no_sense(domain: str, arguments: list[Any]) -> None:

@@ -77,6 +77,7 @@ WORDS = listed(
     range(0,1e9,0.5) range(5,1) range(1,5,0) choice(a,b) interval(0,1) glob(*) sort(1,2) shuffle(1,2) tag(a,1)
     int(x) float(1,2) json_str(a) {range:[0,1e9,1]} {range:[0,1e9,0.1]} {range:[0,1,0]} {range:[0,.inf,1]}
     {linspace:[0,1,1]} {linspace:[0,1,1e9]} {linspace:[0,1,.nan]} {logspace:[0,1,3]} {logspace:[1,1e300,3]}
+    {quniform:[0,1e308,1e-308]} {qnormal:[0,1,0]} {lognormal:[800,9]} {normal:[0,-1]} {qlograndint:[1,8,9]}
     {uniform:[0,1]} {loguniform:[0,1]} {int:[1,0]} {choice:[]} {int:[0,1e400]} {uniform:[a,b]} {on:1} {1:x} {null:1}
     {[a]:1} {?:1} {"":1} {a.b:1} {a..b:1} {.:1} {"a=b":1} {"a b":1} {é:1}
 """

@@ -153,7 +153,9 @@ def numbers(domain: str, arguments: Sequence[Any]) -> Numbers:
     if step is not None and step <= 0:
         raise ValueError(f"{domain} takes a step q greater than 0")
     if not kind.scale.bounded:
-        return _bell(domain, Numbers(kind.scale, low, high, step))
+        if high <= 0:
+            raise ValueError(f"{domain} takes a standard deviation greater than 0")
+        return Numbers(kind.scale, low, high, step)
     high -= kind.open_end
     if low > high:
         raise ValueError(
@@ -168,10 +170,18 @@ def numbers(domain: str, arguments: Sequence[Any]) -> Numbers:
 
 def check(domain: str, arguments: Sequence[Any]) -> None:
     """Raise ValueError, in words for the user, when the domain cannot be drawn from."""
-    if domain != CHOICE:
-        numbers(domain, arguments)
-    elif not arguments:
-        raise ValueError("choice has no options")
+    if domain == CHOICE:
+        if not arguments:
+            raise ValueError("choice has no options")
+        return
+    try:
+        said = numbers(domain, arguments)
+        drawn = [float(said.at(u)) for u in (0.0, MOST)]
+        fits = all(map(math.isfinite, drawn)) and said.size > 0
+    except OverflowError:
+        fits = False
+    if not fits:
+        raise ValueError(f"{domain} draws numbers that are too large to be written")
 
 
 def size(domain: str, arguments: Sequence[Any]) -> float:
@@ -226,18 +236,6 @@ def _steps(low: float, high: float, step: float) -> tuple[int, int]:
 
 def _is_number(argument: Any) -> bool:
     return isinstance(argument, (int, float)) and not isinstance(argument, bool) and math.isfinite(argument)
-
-
-def _bell(domain: str, bell: Numbers) -> Numbers:
-    if bell.high <= 0:
-        raise ValueError(f"{domain} takes a standard deviation greater than 0")
-    try:
-        drawn = [*map(bell.at, (0.0, MOST))]
-    except OverflowError:
-        drawn = [math.inf]
-    if not all(map(math.isfinite, drawn)):
-        raise ValueError(f"{domain} takes a mean and a standard deviation whose numbers can be written")
-    return bell
 
 
 def _within(domain: str, said: Numbers) -> Numbers:
