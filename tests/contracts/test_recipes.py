@@ -86,7 +86,7 @@ def test_a_backend_is_two_files_and_a_line(tmp_path: Path) -> None:
 
 def test_a_stop_rule_is_a_file_and_a_line(tmp_path: Path) -> None:
     """The recipe's own rule is in the schema, the defaults and the reference, and holds the contract."""
-    copied(tmp_path, "docs/experiment-file.md", "tests/contracts", "tests/own_stop_rule.py")
+    copied(tmp_path, "docs/experiment-file.md", "tests/contracts", "tests/own_stop_rule.py", "tests/own_backend.py")
     module, line = blocks("stop-rule.md", "python")
     (tmp_path / "sweeper/core/stop/max_wasted_s.py").write_text(module)
     registry = tmp_path / "sweeper/core/stop/__init__.py"
