@@ -38,6 +38,16 @@ def test_a_run_tells_programs_what_happens_and_what_it_came_to(project: Project)
     assert {line["job_name"] for line in closed} == {line["job_name"] for line in submitted}
     waited = project.verb("wait", "tiny", "--json")
     assert (waited.code, lines(waited)) == (1, [told]), "who waits is told the same"
+    for words, wanted in (
+        (["1", "--tail", "1"], "score=10.0"),
+        (["3", "--grep", "^s"], "score=30.0"),
+        (["3", "--since", "1h"], "score=30.0"),
+        (["3", "--since", "0s"], ""),
+    ):
+        (logged,) = lines(project.verb("logs", "tiny", *words, "--json"))
+        followed = [one["line"] for one in lines(project.verb("logs", "tiny", *words, "-f", "--json"))]
+        assert logged["lines"] == followed
+        assert wanted in "".join(followed[-1:])
     rows = told.pop("rows")
     assert {**told, "event": "ended", "at": ended["at"]} == ended
     assert (told["exit_code"], told["ended_by"]["by"], told["pools"]["open"]) == (1, "done", [])
