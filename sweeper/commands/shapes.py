@@ -74,6 +74,7 @@ SHAPES: Mapping[str, Shapes] = {
     "clean": {"cleaned": clean.Cleaned},
     "retry": {"retried": retry.Retried},
     "rerun": _RUN,
+    "queue": _RUN,
     "try": {"ended": trying.TryEnded, "tries": trying.Tries},
     "source": {"source": source.Source},
     "pull": {"pulled": pull.Pulled},
