@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import hot, idle, pending, talk, wire
+from benchmarks import hot, idle, looks, pending, talk, wire
 
 MEMORY = Path("/dev/shm")
 
@@ -53,6 +53,7 @@ def main() -> None:
     wire.main()
     hot.main()
     idle.main()
+    looks.main()
     talk.main()
     pending.main()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import chain, millions
+from benchmarks import chain, looks, millions
 from sweeper import config
 
 
@@ -20,3 +20,12 @@ def test_what_a_benchmark_runs_is_an_experiment(
     (folder / "measured.yaml").write_text(measured.EXPERIMENT.replace("SIZE", "3"))  # type: ignore[attr-defined]
     monkeypatch.setenv("SWEEPER_PROJECT", str(tmp_path))
     assert config.run(["+experiment=measured"], lambda sweep: int(not sweep.trials)) == 0
+
+
+def test_a_pool_idles_for_seconds_and_no_more_looks_are_made() -> None:
+    """What `make bench` shows for two thousand drawn sweeps holds for one of each kind."""
+    given = [looks.drawn(5, kind) for kind in looks.KINDS]
+    learnt, fixed = looks.all_of(given, None), looks.all_of(given, looks.USUAL_S)
+    assert all(few <= many for few, many in zip(learnt.calls, fixed.calls, strict=True))
+    assert learnt.median_s <= looks.MOST_MEDIAN_S < fixed.median_s
+    assert learnt.p95_s <= looks.MOST_P95_S < fixed.p95_s

@@ -6,13 +6,19 @@ from dataclasses import dataclass
 
 from sweeper.core.options import option, redefined
 
+USUAL_S = 10.0
+"""Seconds between two looks where nobody has chosen."""
+
 
 @dataclass(frozen=True)
 class Waits:
     """How often to look and how long to wait, in seconds; as the real service needs it."""
 
-    poll_s: float = option(
-        "Seconds between two looks at a job; on AWS 2 at most where its end or its pool is near.", default=10.0, above=0
+    poll_s: float | None = option(
+        "Seconds between two looks at a job. null: often when it is to be expected to end by how those before it did, "
+        "rarely else, and no more often than every 10 s on average.",
+        default=None,
+        above=0,
     )
     settle_s: float = option("The longest wait for a pool to show its status after a job.", default=120.0, low=0)  # R4
     metrics_wait_s: float = option("How long a finished job's metrics may be late.", default=60.0, low=0)
@@ -20,12 +26,17 @@ class Waits:
     # AWS refuses signatures that are older
     request_life_s: float = option("How long a request that got no answer may still arrive.", default=300.0, low=0)
 
+    @property
+    def usual_s(self) -> float:
+        """Seconds between two looks where nothing tells when the next one should be."""
+        return USUAL_S if self.poll_s is None else self.poll_s
+
 
 @dataclass(frozen=True)
 class LocalWaits(Waits):
     """The same for an engine on this machine, which answers at once."""
 
-    poll_s: float = redefined(Waits, "poll_s", 0.1)
+    poll_s: float | None = redefined(Waits, "poll_s", 0.1)
     settle_s: float = redefined(Waits, "settle_s", 10.0)
     metrics_wait_s: float = redefined(Waits, "metrics_wait_s", 2.0)
     not_found_s: float = redefined(Waits, "not_found_s", 5.0)

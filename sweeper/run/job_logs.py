@@ -61,7 +61,7 @@ class JobLogs:
             self._files,
             self.matches,
             self.monotonic,
-            max(1.0, self.sweep.waits.poll_s),
+            max(1.0, self.sweep.waits.usual_s),
             deciding=looks(self.sweep),
         )
         following.listeners.append(lambda job, come: self._cut_numbers(come))

@@ -111,7 +111,7 @@ class Releaser:
             if not open_:
                 return failed
             busy = any(not closing.waits_for_its_end for closing in open_)
-            pause_s = min(self.settings.poll_s, 2.0) if busy else self.settings.poll_s
+            pause_s = min(self.settings.usual_s, 2.0) if busy else self.settings.usual_s
             self.clock.sleep(max(pause_s, GAP_S * len(open_) if self.flags else 0.0))
 
 

@@ -127,6 +127,7 @@ class Runner:
         begun, pause_s = clock.monotonic(), watching.pause_s(decision.names)
         if decision.until is not None:
             pause_s = max(0.0, min(pause_s, decision.until - clock.now()))
+        watching.follow(decision.names)
         if self.chain.unfinished:  # else a pool waits for the next job
             self.parts.keeping.keep(begun + pause_s)
         clock.sleep(pause_s - (clock.monotonic() - begun))
@@ -145,7 +146,7 @@ class Runner:
         except ApiError as error:
             self.parts.notes.say_once(job.name, f"stopping {decision.name}: {error.message}")
         self.parts.watching.look(job)
-        self._asked[job.name] = self.world.clock.monotonic() + self.parts.notes.settings.poll_s
+        self._asked[job.name] = self.world.clock.monotonic() + self.parts.notes.settings.usual_s
 
     def _extend(self, decision: Extend) -> None:
         """Keep a pool that is Available; when it cannot be, the next job starts cold."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sweeper.core import events as ev
 from sweeper.core import looks
@@ -15,6 +16,7 @@ from sweeper.core.watch import Watch
 from sweeper.errors import ApiError, ForeignNameError
 from sweeper.run.attention import Attention
 from sweeper.run.coldness import Coldness
+from sweeper.run.expecting import Expecting
 from sweeper.run.harvesting import Harvesting
 from sweeper.run.notes import Notes
 from sweeper.run.release import NAG_S
@@ -34,7 +36,8 @@ class Watching:
         self._harvesting, self._releasing = harvesting, releasing
         self._coldness = Coldness(notes)
         self._watch = Watch(notes.sweep, notes.world.logs.news, notes.world.logs.curve)
-        self._began: dict[str, float] = {}
+        self._expecting = Expecting(notes)
+        self._described: dict[str, Mapping[str, Any]] = {}  # what was seen last of the jobs that run
         self._next: dict[str, float] = {}  # when to look at a job again, by the monotonic clock
         self._free_at = 0.0
         self._monotonic = notes.world.clock.monotonic
@@ -52,27 +55,42 @@ class Watching:
     def looked(self, name: str, *, again: bool) -> None:
         """It was looked at, and is to be looked at when it may have changed; `again`: at once, since it just has."""
         now = self._monotonic()
-        self._next[name] = now if again else now + self._pause_s(name)
+        self._next[name] = now if again and not self._learns else now + self._pause_s(name)
         self._free_at = now + looks.GAP_S
 
     def pause_s(self, names: Sequence[str]) -> float:
         """Seconds until one of these is to be looked at; for none of them, until somebody may have asked something."""
         now = self._monotonic()
-        at = min((self._next.get(name, now) for name in names), default=now + max(self.notes.settings.poll_s, SOON_S))
+        nothing = max(self.notes.settings.usual_s, SOON_S)
+        at = min((self._next.get(name, now) for name in names), default=now + nothing)
+        if self._learns:
+            at = min(at, now + nothing)  # people, times and logs are not waited with until a job may end
         return max(0.0, (max(at, self._free_at) if self._spreads else at) - now)
+
+    def follow(self, names: Sequence[str]) -> None:
+        """Read on in the logs of those that run, though they need not be looked at now."""
+        for name in names:
+            if (described := self._described.get(name)) and self._next.get(name, 0.0) - self._monotonic() > SOON_S:
+                self.notes.world.logs.follow(self.notes.chain.job(name), described)
 
     @property
     def _spreads(self) -> bool:
         return self.notes.sweep.engine.on_aws and self.notes.sweep.in_flight > 1
 
+    @property
+    def _learns(self) -> bool:
+        return self.notes.settings.poll_s is None
+
     def _pause_s(self, name: str) -> float:
-        """Seconds between two looks at a job. The local engine is looked at so often anyway, unless it runs many."""
-        notes = self.notes
-        if not notes.sweep.engine.on_aws:
-            return notes.settings.poll_s * max(1.0, len(notes.chain.unfinished) / MANY)
-        now, began = notes.world.clock.now(), self._began.get(name)
-        running_s = None if began is None else now - began
-        return looks.pause_s(notes.chain.job(name), running_s, looks.lengths(notes.chain), notes.settings.poll_s)
+        """Seconds between two looks at a job."""
+        notes, every_s = self.notes, self.notes.settings.poll_s
+        if (unseen := notes.since(name, "unseen")) is not None and self._learns:
+            return min(notes.settings.usual_s, max(SOON_S, self._monotonic() - unseen))
+        if every_s is None:
+            return self._expecting.pause_s(notes.chain.job(name))
+        if notes.sweep.engine.on_aws:
+            return every_s
+        return every_s * max(1.0, len(notes.chain.unfinished) / MANY)
 
     def look(self, job: Job) -> None:
         """Look once. Raises ForeignNameError, and ApiError for what has been denied for too long."""
@@ -81,6 +99,7 @@ class Watching:
         try:
             description = world.api.describe_training_job(job.name)
         except ApiError as error:
+            self._expecting.looked(job, None)
             self._unseen(job, error)
             return
         notes.over(job.name, "unseen", "denied", "nagged")
@@ -91,13 +110,14 @@ class Watching:
         shown = shown.masked(world.redact.cut)  # as it is known of the job
         if shown.is_news:
             notes.note(shown.seen)
-        if description.get("TrainingStartTime"):
-            self._began[job.name] = description["TrainingStartTime"].timestamp()
         world.progress.watching(job.name, description)
         if shown.status.terminal:
+            self._described.pop(job.name, None)
             self._ended(shown, world.clock.monotonic() - asked)
         else:
+            self._described[job.name] = description
             self._running(shown)
+        self._expecting.looked(job, description)
         self._coldness.look(job, description)
 
     def _running(self, shown: Look) -> None:
@@ -145,7 +165,7 @@ class Watching:
         if (impatient or ending) and unseen.hopeless(hurried=impatient):
             # A second Ctrl-C, or nothing is to come and nothing can live any more: named instead of waited for.
             self._releasing.release_or_give_up(tuple(job.name for job in notes.chain.debts_newest_first))
-        elif lasted > _quiet_s(error, notes.settings.poll_s) and notes.due(job.name, "nagged", nag_s):
+        elif lasted > _quiet_s(error, notes.settings.usual_s) and notes.due(job.name, "nagged", nag_s):
             notes.say(f"cannot look at {job.name} for {lasted:.0f} s, still trying: {error.message}")
 
     def _gone(self, job: Job) -> None:
@@ -157,6 +177,6 @@ class Watching:
             self.notes.note(ev.Settled(job.name, PoolStatus.ABSENT.value))  # nobody will ever see its pool
 
 
-def _quiet_s(error: ApiError, poll_s: float) -> float:
+def _quiet_s(error: ApiError, usual_s: float) -> float:
     """Seconds before a job that cannot be looked at is a line of its own: what it waits for may be told already."""
-    return NAG_S if error.kind.wants_credentials else poll_s * 3
+    return NAG_S if error.kind.wants_credentials else usual_s * 3

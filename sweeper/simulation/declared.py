@@ -20,7 +20,7 @@ from sweeper.testing.scripts import Behaviour, Script
 
 MOST_TRIALS = 2000
 """More are not simulated: a single seed would take minutes."""
-POLLS_S = (10.0, 20.0, 30.0)
+POLLS_S = (None, 20.0, 30.0)
 FAILS = 0.15
 """How often a job fails by itself, for each kind of failure at most."""
 OVERRUNS = 0.03

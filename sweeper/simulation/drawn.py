@@ -213,7 +213,7 @@ def draw_sweep(rng: random.Random) -> Sweep:
             "hyperparameters": {"x": trial.values[KEY], "batch": trial.values.get(BATCH, batch)},
         },
         backend=WarmPool(),
-        waits=Waits(poll_s=rng.choice((10.0, 20.0, 30.0))),
+        waits=Waits(poll_s=rng.choice((None, 20.0, 30.0))),
         metrics=(MetricDefinition("m", "m=(.*)"),),
         objective=Objective("m", Goal.MAXIMIZE),
         stop=chosen,

@@ -14,7 +14,7 @@ from sweeper.testing.agenda import Agenda, Happening, What
 from sweeper.testing.scripts import STARTUP_S, Behaviour, Run
 
 _LEAVING_S = 1.0
-"""Virtual seconds until what a container left is in S3."""
+"""Virtual seconds until a machine is left, and until what a container without a script left is in S3."""
 
 
 class ScriptedContainers:
@@ -38,7 +38,8 @@ class ScriptedContainers:
         elif isinstance(effect, Vacate):
             self._note(now + _LEAVING_S, What.VACATED, effect.name)
         elif isinstance(effect, UploadArtifacts):
-            self._note(now + _LEAVING_S, What.UPLOADED, effect.name)
+            run = self._runs.get(effect.name)
+            self._note(now + (run.script.uploads_in if run else _LEAVING_S), What.UPLOADED, effect.name)
 
     def happen(self, happening: Happening) -> bool:
         """Tell the service what has happened to a container; False when it is of a machine that was taken away."""

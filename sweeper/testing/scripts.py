@@ -22,6 +22,7 @@ class Script:
     metrics: Mapping[str, float] = field(default_factory=dict)
     points: Sequence[tuple[float, Mapping[str, float]]] = ()  # seconds into training, and what is printed then
     stops_in: float = 5.0  # seconds from SIGTERM to its exit; past the grace it is killed
+    uploads_in: float = 1.0  # seconds until what it left is in S3
     platform_failure: str | None = None  # the platform gives up after `seconds`, with this FailureReason
     saves_every: float = 0.0  # seconds between checkpoints; 0: it saves where it is when SIGTERM comes
 

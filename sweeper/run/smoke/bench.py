@@ -163,7 +163,7 @@ class Bench:
     def _look_s(self, seen: Timeline) -> float:
         """Often where something is measured, seldom where a machine is waited for."""
         measured = seen.ended or seen.trains or seen.last is None
-        return self.pace.look_s if measured else min(self.waits.poll_s, self.pace.look_s * 5)
+        return self.pace.look_s if measured else min(self.waits.usual_s, self.pace.look_s * 5)
 
     # -- changing ---------------------------------------------------------------------------------------------------
 
