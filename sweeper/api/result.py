@@ -17,7 +17,7 @@ class Result:
     """What a run has come to; every pool was seen to close."""
 
     told: Mapping[str, Any]
-    """All of it, as `sweeper +experiment=NAME --json` prints it, but for the rows (docs/command-line.md)."""
+    """All of it, as `sweeper +experiment=NAME --json` prints it (docs/command-line.md)."""
     rows: Rows
     """Every trial."""
     warnings: Sequence[str] = ()

@@ -23,7 +23,7 @@ from sweeper.show import files, receipt
 from sweeper.show import report as page
 from sweeper.show import table as tables
 from sweeper.show.events import SweepOver
-from sweeper.show.summary import Run, RunEnded, may_bill, standing
+from sweeper.show.summary import RunEnded, may_bill, standing
 from sweeper.tracking.telling import Telling
 
 
@@ -49,7 +49,7 @@ def told(sweep: Sweep, ending: Ending, outside: Session, telling: Telling, outpu
         raise
     code = warn_unreleased(ending.unreleased) or exit_code(sweep, ending, table)
     if output.for_programs:
-        tell_programs(run_ended(sweep, ending, outside.folder, table, code), table, output, outside.clock.now())
+        tell_programs(run_ended(sweep, ending, outside.folder, table, code), output, outside.clock.now())
     return code
 
 
@@ -77,14 +77,13 @@ def run_ended(sweep: Sweep, ending: Ending, folder: Path, table: Results, code: 
     }
 
 
-def tell_programs(ended: RunEnded, table: Results, output: Output, now: float) -> None:
-    """The end, as a stream's last line, and as the one object that has the rows too."""
+def tell_programs(ended: RunEnded, output: Output, now: float) -> None:
+    """The end, as a stream's last line, and as the one object. It is as long for a thousand trials as for one."""
     if output.events:
         over: SweepOver = {"event": "ended", "at": moment(now), **ended}
         output.emit(over)
     if output.json:
-        whole: Run = {**ended, "rows": [files.as_json(table, row) for row in table.rows]}
-        output.emit(whole)
+        output.emit(ended)
 
 
 def report(sweep: Sweep, chain: Chain, outside: Session, *, printed: bool) -> tuple[Results, Row | None]:

@@ -52,14 +52,14 @@ def _happenings() -> dict[str, type]:
     return {get_args(get_type_hints(kind)["event"])[0]: kind for kind in kinds}
 
 
-_RUN: Shapes = {"ended": summary.Run, "detached": detaching.Begun}
+_RUN: Shapes = {"ended": summary.RunEnded, "detached": detaching.Begun}
 SHAPES: Mapping[str, Shapes] = {
     RUN: _RUN,
     EVENTS: _happenings(),
     "plan": {"plan": plan.Plan, "compared": comparing.BackendsCompared},
     "doctor": {"checked": doctor.Checked, "smoke": questions.Recording},
     "status": {"status": status.Status},
-    "wait": {"ended": summary.Run},
+    "wait": {"ended": summary.RunEnded},
     "view": {"serving": view.Viewed},
     "list": {"sweeps": listing.Sweeps},
     "logs": {"log": logs.Logged, "line": logs.LogLine},

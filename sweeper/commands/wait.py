@@ -85,5 +85,5 @@ def _told(sweep: StoredSweep, now: float, output: Output) -> int:
             tell_words(idle)
         tell_words(line(sweep, now))
     else:
-        tell_programs(stored_ended(sweep, code), sweep.table, output, now)
+        tell_programs(stored_ended(sweep, code), output, now)
     return code

@@ -178,7 +178,7 @@ class Warned(TypedDict):
 
 
 class SweepOver(RunEnded):
-    """The last line of a run that has ended: what `--json` prints, but for the rows."""
+    """The last line of a run that has ended: what `--json` prints."""
 
     event: Literal["ended"]
     at: str

@@ -146,7 +146,7 @@ class Standing(TypedDict):
 
 
 class RunEnded(Standing):
-    """A run that has ended."""
+    """A run that has ended; its trials are in `sweeper status SWEEP --json`, and in results.jsonl."""
 
     sweep: str
     """The folder's name: what `sweeper status`, `logs` and `report` take."""
@@ -155,12 +155,6 @@ class RunEnded(Standing):
     exit_code: int
     unreleased: list[MayBill]
     """What may still bill; exit code 3 then."""
-
-
-class Run(RunEnded):
-    """A run that has ended, and its results."""
-
-    rows: Rows
 
 
 class Failed(TypedDict):

@@ -334,8 +334,9 @@ def test_notebook_and_guide_run_the_trials_of_its_experiment_file(project: Proje
     found = told(project, cells)
     trained = len(project.jobs("first-"))
     again = project.verb("+experiment=first", "--json")
+    rows = json.loads(project.verb("status", "first", "--json").out)["rows"]
     assert (again.code, len(project.jobs("first-")), trained) == (0, 4, 4), again.err
-    assert found == {row["name"]: row["metric.loss"] for row in json.loads(again.out)["rows"]}
+    assert found == {row["name"]: row["metric.loss"] for row in rows}
     before = len(project.jobs("finer-"))
     assert told(project, guide) == [3, "completed", "completed", "completed"]
     assert (len(project.jobs("first-")), len(project.jobs("finer-")), before) == (4, 3, 3), "the guide asks the same"
