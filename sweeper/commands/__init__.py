@@ -67,6 +67,7 @@ VERBS: Mapping[str, Verb] = {
         Verb(
             "doctor", "[+experiment=NAME]", "all that is looked at before a run: role, permissions, quotas, buckets ..."
         ),
+        Verb("suite", "EXPERIMENT ... [KEY=VALUE]", "several in turn: each takes the pool over where it fits"),
         Verb("queue", "+experiment=NAME [KEY=...]", "run it after what runs now; its first job takes the pool over"),
         Verb("status", "[NAME] [--watch]", "the chain now, from the journal; works while another process runs it"),
         Verb("wait", "NAME [--timeout S]", "until a sweep that another process runs has ended; its exit code"),

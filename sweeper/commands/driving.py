@@ -12,6 +12,7 @@ from sweeper.commands.own_folders import own_folders
 from sweeper.commands.say import hide, package_version
 from sweeper.core.model import Sweep
 from sweeper.core.tracked import seen
+from sweeper.errors import LockHeldError
 from sweeper.record.locks import held
 from sweeper.run.clock import SystemClock
 from sweeper.run.connect import connect
@@ -26,22 +27,22 @@ from sweeper.show.display import Display
 from sweeper.tracking.telling import Telling
 
 
-def begin(
-    sweep: Sweep, stack: ExitStack, made: type[Session], clock: SystemClock, show: Callable[[Session], Shown] = Display
+def outside_of(
+    sweep: Sweep, made: type[Session], clock: SystemClock, show: Callable[[Session], Shown] = Display
 ) -> Session:
-    """The outside of an invocation, its folder locked. `made`: which outside it has; `show`: who tells of it.
-
-    Raises what keeps it from running.
-    """
+    """The outside of an invocation. `made`: which outside it has; `show`: who tells of it. Raises UsageError."""
     versions = {name: package_version(name) for name in ("sweeper", "boto3", "hydra-core")}
-    session = made(sweep, connect(sweep), clock, clock.now(), show, plain.as_yaml, versions)
+    return made(sweep, connect(sweep), clock, clock.now(), show, plain.as_yaml, versions)
+
+
+def lock_folder(session: Session, stack: ExitStack) -> None:
+    """Its sweep's folder is nobody else's, until `stack` ends. Raises LockHeldError, OSError."""
+    sweep, clock = session.sweep, session.clock
     with suppress(OSError):  # they are a convenience: what has to be written says so itself
         own_folders(Path(sweep.project))
-    hide(session.redact)
     stack.callback(lambda: session.shown.close())
     lock, runs = session.folder / ".lock", runs_of(session)
     stack.enter_context(held(lock, f"the sweep {sweep.name}", clock.now(), runs=runs, wait=clock.sleep))
-    return session
 
 
 def drive(
@@ -53,7 +54,9 @@ def drive(
 ) -> tuple[Ending, Session, Telling]:
     """Run the chain under its locks. `tenure`: what this process holds already. Raises what keeps it from running."""
     tenure = tenure or Tenure(stack)
-    session = begin(sweep, stack, made, tenure.clock, show)
+    session = outside_of(sweep, made, tenure.clock, show)
+    hide(session.redact)
+    lock_folder(session, stack)
     if tenure.waits:
         session.open(stack)
     if sweep.backend.finds_pool:
@@ -68,7 +71,11 @@ def run_in(session: Session, stack: ExitStack) -> tuple[Ending, Session, Telling
     """Run the chain of a session that is open and holds its pool."""
     sweep, clock, ledger = session.sweep, session.clock, session.ledger
     session.claim.freeze(stack)
-    session.claim.take_lease(stack)
+    try:
+        session.claim.take_lease(stack)
+    except LockHeldError as error:
+        error.unreleased = ledger.close_inherited(session.api)  # type: ignore[attr-defined]
+        raise
     session.preflight()
     elsewhere: list[Unreleased] = []
     if sweep.pool.settle_debts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Iterable
 
 from sweeper import errors
 from sweeper.commands.say import BILLING
@@ -13,11 +14,24 @@ from sweeper.core.model import Sweep
 from sweeper.core.ports import StopRule
 from sweeper.core.remedies import SAME_ERROR_LIMIT
 from sweeper.core.results import Results
+from sweeper.errors import BUG, LockHeldError, UsageError
 from sweeper.record.stored import StoredSweep
 from sweeper.run.ending import Ending
 from sweeper.show.summary import ended_by
 
 FAILED = 1
+
+
+BY_PRECEDENCE = (BILLING, BUG, LockHeldError.exit_code, UsageError.exit_code, 5, 1)
+"""As the contract has them; a signal's, 128 and more, come after the first two."""
+
+
+def worst(codes: Iterable[int]) -> int:
+    """The exit code of several invocations in one command."""
+    found = set(codes)
+    signals = sorted(code for code in found if code >= 128)
+    ranks = [*BY_PRECEDENCE[:2], *signals, *BY_PRECEDENCE[2:]]
+    return next((code for code in ranks if code in found), max(found, default=0))
 
 
 def exit_code(sweep: Sweep, ending: Ending, table: Results) -> int:

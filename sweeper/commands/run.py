@@ -22,6 +22,9 @@ from sweeper.show.display import Display, in_lines, streaming
 from sweeper.show.events import warned
 from sweeper.tracking.telling import Telling
 
+Driven = tuple[Ending, Session, Telling]
+"""How it ended, in which outside, and who tells its trackers."""
+
 
 def run(sweep: Sweep, session: type[Session] | None = None, output: Output = PEOPLE, turn: Turn = Turn.AT_ONCE) -> int:
     """Run a sweep, or continue it; returns the exit code. `session`: another outside than the real one.
@@ -55,11 +58,16 @@ def driven(
     show: Callable[[Session], Shown] = Display,
     say: Callable[[str], None] = complain,
     turn: Turn = Turn.AT_ONCE,
-) -> tuple[Ending, Session, Telling]:
+) -> Driven:
     """One invocation, to the end of its runner. An error that ends it brings what may still bill as `unreleased`."""
+    return attended(sweep, lambda stack: drive(sweep, stack, session, show, Tenure(stack, turn)), say)
+
+
+def attended(sweep: Sweep, driving: Callable[[ExitStack], Driven], say: Callable[[str], None] = complain) -> Driven:
+    """Drive a sweep to the end of its runner, as `driven` says."""
     try:
         with ExitStack() as stack:
-            return drive(sweep, stack, session, show, Tenure(stack, turn))
+            return driving(stack)
     except LockHeldError:
         raise  # who holds it looks after its pools
     except BaseException as error:

@@ -86,6 +86,15 @@ class Ledger:
         events, owed = self.journal.events(), self.chain().debts
         return {event.folder for event in events if isinstance(event, ev.Inherited) and event.name in owed}
 
+    def close_inherited(self, api: TrainingApi) -> list[Unreleased]:
+        """What was taken over and cannot be used: closed; returns what could not be."""
+        chain = self.chain()
+        closer = Closer(api, self.debt.settings, self.clock, self.say, flags=self.debt.account.flags)
+        unreleased = closer.close_all(chain, running=Running.LEAVE, only=chain.inherited)
+        if not unreleased:
+            self.broken_off(chain)
+        return unreleased
+
     def close_forgotten(self, chain: Chain, api: TrainingApi) -> list[Unreleased]:
         """What a journal that was removed had left open and this sweep does not declare any more: closed, or named."""
         jobs = [owed.intent for owed in self._forgotten if owed.name not in chain.jobs]

@@ -119,3 +119,45 @@ def test_who_is_killed_while_it_waits_leaves_the_pool_to_be_released(
     ended = project.ended(running)
     assert (ended.code, project.pools()) == (0, ["Terminated"]), ended.err
     assert "nobody waits for the pool any more" in ended.err
+
+
+def test_a_suite_has_one_cold_start_and_one_release(project: Project) -> None:
+    """Three experiments in one command, the last one named in a file of its own: one pool, one table, one exit code."""
+    text = (project.root / "experiments/tiny.yaml").read_text()
+    for name in ("first", "second", "third"):
+        (project.root / f"experiments/{name}.yaml").write_text(text.replace("name: tiny", f"name: {name}"))
+    rest = 'suite: [second, {experiment: third, overrides: ["hyperparameters.x=4,5"]}]'
+    (project.root / "experiments/rest.yaml").write_text(rest)
+    ended = project.verb("suite", "first", "rest", "second:hyperparameters.fail=2")
+    assert ended.code == 1, ended.err
+    assert project.pools() == ["Reused"] * 7 + ["Terminated"]
+    table = [line.split() for line in ended.out.splitlines()[-3:]]
+    assert [(row[0], row[-3:]) for row in table] == [
+        ("first", ["1", "2", "0"]),
+        ("second", ["0", "3", "1"]),
+        ("third", ["0", "2", "0"]),
+    ]
+    again = project.verb("suite", "first", "rest", "second:hyperparameters.fail=2")
+    assert (again.code, len(project.begun())) == (1, 8), "nothing is left to do"
+
+
+def test_a_suite_is_checked_as_a_whole_before_anything_is_sent(project: Project) -> None:
+    """Every mistake of every experiment is told with its place: nothing was run, and no folder made."""
+    (project.root / "experiments/bad.yaml").write_text(
+        "suite:\n- tiny\n- {experiment: tiny, overrides: [hyperparameters.y=1]}\n- {experimnt: tiny}\n"
+    )
+    ended = project.verb("suite", "bad", "nobody:x=1")
+    assert (ended.code, "experiments/bad.yaml:4:3: suite.2: must be the name of an experiment" in ended.err) == (
+        2,
+        True,
+    )
+    (project.root / "experiments/bad.yaml").write_text(
+        "suite:\n- tiny\n- {experiment: tiny, overrides: [hyperparameters.y=1]}\n"
+    )
+    ended = project.verb("suite", "bad", "locked.instance_typ=x")
+    assert ended.code == 2
+    assert "experiments/bad.yaml:3:3: hyperparameters.y: is not in the configuration" in ended.err
+    assert "locked.instance_typ: is not in the configuration" in ended.err
+    twice = project.verb("suite", "tiny", "tiny")
+    assert (twice.code, "is the sweep tiny, as tiny is; give it another name: name=NAME" in twice.err) == (2, True)
+    assert not (project.root / "runs").exists()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.commands.exit_code import exit_code
+from sweeper.commands.say import warn_unreleased
 from sweeper.core import events as ev
 from sweeper.core.chain import Chain, Job, fold
 from sweeper.core.events import TrialStatus
@@ -286,7 +287,7 @@ class Outside:
 
 def code_of(here: Outside, ending: Ending) -> int:
     """The exit code that a command line would end with; what may still bill is told."""
-    return exit_code(here.sweep, ending, results(here.sweep, ending.chain))
+    return warn_unreleased(ending.unreleased) or exit_code(here.sweep, ending, results(here.sweep, ending.chain))
 
 
 def make_outside(
