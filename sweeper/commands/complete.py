@@ -21,6 +21,8 @@ from sweeper.errors import SweeperError
 from sweeper.record.stored import folders
 
 EXPERIMENT = "+experiment="
+RUN_FLAGS = ("--json", "--events jsonl", "--detach")
+"""What a run takes beside Hydra's words."""
 
 BASH = """\
 _sweeper_complete() {
@@ -82,7 +84,8 @@ def candidates(text: str) -> list[str]:
     elif verb:
         found = [*(f"{word} " for word in _flags(verb)), EXPERIMENT, *_hydra([*before[1:], current])]
     else:
-        found = [*(f"{word} " for word in VERBS if not before), EXPERIMENT, *_hydra([*before, current])]
+        found = [f"{word} " for word in (RUN_FLAGS if before else VERBS)]
+        found += [EXPERIMENT, *_hydra([*before, current])]
     fitting = dict.fromkeys(word for word in found if word.startswith(current))
     return [word for word in fitting if f"{word}=" not in fitting]  # Hydra offers `+experiment` beside `+experiment=`
 

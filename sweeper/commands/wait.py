@@ -81,9 +81,9 @@ def _told(sweep: StoredSweep, now: float, output: Output) -> int:
     code = STILL_RUNS if sweep.runner else warn_unreleased(owed) or stored_exit_code(sweep)
     if not output.for_programs:
         tell_words(table.pool_line(sweep.chain, running=sweep.runner is not None))
-        if idle := table.idle_line(sweep.table, sweep.chain):
-            tell_words(idle)
         tell_words(line(sweep, now))
+        if not sweep.runner and (idle := table.idle_line(sweep.table, sweep.chain)):
+            tell_words(idle)
     else:
         tell_programs(stored_ended(sweep, code), output, now)
     return code

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from tests.end_to_end.conftest import Project, wait_for
 
 # One step every 0.1 s; it would go on for a minute. A batch above 16 does not fit.
@@ -156,6 +158,9 @@ def test_a_rule_that_an_earlier_version_met_does_not_end_the_next_one(project: P
     assert [row["status"] for row in project.rows()] == ["completed", "completed", "planned"]
     again = project.run(until)
     assert again.out.splitlines()[-1] == "NOTHING WAS TRAINED: until had ended the sweep before; 1 trial left to run"
+    assert project.verb("status", "tiny").out.splitlines()[-1] == again.out.splitlines()[-1]
+    told = json.loads(project.verb("wait", "tiny", "--json").out)
+    assert (told["exit_code"], told["nothing_trained"], told["ended_by"]["rule"]) == (0, True, "until")
     script = project.root / "experiments/scripts/tiny/train.py"
     script.write_text(f"{script.read_text()}# another\n")
     changed = project.run(until)

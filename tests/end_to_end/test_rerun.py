@@ -147,6 +147,7 @@ def test_a_model_is_pulled_once_and_only_whole(
     monkeypatch.chdir(project.root)
     assert "best " in candidates("sweeper pull tiny ") and "best " in candidates("sweeper rerun tiny b")
     assert "best " not in candidates("sweeper logs tiny ")
+    assert "--detach " in candidates("sweeper +experiment=tiny --d")
     told = json.loads(project.verb("pull", "tiny", "--json").out)
     assert told["proved_by"] == "MD5"
     assert (told["model"], told["files"], told["pulled"]) == (model, ["weights.txt"], True)
