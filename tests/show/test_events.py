@@ -56,7 +56,7 @@ def test_whatever_happens_is_told_as_its_schema_says(seed: int, tmp_path: Path) 
         if number % 5 == 0:
             table = results(sweep, chain, rate=sweep.rate)
             stands = standing(table, chain, sweep.objective, simulated=True, running=bool(number % 2))
-            ended = {"sweep": "s", "name": "s", "folder": "/s", "exit_code": 0, "unreleased": [], "rows": [], **stands}
+            ended = {"sweep": "s", "name": "s", "folder": "/s", "exit_code": 0, "unreleased": [], **stands}
             check("wait", as_printed(ended))
     for happening in told:
         check("events", as_printed(happening))
@@ -66,7 +66,7 @@ def test_whatever_happens_is_told_as_its_schema_says(seed: int, tmp_path: Path) 
         left = stored(tmp_path / f"runs/s{cut}", events[:cut])
         check("status", as_printed(status.as_json(left)))
         check("list", as_printed({"sweeps": [listing.as_json(left)]}))
-        check("wait", as_printed({**stored_ended(left, stored_exit_code(left)), "rows": []}))
+        check("wait", as_printed(stored_ended(left, stored_exit_code(left))))
         by = stored_standing(left)["ended_by"]
         died = not any(getattr(left.chain, word) for word in ("finished", "stopping", "decided"))
         assert (by is not None and by["by"] == "broken_off") is died
