@@ -20,6 +20,7 @@ import yaml
 from sweeper import cli, config
 from sweeper.commands import VERBS
 from sweeper.config.reading import Loader
+from sweeper.config.suite import entries
 from sweeper.engine import launch
 from sweeper.errors import UsageError
 from tests import pages
@@ -123,10 +124,15 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("block", of("yaml"))
 def test_a_fragment_composes(block: Block, project: Path) -> None:
-    """A whole experiment as it stands; sections in an experiment that has the keys and metrics that they name."""
+    """An experiment or a suite as it stands; sections in an experiment that has the keys and metrics that they name."""
     said = yaml.load(block.text, Loader)
     if "builder" in said:
         assert pages.NEEDS["sagemaker"]
+        return
+    if "suite" in said:
+        (project / "experiments").mkdir()
+        (project / "experiments/x.yaml").write_text(block.text)
+        assert len(entries(["x"], project)) == len(said["suite"])
         return
     if "locked" not in said:
         base = yaml.load(EXPERIMENT, Loader)
