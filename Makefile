@@ -38,7 +38,12 @@ setup: $(READY)  ## create .venv and install everything
 run: $(READY)  ## run the first experiment on the local engine
 	$(BIN)/python -m sweeper +experiment=lora_ranks
 
-test: $(READY)  ## run the tests, three processes for each core
+# Else each of the processes that run the tests would compile all of them.
+$(VENV)/.compiled: $(READY)
+	-$(BIN)/python -m pytest --collect-only -qq >/dev/null
+	touch $@
+
+test: $(VENV)/.compiled  ## run the tests, three processes for each core
 	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 $(NEXT)/.ready: pyproject.toml Makefile

@@ -35,7 +35,15 @@ from sweeper.config.draft import Draft, UnknownKey
 from sweeper.config.locate import Origin
 from sweeper.config.overrides import before
 from sweeper.config.problems import COMMAND_LINE, Problem, refuse
-from sweeper.config.sources import PARAMS, PRIMARY, ExperimentSource, PackagedSource, ProjectSearchPath, ProjectSource
+from sweeper.config.sources import (
+    PARAMS,
+    PRIMARY,
+    ExperimentSource,
+    KeptSource,
+    PackagedSource,
+    ProjectSearchPath,
+    ProjectSource,
+)
 from sweeper.config.values import plain, register_resolvers, say
 from sweeper.core.model import Sweep
 from sweeper.errors import UsageError
@@ -312,6 +320,6 @@ def _raw_errors() -> Iterator[None]:
 def _register() -> None:
     """Make our plugins known to Hydra, once for each process."""
     register_resolvers()
-    for plugin in (ChainSweeper, ExperimentSource, ProjectSource, PackagedSource, ProjectSearchPath):
+    for plugin in (ChainSweeper, ExperimentSource, ProjectSource, KeptSource, PackagedSource, ProjectSearchPath):
         Plugins.instance().register(plugin)
     ConfigStore.instance().store(group="hydra/sweeper", name="chain", provider="sweeper", node={"params": {}})

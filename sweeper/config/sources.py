@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 
+import hydra.conf
 import yaml
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.config_search_path import ConfigSearchPath
@@ -164,7 +165,22 @@ class ProjectSource(FileConfigSource):
         return ConfigResult(config=config, path=self.full_path(), provider=self.provider, header=header)
 
 
-class PackagedSource(FileConfigSource):
+class KeptSource(FileConfigSource):
+    """Files that nobody changes while this program runs, Hydra's own: read with the C parser, and once."""
+
+    @staticmethod
+    def scheme() -> str:
+        """The scheme of the search path."""
+        return "kept"
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """The file's content, as Hydra reads it."""
+        file = Path(self.path) / (config_path.removesuffix(SUFFIX) + SUFFIX)
+        config, header = pickle.loads(_kept(file, file.stat().st_mtime_ns))
+        return ConfigResult(config=config, path=self.full_path(), provider=self.provider, header=header)
+
+
+class PackagedSource(KeptSource):
     """Our own defaults; what lies upon them (sweeper.config.layers) is part of what Hydra starts from."""
 
     @staticmethod
@@ -178,21 +194,22 @@ class PackagedSource(FileConfigSource):
 
     def load_config(self, config_path: str) -> ConfigResult:
         """One file of ours, the first with each layer upon it."""
-        file = self.file(config_path)
-        config, header = pickle.loads(_packaged(file, file.stat().st_mtime_ns))
-        if file.stem == PRIMARY and layers():
-            config = OmegaConf.merge(config, *(layer.sections for layer in layers()))
-        return ConfigResult(config=config, path=self.full_path(), provider=self.provider, header=header)
+        found = super().load_config(config_path)
+        if config_path.removesuffix(SUFFIX) == PRIMARY and layers():
+            found.config = OmegaConf.merge(found.config, *(layer.sections for layer in layers()))
+        return found
 
 
-@lru_cache(maxsize=32)
-def _packaged(file: Path, _changed: int) -> bytes:
-    """What our file holds, and its header, to be made of it anew each time: Hydra works with what it is given.
+@lru_cache(maxsize=64)
+def _kept(file: Path, _changed: int) -> bytes:
+    """What a file holds, and its header, to be made of it anew each time: Hydra works with what it is given.
 
     As bytes: a copy of a DictConfig takes six times as long.
     """
     written = text(file)
-    return pickle.dumps((OmegaConf.create(yaml.load(written, Loader)), ConfigSource._get_header_dict(written[:512])))
+    return pickle.dumps(
+        (OmegaConf.create(yaml.load(written, Loader) or {}), ConfigSource._get_header_dict(written[:512]))
+    )
 
 
 class ProjectSearchPath(SearchPathPlugin):
@@ -203,9 +220,9 @@ class ProjectSearchPath(SearchPathPlugin):
         if _composed.get() is None:
             return  # an application of Hydra's in the same process, which has a project of its own
         root = project.here()
+        kept = {"main": f"packaged://{project.packaged_conf()}", "hydra": f"kept://{Path(hydra.conf.__file__).parent}"}
         for element in search_path.get_path():
-            if element.provider == "main":
-                element.path = f"packaged://{project.packaged_conf()}"
+            element.path = kept.get(element.provider or "", element.path)
         conf = root / "conf"
         if project.is_dir(conf) and conf.resolve() != project.packaged_conf():
             search_path.prepend("project", f"project://{conf}", anchor="main")

@@ -31,7 +31,9 @@ from tests.engine.test_interpreter import set_traps
 from tests.forked import Forked, heed_signals, start_engine
 
 STOPS = int(os.environ.get("SWEEPER_TEST_STOPS", "4"))
-KILLS = int(os.environ.get("SWEEPER_TEST_KILLS", "12"))
+KILLS = int(os.environ.get("SWEEPER_TEST_KILLS", "9"))
+LINES = 9
+"""Of the progress of a run of the sweep below."""
 DEAD = 77
 LONG_GRACE = "pool.watchdog_grace_s=30"
 """The watchdog is not to win against the rerun on a slow machine: that it closes is a law of its own, below."""
@@ -170,9 +172,10 @@ def test_a_runner_that_dies_at_its_nth_touch_of_the_outside_is_made_whole_by_the
 def test_a_runner_that_is_killed_at_any_moment_is_made_whole_by_the_next(
     cold_project: Project, declared: Sweep
 ) -> None:
-    """SIGKILL after a random number of lines of progress: the rerun gives the same results."""
+    """SIGKILL after each number of lines of progress, then after random ones: the rerun gives the same results."""
     rng = random.Random(os.environ.get("SWEEPER_TEST_SEED", "1"))
     for n in range(KILLS):
+        lines = n + 1 if n < LINES else rng.randint(1, LINES)
         sweep = named(declared, f"tiny{n}")
         running = Forked(
             lambda _: run(sweep),  # noqa: B023 - it forks at once
@@ -183,7 +186,7 @@ def test_a_runner_that_is_killed_at_any_moment_is_made_whole_by_the_next(
             stderr=subprocess.PIPE,
         )
         assert running.stderr is not None
-        for _ in range(rng.randrange(1, 10)):
+        for _ in range(lines):
             running.stderr.readline()
         running.send_signal(signal.SIGKILL)
         running.communicate()
