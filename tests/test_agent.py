@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.agent import hour
+from benchmarks.agent.__main__ import another
 from benchmarks.agent.bench import Score, judged
 from benchmarks.agent.place import Answer, Place
 from benchmarks.agent.scripted import AGENT
@@ -95,6 +96,16 @@ def test_every_command_of_the_skill_runs(place: Place, scores: dict[str, Score])
     for page in ("AGENTS.md", "llms.txt"):
         links = re.findall(r"\]\(([^)#]+)", (ROOT / page).read_text())
         assert links and [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_any_other_agent_can_be_put_to_a_task(place: Place) -> None:
+    """A command that reads the task and prints its answer; its calls of sweeper are counted, with what they print."""
+    task = next(task for task in TASKS if task.name == "best")
+    agent = 'grep -q demo && sweeper --version && echo "It is x=5, with 25.0."'
+    score = judged(task, lambda task, place: another(agent, task, place), place)
+    assert (score.solved, [call.what for call in score.calls]) == (True, ["sweeper --version"]), score.answer
+    assert score.calls[0].characters >= len("sweeper 0.1.0\n")
+    assert not judged(task, lambda task, place: another("echo x=5 with 125", task, place), place).solved
 
 
 def test_five_minute_trials_lose_little_of_an_hour() -> None:

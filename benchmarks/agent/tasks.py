@@ -100,7 +100,7 @@ def says(*wanted: str) -> Check:
 
 
 def _has(answer: str, word: str) -> bool:
-    return re.search(rf"(?<![\w.]){re.escape(word)}(?![\w]|\.\d)", answer) is not None
+    return re.search(rf"(?<![\w.]){re.escape(word)}(?:\.0+)?(?!\w|\.\d)", answer, re.IGNORECASE) is not None
 
 
 def statuses(place: Place, sweep: str) -> list[str]:
