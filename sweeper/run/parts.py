@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sweeper.core.model import Sweep
 from sweeper.core.scope import Scope
+from sweeper.run.ahead import Ahead
 from sweeper.run.attention import Attention
 from sweeper.run.beginning import Beginning
 from sweeper.run.engine_state import EngineState
@@ -40,6 +41,7 @@ class Assembly:
         self.releasing = parts.releasing(self.notes, self.attention, harvesting)
         self.submitting = parts.submitting(self.notes, self.releasing)
         self.watching = Watching(self.notes, self.attention, harvesting, self.releasing)
+        self.ahead = Ahead(self.notes)
         self.keeping = Keeping(self.notes)
         self.beginning = Beginning(self.notes, self.attention, self.keeping)
         self.handing = parts.handing(self.notes)

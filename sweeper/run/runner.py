@@ -127,6 +127,7 @@ class Runner:
         begun, pause_s = clock.monotonic(), watching.pause_s(decision.names)
         if decision.until is not None:
             pause_s = max(0.0, min(pause_s, decision.until - clock.now()))
+        self.parts.ahead.stage()
         watching.follow(decision.names)
         if self.chain.unfinished:  # else a pool waits for the next job
             self.parts.keeping.keep(begun + pause_s)

@@ -35,7 +35,7 @@ def between(here: Outside, happens: Callable[[str], object]) -> None:
     """Before the second job is created, this happens; it is told the first one's name."""
 
     def stage(config: Mapping[str, Any]) -> Staged:
-        if names := [job.name for job in here.ledger.jobs]:
+        if names := [job.name for job in here.ledger.jobs if job.ended]:
             happens(names[0])
         return STAGED
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,10 +19,11 @@ from sweeper.aws.permissions import Wanted
 from sweeper.aws.quotas import Quotas
 from sweeper.backends.on_demand import OnDemand
 from sweeper.commands.run import run
+from sweeper.core import events as ev
 from sweeper.core.costs import keeps
 from sweeper.core.events import TrialStatus
 from sweeper.core.model import PoolSettings, Sweep
-from sweeper.core.request import FINGERPRINT, job_name
+from sweeper.core.request import FINGERPRINT, Staged, job_name
 from sweeper.core.scope import EngineKind, Scope
 from sweeper.core.verdict import Check, Verdict, failed
 from sweeper.engine import launch
@@ -35,7 +36,7 @@ from sweeper.run.checks.pools import pools
 from sweeper.run.checks.subject import Subject
 from sweeper.simulation.drawn import LOCKED, ListedTrials
 from sweeper.simulation.simulation import OWNER
-from tests.laws.outside import Outside, Trouble, denied, make_sweep
+from tests.laws.outside import STAGED, Outside, Trouble, denied, make_sweep
 
 Make = Callable[..., Outside]
 
@@ -405,3 +406,19 @@ def test_row_22_a_lost_lease_finishes_the_running_job_and_creates_none(outside: 
     assert jobs == (beats > 1)
     assert here.statuses == [TrialStatus.COMPLETED] * jobs + [TrialStatus.PLANNED] * (3 - jobs)
     assert here.nothing_is_open()
+
+
+def test_what_the_next_trial_reads_is_staged_while_the_one_before_it_runs(outside: Make) -> None:
+    """No pool waits for an upload: after the end of a job only what was put there already is asked for."""
+    here = outside(sweep=make_sweep(4))
+    first: dict[int, int] = {}
+
+    def stage(config: Mapping[str, Any]) -> Staged:
+        ended = sum(isinstance(event, ev.Outcome) for event in here.journal)
+        first.setdefault(config["hyperparameters"]["x"], ended)
+        return STAGED
+
+    here.stage = stage
+    here.run()
+    assert first == {0: 0, 1: 0, 2: 1, 3: 2}
+    assert here.whole()

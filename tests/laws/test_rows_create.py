@@ -282,7 +282,7 @@ def expiring(here: Outside, kind: ApiErrorKind, seconds: float) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "seconds"), [(ApiErrorKind.EXPIRED, 1200.0), (ApiErrorKind.UNAVAILABLE, 300.0), (ApiErrorKind.LOST, 30.0)]
+    ("kind", "seconds"), [(ApiErrorKind.EXPIRED, 1200.0), (ApiErrorKind.UNAVAILABLE, 300.0), (ApiErrorKind.LOST, 90.0)]
 )
 def test_row_41_what_cannot_be_staged_for_a_while_is_waited_for(
     outside: Make, kind: ApiErrorKind, seconds: float
