@@ -1,7 +1,7 @@
 """The blocks of code that the pages show, and for each what is done with it: tests/test_pages.py does it.
 
 A block is looked at by its language: a fragment of YAML is composed, commands are run or composed, Python is executed,
-JSON, INI and TOML are read. What is tested elsewhere, or cannot be run here, stands in a table below with the reason.
+JSON and INI are read. What is tested elsewhere, or cannot be run here, stands in a table below with the reason.
 """
 
 from __future__ import annotations
