@@ -33,6 +33,14 @@ MOST_MEDIAN_S, MOST_P95_S = 1.5, 4.0
 """What an idle pool is to come to at most."""
 LONGEST_S = 86400
 
+RECORDED: Mapping[str, Sequence[float]] = {
+    "learning_rates": (11, 6, 1, 1, 1, 1, 1, 1, 1),
+    "batch_sizes": (5, 5, 1, 1, 1, 1, 1, 1, 1, 1, 1),
+    "lora_ranks": (4, 4, 1, 1, 1, 1),
+    "until_accuracy": (4, 3, 1, 1),
+}
+"""The training seconds of the jobs of shipped experiments, as `results.csv` told them of runs on the local engine."""
+
 
 @dataclass(frozen=True)
 class Drawn:
@@ -94,6 +102,13 @@ def drawn(seed: int, kind: Callable[[random.Random, float, int], list[float]]) -
     base = rng.choice((40.0, 120.0, 300.0, 900.0)) * rng.uniform(0.7, 1.4)
     uploads_s = [upload_s * rng.uniform(0.9, 1.1) for _ in range(jobs)]
     return Drawn(kind(rng, base, jobs), uploads_s, service(rng))
+
+
+def recorded(seed: int) -> list[Drawn]:
+    """The shipped experiments as they ran here, on a drawn service and with drawn uploads."""
+    rng = random.Random(f"recorded {seed}")
+    lags, upload_s = service(rng), rng.choice((1.0, 5.0, 8.0, 15.0, 30.0))
+    return [Drawn(lasted, [upload_s] * len(lasted), lags) for lasted in RECORDED.values()]
 
 
 def service(rng: random.Random) -> ServiceSettings:
@@ -160,6 +175,9 @@ def main(sweeps: int = SWEEPS) -> None:
             say(f"{kind.__name__} lengths", poll_s, told)
     for poll_s, so_far in together.items():
         say("all", poll_s, so_far)
+    shipped = [one for seed in range(sweeps // len(RECORDED)) for one in recorded(seed)]
+    for poll_s in together:
+        say("as recorded", poll_s, all_of(shipped, poll_s))
 
 
 def say(what: str, poll_s: float | None, told: Told) -> None:
