@@ -173,9 +173,12 @@ class KeptSource(FileConfigSource):
         """The scheme of the search path."""
         return "kept"
 
+    def _place(self, config_path: str) -> Path:
+        return Path(self.path) / (config_path.removesuffix(SUFFIX) + SUFFIX)
+
     def load_config(self, config_path: str) -> ConfigResult:
         """The file's content, as Hydra reads it."""
-        file = Path(self.path) / (config_path.removesuffix(SUFFIX) + SUFFIX)
+        file = self._place(config_path)
         config, header = pickle.loads(_kept(file, file.stat().st_mtime_ns))
         return ConfigResult(config=config, path=self.full_path(), provider=self.provider, header=header)
 
@@ -190,7 +193,7 @@ class PackagedSource(KeptSource):
 
     def file(self, config_path: str) -> Path:
         """The file of this config."""
-        return Path(self.path) / (config_path.removesuffix(SUFFIX) + SUFFIX)
+        return self._place(config_path)
 
     def load_config(self, config_path: str) -> ConfigResult:
         """One file of ours, the first with each layer upon it."""
