@@ -1,33 +1,20 @@
-"""What a try is: the trial that it is of, the sweep of its own that it runs in, and what came of it."""
+"""What came of a try, against the trial that it is of."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
-from sweeper.commands.as_it_was import config_of
 from sweeper.commands.sweeps import TRIES
 from sweeper.core.as_json import Number, number
 from sweeper.core.chain import Chain, Job, metric_of
 from sweeper.core.events import TrialStatus
-from sweeper.core.model import Goal, Sweep, Trial
-from sweeper.core.request import Staged, digest
+from sweeper.core.model import Goal, Trial
 from sweeper.core.scope import Scope
 from sweeper.core.words import cell, utc
-from sweeper.errors import UsageError
-from sweeper.record.atomic import write_atomically
-from sweeper.record.remembered import StoredTrials
-from sweeper.record.source import Folder, SourceError
 from sweeper.record.stored import StoredSweep
-from sweeper.run.session import Session
-from sweeper.run.world import World
-
-NOTE = "try.json"
-"""Beside a try's log: what it is a try of."""
 
 
 @dataclass(frozen=True)
@@ -51,67 +38,12 @@ class Base:
         goal = objective.goal.value if objective else ""
         return cls(stored.name, job.intent.trial, job.intent.label, job.name, metric, goal, metric_of(job, metric))
 
-    def session(self, trial: str, where: Staged) -> type[Session]:
-        """An invocation that stages the source as it is now; data and output stay where they were."""
-        base = self
-
-        class Trying(Session):
-            """The outside of a try."""
-
-            def open(self, stack: ExitStack) -> None:
-                super().open(stack)
-                write_atomically(_note(self.folder, trial), json.dumps(asdict(base)))
-
-            def world(self) -> World:
-                world = super().world()
-
-                def stage(config: Mapping[str, Any]) -> Staged:
-                    now = world.stage({**config, "job": {**config["job"], "inputs": {}}})
-                    return replace(where, source=now.source, revision=now.revision)
-
-                return replace(world, stage=stage)
-
-        return Trying
-
 
 def tries_of(stored: StoredSweep) -> StoredSweep | None:
     """The tries of a sweep's trials so far."""
     name, scope = Scope.of(stored.name)
     folder = stored.folder.with_name(scope.folder(name + TRIES))
     return StoredSweep(folder) if (folder / "journal.db").exists() else None
-
-
-def trying(stored: StoredSweep, base: Base, as_it_was: Sweep, *, leaves_warm: bool) -> Sweep:
-    """The sweep that one more try runs in, of the trial as it ran. The same source again is a next attempt at the try.
-
-    Raises UsageError when the source cannot be read.
-    """
-    config = as_it_was.resolve(Trial(0, base.trial, base.name, {}))
-    source = _source_digest(as_it_was, config)
-    id_ = digest([base.sweep, base.trial, source])[:16]
-    before = tries_of(stored)
-    known = [trial for trial in before.trials if trial.index >= 0 and trial.id != id_] if before else []
-    history = stored.chain.trials[base.trial]
-    index = next((t.index for t in before.trials if t.id == id_ and t.index >= 0), len(known)) if before else 0
-    trial = Trial(index, id_, f"{base.name} #{index + 1}", dict(history.result.intent.values))
-
-    def resolve(which: Trial, taken: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
-        return config if which.id == id_ or before is None else config_of(before, which.id)
-
-    name, _ = Scope.of(stored.name)
-    return replace(
-        as_it_was,
-        name=name + TRIES,
-        digest=id_,
-        source_digest=source,
-        trials=StoredTrials(tuple(trial.values), [*known, trial]),
-        resolve=resolve,
-        composed={**as_it_was.composed, "name": name + TRIES, "sweep": {}},
-        seed="",
-        trackers=(),
-        only=id_,
-        leaves_warm=leaves_warm,
-    )
 
 
 class TryTold(TypedDict):
@@ -231,21 +163,13 @@ def listed(stored: StoredSweep) -> list[Tried]:
     return [tried(tries.chain, trial, base, tries.name) for trial, base in known if base]
 
 
-def _note(folder: Path, trial: str) -> Path:
-    return folder / "trials" / trial / NOTE
+def note_of(folder: Path, trial: str) -> Path:
+    """Beside a try's log: what it is a try of."""
+    return folder / "trials" / trial / "try.json"
 
 
 def _base(folder: Path, trial: str) -> Base | None:
     try:
-        return Base(**json.loads(_note(folder, trial).read_text(encoding="utf-8")))
+        return Base(**json.loads(note_of(folder, trial).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-
-
-def _source_digest(sweep: Sweep, config: Mapping[str, Any]) -> str:
-    job, project = config["job"], Path(sweep.project)
-    folder = Folder(project / job["source_dir"], project, most_mb=job.get("max_source_mb"))
-    try:
-        return folder.digest()
-    except (SourceError, OSError) as error:
-        raise UsageError(f"job.source_dir: {folder.path}: {error}") from error

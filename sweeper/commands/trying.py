@@ -18,8 +18,8 @@ from sweeper.commands.output import tell_json
 from sweeper.commands.parsing import Parser
 from sweeper.commands.run import driven
 from sweeper.commands.say import tell, warn_unreleased
-from sweeper.commands.tried import Base, TryTold, listed, tried, trying
-from sweeper.core.declared import find
+from sweeper.commands.tried import Base, TryTold, listed, tried
+from sweeper.commands.try_sweep import session, trying
 from sweeper.core.model import Launch
 from sweeper.errors import LockHeldError, UsageError
 from sweeper.record.stored import StoredSweep
@@ -59,10 +59,10 @@ def main(arguments: Sequence[str]) -> int:
         raise UsageError(f"{stored.name}: its image brings its own code: there is no source to try")
     base = Base.of(stored, history.result)
     sweep = trying(stored, base, as_it_was(stored, history.result, was), leaves_warm=options.keep_warm)
-    ending, outside, _ = driven(sweep, base.session(sweep.only, staged(history.result, was, launch)))
+    ending, outside, _ = driven(sweep, session(base, sweep.only, staged(history.result, was, launch)))
     with undisturbed(ending):
         table, _ = files.write_results(sweep, ending.chain, outside.folder, outside.redact)
-        trial = find(sweep, ending.chain, sweep.only, 0)
+        trial = sweep.trials.find(sweep.only, 0)
         assert trial is not None  # it is declared
         found = tried(ending.chain, trial, base, outside.folder.name, ending.kept_until)
         code = warn_unreleased(ending.unreleased) or exit_code(sweep, ending, table)

@@ -8,6 +8,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from sweeper.run.registry import Registry
 from tests.end_to_end.conftest import Project, wait_for
 
@@ -71,6 +73,7 @@ def test_tries_run_warm_one_after_another_beside_their_sweep(project: Project) -
     assert "* 30" in (project.root / "kept/train.py").read_text()
 
 
+@pytest.mark.row(95)
 def test_a_pool_that_is_left_warm_is_closed_by_its_watchdog(project: Project) -> None:
     """When its keep-alive has passed, and soon where the next runner died; another sweep leaves it alone until then."""
     words = [f"{X}=1", "pool.watchdog_grace_s=0"]
