@@ -12,7 +12,7 @@ from sweeper import cli
 from sweeper.commands import VERBS
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/command-line.md"
-BLOCK = re.compile(r"^```\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 WIDTH = "100"
 
 
@@ -34,7 +34,9 @@ def regenerated(page: str) -> str:
     """The page with every block of help as it is now; what no block tells of stays."""
 
     def anew(match: re.Match[str]) -> str:
-        text = match[1]
+        language, text = match.groups()
+        if language:
+            return match[0]
         if text.startswith(cli.HELP.split(":")[0] + ": "):
             return f"```\n{cli.HELP}```\n"
         verb = re.match(r"usage: sweeper (\w+)", text)
