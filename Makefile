@@ -23,7 +23,7 @@ KERNEL   := .venv-kernel
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup run test test-matrix test-clients test-trackers check docs pictures bench bench-agent clean test-crash fuzz
-.PHONY: coverage release test-notebook notebook
+.PHONY: pairs coverage release test-notebook notebook
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -113,6 +113,9 @@ docs: $(READY)  ## write anew what follows from the code: defaults and schema in
 	$(BIN)/python -m tests.documented
 	$(BIN)/python -m tests.coming_from
 	$(BIN)/python -m tools.api_page
+
+pairs: $(READY)  ## two sweeps on one pool, the second taking it over from the first, killed at any moment: 5,000 seeds
+	SWEEPER_PAIRS=5000 $(BIN)/python -m pytest -q tests/laws/test_pairs.py
 
 pictures: $(READY)  ## docs/pictures/ anew, from a sweep that runs: a terminal and a browser (Chromium) are looked at
 	$(BIN)/python -m tools.pictures

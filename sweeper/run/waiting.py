@@ -41,6 +41,7 @@ class Waiting:
     say: Callable[[str], None]
     caught: Sequence[int] = ()
     stopped: Callable[[], bool] = lambda: False
+    look_s: float = LOOK_S
     _told: set[str] = field(default_factory=set)
     _inherited: str = ""
 
@@ -52,7 +53,7 @@ class Waiting:
             if self._turn():
                 return
             self._heed()
-            self.clock.sleep(LOOK_S)
+            self.clock.sleep(self.look_s)
 
     def _turn(self) -> bool:
         """Is nobody before us, and the lock ours?"""

@@ -16,7 +16,7 @@ from sweeper.core.ports import Journal, TrainingApi
 from sweeper.errors import LockHeldError, SweeperError
 from sweeper.run.ending import Ending
 from sweeper.run.runner import Runner
-from sweeper.run.world import Guard, Inbox, Logs, World
+from sweeper.run.world import Guard, Inbox, Logs, Succession, World
 from sweeper.simulation.danger import Crash, Danger, DyingApi, DyingClock, DyingJournal, Requests
 from sweeper.simulation.drawn import SCOPE, SECRET
 from sweeper.simulation.heard import Listener, LogPosition, staged
@@ -56,6 +56,9 @@ class Host:
     sent: list[Call] = field(default_factory=list)
     made: set[str] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
+    succession: Succession = field(default_factory=Succession)
+    armed: bool = False
+    """Is there a watchdog, which acts when this dies?"""
 
     def __post_init__(self) -> None:
         self.listener = Listener(self.twin.clock.now)
@@ -102,7 +105,8 @@ class Host:
                 stage=staged,
                 logs=Logs(news=LogPosition(self.twin).news, curve=self.twin.printed),
                 inbox=Inbox(danger.caught, self.inbox.requests, lambda asked: self.inbox.answered(asked, danger)),
-                guard=Guard(holds=lease.beat if lease else lambda: True),
+                guard=Guard(self.arm, lease.beat if lease else lambda: True),
+                succession=self.succession,
             )
             runner = self.runner(self.sweep, SCOPE, self.owner, world)
             ending = runner.run()
@@ -121,6 +125,10 @@ class Host:
             ledger.nothing_open()
         self.problems += ledger.problems
         return ending
+
+    def arm(self) -> None:
+        """Its watchdog is there from here on."""
+        self.armed = True
 
     @property
     def _locks(self) -> Locks:
