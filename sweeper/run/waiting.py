@@ -67,6 +67,8 @@ class Waiting:
         except LockHeldError as error:
             self._say(f"waiting: {error}")
             return False
+        if self._told and not self._inherited:
+            self.say("no pool was handed over: the first job here starts cold")
         return True
 
     def _tell(self, other: Ticket) -> None:

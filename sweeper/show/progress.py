@@ -114,7 +114,7 @@ def event_line(event: ev.Event, chain: Chain, trials: Trials) -> str:
         case ev.Taught():
             return f"warm start: {event.words}"
         case ev.Awaited():
-            return f"{event.sweep} waits to take the pool over" if event.by else "nobody waits for the pool any more"
+            return _awaited(event, chain)
         case ev.Offered():
             return f"pool of {event.name} is offered to the sweep in {event.to}"
         case ev.Unclaimed():
@@ -125,6 +125,14 @@ def event_line(event: ev.Event, chain: Chain, trials: Trials) -> str:
             return ""
         case _:
             assert_never(event)
+
+
+def _awaited(event: ev.Awaited, chain: Chain) -> str:
+    if not event.by:
+        return "nobody waits for the pool any more"
+    bare = next((job.name for job in chain.unfinished.values() if not job.keep_alive_s), "")
+    late = f"; {bare} was sent without keep-alive: if it is the last, {event.sweep} starts cold" if bare else ""
+    return f"{event.sweep} waits to take the pool over{late}"
 
 
 def _ending(event: ev.Stopping, chain: Chain) -> str:
