@@ -14,6 +14,7 @@ from sweeper.config.check import Finding, findings
 from sweeper.config.draft import GROUPS, MOST_ROWS, Draft, apply, section_of, there_is
 from sweeper.config.locate import GROUP
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, nearest, refuse, shown
+from sweeper.config.project import SUITE
 from sweeper.config.reading import load
 from sweeper.config.schema import (
     SECTIONS,
@@ -139,6 +140,8 @@ def _other_section(draft: Draft, section: str) -> None:
     groups = set(map(section_of, draft.choices))
     if section == GROUP:
         draft.wrong((section,), "is not a section; to start from an experiment list it under defaults")
+    elif section == SUITE:
+        draft.wrong((section,), "lists several experiments; run them with: sweeper suite NAME")
     elif section not in groups:
         owner = next((name for name, shape in SECTIONS.items() if section in shape.get("properties", {})), None)
         elsewhere = f"; it belongs under {owner}" if owner else ""

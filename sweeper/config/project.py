@@ -10,6 +10,8 @@ from pathlib import Path
 
 VARIABLE = "SWEEPER_PROJECT"
 EXPERIMENTS = "experiments"
+SUITE = "suite"
+"""The key of a file of experiments/ that lists several of them."""
 BUILT = Path(".sweeper", "built")
 """Where it lies in a project what the function of a `builder` would upload, by its content."""
 

@@ -13,10 +13,10 @@ from omegaconf import OmegaConf
 from sweeper.config import project
 from sweeper.config.guest import Composed, compose
 from sweeper.config.problems import COMMAND_LINE, KeyPath, Problem, dotted, nearest, refuse, shown
+from sweeper.config.project import SUITE
 from sweeper.config.reading import load, marks
 from sweeper.errors import Fault, UsageError
 
-SUITE = "suite"
 _FOR_ONE = re.compile(r"([\w-]+):(.+)", re.DOTALL)
 _KEYS = ("experiment", "overrides")
 

@@ -158,6 +158,10 @@ def test_a_suite_is_checked_as_a_whole_before_anything_is_sent(project: Project)
     assert ended.code == 2
     assert "experiments/bad.yaml:3:3: hyperparameters.y: is not in the configuration" in ended.err
     assert "locked.instance_typ: is not in the configuration" in ended.err
+    assert (
+        "suite: lists several experiments; run them with: sweeper suite NAME"
+        in project.verb("plan", "+experiment=bad").err
+    )
     twice = project.verb("suite", "tiny", "tiny")
     assert (twice.code, "is the sweep tiny, as tiny is; give it another name: name=NAME" in twice.err) == (2, True)
     assert not (project.root / "runs").exists()
