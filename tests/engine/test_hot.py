@@ -74,10 +74,15 @@ class Jobs:
         )
 
     def run(self, pool: str, name: str, environment: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
-        """Run a job to its end; the pool is there for the next one when this returns."""
+        """Run a job to its end; the pool and what it imports ahead are there for the next one when this returns."""
         self.create(pool, name, environment, **more)
         self.clients.ended(name)
+        wait_for(lambda: self.learnt(name))
         return self.clients.until(name, lambda d: "WarmPoolStatus" in d or "resources" in more)
+
+    def learnt(self, name: str) -> bool:
+        """Has nobody notes of this job's imports any more?"""
+        return not list((self.clients.state_dir / "jobs" / name).glob("imports*"))
 
     def hot(self, name: str) -> bool:
         """Was it forked?"""
@@ -320,6 +325,11 @@ def gone(pid: int) -> bool:
         return True
 
 
+def maps(pid: int) -> str:
+    """The files that a process has mapped."""
+    return Path(f"/proc/{pid}/maps").read_text()
+
+
 def test_a_running_job_outlives_engine_and_interpreter(jobs: Jobs) -> None:
     """The interpreter ends with its engine; the next engine finds the job again, and a new interpreter is made."""
     name, marker = "outlives", jobs.folder / "go on"
@@ -381,16 +391,25 @@ def interpreter_of(package: str, folder: Path, **others: str) -> Zygote:
     tell = [sys.executable, "-c", "import json, sys; print(json.dumps(sys.path[1:]))"]
     path = json.loads(subprocess.run(tell, env=start, capture_output=True, check=True).stdout)
     environ = {**start, "SM_HP_LR": "0.1"}
-    notes = {"executable": sys.executable, "path": path, "start": start, "environ": environ, "modules": [*texts]}
-    (folder / "notes").write_text(repr(notes), encoding="utf-8")
+    notes = {"executable": sys.executable, "path": path, "start": start, "environ": environ}
+    (folder / "notes").write_text("\n".join([repr(notes), *texts, ""]), encoding="utf-8")
     return Zygote("key", "train.py", folder / "notes")
+
+
+def ready(interpreter: Zygote) -> bool:
+    """Does it import no more? Raises ColdError when it cannot."""
+    try:
+        interpreter.look()
+    except LateError:
+        return False
+    return True
 
 
 @contextlib.contextmanager
 def waited(interpreter: Zygote) -> Iterator[Zygote]:
     """The interpreter when it is ready, and its end."""
     try:
-        interpreter.wait()
+        wait_for(lambda: ready(interpreter))
         yield interpreter
     finally:
         interpreter.end()
@@ -406,7 +425,7 @@ def test_a_package_that_no_fork_may_share_is_left_out_with_what_needs_it(why: st
     assert "needs (its imports need surprise)" in told
     assert "hides (its imports need surprise)" in told
     assert "harmless" not in told
-    assert not (tmp_path / "notes").exists()  # it holds the job's environment
+    assert [file.name for file in tmp_path.glob("notes*")] == ["notes"]  # what it was told holds a job's environment
 
 
 @pytest.mark.parametrize("why", REFUSED)
@@ -449,23 +468,50 @@ def seen_by(jobs: Jobs, names: list[str], word: str) -> list[str]:
     return [line for name in names for line in seen(jobs, name, word)]
 
 
-def test_jobs_wait_for_imports_together_and_then_have_the_machine_for_themselves(tmp_path: Path) -> None:
-    """When their patience is over they start cold, and meanwhile nothing is imported beside them."""
+def test_no_job_waits_for_imports(tmp_path: Path) -> None:
+    """One that comes meanwhile starts cold at once, and the interpreter imports on for those after it."""
     done = tmp_path / "done"
     interpreter = interpreter_of(f"import os, time\nwhile not os.path.exists({str(done)!r}): time.sleep(.01)", tmp_path)
-    interpreter.patience_s = 0.01
     try:
-        for _ in range(2):
-            with pytest.raises(LateError):
-                interpreter.wait()
-            wait_for(lambda: stopped(interpreter.pid))
+        with pytest.raises(LateError, match="still imports"):
+            interpreter.look()
         done.touch()
-        interpreter.go_on()  # the job that started cold has ended
-        interpreter.patience_s = 30.0
-        interpreter.wait()
-        assert interpreter.ready
+        wait_for(lambda: ready(interpreter))
     finally:
         interpreter.end()
+
+
+def test_what_a_job_imports_is_imported_ahead_while_it_trains(jobs: Jobs) -> None:
+    """So the second job is hot however soon it comes; what the first imports later still is learnt as it ends."""
+    name, marker = "trains", jobs.folder / "trained"
+    script = (
+        f"import yaml\nimport os, time\nwhile not os.path.exists({str(marker)!r}): time.sleep(.01)\nimport jsonschema"
+    )
+    jobs.stage(name, script)
+    jobs.create(name, "t-1")
+    wait_for(lambda: (found := jobs.interpreters(name)) and "yaml" in maps(found[0]))
+    (first,) = jobs.interpreters(name)
+    marker.touch()
+    jobs.clients.until("t-1", lambda d: "WarmPoolStatus" in d)
+    wait_for(lambda: jobs.learnt("t-1") and gone(first))
+    jobs.run(name, "t-2")
+    assert [jobs.hot(job) for job in ("t-1", "t-2")] == [False, True]
+
+
+def test_a_variable_that_no_job_had_is_no_reason_until_one_has_it(jobs: Jobs) -> None:
+    """A package that looks for one of SageMaker's own is imported ahead, and again by the job that brings it."""
+    packages = jobs.folder / "asked/site-packages"
+    packages.mkdir(parents=True)
+    (packages / "asking.py").write_text("import os\nfound = os.environ.get('SM_HP_RARE', 'nothing'), os.getpid()\n")
+    jobs.stage("asks", "import asking, os\nprint(asking.found[0], asking.found[1] == os.getpid())")
+    for name, given in (("a-1", {}), ("a-2", {}), ("a-3", {"rare": "1"})):
+        jobs.run("asks", name, {"PYTHONPATH": str(packages)}, HyperParameters=given)
+    assert [jobs.clients.log(name) for name in ("a-1", "a-2", "a-3")] == [
+        ["nothing True"],
+        ["nothing False"],
+        ["1 True"],
+    ]
+    assert "job a-3 starts cold: its packages look for SM_HP_RARE" in jobs.engine_log()
 
 
 def test_a_job_whose_interpreter_ends_as_it_is_forked_tells_the_next_ones(tmp_path: Path) -> None:
@@ -481,11 +527,6 @@ def test_a_job_whose_interpreter_ends_as_it_is_forked_tells_the_next_ones(tmp_pa
     assert told["imports_key"] == interpreter.key
     assert told["env"]["A"] == "1"
     assert told["env"]["SWEEPER_ENGINE_NOTES"]
-
-
-def stopped(pid: int) -> bool:
-    """Is this process held up?"""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 def test_a_script_without_an_ending_is_hot_unless_its_first_line_names_a_program(tmp_path: Path) -> None:

@@ -82,6 +82,7 @@ class Containers:
             self._note(view.name, folder, json.loads(line))
             self._listener.started(view.name)
         begun()
+        self._hot.begun(view, folder)
         ended = self._await_exit(view.name, folder)
         if process is not None:
             process.wait()

@@ -67,6 +67,7 @@ class JobFolder:
         self.ml = path / "ml"
         self.log = path / "log"
         self.lock = path / "lock"
+        self.spec = path / "spec.json"
 
     @classmethod
     def of(cls, state: Path, name: str, host: str = FIRST) -> JobFolder:
@@ -127,13 +128,12 @@ class JobFolder:
 
     def write_spec(self, spec: Mapping[str, Any]) -> None:
         """What the supervisor reads."""
-        path = self.path / "spec.json"
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(spec), encoding="utf-8")
+        self.spec.touch(mode=0o600)
+        self.spec.write_text(json.dumps(spec), encoding="utf-8")
 
     def forget_spec(self) -> None:
         """Its container has ended: the environment may hold secrets, and nobody reads it any more."""
-        (self.path / "spec.json").unlink(missing_ok=True)
+        self.spec.unlink(missing_ok=True)
 
     def clear(self, *names: str) -> None:
         """Remove these folders below /opt/ml; of a link the link."""

@@ -1,40 +1,42 @@
 """Hot starts: a pool keeps an interpreter that has imported what its first job imported, and later jobs are its forks.
 
-As a warm pool keeps its machine. Only what sweeper's own driver starts can be hot: a Python script without requirements
-under a private /opt/ml. Any surprise is a cold start, and one line in the engine's log.
+As a warm pool keeps its machine. It is made while that first job trains, and no job ever waits for it. Only what
+sweeper's own driver starts can be hot: a Python script without requirements under a private /opt/ml. Any surprise is a
+cold start, and one line in the engine's log.
 """
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import hashlib
 import json
 import logging
 import os
-import signal
 import socket
 import subprocess
+import sys
 import tarfile
+import tempfile
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sweeper import driver
 from sweeper.driver import CHANNEL, START_DRIVER
 from sweeper.engine.machine.folders import FIRST, JobFolder, JobView
-from sweeper.engine.machine.imports import COLD, lasting
+from sweeper.engine.machine.imports import COLD, lasting, read
 from sweeper.engine.machine.namespaces import OPT_ML, Isolation
 
 _LOG = logging.getLogger(__name__)
 _HOOK = str(Path(__file__).with_name("hook"))
 _NOTES = "imports"
-READY_S = 30.0  # the longest that jobs wait for imports that have begun before them
+SETTLED_S = 0.4  # so long a script imports nothing: it has begun to work
 _ANSWER_S = 5.0
 _AT_ONCE_S = 0.001
+_WORTH = 0.1  # of the modules that a script imports; who lacks fewer of them need not be made anew
 _SURPRISES_MAX = 2  # after so many a pool's jobs start cold
 
 
@@ -53,19 +55,23 @@ class HopelessError(ColdError):
 class Zygote:
     """The process that has imported a job's packages; it ends when this end of its socket is closed."""
 
-    def __init__(self, key: str, entry: str, notes: Path, patience_s: float = READY_S) -> None:
+    def __init__(self, key: str, entry: str, notes: Path) -> None:
         self.key = key
         self.left_out = ""
         """The packages that it does not import ahead, and why."""
-        self._notes = notes
         self.ready = False
-        self.patience_s = patience_s
-        """How long jobs will still wait for it, in seconds."""
-        known = ast.literal_eval(notes.read_text(encoding="utf-8"))
+        text = notes.read_text(encoding="utf-8")
+        known = read(text)
+        self.modules = frozenset(known["modules"])
+        """What it is to import ahead."""
+        descriptor, copy = tempfile.mkstemp(prefix=f"{notes.name}.", dir=notes.parent)  # the script's own may grow
+        self._notes = Path(copy)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         environ = lasting(known["start"])
         environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_HOOK, environ.get("PYTHONPATH")]))
-        environ["SWEEPER_ENGINE_ZYGOTE"] = json.dumps([theirs.fileno(), str(notes), {}])
+        environ["SWEEPER_ENGINE_ZYGOTE"] = json.dumps([theirs.fileno(), str(self._notes), {}])
         with theirs:
             self._process = subprocess.Popen(
                 # Python notes the script's full name as it starts, so it is told the one that it has in a job
@@ -84,37 +90,19 @@ class Zygote:
         """Its process."""
         return self._process.pid
 
-    def wait(self) -> None:
-        """Until it has imported everything; raises ColdError when it cannot, LateError when it has not yet.
-
-        Who waits loses nothing, for what goes on since a while is over sooner than what begins now; but imports that
-        hang must not hold every job up, so that all jobs together have so much patience only.
-        """
+    def look(self) -> None:
+        """Has it imported everything? Raises ColdError when it cannot, LateError when it has not yet."""
         if self.ready:
             if self._process.poll() is not None:
                 raise ColdError(f"its interpreter has ended{self._last_words()}")
             return
-        self._signal(signal.SIGCONT)
-        begun = time.monotonic()
         try:
-            answer = self._answer(max(self.patience_s, _AT_ONCE_S))
-        except LateError:
-            self._signal(signal.SIGSTOP)  # a job that starts cold now has the machine for itself
-            raise
-        finally:
-            self.patience_s -= time.monotonic() - begun
-        self._notes.unlink(missing_ok=True)
+            answer = self._answer(_AT_ONCE_S)
+        except LateError as error:
+            raise LateError("its interpreter still imports") from error
         if not answer.startswith("+"):
             raise HopelessError(f"{answer[1:]}{self._last_words()}")
         self.ready, self.left_out = True, answer[1:]
-
-    def go_on(self) -> None:
-        """No job that started cold runs any more: import on."""
-        self._signal(signal.SIGCONT)
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process.poll() is None:
-            self._process.send_signal(number)
 
     def fork(self, folder: Path, *descriptors: int) -> int:
         """The process id of a new supervisor of this job; raises ColdError when there is none."""
@@ -162,6 +150,7 @@ class Zygote:
 @dataclass
 class _Pool:
     zygote: Zygote | None = None
+    making: threading.Lock = field(default_factory=threading.Lock)
     surprises: int = 0
     hopeless: str = ""  # the key of jobs that are not tried again
 
@@ -191,7 +180,7 @@ class HotStarts:
         if pool.zygote is not None:
             known = pool.zygote.ready
             try:
-                pool.zygote.wait()
+                pool.zygote.look()
                 if pool.zygote.left_out and not known:
                     _LOG.info("the interpreter for jobs like %s leaves out %s", view.name, pool.zygote.left_out)
                 return pool.zygote
@@ -222,23 +211,53 @@ class HotStarts:
             folder.write_spec(spec)
         return None
 
+    def begun(self, view: JobView, folder: JobFolder) -> None:
+        """A job's container has begun: while it trains, make the pool's interpreter of what it tells."""
+        if folder.host == FIRST and "imports_key" in (folder.read_json("spec.json") or {}):
+            pool = self._pool(view.pool_id)
+            threading.Thread(target=self._learn, args=(view, folder, pool), name="imports", daemon=True).start()
+
+    def _learn(self, view: JobView, folder: JobFolder, pool: _Pool) -> None:
+        """Look at what a job tells until it has ended; what has not grown since the last look has settled."""
+        before = used = 0
+        while folder.spec.exists():
+            time.sleep(SETTLED_S)
+            with contextlib.suppress(FileNotFoundError):
+                size = (folder.path / _NOTES).stat().st_size
+                if size == before and size != used:
+                    used = size
+                    self._make(view, folder, pool)
+                before = size
+
     def ended(self, view: JobView, folder: JobFolder) -> None:
-        """A job's container has ended: make the pool's interpreter of what it told."""
+        """A job's container has ended: it has told everything."""
         with contextlib.suppress(OSError):
             self._surprised(view, (folder.path / COLD).read_text(encoding="utf-8"))
-        pool = self._pool(view.pool_id)
-        if pool.zygote is not None:
-            pool.zygote.go_on()
-        key = (folder.read_json("spec.json") or {}).get("imports_key")
-        notes = folder.path / _NOTES
+        self._make(view, folder, self._pool(view.pool_id))
+        (folder.path / _NOTES).unlink(missing_ok=True)  # it holds the job's environment
+
+    def _make(self, view: JobView, folder: JobFolder, pool: _Pool) -> None:
+        """Make the pool's interpreter of what a job has told so far, unless the one that it has is as good."""
+        notes, key = folder.path / _NOTES, (folder.read_json("spec.json") or {}).get("imports_key")
         if key is None or not notes.exists():
             return
         try:
-            launch = json.loads((folder.ml / "input/data" / CHANNEL / "launch.json").read_text(encoding="utf-8"))
-            ran = folder.read_json("exit.json") or {}
-            pool.zygote = Zygote(key, launch["entry_script"], notes, _patience_s(ran["ended_at"] - ran["started_at"]))
+            with pool.making:
+                told = read(notes.read_text(encoding="utf-8"))["modules"]
+                if pool.zygote is not None and not _lacks(pool.zygote.modules, told):
+                    return
+                launch = json.loads((folder.ml / "input/data" / CHANNEL / "launch.json").read_text(encoding="utf-8"))
+                self._take(view, pool, Zygote(key, launch["entry_script"], notes))
         except (OSError, SyntaxError, ValueError, KeyError) as error:
             self._surprised(view, f"{type(error).__name__}: {error}")
+
+    def _take(self, view: JobView, pool: _Pool, zygote: Zygote) -> None:
+        """Let this be the interpreter of a pool, if that is still there."""
+        with self._lock:
+            there = self._pools.get(view.pool_id) is pool
+            last, pool.zygote = (pool.zygote, zygote) if there else (zygote, pool.zygote)
+        if last is not None:
+            last.end()
 
     def drop(self, pool_id: str) -> None:
         """The pool has ended, and its interpreter with it."""
@@ -271,9 +290,11 @@ def _tells(spec: dict[str, Any], key: str, folder: JobFolder) -> None:
     spec["env"] = {**spec["env"], **told}
 
 
-def _patience_s(learnt_s: float) -> float:
-    """How long jobs wait for imports, by how long the job took in which they were learnt."""
-    return min(READY_S, 2.0 + 3.0 * learnt_s)
+def _lacks(ready: Collection[str], told: Collection[str]) -> bool:
+    """Is so much of what a script imports not ready that a new interpreter is worth its while?"""
+    missing = {name for name in told if name.partition(".")[0] not in sys.stdlib_module_names} - set(ready)
+    others = {name.partition(".")[0] for name in missing} - {name.partition(".")[0] for name in ready}
+    return bool(others) or len(missing) > _WORTH * len(told)
 
 
 def _key(staged: Path, spec: Mapping[str, Any]) -> str:

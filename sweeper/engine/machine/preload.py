@@ -112,7 +112,7 @@ class Preloaded:
         twin, seeds = generators.Twin(lambda: _import(names, unsafe, of_job, None)), generators.Seeds()
         try:
             around = _Surroundings()
-            _import(names, unsafe, of_job, around)
+            self.missed = _import(names, unsafe, of_job, around)
             self.generators = generators.by_system(seeds, twin)
         except ValueError as error:
             raise RefusedError("its imports hold random generators that cannot be compared") from error
@@ -205,6 +205,8 @@ class Preloaded:
         now = imports.lasting(dict(os.environ))
         if now != self.before:
             return f"it imports packages with other values of {_difference(now, self.before)}"
+        if new := sorted(self.missed & os.environ.keys()):
+            return f"its packages look for {', '.join(new)}, which no job had before"
         moved = [name for name, place in self.places.items() if _place(name) != place]
         return f"it finds {', '.join(moved)} elsewhere" if moved else ""
 
@@ -219,8 +221,11 @@ class Preloaded:
 
 def _import(
     names: Sequence[str], left_out: Collection[str], of_job: dict[str, str], around: _Surroundings | None
-) -> None:
-    """Import these one by one; raises UnfitError for one that may not be, which only shows in `around`."""
+) -> frozenset[str]:
+    """Import these one by one; raises UnfitError for one that may not be, which only shows in `around`.
+
+    Returns the variables of single jobs that were looked for and are not there.
+    """
     watch, guard = watched.Watch(of_job), _Guard(left_out)
     sys.meta_path.insert(0, guard)
     try:
@@ -241,6 +246,7 @@ def _import(
                 raise UnfitError(package, why)
         for package, variable in watch.kept().items():
             raise UnfitError(package, f"its imports keep {variable}")
+        return watch.missed
     finally:
         sys.meta_path.remove(guard)
         watch.end()

@@ -18,6 +18,7 @@ else:  # by their files: hook/sitecustomize.py
     import imports
 
 _used: set[str] = set()
+_missed: set[str] = set()
 _handed: list[tuple[weakref.ref[str], str, str]] = []
 
 
@@ -85,7 +86,7 @@ class Watched(os._Environ):  # type: ignore[type-arg]
         if isinstance(key, _Name):
             return self.watch.value(key)
         if imports.per_job(key):
-            _used.add(key)
+            self.watch.asked(key)
         return str(super().__getitem__(key))
 
     def __iter__(self) -> Iterator[str]:
@@ -113,6 +114,15 @@ class Watch:
         found = sorted(_used)
         _used.clear()
         return found
+
+    def asked(self, variable: str) -> None:
+        """This one was asked for by its name: what the job has is used; what it lacks must be missing in others too."""
+        (_used if variable in self._of_job else _missed).add(variable)
+
+    @property
+    def missed(self) -> frozenset[str]:
+        """The variables that were asked for so far and that the job does not have."""
+        return frozenset(_missed)
 
     def kept(self) -> dict[str, str]:
         """The packages that still hold what was handed to them, and one variable of each."""

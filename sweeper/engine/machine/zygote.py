@@ -8,7 +8,6 @@ tracebacks, exit and clean-up are Python's own. Standard library only, one threa
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import signal
@@ -22,11 +21,12 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from sweeper.driver import driver
-    from sweeper.engine.machine import container, namespaces
+    from sweeper.engine.machine import container, imports, namespaces
     from sweeper.engine.machine.preload import Preloaded, RefusedError, UnfitError
 else:  # by their files: hook/sitecustomize.py
     import container
     import driver
+    import imports
     import namespaces
     from preload import Preloaded, RefusedError, UnfitError
 
@@ -164,16 +164,17 @@ def wait(told: str) -> None:
     descriptor, notes, known = json.loads(told)
     channel, start = socket.socket(fileno=descriptor), dict(os.environ)
     try:
-        Hot.ready = ready = Preloaded(ast.literal_eval(Path(notes).read_text(encoding="utf-8")), known)
+        Hot.ready = ready = Preloaded(imports.read(Path(notes).read_text(encoding="utf-8")), known)
     except UnfitError as error:
         package, why = error.args
         if len(known) < LEFT_OUT_MOST:
             _again(descriptor, notes, start, {**known, package: why})
-        _refuse(channel, f"{package}: {why}")
+        _refuse(channel, notes, f"{package}: {why}")
     except Exception as error:  # noqa: BLE001 - it must not run a script outside of a job
-        _refuse(channel, str(error) if isinstance(error, RefusedError) else f"{type(error).__name__}: {error}")
+        _refuse(channel, notes, str(error) if isinstance(error, RefusedError) else f"{type(error).__name__}: {error}")
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for supervisors
     channel.send(b"+" + "; ".join(f"{package} ({why})" for package, why in known.items()).encode())
+    Path(notes).unlink(missing_ok=True)  # it holds a job's environment
     try:
         while True:
             _fork_job(channel)
@@ -185,8 +186,9 @@ def wait(told: str) -> None:
         ready.cold(f"{type(error).__name__}: {error}")
 
 
-def _refuse(channel: socket.socket, why: str) -> NoReturn:
+def _refuse(channel: socket.socket, notes: str, why: str) -> NoReturn:
     channel.send(f"-{why}".encode())
+    Path(notes).unlink(missing_ok=True)
     os._exit(0)
 
 
