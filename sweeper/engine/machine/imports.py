@@ -91,8 +91,11 @@ class Notes:
             return
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(f"{ {**self._told, 'environ': environ}!a}\n")
+        self._note(list(sys.modules))
 
     def _note(self, names: Iterable[str]) -> None:
+        if os.getpid() != self._pid:
+            return
         specs = [(name, getattr(sys.modules.get(name), "__spec__", None)) for name in names if name not in self._noted]
         new = [n for n, s in specs if s is not None and s.name == n and (installed(s) or standard(n, s))]
         self._noted.update(new)
@@ -105,8 +108,7 @@ class Notes:
             return  # a fork that ends as if it were the script
         if not self._begun:
             self._begin(self._told["start"])
-        if os.getpid() == self._pid:
-            self._note(list(sys.modules))
+        self._note(list(sys.modules))
 
 
 def _goes_on(module: object) -> bool:
