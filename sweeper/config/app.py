@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import hydra
 import yaml
 from hydra._internal.callbacks import Callbacks
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_store import ConfigStore
@@ -43,6 +44,7 @@ from sweeper.config.sources import (
     PackagedSource,
     ProjectSearchPath,
     ProjectSource,
+    Repository,
 )
 from sweeper.config.values import plain, register_resolvers, say
 from sweeper.core.model import Sweep
@@ -162,11 +164,14 @@ def _composed(lines: Sequence[str], call: Call) -> Iterator[ChainSweeper]:
     with hydra.initialize_config_dir(str(project.packaged_conf()), **_VERSION):
         within = GlobalHydra.instance().hydra
         assert within is not None  # it has just been made
+        loader = within.config_loader
+        assert isinstance(loader, ConfigLoaderImpl)  # there is no other
+        loader.repository = Repository(loader.get_search_path())
         config = within.compose_config(PRIMARY, [*lines, "hydra.mode=MULTIRUN"], RunMode.MULTIRUN)
         sources.refuse_callables(config.hydra)
         HydraConfig.instance().set_config(config)
         plugin = ChainSweeper(call)
-        context = HydraContext(config_loader=within.config_loader, callbacks=Callbacks())
+        context = HydraContext(config_loader=loader, callbacks=Callbacks())
         plugin.setup(hydra_context=context, task_function=_never, config=config)
         yield plugin
 

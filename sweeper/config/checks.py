@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -26,7 +25,7 @@ from sweeper.config.schema import (
 )
 from sweeper.config.sources import ExperimentSource
 from sweeper.config.theirs import our_word
-from sweeper.config.values import plain, read
+from sweeper.config.values import copied, plain, read
 from sweeper.core import stop
 from sweeper.core.options import Schema
 from sweeper.errors import UsageError
@@ -59,7 +58,7 @@ def name_of(draft: Draft) -> Any:
 
 def sections(draft: Draft) -> dict[str, Any]:
     """Every section of the first trial, resolved and checked against its schema."""
-    first = copy.deepcopy(draft.config)
+    first = copied(draft.config)
     for axis in draft.axes:
         row = axis.block.rows[0]
         apply(first, {k: v for k, v in row.items() if not draft.is_group(k) and not k.startswith("locked")})

@@ -18,7 +18,7 @@ from sweeper.config.check import Finding
 from sweeper.config.layers import layers
 from sweeper.config.locate import Origin
 from sweeper.config.problems import KeyPath, Problem, dotted
-from sweeper.config.values import plain
+from sweeper.config.values import plain, without
 from sweeper.core.identity import DEPENDENCIES, flatten, path_of, within
 from sweeper.core.space.declared import ROUND
 
@@ -79,8 +79,7 @@ class Draft:
     @cached_property
     def config(self) -> DictConfig:
         """The composed configuration without Hydra's own part."""
-        config = OmegaConf.masked_copy(self.composed, [str(key) for key in self.composed if key != "hydra"])
-        OmegaConf.set_struct(config, False)
+        config = without(self.composed, "hydra")
         for override in self._dotted:
             _override(config, override)
         return config

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.config.draft import FREE, apply
 from sweeper.config.hydras_state import ours
-from sweeper.config.values import handing_over, plain
+from sweeper.config.values import copied, handing_over, plain
 from sweeper.config.varying import Compositions
 from sweeper.core.identity import canonical, path_of, within
 from sweeper.core.model import Trial
@@ -47,7 +46,7 @@ class Resolve:
         }
 
     def _fully(self, base: DictConfig, values: Mapping[str, Any], name: str, taken: Mapping[str, Any]) -> Resolved:
-        config = copy.deepcopy(base)
+        config = copied(base)
         apply(config, values)
         try:
             with handing_over(taken), ours():

@@ -6,11 +6,13 @@ import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import copy
 from functools import lru_cache
 from pathlib import Path
 
 import hydra.conf
 import yaml
+from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
@@ -35,7 +37,7 @@ PRIMARY = "config"
 _folder: ContextVar[Path | None] = ContextVar("folder", default=None)
 """What `--config-dir` names; a plugin is made by Hydra and cannot be given anything."""
 _composed: ContextVar[dict[Path, None] | None] = ContextVar("composed", default=None)
-"""The user's files that were composed; Hydra works with copies of a source, which could not keep them."""
+"""The user's files that were composed, whichever source has loaded them."""
 
 
 @contextmanager
@@ -213,6 +215,15 @@ def _kept(file: Path, _changed: int) -> bytes:
     return pickle.dumps(
         (OmegaConf.create(yaml.load(written, Loader) or {}), ConfigSource._get_header_dict(written[:512]))
     )
+
+
+class Repository(ConfigRepository):
+    """Hydra's, which copies it for each question: a copy has its own list of sources, but none of what they hold."""
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Repository:
+        copied = copy(self)
+        copied.sources = [*self.sources]
+        return copied
 
 
 class ProjectSearchPath(SearchPathPlugin):

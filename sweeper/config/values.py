@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -94,6 +95,21 @@ def plain(node: Any) -> Any:
     if isinstance(node, ValueNode):  # a section that is one value, or null
         return node._value()
     return OmegaConf.to_container(node, resolve=False) if OmegaConf.is_config(node) else node
+
+
+def copied(config: DictConfig) -> DictConfig:
+    """A deep copy, in a third of the time that `copy.deepcopy` takes."""
+    copy: DictConfig = pickle.loads(pickle.dumps(config, pickle.HIGHEST_PROTOCOL))
+    return copy
+
+
+def without(config: DictConfig, section: str) -> DictConfig:
+    """A copy without this section, and without what no text names: it may be changed, and anything be added."""
+    copy = copied(config)
+    OmegaConf.set_struct(copy, False)
+    for key in [key for key in copy if key == section or not isinstance(key, str)]:
+        del copy[key]
+    return copy
 
 
 def read(config: DictConfig, section: str) -> tuple[Any, list[Finding]]:

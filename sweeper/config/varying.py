@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from sweeper.config import job_files, lengths
 from sweeper.config.axes import Axis
@@ -17,7 +16,7 @@ from sweeper.config.draft import FREE, MOST_ROWS, ONE_LOCKED, Draft, apply, sect
 from sweeper.config.hydras_state import ours
 from sweeper.config.problems import KeyPath, dotted, nearest, refuse
 from sweeper.config.schema import SECTIONS
-from sweeper.config.values import COSMETIC, PINNED, names_a_key, read
+from sweeper.config.values import COSMETIC, PINNED, copied, names_a_key, read, without
 from sweeper.core.identity import canonical, flatten, path_of, within
 from sweeper.core.request import digest
 from sweeper.core.space.declared import ROUND
@@ -82,7 +81,7 @@ def values_fit(draft: Draft, locked: Mapping[str, Any]) -> None:
     written = {s: v for s, v in draft.sections.items() if s in (*FREE, "locked")}
     follows = any(names_a_key(leaf) for _, leaf in flatten(written))
     broken = {path for section in written for path, _ in read(draft.config, section)[1]}
-    config = OmegaConf.masked_copy(draft.config, [str(key) for key in draft.config if key != "sweep"])
+    config = without(draft.config, "sweep")
     most = min(MOST_ROWS, MOST_COPIED // len(draft.names) + 1)
     for axis in draft.axes:
         alone = not follows and not any(key.split(".")[0] in ("job", "environment") for key in axis.block.keys)
@@ -101,7 +100,7 @@ def _row(
     draft: Draft, base: DictConfig, row: Mapping[str, Any], locked: Mapping[str, Any], broken: set[KeyPath]
 ) -> list[Finding]:
     """What is wrong with one row, beyond what is missing in the base and may be set by another block."""
-    config = copy.deepcopy(base)
+    config = copied(base)
     apply(config, row)
     found: list[Finding] = []
     values: dict[str, Any] = {}
