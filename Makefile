@@ -43,7 +43,7 @@ $(VENV)/.compiled: $(READY)
 	-$(BIN)/python -m pytest --collect-only -qq >/dev/null
 	touch $@
 
-test: $(VENV)/.compiled  ## run the tests, three processes for each core
+test: $(VENV)/.compiled  ## run the tests, two processes for each core
 	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 $(NEXT)/.ready: pyproject.toml Makefile

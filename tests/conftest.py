@@ -13,8 +13,8 @@ settings.load_profile("sweeper")
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Three for each core: most of their time tests wait for other processes."""
-    return 3 * (os.cpu_count() or 1)
+    """Two for each core: some of their time tests wait for other processes, and each worker imports all of them."""
+    return 2 * (os.cpu_count() or 1)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -9,8 +9,11 @@ USE = "import sys, tiny\nprint('tiny', tiny.VERSION)\nprint('prefix', sys.prefix
 SOURCE = {"train.py": USE, "requirements.txt": "./tiny-1.0-py3-none-any.whl\n", "tiny-1.0-py3-none-any.whl": wheel()}
 
 
-def test_the_next_job_on_the_pool_installs_nothing(make_job, tmp_path):
-    """The second job with the same requirements uses the first one's environment; the image stays as it was."""
+def test_the_next_job_on_the_pool_installs_nothing_but_what_is_half_made(make_job, tmp_path):
+    """The second job with the same requirements uses the first one's environment; the image stays as it was.
+
+    An environment without its mark of completion is made anew.
+    """
     cache = tmp_path / "cache"
     first = make_job(SOURCE, folder="first", cache=cache, requirements="requirements.txt").run()
     second = make_job(SOURCE, folder="second", cache=cache, requirements="requirements.txt").run()
@@ -19,6 +22,12 @@ def test_the_next_job_on_the_pool_installs_nothing(make_job, tmp_path):
     assert "already installed on this warm pool" in second.stdout
     assert "tiny 1.0" in second.stdout
     assert f"prefix {sys.prefix}\n" not in first.stdout
+    (ready,) = cache.rglob(".ready")
+    ready.unlink()
+    next(cache.rglob("site-packages/tiny.py")).unlink()
+    again = make_job(SOURCE, folder="again", cache=cache, requirements="requirements.txt").run()
+    assert again.returncode == 0, again.stderr
+    assert "installed in" in again.stdout
 
 
 def test_other_requirements_get_another_environment(make_job, tmp_path):
@@ -35,51 +44,35 @@ def test_other_requirements_get_another_environment(make_job, tmp_path):
     assert "tiny 2.0" in outputs[1]
 
 
-def test_a_half_made_environment_is_never_used(make_job, tmp_path):
-    """An environment without its mark of completion is made anew."""
-    cache = tmp_path / "cache"
-    first = make_job(SOURCE, folder="first", cache=cache, requirements="requirements.txt")
-    assert first.run().returncode == 0
-    (ready,) = cache.rglob(".ready")
-    ready.unlink()
-    next(cache.rglob("site-packages/tiny.py")).unlink()
-    again = make_job(SOURCE, folder="again", cache=cache, requirements="requirements.txt").run()
-    assert again.returncode == 0, again.stderr
-    assert "installed in" in again.stdout
+def test_a_shell_script_without_a_pool_sees_the_images_packages_too(make_job):
+    """Without a warm pool the environment lies in the job's folder, and what the image has can be imported in it.
 
-
-def test_the_images_packages_are_seen_without_a_pool(make_job):
-    """Without a warm pool the environment lies in the job's folder, and what the image has can be imported in it."""
-    files = {**SOURCE, "train.py": "import pytest, tiny\nprint(pytest.__name__, tiny.VERSION)\n"}
-    done = make_job(files, requirements="requirements.txt").run()
+    `python` in a shell script is the interpreter that has it.
+    """
+    files = {
+        **SOURCE,
+        "train.py": "import pytest, tiny\nprint(pytest.__name__, tiny.VERSION)\n",
+        "train.sh": "python train.py\n",
+    }
+    done = make_job(files, entry="train.sh", requirements="requirements.txt").run()
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "pytest 1.0"
 
 
-def test_a_shell_script_gets_the_environment_too(make_job):
-    """`python` in a shell script is the interpreter that has the requirements."""
-    files = {**SOURCE, "train.sh": "python train.py\n"}
-    done = make_job(files, entry="train.sh", requirements="requirements.txt").run()
-    assert done.returncode == 0, done.stderr
-    assert "tiny 1.0" in done.stdout
-
-
-def test_a_module_of_the_source_does_not_break_pip(make_job):
-    """A file of the source that is named like a standard module is no concern of pip's."""
-    files = {**SOURCE, "logging.py": "raise SystemExit('shadowed')\n", "train.py": "import tiny\n"}
-    done = make_job(files, requirements="requirements.txt").run()
-    assert "shadowed" not in done.stderr
-
-
 def test_a_requirement_that_cannot_be_had_is_named(make_job, tmp_path):
-    """When pip fails the failure names the requirement, and no environment is left to be mistaken for a good one."""
+    """When pip fails the failure names the requirement, and no environment is left to be mistaken for a good one.
+
+    A file of the source that is named like a standard module is no concern of pip's.
+    """
     files = {"train.py": "print('ran')\n", "requirements.txt": "no-such-thing-at-all==9.9\n"}
+    files["logging.py"] = "raise SystemExit('shadowed')\n"
     job = make_job(files, cache=tmp_path / "cache", requirements="requirements.txt")
     done = job.run()
     assert done.returncode == 1
     cause = "pip could not install requirements.txt: No matching distribution found for no-such-thing-at-all==9.9"
     assert job.failure[:2] == [cause, "exit code 1"]
     assert "ran" not in done.stdout
+    assert "shadowed" not in done.stderr
     assert not list((tmp_path / "cache" / "sweeper" / "venvs").iterdir())
 
 

@@ -152,7 +152,7 @@ def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = 180) ->
     while time.monotonic() < end:
         if found := condition():
             return found
-        time.sleep(0.02)
+        time.sleep(0.05)
     raise AssertionError(f"never happened: {what}")
 
 

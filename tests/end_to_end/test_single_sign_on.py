@@ -105,10 +105,13 @@ class Laptop:
         self.team._portal.logout(accessToken=json.loads(self._token.read_text())["accessToken"])
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """A run of `tiny` as a program: botocore looks for the cache of tokens when it is imported."""
+        """A run of `tiny` as a program: botocore looks for the cache of tokens when it is imported.
+
+        It waits long for new credentials, and looks for them seldom: each look makes every client anew.
+        """
         project = self.team.project
         with (project.root / "said").open("w") as said:
-            command = project.command(*QUICK, *arguments)
+            command = project.command(*QUICK, "engine.poll_s=0.5", *arguments)
             return subprocess.Popen(
                 command, cwd=project.root, env=project.environment, stderr=said, text=True, preexec_fn=heed_signals
             )

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,26 @@ class Clients:
         self.engine, self.url, self.state_dir = engine, engine.url, state_dir
         self.shared = _shared(state_dir)
         """The folder that stands for the file system."""
-        self.sagemaker, self.s3, self.logs, self.sts = map(self.client, ("sagemaker", "s3", "logs", "sts"))
+
+    @cached_property
+    def sagemaker(self) -> Any:
+        """A client of SageMaker."""
+        return self.client("sagemaker")
+
+    @cached_property
+    def s3(self) -> Any:
+        """A client of S3."""
+        return self.client("s3")
+
+    @cached_property
+    def logs(self) -> Any:
+        """A client of CloudWatch Logs."""
+        return self.client("logs")
+
+    @cached_property
+    def sts(self) -> Any:
+        """A client of STS."""
+        return self.client("sts")
 
     def client(self, service: str, **changes: Any) -> Any:
         """A client of any service, with the engine's credentials; it sends each call once."""
