@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sweeper.errors import ApiError as ApiError
     from sweeper.errors import EngineError as EngineError
     from sweeper.errors import Fault as Fault
+    from sweeper.errors import GaveUpWaitingError as GaveUpWaitingError
     from sweeper.errors import JournalError as JournalError
     from sweeper.errors import LockHeldError as LockHeldError
     from sweeper.errors import PoolOpenError as PoolOpenError
@@ -32,6 +33,7 @@ _FROM = {
     "SweeperError": "errors",
     "UsageError": "errors",
     "LockHeldError": "errors",
+    "GaveUpWaitingError": "errors",
     "PoolOpenError": "errors",
     "ApiError": "errors",
     "JournalError": "errors",
@@ -45,6 +47,7 @@ __all__ = [
     "Best",
     "EngineError",
     "Fault",
+    "GaveUpWaitingError",
     "JournalError",
     "LockHeldError",
     "Plan",

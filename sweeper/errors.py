@@ -92,6 +92,17 @@ class LockHeldError(SweeperError):
     code = "held"
 
 
+class GaveUpWaitingError(SweeperError):
+    """It was asked to end while it waited for a pool: nothing was sent. `signal`: by which one; 0 for a request."""
+
+    code = "gave_up_waiting"
+
+    def __init__(self, message: str, signal: int = 0) -> None:
+        super().__init__(message)
+        self.signal = signal
+        self.exit_code = 128 + signal if signal else 0
+
+
 class PoolOpenError(SweeperError):
     """A pool was not seen to close and may still bill. The message ends with the command that releases it.
 

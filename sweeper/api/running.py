@@ -17,11 +17,12 @@ from sweeper.commands.exit_code import exit_code
 from sweeper.commands.run import driven
 from sweeper.core.as_json import moment, plain
 from sweeper.core.model import Sweep
-from sweeper.errors import LockHeldError, PoolOpenError
+from sweeper.errors import GaveUpWaitingError, LockHeldError, PoolOpenError
 from sweeper.record import script
 from sweeper.run.ending import Ending
 from sweeper.run.release import Unreleased
 from sweeper.run.session import Session
+from sweeper.run.tenure import Turn
 
 UNCAUGHT = (
     "this is not the main thread, where alone Python catches signals: end it with Sweep.stop(now=True); "
@@ -33,21 +34,30 @@ _runs: list[str] = []
 """The sweep that runs in this process."""
 
 
-def run(sweep: Sweep, telling: Telling) -> Result:
-    """Run it, or continue it, and give what it came to. One at a time in a process.
+def run(sweep: Sweep, telling: Telling, *, wait: bool) -> Result:
+    """Run it, or continue it, and give what it came to. One at a time in a process. `wait`: for a pool that is held.
 
     Raises what the command line tells as an error, PoolOpenError above all, and KeyboardInterrupt after a Ctrl-C: the
     pool is released by then. Another signal that was caught goes to whoever handled it before.
     """
-    with _only(sweep.name):
-        ending, result = _run(sweep, telling)
-    if ending.signal == signal.SIGINT:
-        raise KeyboardInterrupt
-    if ending.signal:
+    try:
+        with _only(sweep.name):
+            ending, result = _run(sweep, telling, Turn.FOR_POOL if wait else Turn.AT_ONCE)
+    except GaveUpWaitingError as error:
+        _hand_on(error.signal)
+        raise
+    _hand_on(ending.signal)
+    return result
+
+
+def _hand_on(number: int) -> None:
+    """Let a signal that has ended a run come to whoever handled it before."""
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt from None
+    if number:
         sys.stdout.flush()
         sys.stderr.flush()
-        signal.raise_signal(ending.signal)
-    return result
+        signal.raise_signal(number)
 
 
 @contextmanager
@@ -66,7 +76,7 @@ def _only(name: str) -> Iterator[None]:
         _alone.release()
 
 
-def _run(sweep: Sweep, telling: Telling) -> tuple[Ending, Result]:
+def _run(sweep: Sweep, telling: Telling, turn: Turn) -> tuple[Ending, Result]:
     warnings = [*filter(None, (*sweep.warnings, script.warning(sweep)))]
     telling.said += warnings
     before = [f"warning: {warning}" for warning in warnings]
@@ -75,7 +85,7 @@ def _run(sweep: Sweep, telling: Telling) -> tuple[Ending, Result]:
     open_now: Sequence[Unreleased] = ()
     try:
         show = partial(telling.show, before=before)
-        ending, outside, trackers = driven(sweep, Session, show, telling.said.append)
+        ending, outside, trackers = driven(sweep, Session, show, telling.said.append, turn)
         open_now = ending.unreleased
         with undisturbed(ending):
             table, best = report(sweep, ending.chain, outside, printed=False)

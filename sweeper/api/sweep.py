@@ -102,12 +102,15 @@ class Sweep:
         self._composed, self._folder = self._compose(), None
         return self._within(lambda sweep: plan_of(sweep, requests=requests, every=every))
 
-    def run(self, *, progress: bool | Callable[[Mapping[str, Any]], None] | None = None) -> Result:
+    def run(self, *, progress: bool | Callable[[Mapping[str, Any]], None] | None = None, wait: bool = False) -> Result:
         """Run the sweep, or continue it, until nothing is left to do; every pool is closed when it returns.
 
         `progress`: None shows it in the cell of a notebook, as a table on a terminal, else as lines on stderr. False
         shows nothing. A function is called with each thing that happens, a dict as a line of `--events jsonl` is; what
         it raises ends the run as an error does.
+
+        `wait`: where another sweep holds its pool, wait and take it over, as --wait of the command line does; `stop`
+        then raises GaveUpWaitingError.
 
         Failed trials raise nothing: they are rows of the result, whose `exit_code` is 1. Raises UsageError for what is
         wrong with the experiment, LockHeldError while another runner has the sweep or its pool or another sweep runs in
@@ -117,15 +120,15 @@ class Sweep:
         one shortens the waits. Another signal goes to whoever handled it before, once the pool is released. In a thread
         that is not the main one Python catches no signal: `stop` ends it from anywhere.
         """
-        return self._run(Telling(progress))
+        return self._run(Telling(progress), wait=wait)
 
-    def events(self) -> Iterator[Mapping[str, Any]]:
+    def events(self, *, wait: bool = False) -> Iterator[Mapping[str, Any]]:
         """Run the sweep as `run` does, in a thread, and give each thing as it happens; the last one is what it came to.
 
         They are the records of `--events jsonl`. Nothing runs before the first is asked for. Whoever stops iterating
         ends the run, its pool released, as by Ctrl-C; what `run` raises is raised here.
         """
-        return happenings(self._run)
+        return happenings(partial(self._run, wait=wait))
 
     def results(self) -> Rows:
         """Every trial as it stands now, also while another process runs the sweep."""
@@ -176,9 +179,9 @@ class Sweep:
     def __repr__(self) -> str:
         return f"<Sweep {self.name}: {len(self._composed.sweep.trials)} trials, in {self._root}>"
 
-    def _run(self, telling: Telling) -> Result:
+    def _run(self, telling: Telling, *, wait: bool) -> Result:
         self._composed, self._folder = self._compose(), None
-        return self._within(partial(run, telling=telling))
+        return self._within(partial(run, telling=telling, wait=wait))
 
     def _compose(self) -> Composed:
         with as_before():

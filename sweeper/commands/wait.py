@@ -31,7 +31,7 @@ STILL_RUNS = 124
 def main(arguments: Sequence[str]) -> int:
     """Wait; returns the exit code of the sweep."""
     options = _parser().parse_args(arguments)
-    if options.timeout is not None and options.timeout < 0:
+    if options.timeout is not None and not options.timeout >= 0:  # nan is neither
         raise UsageError("wait: --timeout is a number of seconds, 0 or more")
     sweep, clock, output = sweeps.find(options.name), SystemClock(), output_of(options)
     until = None if options.timeout is None else clock.monotonic() + options.timeout

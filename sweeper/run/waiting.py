@@ -12,19 +12,11 @@ from dataclasses import dataclass, field
 
 from sweeper.core import events as ev
 from sweeper.core.ports import Clock
-from sweeper.errors import LockHeldError, SweeperError
+from sweeper.errors import GaveUpWaitingError, LockHeldError
 from sweeper.record.line import Member, Ticket
 
 LOOK_S = 0.1
 """Seconds between two looks at the line: they cost little, and a pool that is handed over bills meanwhile."""
-
-
-class GaveUpWaitingError(SweeperError):
-    """It was asked to end while it waited: nothing was sent."""
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
 
 
 @dataclass
@@ -98,9 +90,9 @@ class Waiting:
         if self.caught:
             number = self.caught[0]
             by = signals.Signals(number).name
-            raise GaveUpWaitingError(f"stopped waiting by {by}; nothing was sent", 128 + number)
+            raise GaveUpWaitingError(f"stopped waiting by {by}; nothing was sent", number)
         if self.stopped():
-            raise GaveUpWaitingError("asked to stop while it waited; nothing was sent", 0)
+            raise GaveUpWaitingError("asked to stop while it waited; nothing was sent")
 
 
 def differences(theirs: Ticket, ours: Ticket) -> str:

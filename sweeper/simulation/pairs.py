@@ -17,13 +17,13 @@ from sweeper.backends.warm_pool import WarmPool
 from sweeper.core import events as ev
 from sweeper.core.chain import fold
 from sweeper.core.ports import TrainingApi
-from sweeper.errors import LockHeldError
+from sweeper.errors import GaveUpWaitingError, LockHeldError
 from sweeper.record.line import Line, Ticket
 from sweeper.record.locks import held, held_to_close
 from sweeper.run.debts import Closer
 from sweeper.run.release import Running
 from sweeper.run.runner import Runner
-from sweeper.run.waiting import GaveUpWaitingError, Waiting
+from sweeper.run.waiting import Waiting
 from sweeper.run.world import Succession
 from sweeper.simulation.danger import Crash, Danger, DyingClock, DyingJournal, NoProgress
 from sweeper.simulation.drawn import behaviour, draw_sweep

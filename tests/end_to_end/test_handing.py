@@ -1,14 +1,21 @@
 """Several sweeps on one pool: each takes it over from the one before, and whoever dies, somebody closes it."""
 
+import json
 import signal
 import subprocess
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
+from sweeper import GaveUpWaitingError, LockHeldError, Sweep
+from sweeper.commands.say import tell
 from sweeper.core import events as ev
 from sweeper.errors import JournalError
+from sweeper.record import locks
 from sweeper.record.journal import read
 from tests.end_to_end.conftest import Project, wait_for
 from tests.end_to_end.test_signals import held
@@ -48,6 +55,37 @@ def noted(project: Project, name: str, kind: type[ev.Event]) -> bool:
     with suppress(JournalError):
         return any(isinstance(event, kind) for _, event in read(project.root / f"runs/{name}/journal.db"))
     return False
+
+
+def waits(arguments: list[str]) -> int:
+    """In Python, for a pool that another process holds: ended by Ctrl-C, then asked to stop, then until it comes."""
+    sweep = Sweep.load("tiny", ["name=fourth", "hyperparameters.x=5"])
+    with pytest.raises(KeyboardInterrupt):
+        sweep.run(progress=False, wait=True)
+    asking = threading.Thread(target=lambda: wait_for(sweep.stop, "it waits"), daemon=True)
+    asking.start()
+    with pytest.raises(GaveUpWaitingError, match="asked to stop while it waited; nothing was sent"):
+        list(sweep.events(wait=True))
+    with pytest.raises(LockHeldError):
+        sweep.run(progress=False)
+    Path("last").touch()
+    pools = sweep.run(progress=lambda _: None, wait=True).told["pools"]
+    tell(json.dumps([pools["cold"], pools["reused"]]))
+    return 0
+
+
+def test_python_waits_for_a_pool_as_the_command_line_does(project: Project, holding: Callable[[], None]) -> None:
+    """What ends its waiting ends nothing else, and leaves nothing; in the end its job takes the pool over."""
+    running, before = first(project, "hyperparameters.x=1,4"), len(tickets(project))
+    waiting = project.python(waits)
+    wait_for(lambda: len(tickets(project)) > before, "it is in the line")
+    waiting.send_signal(signal.SIGINT)
+    wait_for(lambda: (project.root / "last").exists() and len(tickets(project)) > before, "it waits for the last time")
+    holding()
+    assert project.ended(running).code == 0
+    ended = project.ended(waiting)
+    assert (ended.code, ended.out, ended.err) == (0, "[0, 1]\n", "")
+    assert project.pools() == ["Reused", "Reused", "Terminated"]
 
 
 def test_three_sweeps_have_one_cold_start_and_one_release(project: Project, holding: Callable[[], None]) -> None:
@@ -137,8 +175,21 @@ def test_a_suite_has_one_cold_start_and_one_release(project: Project) -> None:
         ("second", ["0", "3", "1"]),
         ("third", ["0", "2", "0"]),
     ]
-    again = project.verb("suite", "first", "rest", "second:hyperparameters.fail=2")
+    again = project.verb("suite", "first", "rest", "second:hyperparameters.fail=2", "--json")
     assert (again.code, len(project.begun())) == (1, 8), "nothing is left to do"
+    told = json.loads(again.out)
+    assert (told["exit_code"], told["unreleased"]) == (1, [])
+    assert [(one["name"], one["exit_code"], one["ended"]["counts"]["completed"]) for one in told["experiments"]] == [
+        ("first", 0, 3),
+        ("second", 1, 2),
+        ("third", 0, 2),
+    ]
+    with locks.held(project.root / "runs/second/.lock", "the sweep second", time.time()):
+        part = json.loads(project.verb("suite", "second", "third", "--json").out)
+    assert [(one["ended"] is None, [fault["code"] for fault in one["errors"]]) for one in part["experiments"]] == [
+        (True, ["held"]),
+        (False, []),
+    ]
 
 
 def test_a_suite_is_checked_as_a_whole_before_anything_is_sent(project: Project) -> None:
@@ -162,6 +213,7 @@ def test_a_suite_is_checked_as_a_whole_before_anything_is_sent(project: Project)
         "suite: lists several experiments; run them with: sweeper suite NAME"
         in project.verb("plan", "+experiment=bad").err
     )
+    assert "suite: unrecognized arguments: --jsn" in project.verb("suite", "tiny", "--jsn").err
     twice = project.verb("suite", "tiny", "tiny")
     assert (twice.code, "is the sweep tiny, as tiny is; give it another name: name=NAME" in twice.err) == (2, True)
     assert not (project.root / "runs").exists()

@@ -89,6 +89,7 @@ def test_a_detached_run_goes_on_by_itself_and_can_be_waited_for(project: Project
     (begun,) = lines(project.run("hyperparameters.fail=2", "--detach", "--json"))
     again = project.run("hyperparameters.fail=2", "--detach", "--json")
     assert (again.code, lines(again)[0]["error"]["code"]) == (4, "held")
+    assert project.verb("wait", "tiny", "--timeout", "nan").code == 2, "it would never be up, or always"
     late = project.verb("wait", "tiny", "--timeout", "0", "--json")
     assert (late.code, lines(late)[0]["exit_code"], lines(late)[0]["ended_by"]) == (124, 124, None)
     waiting = project.background("wait", "tiny", "--events", "jsonl")
