@@ -22,7 +22,7 @@ from sweeper.aws import staging
 from sweeper.driver import CHANNEL, START_DRIVER
 from sweeper.engine import launch
 from sweeper.engine.machine.folders import JobFolder, JobView
-from sweeper.engine.machine.hot import HopelessError, HotStarts, LateError, Zygote, is_python
+from sweeper.engine.machine.hot import HopelessError, HotStarts, LateError, Zygote
 from sweeper.record.source import Folder
 from tests.forked import start_engine
 
@@ -45,15 +45,15 @@ class Jobs:
     def __init__(self, clients: Clients, folder: Path) -> None:
         self.clients, self.folder = clients, folder
 
-    def stage(self, pool: str, script: str, **more: str) -> None:
-        """Put a source into S3 as a sweep does."""
+    def stage(self, pool: str, script: str, entry: str = "", **more: str) -> None:
+        """Put a source into S3 as a sweep does; the entry is POOL.py, with this text, or another file."""
         source = self.folder / pool
         source.mkdir()
         for name, text in {f"{pool}.py": script, **more}.items():
             (source / name).write_text(text, encoding="utf-8")
         files = {
             **DRIVER,
-            "launch.json": json.dumps({"entry_script": f"{pool}.py"}).encode(),
+            "launch.json": json.dumps({"entry_script": entry or f"{pool}.py"}).encode(),
             "source.tar.gz": packed(source),
         }
         for name, data in files.items():
@@ -386,9 +386,10 @@ def interpreter_of(package: str, folder: Path, **others: str) -> Zygote:
     tell = [sys.executable, "-c", "import json, sys; print(json.dumps(sys.path[1:]))"]
     path = json.loads(subprocess.run(tell, env=start, capture_output=True, check=True).stdout)
     environ = {**start, "SM_HP_LR": "0.1"}
-    notes = {"executable": sys.executable, "path": path, "start": start, "environ": environ}
+    script = {"executable": sys.executable, "called": [sys.executable, "train.py"], "script": "/opt/ml/code/train.py"}
+    notes = {**script, "path": path, "start": start, "environ": environ}
     (folder / "notes").write_text("\n".join([repr(notes), *texts, ""]), encoding="utf-8")
-    return Zygote("key", "train.py", folder / "notes")
+    return Zygote("key", folder / "notes")
 
 
 def ready(interpreter: Zygote) -> bool:
@@ -522,15 +523,52 @@ def test_a_job_whose_interpreter_ends_as_it_is_forked_tells_the_next_ones(tmp_pa
     assert told["env"]["SWEEPER_ENGINE_NOTES"]
 
 
-def test_a_script_without_an_ending_is_hot_unless_its_first_line_names_a_program(tmp_path: Path) -> None:
-    """The driver starts it with its own interpreter then."""
-    for name, text, python in (("plain", "print(1)", True), ("named", "#!/bin/sh\n", False), ("run.sh", "", False)):
-        folder = tmp_path / name
-        folder.mkdir()
-        (folder / name).write_text(text)
-        source = tmp_path / f"{name}.tar.gz"
-        source.write_bytes(packed(folder))
-        assert is_python(name, source) is python
+ENDS_AS_PYTHON = {
+    "shell.sh": 'export GREETING=hello\necho same shell $#\nexec python3 -u shell.py "$@"\n',
+    "named": f"#!/usr/bin/env python3\n{SEE}",
+}
+
+
+@pytest.mark.parametrize("entry", ENDS_AS_PYTHON)
+def test_a_program_that_ends_as_python_is_hot(entry: str, jobs: Jobs) -> None:
+    """A shell that becomes Python, or a first line that names it: equal to a cold one in all that the script sees."""
+    pool = entry.partition(".")[0]
+    jobs.stage(pool, SEE, entry, **{entry: ENDS_AS_PYTHON[entry], "beside.py": ""})
+    names = [f"{pool}-{number}" for number in range(3)]
+    for name in names:
+        jobs.run(pool, name, HyperParameters={"lr": "a b"}, **({"resources": {}} if name == names[0] else {}))
+    assert [jobs.hot(name) for name in names] == [False, False, True], jobs.engine_log()
+    assert f"job {names[2]} starts cold" not in jobs.engine_log()
+    cold, _, hot = (seen(jobs, name, "same") for name in names)
+    assert [json.loads(line[5:]) if "{" in line else line for line in hot] == [
+        json.loads(line[5:]) if "{" in line else line for line in cold
+    ]
+    assert {jobs.model(name) for name in names} == {b"flushed as Python ends"}
+    assert not (jobs.clients.state_dir / "jobs" / names[2] / "handing").exists()  # as a fork goes on, it is removed
+
+
+def test_a_shell_that_does_otherwise_than_the_first_time_runs_as_it_says(jobs: Jobs) -> None:
+    """Its output elsewhere, another script, Python as a helper, no Python: what it is, and how it ends, are its own."""
+    shell = """
+    case "$2" in
+        first | again) exec python3 does.py ;;
+        elsewhere) exec python3 does.py > "$SM_MODEL_DIR/weights" ;;
+        other) exec python3 other.py ;;
+        helper) python3 other.py; echo after; exit 3 ;;
+    esac
+    """
+    jobs.stage(
+        "does",
+        "import sys; print('does', len(sys.orig_argv))",
+        "does.sh",
+        **{"does.sh": shell, "other.py": "print('other')"},
+    )
+    ways = {"first": ["does 2"], "again": ["does 2"], "elsewhere": [], "other": ["other"], "helper": ["other", "after"]}
+    answers = {way: jobs.run("does", f"does-{way}", HyperParameters={"way": way}) for way in ways}
+    assert {way: [line for line in jobs.clients.log(f"does-{way}") if "sweeper" not in line] for way in ways} == ways
+    assert [jobs.hot(f"does-{way}") for way in ways] == [False, True, True, True, True]
+    assert jobs.model("does-elsewhere") == b"does 2\n"
+    assert "exit code 3" in answers["helper"]["FailureReason"]
 
 
 @pytest.mark.parametrize(
@@ -538,7 +576,7 @@ def test_a_script_without_an_ending_is_hot_unless_its_first_line_names_a_program
     [
         ("none", {"entry_script": "train.py"}, "no private /opt/ml"),
         ("full", {"entry_script": "train.py", "requirements": "requirements.txt"}, "it has requirements"),
-        ("full", {"entry_script": "run.sh"}, "run.sh is not a Python script"),
+        ("full", {"entry_script": "/bin/true"}, "/bin/true is no file of its source"),
     ],
 )
 def test_what_is_never_hot(

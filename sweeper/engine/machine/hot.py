@@ -1,8 +1,8 @@
 """Hot starts: a pool keeps an interpreter that has imported what its first job imported, and later jobs are its forks.
 
 As a warm pool keeps its machine. It is made while that first job trains, and no job ever waits for it. Only what
-sweeper's own driver starts can be hot: a Python script without requirements under a private /opt/ml. Any surprise is a
-cold start, and one line in the engine's log.
+sweeper's own driver starts can be hot: what is Python in the end, without requirements, under a private /opt/ml. Any
+surprise is a cold start, and one line in the engine's log.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import os
 import socket
 import subprocess
 import sys
-import tarfile
 import tempfile
 import threading
 import time
@@ -28,7 +27,7 @@ from sweeper import driver
 from sweeper.driver import CHANNEL, START_DRIVER
 from sweeper.engine.machine.folders import FIRST, JobFolder, JobView
 from sweeper.engine.machine.imports import COLD, lasting, read
-from sweeper.engine.machine.namespaces import OPT_ML, Isolation
+from sweeper.engine.machine.namespaces import Isolation
 
 _LOG = logging.getLogger(__name__)
 _HOOK = str(Path(__file__).with_name("hook"))
@@ -55,7 +54,7 @@ class HopelessError(ColdError):
 class Zygote:
     """The process that has imported a job's packages; it ends when this end of its socket is closed."""
 
-    def __init__(self, key: str, entry: str, notes: Path) -> None:
+    def __init__(self, key: str, notes: Path) -> None:
         self.key = key
         self.left_out = ""
         """The packages that it does not import ahead, and why."""
@@ -75,7 +74,7 @@ class Zygote:
         with theirs:
             self._process = subprocess.Popen(
                 # Python notes the script's full name as it starts, so it is told the one that it has in a job
-                [known["executable"], f"{OPT_ML}/code/{entry}"],
+                [known["executable"], *known["called"][1:-1], known["script"]],
                 cwd="/",
                 env=environ,
                 stdin=subprocess.DEVNULL,
@@ -233,7 +232,11 @@ class HotStarts:
         """A job's container has ended: it has told everything."""
         with contextlib.suppress(OSError):
             self._surprised(view, (folder.path / COLD).read_text(encoding="utf-8"))
-        self._make(view, folder, self._pool(view.pool_id))
+        pool, told = self._pool(view.pool_id), folder.read_json("spec.json") or {}
+        self._make(view, folder, pool)
+        through = (folder.read_json("exit.json") or {}).get("exit_code") == 0
+        if through and "imports_key" in told and not (folder.path / _NOTES).exists():
+            pool.hopeless = told["imports_key"]  # it is no Python
         (folder.path / _NOTES).unlink(missing_ok=True)  # it holds the job's environment
 
     def _make(self, view: JobView, folder: JobFolder, pool: _Pool) -> None:
@@ -246,8 +249,7 @@ class HotStarts:
                 told = read(notes.read_text(encoding="utf-8"))["modules"]
                 if pool.zygote is not None and not _lacks(pool.zygote.modules, told):
                     return
-                launch = json.loads((folder.ml / "input/data" / CHANNEL / "launch.json").read_text(encoding="utf-8"))
-                self._take(view, pool, Zygote(key, launch["entry_script"], notes))
+                self._take(view, pool, Zygote(key, notes))
         except (OSError, SyntaxError, ValueError, KeyError) as error:
             self._surprised(view, f"{type(error).__name__}: {error}")
 
@@ -313,19 +315,7 @@ def _key(staged: Path, spec: Mapping[str, Any]) -> str:
         raise ColdError("it has requirements")
     if launch.get("launcher"):
         raise ColdError("its script is several processes")
-    if entry.startswith(("-", "/")) or not is_python(entry, staged / "source.tar.gz"):
-        raise ColdError(f"{entry} is not a Python script")
+    if entry.startswith(("-", "/")):
+        raise ColdError(f"{entry} is no file of its source")
     told = json.dumps([spec["argv"], spec["cwd"], spec["isolation"], sorted(lasting(spec["env"]).items())])
     return hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in [*files, told.encode()])).hexdigest()
-
-
-def is_python(entry: str, source: Path) -> bool:
-    """Does the driver start this script with its own interpreter? What has a first line `#!...` it runs by that."""
-    if entry.endswith((".py", ".sh")):
-        return entry.endswith(".py")
-    try:
-        with tarfile.open(source) as tar:
-            script = tar.extractfile(entry)
-            return script is not None and script.read(2) != b"#!"
-    except (OSError, KeyError, tarfile.TarError):
-        return False

@@ -55,6 +55,8 @@ class Notes:
         self._path, self._pid = path, os.getpid()
         self._told: dict[str, Any] = {
             "executable": sys.executable,
+            "called": sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1],
+            "script": os.path.join(os.getcwd(), sys.argv[0]),
             "path": list(sys.path),
             "start": dict(os.environ),
         }

@@ -100,6 +100,7 @@ class Preloaded:
         if sys.path != notes["path"]:
             raise RefusedError("it looks for modules elsewhere than the job did")
         self.start = dict(os.environ)
+        self.called: list[str] = notes["called"]
         self.path = list(sys.path)
         self.before = imports.lasting(notes["environ"])
         self._set(self.before)
@@ -148,7 +149,7 @@ class Preloaded:
         os.closerange(3, 65536)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
         self._set(self.environ)
-        sys.argv[:], sys.orig_argv[:] = self.argv[1:], self.argv
+        sys.argv[:], sys.orig_argv[:] = self.argv[len(self.called) - 1 :], self.argv
         sys.path[:] = self.path
         for entry in filter(_is_jobs, list(sys.path_importer_cache)):  # there was no such folder until now
             del sys.path_importer_cache[entry]
@@ -166,7 +167,7 @@ class Preloaded:
             return f"its environment differs in {_difference(self.environ, self.start)}"
         if _stats(self.stats) != self.stats:
             return "its packages have changed"
-        own = {Path.cwd(), Path(self.argv[1]).absolute().parent}
+        own = {Path.cwd(), Path(sys.argv[0]).absolute().parent}
         names = {entry.name.partition(".")[0] for folder in own for entry in folder.iterdir()}
         if hiding := sorted(names & {name.partition(".")[0] for name in sys.modules} - {"__pycache__"}):
             return f"its source has modules of its own named {', '.join(hiding)}"
@@ -216,7 +217,7 @@ class Preloaded:
             (Path(self.folder) / imports.COLD).write_text(why, encoding="utf-8")
         sys.stdout.flush()
         os.chdir(self.cwd)
-        os.execve(self.argv[0], self.argv, self.environ)
+        os.execve(sys.executable, self.argv, self.environ)
 
 
 def _import(

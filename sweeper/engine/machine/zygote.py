@@ -21,11 +21,12 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from sweeper.driver import driver
-    from sweeper.engine.machine import container, imports, namespaces
+    from sweeper.engine.machine import container, handing, imports, namespaces
     from sweeper.engine.machine.preload import Preloaded, RefusedError, UnfitError
 else:  # by their files: hook/sitecustomize.py
     import container
     import driver
+    import handing
     import imports
     import namespaces
     from preload import Preloaded, RefusedError, UnfitError
@@ -51,7 +52,10 @@ class Script(container.Unwind):
 class Forked:
     """The script's process as the driver knows it from subprocess.Popen."""
 
-    def __init__(self, argv: list[str], cwd: str, environ: dict[str, str], folder: str) -> None:
+    def __init__(
+        self, argv: list[str], cwd: str, environ: dict[str, str], folder: str, program: handing.Program | None
+    ) -> None:
+        """`program`: what this starts, when it is not the script at once."""
         (out, out_write), (errors, errors_write), (ready, hold) = os.pipe(), os.pipe(), os.pipe()
         self.returncode: int | None = None
         signals = {signal.SIGTERM, signal.SIGINT}
@@ -64,7 +68,7 @@ class Forked:
                 os.dup2(source, descriptor)
             os.close(hold)
             warnings.simplefilter("ignore")  # files of the frames that are left now
-            raise Script(argv, environ, folder)
+            raise Script(*(_begun(program, argv, environ) if program else (argv, environ)), folder)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
         for descriptor in (out_write, errors_write, hold):
             os.close(descriptor)
@@ -92,6 +96,15 @@ class Forked:
         return code
 
 
+def _begun(program: handing.Program, argv: list[str], environ: dict[str, str]) -> tuple[list[str], dict[str, str]]:
+    """Run this; what goes wrong must not go on as the driver, whose frames are still below."""
+    try:
+        return program.run(argv, environ)
+    except Exception:  # noqa: BLE001
+        sys.excepthook(*sys.exc_info())
+        os._exit(126)
+
+
 class Hot(container.Container):
     """A container whose driver is a fork of this interpreter."""
 
@@ -114,9 +127,12 @@ class Hot(container.Container):
         os._exit(code)
 
     def _start(self, argv: list[str], *, cwd: str, env: dict[str, str], **options: Any) -> Any:
-        """Start a program as subprocess.Popen does: the script as a fork, everything else as ever."""
-        if [argv[0], f"{namespaces.OPT_ML}/code/{argv[1]}"] == sys.orig_argv[:2]:
-            return Forked(argv, cwd, env, self.folder)
+        """Start a program as subprocess.Popen does: the script as a fork, and so what may end as it; pip as ever."""
+        if [argv[0], os.path.join(cwd, argv[1])] == sys.orig_argv:  # noqa: PTH118
+            return Forked(argv, cwd, env, self.folder, None)
+        if argv[0] != sys.executable:
+            program = handing.Program(Path(self.folder) / "handing", self.ready.called)
+            return Forked(argv, cwd, env, self.folder, program)
         return subprocess.Popen(argv, cwd=cwd, env=env, **options)
 
 

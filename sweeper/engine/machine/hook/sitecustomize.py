@@ -37,8 +37,9 @@ def _withdraw() -> None:
 
 
 def _is_script() -> bool:
-    """The driver is started by its full path, pip by -m."""
-    return len(sys.orig_argv) > 1 and not sys.orig_argv[1].startswith(("-", "/"))
+    """Is it what the driver has started, of the job's source? It may have been a shell; what that starts is not it."""
+    file = os.path.join(os.getcwd(), sys.argv[0])
+    return os.getpid() == os.getsid(0) and file.startswith("/opt/ml/code/") and os.path.isfile(file)
 
 
 def _hidden() -> None:
