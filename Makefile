@@ -16,13 +16,17 @@ CLIENT_sdk3 := "sagemaker-train>=1.27,<2" --editable .
 TRACKERS := .venv-trackers
 TOLD     := "mlflow>=3,<4" "tensorboard>=2.18,<3" "pandas>=2,<4" "polars>=1,<3"
 
+# What those import who sweep most, which is large: hot starts of it are measured. With CUDA, where the index has no other.
+HOT      := .venv-hot
+HEAVY    := torch "transformers>=4.50" xgboost-cpu "lightgbm>=4,<5"
+
 # A kernel of Jupyter, and what drives one.
 KERNEL   := .venv-kernel
 
 # Where a machine tells Python not to keep what it compiles, each of some thousand processes would compile it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup run test test-matrix test-clients test-trackers check docs pictures bench bench-agent clean test-crash fuzz
+.PHONY: bench-hot setup run test test-matrix test-clients test-trackers check docs pictures bench bench-agent clean test-crash fuzz
 .PHONY: pairs coverage release test-notebook notebook
 
 $(READY): pyproject.toml
@@ -120,8 +124,17 @@ pairs: $(READY)  ## two sweeps on one pool, the second taking it over from the f
 pictures: $(READY)  ## docs/pictures/ anew, from a sweep that runs: a terminal and a browser (Chromium) are looked at
 	$(BIN)/python -m tools.pictures
 
-bench: $(READY) $(CLIENTS)/sdk3/.ready  ## ratios of time and memory, measured in one run
+bench: $(READY) $(CLIENTS)/sdk3/.ready bench-hot  ## ratios of time and memory, measured in one run
 	$(BIN)/python -m benchmarks
+
+$(HOT)/.ready: pyproject.toml Makefile
+	$(PYTHON) -m venv $(HOT)
+	$(HOT)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(HOT)/bin/python -m pip install --quiet --editable ".[examples]" $(HEAVY)
+	touch $@
+
+bench-hot: $(HOT)/.ready  ## hot starts: torch, xgboost and others, each beside a cold one; writes their table in docs/engine.md
+	$(HOT)/bin/python -m benchmarks.hot --write
 
 bench-agent: $(READY)  ## an agent's 25 tasks, by one that is a script; AGENT='COMMAND' puts another in its place
 	$(BIN)/python -m benchmarks.agent $(if $(AGENT),--agent "$(AGENT)")
@@ -130,4 +143,4 @@ release: $(READY)  ## VERSION=x.y.z: tried, committed, tagged and built; pushing
 	$(BIN)/python -m tools.release "$(VERSION)"
 
 clean:  ## remove the environment and everything a run leaves behind
-	rm -rf $(VENV) $(NEXT) $(CLIENTS) $(TRACKERS) $(KERNEL) runs .sweeper build dist
+	rm -rf $(VENV) $(NEXT) $(CLIENTS) $(TRACKERS) $(KERNEL) $(HOT) runs .sweeper build dist

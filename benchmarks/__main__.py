@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import hot, idle, looks, pending, talk, wire
+from benchmarks import idle, looks, pending, talk, wire
 
 MEMORY = Path("/dev/shm")
 
@@ -51,7 +51,6 @@ def main() -> None:
     start()
     simulated()
     wire.main()
-    hot.main()
     idle.main()
     looks.main()
     talk.main()

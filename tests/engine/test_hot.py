@@ -27,6 +27,7 @@ from sweeper.record.source import Folder
 from tests.forked import start_engine
 
 from .conftest import FAST, Clients, _serve, channel, request, wait_for
+from .test_dialects import archive, toolkit_request
 
 DRIVER = {name: Path(driver.__file__).with_name(name).read_bytes() for name in driver.FILES}
 POOL = {"KeepAlivePeriodInSeconds": 600}
@@ -545,6 +546,28 @@ def test_a_program_that_ends_as_python_is_hot(entry: str, jobs: Jobs) -> None:
     ]
     assert {jobs.model(name) for name in names} == {b"flushed as Python ends"}
     assert not (jobs.clients.state_dir / "jobs" / names[2] / "handing").exists()  # as a fork goes on, it is removed
+
+
+def test_the_toolkits_script_is_hot(jobs: Jobs) -> None:
+    """What it sees is what it sees cold, whose end the container's is; a failure is told in the toolkit's own words."""
+    script = f"import sys\nif '--fail' in sys.argv:\n    sys.exit('this cannot go on')\n{SEE}"
+    names = {"tk-cold": {}, "tk-first": {}, "tk-hot": {}, "tk-fails": {"fail": 1}}
+    answers = {}
+    for name, values in names.items():
+        made = toolkit_request(jobs.clients, name, archive({"train.py": script, "beside.py": ""}), **values)
+        made["ResourceConfig"] |= {} if name == "tk-cold" else POOL
+        made["Environment"] = {"PYTHONHASHSEED": "7"}
+        jobs.clients.sagemaker.create_training_job(**made)
+        jobs.clients.ended(name)
+        wait_for(lambda name=name: not jobs.notes(name))
+        answers[name] = jobs.clients.until(name, lambda d: "WarmPoolStatus" in d or d["TrainingJobName"] == "tk-cold")
+    assert [jobs.hot(name) for name in names] == [False, False, True, True], jobs.engine_log()
+    cold, first, hot = (seen(jobs, name, "same {")[0].replace(name, "NAME") for name in list(names)[:3])
+    assert json.loads(hot[5:]) == json.loads(first[5:]) == json.loads(cold[5:])
+    assert seen(jobs, "tk-hot", "same at exit")
+    assert answers["tk-fails"]["FailureReason"].startswith("AlgorithmError: ExecuteUserScriptError:")
+    assert "this cannot go on" in jobs.clients.log("tk-fails")
+    assert "starts cold: its environment" not in jobs.engine_log()
 
 
 def test_a_shell_that_does_otherwise_than_the_first_time_runs_as_it_says(jobs: Jobs) -> None:

@@ -1,8 +1,8 @@
 """Hot starts: a pool keeps an interpreter that has imported what its first job imported, and later jobs are its forks.
 
 As a warm pool keeps its machine. It is made while that first job trains, and no job ever waits for it. Only what
-sweeper's own driver starts can be hot: what is Python in the end, without requirements, under a private /opt/ml. Any
-surprise is a cold start, and one line in the engine's log.
+sweeper's own driver or the toolkit starts can be hot: what is Python in the end, without requirements, under a private
+/opt/ml. Any surprise is a cold start, and one line in the engine's log.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ import os
 import socket
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sweeper import driver
 from sweeper.driver import CHANNEL, START_DRIVER
+from sweeper.engine.machine import toolkit
 from sweeper.engine.machine.folders import FIRST, JobFolder, JobView
 from sweeper.engine.machine.imports import COLD, lasting, read
 from sweeper.engine.machine.namespaces import Isolation
@@ -166,10 +168,11 @@ class HotStarts:
         """The interpreter for this job; without one it may be made to tell what it imports, which changes its spec."""
         for name in (_NOTES, COLD):
             (folder.path / name).unlink(missing_ok=True)
-        if not self._enabled or not view.keeps_pool or spec["argv"] != ["/bin/sh", "-c", START_DRIVER]:
+        told = _STARTERS.get(tuple(spec["argv"][:3])) or _STARTERS.get(tuple(spec["argv"][:2]))
+        if not self._enabled or not view.keeps_pool or told is None:
             return None
         try:
-            key = _key(folder.ml / "input/data" / CHANNEL, spec)
+            key = _key(told(folder, spec), spec)
         except ColdError as error:
             _LOG.info("job %s starts cold: %s", view.name, error)
             return None
@@ -287,7 +290,7 @@ def _tells(spec: dict[str, Any], key: str, folder: JobFolder) -> None:
     spec["imports_key"] = key
     told = {
         "PYTHONPATH": os.pathsep.join(filter(None, [_HOOK, spec["env"].get("PYTHONPATH")])),
-        "SWEEPER_ENGINE_NOTES": str(folder.path / _NOTES),
+        toolkit.NOTES: str(folder.path / _NOTES),
     }
     spec["env"] = {**spec["env"], **told}
 
@@ -299,10 +302,17 @@ def _lacks(ready: Collection[str], told: Collection[str]) -> bool:
     return bool(others) or len(missing) > _WORTH * len(told)
 
 
-def _key(staged: Path, spec: Mapping[str, Any]) -> str:
-    """The same for two jobs when one's imports serve the other; raises ColdError where they never may."""
+def _key(told: Sequence[bytes], spec: Mapping[str, Any]) -> str:
+    """The same for two jobs when one's imports serve the other; `told`: what decides on its script."""
     if spec["isolation"] == Isolation.NONE.value:
         raise ColdError("this machine gives it no private /opt/ml")
+    around = json.dumps([spec["argv"][:2], spec["cwd"], spec["isolation"], sorted(lasting(spec["env"]).items())])
+    return hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in [*told, around.encode()])).hexdigest()
+
+
+def _driven(folder: JobFolder, _: Mapping[str, Any]) -> list[bytes]:
+    """What decides on the script that sweeper's driver starts; raises ColdError where it can never be hot."""
+    staged = folder.ml / "input/data" / CHANNEL
     try:
         files = [(staged / name).read_bytes() for name in (*driver.FILES, "launch.json", "source.tar.gz")]
         launch = json.loads(files[-2])
@@ -317,5 +327,35 @@ def _key(staged: Path, spec: Mapping[str, Any]) -> str:
         raise ColdError("its script is several processes")
     if entry.startswith(("-", "/")):
         raise ColdError(f"{entry} is no file of its source")
-    told = json.dumps([spec["argv"], spec["cwd"], spec["isolation"], sorted(lasting(spec["env"]).items())])
-    return hashlib.sha256(b"".join(hashlib.sha256(data).digest() for data in [*files, told.encode()])).hexdigest()
+    return files
+
+
+def _by_toolkit(folder: JobFolder, spec: Mapping[str, Any]) -> list[bytes]:
+    """What decides on the script that the toolkit starts; raises ColdError where it can never be hot."""
+    try:
+        values = json.loads((folder.ml / "input/config/hyperparameters.json").read_text(encoding="utf-8"))
+        source = _content(spec["argv"][3])
+    except (OSError, ValueError, tarfile.TarError) as error:
+        raise ColdError(f"its source cannot be read: {error}") from error
+    if "requirements.txt" in source:
+        raise ColdError("it has requirements")
+    own = {name: values[name] for name in sorted(values) if name.startswith("sagemaker_") and name not in _OF_JOB}
+    return [repr(sorted(source.items())).encode(), json.dumps(own).encode()]
+
+
+def _content(archive: str) -> dict[str, object]:
+    """Every file by its name: the archive itself has the time it was made."""
+    with tarfile.open(archive) as tar:
+        found: dict[str, object] = {}
+        for member in tar:
+            file = tar.extractfile(member) if member.isfile() else None
+            digest = hashlib.sha256(file.read()).digest() if file else b""
+            found[member.name.removeprefix("./")] = member.type, member.mode, member.linkname, digest
+    return found
+
+
+_OF_JOB = frozenset({"sagemaker_job_name", "sagemaker_submit_directory"})
+_STARTERS: dict[tuple[str, ...], Callable[[JobFolder, Mapping[str, Any]], list[bytes]]] = {
+    ("/bin/sh", "-c", START_DRIVER): _driven,
+    (sys.executable, toolkit.__file__): _by_toolkit,
+}

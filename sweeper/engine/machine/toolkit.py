@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import IO, Any
 
 CACHE = "SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY"
+NOTES, STARTER = "SWEEPER_ENGINE_NOTES", "SWEEPER_ENGINE_STARTER"
+"""Where a script is to note its imports (hook/sitecustomize.py), and which process starts it."""
 _CAPTURED_MAX = 64 * 1024
 # the toolkit's own; everything else that begins with sagemaker_ goes to SM_FRAMEWORK_PARAMS
 _PREFIX = "sagemaker_"
@@ -186,8 +188,8 @@ class Training:
         (self.code / self.program).chmod(0o777)
         return ["/bin/sh", "-c", f"./{self.program} {' '.join(args)}"]
 
-    def run(self, *, capture: bool) -> None:
-        """Run the script to its end."""
+    def run(self, *, capture: bool, start: Any) -> None:
+        """Run the script to its end; `start` starts it as Popen does."""
         self.environment.update(self.variables())
         path = [str(self.code), self.environment.get("PYTHONPATH", "")]
         self.environment["PYTHONPATH"] = os.pathsep.join(p for p in path if p)
@@ -195,7 +197,9 @@ class Training:
         sys.stdout.write(f"Invoking script with the following command:\n\n{' '.join(command)}\n\n\n")
         sys.stdout.flush()
         errors = subprocess.PIPE if capture else None
-        process = subprocess.Popen(command, cwd=self.code, env=self.environment, stderr=errors)
+        if NOTES in self.environment:
+            self.environment[STARTER] = str(os.getpid())
+        process = start(command, cwd=str(self.code), env=self.environment, stderr=errors)
         tail = Tail(process.stderr) if process.stderr is not None else None
         code = process.wait()
         if code:
@@ -316,8 +320,8 @@ def unpack(archive: Path, folder: Path) -> None:
             tar.extract(member, root)
 
 
-def main(root: Path, source: str, capture: bool) -> int:
-    """Prepare and run; the container's exit code."""
+def main(root: Path, source: str, capture: bool, start: Any = subprocess.Popen) -> int:
+    """Prepare and run; the container's exit code. `start` starts the script as Popen does."""
     # a stop is for the script, which gets it too; the real toolkit does not forward it at all
     signal.signal(signal.SIGTERM, lambda *_: None)
     failure = root / "output/failure"
@@ -325,7 +329,7 @@ def main(root: Path, source: str, capture: bool) -> int:
         training = Training(root)
         training.unpack(source)
         training.install()
-        training.run(capture=capture)
+        training.run(capture=capture, start=start)
     except ToolkitError as error:
         text = str(error)
     except (OSError, ValueError, KeyError, tarfile.TarError) as error:

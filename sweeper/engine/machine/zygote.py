@@ -9,6 +9,7 @@ tracebacks, exit and clean-up are Python's own. Standard library only, one threa
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import socket
@@ -21,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from sweeper.driver import driver
-    from sweeper.engine.machine import container, handing, imports, namespaces
+    from sweeper.engine.machine import container, handing, imports, namespaces, toolkit
     from sweeper.engine.machine.preload import Preloaded, RefusedError, UnfitError
 else:  # by their files: hook/sitecustomize.py
     import container
@@ -29,6 +30,7 @@ else:  # by their files: hook/sitecustomize.py
     import handing
     import imports
     import namespaces
+    import toolkit
     from preload import Preloaded, RefusedError, UnfitError
 
 LEFT_OUT_MOST = 12
@@ -53,29 +55,34 @@ class Forked:
     """The script's process as the driver knows it from subprocess.Popen."""
 
     def __init__(
-        self, argv: list[str], cwd: str, environ: dict[str, str], folder: str, program: handing.Program | None
+        self, argv: list[str], environ: dict[str, str], folder: str, program: handing.Program | None, **options: Any
     ) -> None:
-        """`program`: what this starts, when it is not the script at once."""
-        (out, out_write), (errors, errors_write), (ready, hold) = os.pipe(), os.pipe(), os.pipe()
+        """`program`: what this starts, when it is not the script at once; `options`: as Popen takes them."""
+        (ready, hold), ours, theirs = os.pipe(), dict[str, int](), dict[str, int]()
+        for stream in ("stdout", "stderr"):
+            if options.get(stream) == subprocess.PIPE:
+                ours[stream], theirs[stream] = os.pipe()
         self.returncode: int | None = None
         signals = {signal.SIGTERM, signal.SIGINT}
         signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # one that comes early waits for the script
         self.pid = os.fork()
         if self.pid == 0:
-            os.setsid()
-            os.chdir(cwd)
-            for descriptor, source in enumerate((os.open(os.devnull, os.O_RDONLY), out_write, errors_write)):
-                os.dup2(source, descriptor)
+            if options.get("start_new_session"):
+                os.setsid()
+            os.chdir(options["cwd"])
+            if options.get("stdin") == subprocess.DEVNULL:
+                os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            for stream, descriptor in theirs.items():
+                os.dup2(descriptor, {"stdout": 1, "stderr": 2}[stream])
             os.close(hold)
             warnings.simplefilter("ignore")  # files of the frames that are left now
             raise Script(*(_begun(program, argv, environ) if program else (argv, environ)), folder)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
-        for descriptor in (out_write, errors_write, hold):
+        for descriptor in (*theirs.values(), hold):
             os.close(descriptor)
         os.read(ready, 1)  # until it has a session of its own to send signals to
         os.close(ready)
-        self.stdout: IO[bytes] = open(out, "rb", buffering=0)  # noqa: PTH123, SIM115
-        self.stderr: IO[bytes] = open(errors, "rb", buffering=0)  # noqa: PTH123, SIM115
+        self.stdout, self.stderr = (_reader(ours.get(stream)) for stream in ("stdout", "stderr"))
 
     def poll(self) -> int | None:
         """The exit code if it has ended, negative for a signal."""
@@ -85,7 +92,7 @@ class Forked:
                 self.returncode = os.waitstatus_to_exitcode(status)
         return self.returncode
 
-    def wait(self, timeout: float) -> int:
+    def wait(self, timeout: float = math.inf) -> int:
         """The exit code; raises TimeoutExpired when it has not ended by then."""
         end, pause = time.monotonic() + timeout, 0.0005
         while (code := self.poll()) is None:
@@ -94,6 +101,10 @@ class Forked:
             time.sleep(pause)
             pause = min(2 * pause, 0.02)
         return code
+
+
+def _reader(descriptor: int | None) -> IO[bytes] | None:
+    return None if descriptor is None else open(descriptor, "rb", buffering=0)  # noqa: PTH123
 
 
 def _begun(program: handing.Program, argv: list[str], environ: dict[str, str]) -> tuple[list[str], dict[str, str]]:
@@ -122,17 +133,21 @@ class Hot(container.Container):
         added = {name: self.ready.start[name] for name in _ADDED if name in self.ready.start}
         os.environ.clear()
         os.environ.update({**added, **self.spec["env"]})
-        code = driver.main(Path(self.spec["cwd"]) / DRIVER, self._start)
+        _, starter, *given = self.spec["argv"]
+        if Path(starter).name == Path(toolkit.__file__).name:
+            code = toolkit.main(Path(given[0]), given[1], given[2] == "1", self._start)
+        else:
+            code = driver.main(Path(self.spec["cwd"]) / DRIVER, self._start)
         sys.stdout.flush()
         os._exit(code)
 
     def _start(self, argv: list[str], *, cwd: str, env: dict[str, str], **options: Any) -> Any:
         """Start a program as subprocess.Popen does: the script as a fork, and so what may end as it; pip as ever."""
         if [argv[0], os.path.join(cwd, argv[1])] == sys.orig_argv:  # noqa: PTH118
-            return Forked(argv, cwd, env, self.folder, None)
+            return Forked(argv, env, self.folder, None, cwd=cwd, **options)
         if argv[0] != sys.executable:
             program = handing.Program(Path(self.folder) / "handing", self.ready.called)
-            return Forked(argv, cwd, env, self.folder, program)
+            return Forked(argv, env, self.folder, program, cwd=cwd, **options)
         return subprocess.Popen(argv, cwd=cwd, env=env, **options)
 
 

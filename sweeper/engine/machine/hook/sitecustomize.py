@@ -37,9 +37,13 @@ def _withdraw() -> None:
 
 
 def _is_script() -> bool:
-    """Is it what the driver has started, of the job's source? It may have been a shell; what that starts is not it."""
+    """Is it what was started, of the job's source? It may have been a shell; what that starts is not it.
+
+    The driver gives it a session of its own, the toolkit tells whose child it is.
+    """
     file = os.path.join(os.getcwd(), sys.argv[0])
-    return os.getpid() == os.getsid(0) and file.startswith("/opt/ml/code/") and os.path.isfile(file)
+    started = os.getpid() == os.getsid(0) or os.environ.get("SWEEPER_ENGINE_STARTER") == str(os.getppid())
+    return started and file.startswith("/opt/ml/code/") and os.path.isfile(file)
 
 
 def _hidden() -> None:
@@ -68,6 +72,7 @@ if "SWEEPER_ENGINE_ZYGOTE" in os.environ:
     _wait()
 elif "SWEEPER_ENGINE_NOTES" in os.environ and _is_script():
     _path = os.environ.pop("SWEEPER_ENGINE_NOTES")
+    os.environ.pop("SWEEPER_ENGINE_STARTER", None)
     _withdraw()
     _hidden()
     _machine("imports").Notes(_path).begin()  # type: ignore[attr-defined]
