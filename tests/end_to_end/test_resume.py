@@ -26,13 +26,21 @@ def test_retry_all_trains_everything_anew(project: Project) -> None:
     assert (len(project.begun()), [row["attempts"] for row in project.rows()]) == (6, ["2", "2", "2"])
 
 
-def test_a_removed_folder_adopts_the_finished_jobs_by_name_and_says_so(project: Project) -> None:
-    """Without its folder a sweep finds its jobs at the service: nothing is trained again."""
-    first = project.run()
-    shutil.rmtree(project.root / "runs")
-    second = project.run()
+def test_a_finished_sweep_is_finished_for_whoever_comes_later(project: Project) -> None:
+    """The same command again trains nothing and prints the same, without its folder too: that finds its jobs by name.
+
+    `verify` finds every invariant holding on the journal and at the service; the journal's bytes stay the same.
+    """
+    first, second = project.run(), project.run()
     assert (second.code, second.out, len(project.begun())) == (0, first.out, 3)
-    assert second.err.count("found tiny-") == 3
+    before = (project.root / "runs/tiny/journal.db").read_bytes()
+    told = project.verb("verify", "tiny")
+    assert (told.code, "every invariant holds (the journal and the service)" in told.out) == (0, True)
+    assert before == (project.root / "runs/tiny/journal.db").read_bytes()
+    shutil.rmtree(project.root / "runs")
+    third = project.run()
+    assert (third.code, third.out, len(project.begun())) == (0, first.out, 3)
+    assert third.err.count("found tiny-") == 3
 
 
 def test_a_removed_trial_stays_at_the_end_and_a_new_one_is_run(project: Project) -> None:
@@ -74,15 +82,6 @@ def test_without_the_engines_state_open_pools_are_known_to_be_gone(project: Proj
     ended = project.run("pool.watchdog_grace_s=600", "hyperparameters.wait=0")
     assert ended.code == 0, ended.err
     assert "is gone with the local engine's state" in ended.err
-
-
-def test_verify_finds_a_finished_sweep_in_order_and_changes_nothing(project: Project) -> None:
-    """Every invariant holds on the journal and at the service; the journal's bytes stay the same."""
-    project.run()
-    before = (project.root / "runs/tiny/journal.db").read_bytes()
-    told = project.verb("verify", "tiny")
-    assert (told.code, "every invariant holds (the journal and the service)" in told.out) == (0, True)
-    assert before == (project.root / "runs/tiny/journal.db").read_bytes()
 
 
 def test_another_sweep_first_closes_what_a_dead_runner_left_open(project: Project) -> None:
