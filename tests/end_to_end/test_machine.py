@@ -54,11 +54,11 @@ def test_a_run_tells_programs_what_happens_and_what_it_came_to(project: Project)
     assert (told["best"]["name"], told["best"]["value"]) == ("x=3", 30.0)
 
 
-def test_what_is_wrong_is_told_in_parts(project: Project) -> None:
+def test_what_is_wrong_is_told_in_parts(fresh_project: Project) -> None:
     """Every mistake of a file with its place, key and remedy; a mistake in the words of a verb likewise."""
-    path = project.root / "experiments/tiny.yaml"
+    path = fresh_project.root / "experiments/tiny.yaml"
     path.write_text(path.read_text().replace("goal: maximize", "goal: most") + "lokked: 1\n")
-    ended = project.run("--json")
+    ended = fresh_project.run("--json")
     (told,) = lines(ended)
     assert (ended.code, told["exit_code"]) == (2, 2)
     assert ended.err.splitlines() == [f"sweeper: {one['message']}" for one in told["errors"]]
@@ -68,10 +68,10 @@ def test_what_is_wrong_is_told_in_parts(project: Project) -> None:
     ]
     assert (told["error"]["line"], told["error"]["column"]) == (13, 28)
     assert told["errors"][1]["remedy"] == "did you mean 'locked'?"
-    (failed,) = lines(project.run("--events", "jsonl"))
+    (failed,) = lines(fresh_project.run("--events", "jsonl"))
     assert (failed["event"], failed["errors"]) == ("failed", told["errors"])
     for words in (("status", "--json", "--nothing"), ("status", "nowhere", "--json"), ("statos", "--json")):
-        ended = project.verb(*words)
+        ended = fresh_project.verb(*words)
         (told,) = lines(ended)
         assert (ended.code, told["exit_code"], told["error"]["code"]) == (2, 2, "usage")
         assert ended.err.endswith(f"sweeper: {told['error']['message']}\n")

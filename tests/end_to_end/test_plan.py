@@ -75,11 +75,11 @@ def test_a_plan_on_aws_only_asks(project: Project) -> None:
     assert all("GetCallerIdentity" in call or "Quotas" in call for call in asked), asked
 
 
-def test_a_comparison_has_the_numbers_of_the_plan(project: Project) -> None:
+def test_a_comparison_has_the_numbers_of_the_plan(fresh_project: Project) -> None:
     """Every backend on every machine, the own one first; what cannot be has its reason, and nothing fails."""
-    plain = json.loads(project.verb("plan", "+experiment=tiny", "--json").out)["estimates"]
+    plain = json.loads(fresh_project.verb("plan", "+experiment=tiny", "--json").out)["estimates"]
     words = ("plan", "+experiment=tiny", "--compare", "--on", "ml.g5.xlarge=60,ml.nope.large")
-    told = json.loads(project.verb(*words, "--json").out)
+    told = json.loads(fresh_project.verb(*words, "--json").out)
     rows = {(row["backend"], row["instance_type"]): row for row in told["rows"]}
     own = told["rows"][0]["instance_type"]
     assert [key[0] for key in rows][:4] == ["warm_pool", "on_demand", "spot", "batch"]
@@ -91,7 +91,7 @@ def test_a_comparison_has_the_numbers_of_the_plan(project: Project) -> None:
     assert rows["warm_pool", "ml.nope.large"]["usd"] is None
     assert "job.checkpoint_s3_uri is missing" in rows["spot", own]["reasons"][0]
     assert rows["batch", own]["reasons"] == ["backend.queue is missing"]
-    shown = project.verb(*words).out.splitlines()
+    shown = fresh_project.verb(*words).out.splitlines()
     assert shown[-1] == told["sentence"]
     assert f"batch: {rows['batch', own]['reasons'][0]}" in shown
     assert "ml.nope.large: the price of ml.nope.large is unknown: set prices.usd_per_hour.ml.nope.large" in shown

@@ -142,18 +142,18 @@ def test_a_mistake_is_one_line_and_nothing_is_submitted(fresh_project: Project, 
     assert not (fresh_project.root / ".sweeper").exists()
 
 
-def test_a_mistake_in_the_file_is_told_with_its_place(project: Project) -> None:
+def test_a_mistake_in_the_file_is_told_with_its_place(fresh_project: Project) -> None:
     """file:line:col of the key, and what was meant."""
-    path = project.root / "experiments/tiny.yaml"
+    path = fresh_project.root / "experiments/tiny.yaml"
     path.write_text(path.read_text().replace("max_runtime_s", "max_runtme_s"))
-    ended = project.run()
+    ended = fresh_project.run()
     assert ended.code == 2
     assert "experiments/tiny.yaml:9:3: job.max_runtme_s" in ended.err
     path.write_text(path.read_text() + "broken: [1,\n")
-    assert "experiments/tiny.yaml:" in project.run().err
+    assert "experiments/tiny.yaml:" in fresh_project.run().err
 
 
-def test_an_unknown_experiment_is_refused(project: Project) -> None:
+def test_an_unknown_experiment_is_refused(fresh_project: Project) -> None:
     """A name that is no file is told with the nearest one."""
-    ended = project.verb("+experiment=tinny")
+    ended = fresh_project.verb("+experiment=tinny")
     assert (ended.code, "did you mean 'tiny'" in ended.err) == (2, True)

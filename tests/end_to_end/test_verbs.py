@@ -180,31 +180,31 @@ def test_report_writes_every_file_from_the_journal(project: Project) -> None:
         (("run", "tiny"), "write +experiment=tiny"),
     ],
 )
-def test_a_wrong_name_is_one_line(project: Project, words: tuple[str, ...], said: str) -> None:
+def test_a_wrong_name_is_one_line(fresh_project: Project, words: tuple[str, ...], said: str) -> None:
     """Exit code 2, one line with what would be right, no traceback."""
-    store(project.root / "runs/tiny")
-    ended = project.verb(*words)
+    store(fresh_project.root / "runs/tiny")
+    ended = fresh_project.verb(*words)
     assert (ended.code, len(ended.err.splitlines()), ended.out) == (2, 1, "")
     assert said in ended.err
 
 
-def test_an_old_folder_without_result_files_is_still_told(project: Project) -> None:
+def test_an_old_folder_without_result_files_is_still_told(fresh_project: Project) -> None:
     """A journal alone is enough for status, list and report."""
-    store(project.root / "runs/tiny")
-    assert [(r["name"], r["status"]) for r in told(project, "status", "tiny")["rows"]] == [("x=1", "completed")]
-    assert told(project, "list")["sweeps"][0]["state"] == "finished"
-    assert project.verb("report", "tiny").code == 0
-    assert (project.root / "runs/tiny/results.csv").exists()
+    store(fresh_project.root / "runs/tiny")
+    assert [(r["name"], r["status"]) for r in told(fresh_project, "status", "tiny")["rows"]] == [("x=1", "completed")]
+    assert told(fresh_project, "list")["sweeps"][0]["state"] == "finished"
+    assert fresh_project.verb("report", "tiny").code == 0
+    assert (fresh_project.root / "runs/tiny/results.csv").exists()
 
 
-def test_a_damaged_journal_is_named_and_hides_nothing_else(project: Project) -> None:
+def test_a_damaged_journal_is_named_and_hides_nothing_else(fresh_project: Project) -> None:
     """One sweep that cannot be read is a warning in the list, and a clear refusal where it is asked for."""
-    store(project.root / "runs/tiny")
-    store(project.root / "runs/torn")
-    (project.root / "runs/torn/journal.db").write_bytes(b"not a database, by its first bytes")
-    listed = project.verb("list")
+    store(fresh_project.root / "runs/tiny")
+    store(fresh_project.root / "runs/torn")
+    (fresh_project.root / "runs/torn/journal.db").write_bytes(b"not a database, by its first bytes")
+    listed = fresh_project.verb("list")
     assert (listed.code, "tiny  finished" in listed.out, "torn" in listed.err) == (0, True, True)
-    asked = project.verb("status", "torn")
+    asked = fresh_project.verb("status", "torn")
     assert (asked.code, len(asked.err.splitlines())) == (2, 1)
 
 
