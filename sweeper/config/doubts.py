@@ -46,6 +46,7 @@ def doubts(draft: Draft, values: Sections, space: Space, resolve: Resolve) -> It
     """Every warning of a declaration, one line each."""
     yield from (f"{line}: only the first counts" for line in space.duplicates)
     yield from (f"{dotted(rule.place)}: {rule.text} matches nothing" for rule, count in space.excluded if count == 0)
+    yield from (f"{dotted(one.place)}: {one.text} is true of no trial: {one.key} does not vary" for one in space.unmet)
     keep_alive = values["pool"]["keep_alive_s"]
     if keep_alive != "auto" and 0 < keep_alive < 60:
         yield f"pool.keep_alive_s is {keep_alive}: a pool may be gone before the next job reaches it"

@@ -10,6 +10,7 @@ from sweeper.core.space.applying import Condition, Conditions, RuleFailedError
 from sweeper.core.space.rules import Rule, RuleError, expression, formula, matching
 
 ONLY_IF = "only_if"
+_ELSEWHERE = "; what lists its trials says so itself: points, each with the keys that it has"
 
 
 class Exclusions:
@@ -38,7 +39,8 @@ class Exclusions:
         for name, text in (section.get(ONLY_IF) or {}).items():
             here, key = (*place, ONLY_IF, name), name.lstrip("+")
             if key not in optional:
-                self._wrong(here, f"is varied by no grid, random or optuna here{nearest(key, optional)}")
+                near = _ELSEWHERE if key in swept else nearest(key, optional)
+                self._wrong(here, f"is varied by no grid, random or optuna here{near}")
                 continue
             try:
                 found.append(Condition(key, text, formula(text, lambda name: self._named(name, swept)), here))

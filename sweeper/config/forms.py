@@ -140,6 +140,7 @@ class Builder:
     ) -> dict[str, tuple[str, Sequence[Any]]]:
         """What is drawn for each key; none where one cannot be drawn from, or is refused."""
         domains: dict[str, tuple[str, Sequence[Any]]] = {}
+        before = len(self.problems)
         for name, spec in section["of"].items():
             domain, arguments = next(iter(spec.items())) if isinstance(spec, Mapping) else ("choice", spec)
             try:
@@ -149,9 +150,8 @@ class Builder:
                 why = str(error)
             if why:
                 self._wrong((*place, "of", name), why)
-                return {}
             domains[name.lstrip("+")] = (domain, arguments)
-        return domains
+        return domains if len(self.problems) == before else {}
 
     def _proposed(self, section: Values, name: str) -> list[Part]:
         """The domains of a search as axes, so that their keys are looked at like all others; no part of a space."""

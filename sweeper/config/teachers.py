@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweeper.config.problems import nearest
+from sweeper.config.problems import Problem, nearest
 from sweeper.core import events as ev
 from sweeper.core.model import Objective
 from sweeper.core.space.warm_start import Here, Past
@@ -19,15 +19,20 @@ if TYPE_CHECKING:
 Teachers = Mapping[str, Callable[[], ev.Taught]]
 
 
-def teachers(names: Sequence[str], project: Path, here: Here, objective: Objective) -> Teachers:
-    """By name what reads a sweep; it raises UsageError when there is none, JournalError when it cannot be read."""
-    return {name: partial(_taught, name, project, here, objective) for name in names}
+def teachers(
+    names: Sequence[str], project: Path, here: Here, objective: Objective, problem: Callable[[str], Problem]
+) -> Teachers:
+    """By name what reads a sweep; it raises UsageError when there is none, JournalError when it cannot be read.
 
+    `problem` has the place where they are named.
+    """
 
-def _taught(name: str, project: Path, here: Here, objective: Objective) -> ev.Taught:
-    from sweeper.record.stored import StoredSweep  # who learns from nobody need not wait for it
+    def read(name: str) -> ev.Taught:
+        from sweeper.record.stored import StoredSweep  # who learns from nobody need not wait for it
 
-    return here.taught(name, _past(StoredSweep(_folder(name, project)), objective))
+        return here.taught(name, _past(StoredSweep(_folder(name, project, problem)), objective))
+
+    return {name: partial(read, name) for name in names}
 
 
 def _past(stored: StoredSweep, objective: Objective) -> Iterator[Past]:
@@ -41,8 +46,8 @@ def _past(stored: StoredSweep, objective: Objective) -> Iterator[Past]:
             yield Past(job.intent.values, stored.config_of(history.id), result)
 
 
-def _folder(name: str, project: Path) -> Path:
-    """The folder of this name, or the only one of a sweep of this name."""
+def _folder(name: str, project: Path, problem: Callable[[str], Problem]) -> Path:
+    """The folder of this name, or the only one of a sweep of this name. Raises UsageError."""
     from sweeper.core.scope import Scope
     from sweeper.record.stored import folders
 
@@ -50,7 +55,8 @@ def _folder(name: str, project: Path) -> Path:
     found = [at for at in known if at.name == name] or [at for at in known if Scope.of(at.name)[0] == name]
     if len(found) == 1:
         return found[0]
-    key = "sweep.optuna.warm_start"
+    what = f"there is no sweep {name!r} in runs/{nearest(name, [at.name for at in known])}"
     if found:
-        raise UsageError(f"{key}: {name} is {' and '.join(at.name for at in found)}: name one of them")
-    raise UsageError(f"{key}: there is no sweep {name!r} in runs/{nearest(name, [at.name for at in known])}")
+        what = f"{name} is {' and '.join(at.name for at in found)}: name one of them"
+    wrong = problem(what)
+    raise UsageError(str(wrong), [wrong.fault])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sweeper.config import reasons
@@ -32,11 +33,12 @@ MOST_TRIED = 2_000_000
 def space_of(draft: Draft, parts: Sequence[Part], groups: frozenset[str], leaves: Bases) -> Space:
     """The trials of the `sweep` section. Raises UsageError for too many, and for a rule that cannot be worked out."""
     declared = [math.prod(len(block.rows) for block in part.blocks) for part in parts]
-    tried = sum(number * len(part.rules) for number, part in zip(declared, parts, strict=True))
+    rules = [len(part.rules) + len(part.conditions.ordered) for part in parts]
+    tried = sum(number * each for number, each in zip(declared, rules, strict=True))
     if sum(declared) > MOST_TRIALS:
         draft.wrong(("sweep",), f"declares {sum(declared):.3g} trials: at most {MOST_TRIALS:.3g}")
     elif tried > MOST_TRIED:
-        what = f"exclude and when are tried on every combination, {tried} times here; at most {MOST_TRIED}"
+        what = f"exclude, when and only_if are tried on every combination, {tried} times here; at most {MOST_TRIED}"
         draft.wrong(("sweep",), f"{what}: leave values out of its axes")
     refuse(draft.problems)
     try:
@@ -61,7 +63,7 @@ def teachers_of(draft: Draft, values: Mapping[str, Any], builder: Builder) -> Te
     objective = objective_of(values)
     assert objective is not None
     here = Here(domains, objective.metric, values, builder.conditions)
-    return teachers(proposer.learns_from, draft.root, here, objective)
+    return teachers(proposer.learns_from, draft.root, here, objective, partial(draft.origin.problem, place))
 
 
 def proposed_of(draft: Draft, values: Mapping[str, Any], builder: Builder, leaves: Leaves) -> Begun:

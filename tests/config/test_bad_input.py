@@ -192,8 +192,10 @@ def test_too_many_of_a_thing_are_counted_first(project: Any) -> None:
     axes = ", ".join(f"hyperparameters.{name}: {{range: [0, 100000]}}" for name in ("rank", "lr", "a"))
     project.experiment(f"sweep: {{grid: {{{axes.replace('hyperparameters.a', '+hyperparameters.a')}}}}}\n")
     assert project.refused() == ["experiments/x.yaml:13:1: sweep: declares 1e+15 trials: at most 1e+12"]
-    project.experiment("sweep: {grid: {hyperparameters.rank: {range: [0, 3000000]}}, when: rank > 1}\n")
-    assert project.refused()[0].startswith("experiments/x.yaml:13:1: sweep: exclude and when are tried on every comb")
+    for rule in ("when: rank > 1", "only_if: {hyperparameters.rank: lr > 1}"):
+        project.experiment(f"sweep: {{grid: {{hyperparameters.rank: {{range: [0, 3000000]}}}}, {rule}}}\n")
+        (told,) = project.refused()
+        assert told.startswith("experiments/x.yaml:13:1: sweep: exclude, when and only_if are tried on every comb")
     many = ", ".join(f"hyperparameters.k{n}: [1]" for n in range(200))
     project.experiment(f"sweep: {{grid: {{{many}}}}}\n")
     assert project.refused()[0] == "experiments/x.yaml:13:9: sweep.grid: is too long: 200 keys; at most 100"

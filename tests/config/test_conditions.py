@@ -71,6 +71,14 @@ def test_what_is_not_there_is_as_it_is_without_the_sweep(project: Project) -> No
     assert project.sweep().trials[0].id == alone.id  # as if nobody had ever swept it
 
 
+def test_a_condition_that_no_trial_meets_is_told(project: Project) -> None:
+    """Its parameter varies nowhere: probably a value is misspelt. One that some trial meets is not told of."""
+    grid = f"  grid: {{{P}opt: [adam, sgd], {P}momentum: [0.1, 0.9], {P}lr: [0.1]}}\n"
+    declare(project, f"{grid}  only_if: {{{P}momentum: opt == 'sdg', {P}lr: opt == 'sgd'}}\n")
+    told = f"sweep.only_if.{P}momentum: opt == 'sdg' is true of no trial: {P}momentum does not vary"
+    assert project.sweep().warnings == (told,)
+
+
 DRAWN = f"of: {{{P}momentum: {{uniform: [0, 1]}}, {P}opt: [adam, sgd], {P}nesterov: [true, false]}}"
 
 
@@ -121,7 +129,8 @@ def test_optuna_proposes_what_there_is_and_a_restart_proposes_the_same(project: 
         ),
         (
             f"  points: {{a: {{{P}opt: x}}}}\n  only_if: {{{P}opt: rank > 1}}\n",
-            f"16:13: sweep.only_if.{P}opt: is varied by no grid, random or optuna here",
+            f"16:13: sweep.only_if.{P}opt: is varied by no grid, random or optuna here; what lists its trials says so "
+            "itself: points, each with the keys that it has",
         ),
         (
             f"  grid: {{{P}opt: [a, b]}}\n  only_if: {{{P}opt: rnk > 1}}\n",

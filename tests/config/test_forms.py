@@ -201,6 +201,14 @@ def test_groups_in_points(project: Any) -> None:
             ["{x}:15:27: sweep.random.of.hyperparameters.rank: loguniform takes numbers greater than 0"],
         ),
         (
+            "random: {count: 2, of: {hyperparameters.rank: {randint: [1, 1]}, hyperparameters.lr: {normal: [0, -1]}}}",
+            [],
+            [
+                "{x}:15:27: sweep.random.of.hyperparameters.rank: randint takes [low, high] with low < high",
+                "{x}:15:68: sweep.random.of.hyperparameters.lr: normal takes a standard deviation greater than 0",
+            ],
+        ),
+        (
             f"random: {{count: 3, of: {{{R}: {{logunifrm: [0, 2]}}}}}}",
             [],
             [

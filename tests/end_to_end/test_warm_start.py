@@ -22,7 +22,7 @@ def test_what_a_sweep_was_taught_stays_when_the_other_one_is_gone(project: Proje
     missing = project.run()
     assert (missing.code, missing.err.splitlines()[-1]) == (
         2,
-        "sweeper: sweep.optuna.warm_start: there is no sweep 'first' in runs/",
+        "sweeper: experiments/tiny.yaml:12:40: sweep.optuna.warm_start: there is no sweep 'first' in runs/",
     )
     file.write_text(said.replace("name: tiny", "name: first"))
     assert project.run().code == 0

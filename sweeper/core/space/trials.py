@@ -30,6 +30,13 @@ class Space:
         self._drop_what_came_before([part.name for part in parts])
         self.excluded: tuple[tuple[Rule, int], ...] = tuple(_sum(part.dropped for part in self._parts).items())
         """The rules, and how many trials each of them leaves out."""
+        self.unmet = tuple(
+            one
+            for part, product in zip(parts, self._parts, strict=True)
+            for one in part.conditions.ordered
+            if not any(one.key in product.values(rows) for rows in product)
+        )
+        """The conditions that no trial meets: their parameters vary nowhere."""
         self._starts = [0, *itertools.accumulate(len(part) for part in self._parts)]
         self._names = labels([part.blocks for part in self._parts])
         self._found: dict[str, Trial | None] = {}
