@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import chain, looks, millions
+from benchmarks import chain, hot, looks, millions
 from sweeper import config
 
 
@@ -29,3 +29,17 @@ def test_a_pool_idles_for_seconds_and_no_more_looks_are_made() -> None:
     assert all(few <= many for few, many in zip(learnt.calls, fixed.calls, strict=True))
     assert learnt.median_s <= looks.MOST_MEDIAN_S < fixed.median_s
     assert learnt.p95_s <= looks.MOST_P95_S < fixed.p95_s
+
+
+def test_the_list_of_hot_starts_has_a_row_of_each_kind_that_was_ever_measured() -> None:
+    """New rows take the place of old ones, in the order of the kinds; what was not measured now is left."""
+    first, second = hot.KINDS[:2]
+    page = f"before\n{hot.BEGIN}{hot.END}after\n"
+    old = hot.written(page, [f"| {second.name} | before |", f"| {first.name} | before |"])
+    new = hot.written(old, [f"| {second.name} | after all |"])
+    assert [line for line in new.splitlines() if "before |" in line or "after all" in line] == [
+        f"| {first.name} | before |",
+        f"| {second.name} | after all |",
+    ]
+    assert new.startswith("before\n") and new.endswith("after\n")
+    assert hot.BEGIN in hot.PAGE.read_text(encoding="utf-8")
