@@ -255,5 +255,5 @@ class Closer:
         return releaser.close_all([job for job in chain.debts_newest_first if only is None or job.name in only])
 
 
-def _not_ours_to_judge(job: Job, description: Mapping[str, Any]) -> ev.Outcome:
+def _not_ours_to_judge(job: Job, description: Mapping[str, Any], _age_s: float) -> ev.Outcome:
     return ev.Outcome(job.name, str(description.get("TrainingJobStatus")), ev.TrialStatus.INTERRUPTED.value)

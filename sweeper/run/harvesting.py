@@ -50,12 +50,6 @@ class Harvesting:
         tail = self._tail_of(job) if vague else ""
         return outcome(job, description, metrics, source, self._required, tail, odd)
 
-    def harvest_now(self, job: Job, description: Mapping[str, Any]) -> ev.Outcome:
-        """The outcome as it can be told now."""
-        made = self.harvest(job, description, patient=False)
-        assert made is not None
-        return made
-
     def _tail_of(self, job: Job) -> str:
         """The end of a job's log, empty when it cannot be had: it only makes a reason clearer."""
         try:

@@ -68,7 +68,8 @@ class Unreleased:
 @dataclass
 class Releaser:
     """Closes jobs. `note` journals an event, `say` tells a person, `impatient` is true after a second
-    signal, `harvest` makes the outcome of a job that is found ended without one.
+    signal, `harvest` makes the outcome of a job that is found ended without one: None while its metrics may still come.
+    It is told for how many seconds the description was on its way.
     """
 
     api: TrainingApi
@@ -76,7 +77,7 @@ class Releaser:
     settings: Waits
     note: Callable[[ev.Event], None]
     say: Callable[[str], None]
-    harvest: Callable[[Job, Mapping[str, Any]], ev.Outcome]
+    harvest: Callable[[Job, Mapping[str, Any], float], ev.Outcome | None]
     is_own: Callable[[str], bool]
     flags: str = ""
     """Region and profile for the commands that are told; empty for the local engine."""
@@ -141,39 +142,49 @@ class Closing:
         """Look once, and act on what is seen."""
         if not self.job.in_debt:
             return
+        asked = self._now
         try:
             description = self.r.api.describe_training_job(self.job.name)
         except ApiError as error:
             self._no_answer(error)
         else:
             self._missing_since = self._silent_since = self._denied_since = None
-            self._seen(look(self.job, description))
+            self._seen(look(self.job, description), self._now - asked)
         self._nag()
 
-    def _seen(self, shown: Look) -> None:
+    def _seen(self, shown: Look, age_s: float) -> None:
         status = shown.status
         self.waits_for_its_end = not status.terminal and self.r.running is Running.AWAIT
         if not shown.ours:
             self._closed(Closed.NEVER_HAD_POOL)
         elif status.terminal:
-            self._ended(shown)
+            self._ended(shown, age_s)
         elif self.r.running is Running.LEAVE and status is not JobStatus.STOPPING:
             self._give_up("its job still trains, and no runner looks after it; run its sweep again")
         elif status is JobStatus.IN_PROGRESS and self.r.running is Running.STOP:
             self._stop()
 
-    def _ended(self, shown: Look) -> None:
+    def _ended(self, shown: Look, age_s: float) -> None:
         self._ended_at = self._now if self._ended_at is None else self._ended_at
-        if not self.job.ended:
-            self.r.note(self.r.harvest(self.job, shown.description))
-        if closed := shown.closed(self.r.is_own):
+        waits = not self.job.ended and not self._harvested(shown, age_s)
+        if shown.pool is Pool.IDLES:
+            self._update()
+        elif waits:
+            return  # nothing of it bills any more; what it has come to is not lost for that
+        elif closed := shown.closed(self.r.is_own):
             if text := warning(closed):
                 self.r.say(text)
             self.r.note(closed)
-        elif shown.pool is Pool.IDLES:
-            self._update()
         else:
             self._absent(shown)
+
+    def _harvested(self, shown: Look, age_s: float) -> bool:
+        """Note what an ended job has come to; false while that may still be on its way."""
+        made = self.r.harvest(self.job, shown.description, age_s)
+        if made is None:
+            return False
+        self.r.note(made)
+        return True
 
     def _stop(self) -> None:
         if not self.job.stop_reason:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sweeper.core import events as ev
 from sweeper.core.chain import Job
 from sweeper.core.events import Closed
@@ -43,7 +46,7 @@ class Releasing:
             settings=notes.settings,
             note=notes.note,
             say=notes.say,
-            harvest=self._harvesting.harvest_now,
+            harvest=self._harvest,
             is_own=self.is_own,
             flags=notes.world.place.flags,
             impatient=self._attention.impatient,
@@ -54,6 +57,10 @@ class Releasing:
         for failed in releaser.close_all([notes.chain.job(name) for name in names]):
             self.unreleased[failed.name] = failed
         notes.closing = closing
+
+    def _harvest(self, job: Job, description: Mapping[str, Any], age_s: float) -> ev.Outcome | None:
+        """A second signal does not wait for what the service has yet to compute."""
+        return self._harvesting.harvest(job, description, patient=not self._attention.impatient(), age_s=age_s)
 
     def release_or_give_up(self, names: tuple[str, ...]) -> None:
         """Close these jobs; where one could not be closed, nothing more is begun."""

@@ -219,11 +219,11 @@ class _NoVerify(Closing):
 
 
 class _FailedHasNoPool(Closing):
-    def _ended(self, shown: Look) -> None:
+    def _ended(self, shown: Look, age_s: float) -> None:
         if shown.status is JobStatus.FAILED and self.job.ended:
             self._closed(Closed.NEVER_HAD_POOL)
         else:
-            super()._ended(shown)
+            super()._ended(shown, age_s)
 
 
 class _NothingArrivesLate(Closing):

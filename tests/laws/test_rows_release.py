@@ -245,3 +245,14 @@ def test_row_74_a_budget_that_is_reached_sends_no_job_more(outside: Make, budget
     cost = rate.usd_per_second * sum(job.ended - job.created for job in here.ledger.jobs if job.ended is not None)
     assert cost <= budget
     assert here.nothing_is_open()
+
+
+def test_a_job_that_completes_while_it_is_released_keeps_its_result(outside: Make) -> None:
+    """The answer to its Create was lost, Ctrl-C came, it could not be stopped, and its metrics come late."""
+    troubles = Trouble("CreateTrainingJob", GONE, applied=True), Trouble("StopTrainingJob", LOST, times=99)
+    settings = ServiceSettings(cold_start_s=30.0, describe_lag_s=5.0, metrics_lag_s=20.0)
+    here = outside(*troubles, sweep=make_sweep(1), settings=settings)
+    here.after_append = lambda events: here.caught.extend(2 for event in events if isinstance(event, ev.Intent))
+    here.run()
+    assert here.statuses == [TrialStatus.COMPLETED] and here.nothing_is_open()
+    assert here.ending is not None and here.ending.signal == 2

@@ -270,6 +270,6 @@ def said(error: ApiError, name: str = "") -> str:
     return text.replace(name, "{name}") if name else text
 
 
-def _judged_by_nobody(job: Job, description: Mapping[str, Any]) -> ev.Outcome:
+def _judged_by_nobody(job: Job, description: Mapping[str, Any], _age_s: float) -> ev.Outcome:
     status = str(description.get("TrainingJobStatus"))
     return ev.Outcome(job.name, status, TrialStatus.INTERRUPTED.value)
