@@ -154,7 +154,7 @@ class Sweep:
         return self._within(lambda _: stored.stop(folder, now=now))
 
     def logs(self, trial: str | int | None = None) -> str:
-        """The log of a trial's last job so far. `trial`: its number, id, name, or a part of one, such as `lr=0.1`.
+        """The log of a trial's last job so far. `trial`: `best`, its number, id, name, or a part of one, as `lr=0.1`.
 
         Without it: of the one that runs, else of the one that ran last. Raises UsageError when there is none.
         """

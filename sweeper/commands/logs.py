@@ -87,7 +87,9 @@ def _parser() -> Parser:
         prog="sweeper logs", description="The log of a trial's last job: the stored one, or the live one while it runs."
     )
     parser.add_argument("name", help="a folder of runs/, or its beginning")
-    parser.add_argument("trial", nargs="?", help="its number, id or name (default: the one that runs, else the last)")
+    parser.add_argument(
+        "trial", nargs="?", help="best, its number, id or name (default: the one that runs, or the last)"
+    )
     parser.add_argument(
         "-f", "--follow", action="store_true", help="go on until the job has ended; without TRIAL, until the sweep has"
     )
@@ -135,10 +137,12 @@ def _masked(page: Sequence[Line], hidden: Redactor) -> Iterator[Told]:
 
 def _job(sweep: StoredSweep, trial: str | None) -> Job:
     """The last job of the trial that was asked for."""
-    chosen = sweeps.find_trial(sweep, trial) if trial else sweeps.running_trial(sweep)
+    if trial:
+        return sweeps.chosen(sweep, trial).last
+    chosen = sweeps.running_trial(sweep)
     history = sweep.chain.trials.get(chosen.id) if chosen else None
     if chosen is None or history is None or not history.jobs:
-        raise UsageError(f"{trial or sweep.name}: no job has begun yet")
+        raise UsageError(f"{sweep.name}: no job has begun yet")
     return history.last
 
 

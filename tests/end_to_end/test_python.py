@@ -59,7 +59,7 @@ def planned_and_run(arguments: list[str]) -> int:
         sweep.best,
     )
     assert [row["metric.score"] for row in sweep.results()] == [row["metric.score"] for row in result.rows]
-    assert sweep.logs("x=2") == "score=20.0\n"
+    assert (sweep.logs("x=2"), sweep.logs("best")) == ("score=20.0\n", "score=30.0\n")
     tell(line({"plan": plan.told, "status": sweep.status(), "left": sweep.plan().left}))
     return 0
 
